@@ -1,0 +1,467 @@
+//! `POST /chat/completions`: the request, the whole answer, and the chunks of a streamed one.
+
+use std::fmt;
+
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{Deserializer, Error, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::request_body::{
+    Object, optional_count, optional_number, optional_object, optional_objects, optional_seed,
+};
+
+/// A request. Members that only some servers can honour are kept as they came, as [`Value`]s; `null` is as good as
+/// absent everywhere.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(default)]
+pub struct ChatCompletionRequest {
+    /// The conversation. The API requires it; that it is there is for the backend to say.
+    #[serde(deserialize_with = "optional_objects")]
+    pub messages: Option<Vec<RequestMessage>>,
+    /// The model. The API requires it.
+    pub model: Option<String>,
+    /// Whether the answer comes in chunks.
+    pub stream: Option<bool>,
+    /// How it comes in chunks.
+    #[serde(deserialize_with = "optional_object")]
+    pub stream_options: Option<StreamOptions>,
+    /// At most this many tokens; the older name.
+    #[serde(deserialize_with = "optional_count")]
+    pub max_tokens: Option<u64>,
+    /// At most this many tokens.
+    #[serde(deserialize_with = "optional_count")]
+    pub max_completion_tokens: Option<u64>,
+    /// 0 to 2.
+    #[serde(deserialize_with = "optional_number")]
+    pub temperature: Option<f64>,
+    /// 0 to 1.
+    #[serde(deserialize_with = "optional_number")]
+    pub top_p: Option<f64>,
+    /// Any 64 bits; a negative number stands for its two's complement.
+    #[serde(deserialize_with = "optional_seed")]
+    pub seed: Option<u64>,
+    /// Where the answer ends.
+    pub stop: Option<Stop>,
+    /// How many answers.
+    #[serde(deserialize_with = "optional_count")]
+    pub n: Option<u64>,
+    /// -2 to 2.
+    #[serde(deserialize_with = "optional_number")]
+    pub frequency_penalty: Option<f64>,
+    /// -2 to 2.
+    #[serde(deserialize_with = "optional_number")]
+    pub presence_penalty: Option<f64>,
+    /// Whether each token comes with its log probability.
+    pub logprobs: Option<bool>,
+    /// How many alternatives to each token.
+    #[serde(deserialize_with = "optional_count")]
+    pub top_logprobs: Option<u64>,
+    /// Whether several tools may be called at once.
+    pub parallel_tool_calls: Option<bool>,
+    /// Whether the answer is kept at the server.
+    pub store: Option<bool>,
+    /// What the answer may consist of.
+    pub modalities: Option<Value>,
+    /// The form of audio in the answer.
+    pub audio: Option<Value>,
+    /// The older form of `tools`.
+    pub functions: Option<Value>,
+    /// The older form of `tool_choice`.
+    pub function_call: Option<Value>,
+    /// Functions that the model may call.
+    pub tools: Option<Value>,
+    /// Which of them it must call.
+    pub tool_choice: Option<Value>,
+    /// The form of the answer's text.
+    pub response_format: Option<Value>,
+    /// Tokens to be preferred or avoided.
+    pub logit_bias: Option<Value>,
+    /// Whether and how the web is searched.
+    pub web_search_options: Option<Value>,
+    /// Text that the answer probably contains; it makes the answer faster, not different.
+    pub prediction: Option<Value>,
+    /// Labels for the caller's own use.
+    pub metadata: Option<Value>,
+    /// How hard a reasoning model thinks.
+    pub reasoning_effort: Option<Value>,
+    /// How much the model says.
+    pub verbosity: Option<Value>,
+    /// Which class of service is wanted.
+    pub service_tier: Option<Value>,
+    /// Whose request it is.
+    pub user: Option<Value>,
+    /// Whose request it is, newer.
+    pub safety_identifier: Option<Value>,
+    /// What requests with a common beginning have in common.
+    pub prompt_cache_key: Option<Value>,
+    /// How long a common beginning is kept.
+    pub prompt_cache_retention: Option<Value>,
+}
+
+/// One message of the conversation.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct RequestMessage {
+    /// Who speaks.
+    pub role: Role,
+    /// What is said.
+    #[serde(default)]
+    pub content: Option<Content>,
+    /// Which of several speakers of one role.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// What the assistant said instead of an answer.
+    #[serde(default)]
+    pub refusal: Option<String>,
+    /// The calls that the assistant made.
+    #[serde(default)]
+    pub tool_calls: Option<Value>,
+    /// The older form of `tool_calls`.
+    #[serde(default)]
+    pub function_call: Option<Value>,
+    /// The call that a tool's message answers.
+    #[serde(default)]
+    pub tool_call_id: Option<String>,
+    /// An earlier answer in audio.
+    #[serde(default)]
+    pub audio: Option<Value>,
+}
+
+/// Who speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Instructions.
+    System,
+    /// Instructions, under the name that newer models have for them.
+    Developer,
+    /// The person.
+    User,
+    /// The model.
+    Assistant,
+    /// The result of a tool.
+    Tool,
+    /// The result of a function, the older form.
+    Function,
+}
+
+/// What a message says: a string, or an array of parts.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Content {
+    /// Text alone.
+    Text(String),
+    /// Parts, in order.
+    Parts(Vec<ContentPart>),
+}
+
+/// A part of a message.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct ContentPart {
+    /// `text`, `image_url`, `input_audio`, `file`, `refusal`, …
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The text of a part of kind `text`.
+    #[serde(default)]
+    pub text: Option<String>,
+}
+
+/// The strings that end an answer: one, or an array of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stop(pub Vec<String>);
+
+/// How a streamed answer comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(default)]
+pub struct StreamOptions {
+    /// Whether a last chunk tells the usage.
+    pub include_usage: Option<bool>,
+    /// Whether chunks are padded against guessing from their sizes.
+    pub include_obfuscation: Option<bool>,
+}
+
+impl<'de> Deserialize<'de> for Content {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ContentVisitor;
+        impl<'de> Visitor<'de> for ContentVisitor {
+            type Value = Content;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a string or an array of content parts")
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Content, E> {
+                Ok(Content::Text(text.to_owned()))
+            }
+            fn visit_string<E: Error>(self, text: String) -> Result<Content, E> {
+                Ok(Content::Text(text))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, parts: A) -> Result<Content, A::Error> {
+                let parts = Vec::<Object<ContentPart>>::deserialize(SeqAccessDeserializer::new(parts))?;
+                Ok(Content::Parts(parts.into_iter().map(|Object(part)| part).collect()))
+            }
+        }
+        deserializer.deserialize_any(ContentVisitor)
+    }
+}
+
+impl<'de> Deserialize<'de> for Stop {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct StopVisitor;
+        impl<'de> Visitor<'de> for StopVisitor {
+            type Value = Stop;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a string or an array of strings")
+            }
+            fn visit_str<E: Error>(self, stop: &str) -> Result<Stop, E> {
+                Ok(Stop(vec![stop.to_owned()]))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, stops: A) -> Result<Stop, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(stops)).map(Stop)
+            }
+        }
+        deserializer.deserialize_any(StopVisitor)
+    }
+}
+
+/// A whole answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ChatCompletion {
+    /// The answer's own name.
+    pub id: String,
+    /// Always `chat.completion`.
+    pub object: &'static str,
+    /// Seconds since the epoch.
+    pub created: u64,
+    /// The model that answered.
+    pub model: String,
+    /// One for each answer.
+    pub choices: Vec<Choice>,
+    /// What it cost.
+    pub usage: Usage,
+    /// What the answer depends on beside the request.
+    pub system_fingerprint: String,
+}
+
+/// One of the answers to a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Choice {
+    /// Which one, from 0.
+    pub index: u32,
+    /// What is said.
+    pub message: AssistantMessage,
+    /// Log probabilities, if asked for.
+    pub logprobs: Option<Value>,
+    /// Why it ended.
+    pub finish_reason: FinishReason,
+}
+
+/// What the model says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AssistantMessage {
+    /// Always `assistant`.
+    pub role: &'static str,
+    /// The text.
+    pub content: Option<String>,
+    /// What the model said instead of an answer.
+    pub refusal: Option<String>,
+}
+
+/// Why an answer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FinishReason {
+    /// The model ended its turn, or a stop string appeared.
+    Stop,
+    /// The limit of tokens, or the end of the context.
+    Length,
+}
+
+/// What an answer cost, in tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Usage {
+    /// Read.
+    pub prompt_tokens: u64,
+    /// Written.
+    pub completion_tokens: u64,
+    /// Both.
+    pub total_tokens: u64,
+}
+
+impl Usage {
+    /// Adds up the total.
+    pub fn new(prompt_tokens: u64, completion_tokens: u64) -> Usage {
+        Usage { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens }
+    }
+}
+
+/// A piece of a streamed answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ChatCompletionChunk {
+    /// The answer's own name, the same in all its chunks.
+    pub id: String,
+    /// Always `chat.completion.chunk`.
+    pub object: &'static str,
+    /// Seconds since the epoch, the same in all chunks.
+    pub created: u64,
+    /// The model that answers.
+    pub model: String,
+    /// What the answer depends on beside the request.
+    pub system_fingerprint: String,
+    /// At most one; empty in the chunk that tells the usage.
+    pub choices: Vec<ChunkChoice>,
+    /// Absent unless the request includes it; then null in all chunks but the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Option<Usage>>,
+}
+
+/// A piece of one answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ChunkChoice {
+    /// Of which one, from 0.
+    pub index: u32,
+    /// What is new.
+    pub delta: Delta,
+    /// Log probabilities, if asked for.
+    pub logprobs: Option<Value>,
+    /// Why it ended, in its last chunk.
+    pub finish_reason: Option<FinishReason>,
+}
+
+/// What is new in a chunk; what is not new is absent.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Delta {
+    /// Who speaks, in the first chunk: `assistant`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<&'static str>,
+    /// More text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Parsed, RequestBodyError, parse};
+
+    fn read(body: &str) -> Result<Parsed<ChatCompletionRequest>, RequestBodyError> {
+        parse(body.as_bytes())
+    }
+
+    /// The parameter and the message of the error that a body gives.
+    fn error(body: &str) -> (Option<String>, String) {
+        let error = read(body).unwrap_err();
+        let param = match &error {
+            RequestBodyError::InvalidField { param, .. } => Some(param.clone()),
+            RequestBodyError::NotJson { .. } | RequestBodyError::NotARequest { .. } => None,
+        };
+        (param, error.to_string())
+    }
+
+    #[test]
+    fn content_is_a_string_or_parts_or_null() {
+        let body = r#"{"model":"m","messages":[{"role":"user","content":"a"},{"role":"assistant","content":null},
+            {"role":"user","content":[{"type":"text","text":"b"}]}]}"#;
+        let messages = read(body).unwrap().request.messages.unwrap();
+        assert_eq!(messages[0].content, Some(Content::Text("a".into())));
+        assert_eq!(messages[1].content, None);
+        let part = ContentPart { kind: "text".into(), text: Some("b".into()) };
+        assert_eq!(messages[2].content, Some(Content::Parts(vec![part])));
+    }
+
+    #[test]
+    fn errors_name_the_field() {
+        let table = [
+            (r#"{"temperature":"hot"}"#, "temperature", r#"invalid type: string "hot", expected a number"#),
+            (
+                r#"{"max_tokens":-1}"#,
+                "max_tokens",
+                "integer `-1`, expected a whole number that is not negative",
+            ),
+            (r#"{"max_tokens":1.5}"#, "max_tokens", "floating point `1.5`, expected a whole number"),
+            (r#"{"seed":1e30}"#, "seed", "expected a whole number of 64 bits"),
+            (r#"{"stop":7}"#, "stop", "integer `7`, expected a string or an array of strings"),
+            (r#"{"stop":["a",7]}"#, "stop[1]", "integer `7`, expected a string"),
+            (r#"{"stream":"yes"}"#, "stream", "expected a boolean"),
+            (r#"{"stream_options":[true]}"#, "stream_options", "sequence, expected an object"),
+            (r#"{"messages":{}}"#, "messages", "map, expected a sequence"),
+            (r#"{"messages":[["user","a"]]}"#, "messages[0]", "sequence, expected an object"),
+            (
+                r#"{"messages":[{"role":"king"}]}"#,
+                "messages[0].role",
+                "unknown variant `king`, expected one of",
+            ),
+            (r#"{"messages":[{"content":"a"}]}"#, "messages[0]", "missing field `role`"),
+            (
+                r#"{"messages":[{"role":"user","content":5}]}"#,
+                "messages[0].content",
+                "integer `5`, expected a string or an array of content parts",
+            ),
+            (
+                r#"{"messages":[{"role":"user","content":[{"type":"text","text":5}]}]}"#,
+                "messages[0].content[0].text",
+                "integer `5`, expected a string",
+            ),
+            (r#"{"messages":[{"role":"user","role":"user"}]}"#, "messages[0]", "duplicate field `role`"),
+        ];
+        for (body, param, message) in table {
+            let (seen_param, seen_message) = error(body);
+            assert_eq!(seen_param.as_deref(), Some(param), "{body}: {seen_message}");
+            assert!(seen_message.contains(message), "{body}: {seen_message}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_request_is_told_with_line_and_column() {
+        let deep = format!(r#"{{"tools":{}"#, "[".repeat(10_000));
+        let table = [
+            ("", "is not valid JSON: EOF while parsing a value at line 1 column 0"),
+            ("{\n  nope", "is not valid JSON: key must be a string at line 2 column 3"),
+            ("{} x", "is not valid JSON: trailing characters at line 1 column 4"),
+            (deep.as_str(), "is not valid JSON: recursion limit exceeded at line 1 column"),
+            ("[]", "is not as expected: invalid type: sequence, expected an object"),
+            (r#"{"seed":1,"seed":2}"#, "is not as expected: duplicate field `seed`"),
+            (r#"{"model":"\ud800"}"#, "is not valid JSON"),
+        ];
+        for (body, message) in table {
+            let (param, seen) = error(body);
+            assert_eq!(param, None, "{body}");
+            assert!(seen.contains(message), "{body}: {seen}");
+        }
+    }
+
+    #[test]
+    fn unknown_members_are_named_at_every_depth() {
+        let body = r#"{"zeal":[1],"messages":[{"role":"user","content":"a","mood":1},{"role":"user","mood":2}],
+            "stream_options":{"speed":1},"zeal":2}"#;
+        assert_eq!(read(body).unwrap().unknown, ["zeal", "messages[].mood", "stream_options.speed"]);
+    }
+
+    #[test]
+    fn a_negative_seed_is_its_bits() {
+        assert_eq!(read(r#"{"seed":-1}"#).unwrap().request.seed, Some(u64::MAX));
+        assert_eq!(read(r#"{"seed":18446744073709551615}"#).unwrap().request.seed, Some(u64::MAX));
+    }
+
+    #[test]
+    fn a_chunk_reads_as_the_api_has_it() {
+        let mut chunk = ChatCompletionChunk {
+            id: "chatcmpl-1".into(),
+            object: "chat.completion.chunk",
+            created: 7,
+            model: "m".into(),
+            system_fingerprint: "fp".into(),
+            choices: vec![ChunkChoice {
+                index: 0,
+                delta: Delta { role: Some("assistant"), content: Some(String::new()) },
+                logprobs: None,
+                finish_reason: None,
+            }],
+            usage: None,
+        };
+        assert_eq!(
+            serde_json::to_string(&chunk).unwrap(),
+            r#"{"id":"chatcmpl-1","object":"chat.completion.chunk","created":7,"model":"m","system_fingerprint":"fp","choices":[{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}]}"#
+        );
+        chunk.choices.clear();
+        chunk.usage = Some(None);
+        assert!(serde_json::to_string(&chunk).unwrap().ends_with(r#""choices":[],"usage":null}"#));
+    }
+}
