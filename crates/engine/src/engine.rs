@@ -1,0 +1,218 @@
+//! A loaded model, ready to generate: what callers of this crate hold.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use sha2::{Digest, Sha256};
+
+use crate::ARITHMETIC_VERSION;
+use crate::chat_template::{ChatTemplate, TemplateError};
+use crate::generation::{ChatMessage, GenerationRequest, SubmitError, TokenId};
+use crate::gguf::{GgufError, GgufFile, Metadata};
+use crate::kernels::InstructionSet;
+use crate::kernels::thread_pool::ThreadPool;
+use crate::kv_cache::KvCache;
+use crate::model::{self, Machine, ModelError, Workspace};
+use crate::sampler::Sampler;
+use crate::scheduler::{CancelHandle, Queue, Scheduler, Sink};
+use crate::tokenizer::{Tokenizer, TokenizerError};
+
+/// Generations that may wait, unless the options say otherwise.
+const DEFAULT_QUEUE_BOUND: usize = 64;
+
+/// How a model is run. None of it changes an answer.
+#[derive(Debug, Clone)]
+pub struct EngineOptions {
+    /// Threads that compute; by default as many as the machine offers.
+    pub threads: Option<NonZeroUsize>,
+    /// The form of the kernels; by default the best that the processor has.
+    pub kernels: Option<InstructionSet>,
+    /// Generations that may wait; one more is refused. Default 64.
+    pub queue_bound: usize,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        EngineOptions { threads: None, kernels: None, queue_bound: DEFAULT_QUEUE_BOUND }
+    }
+}
+
+/// Why a model could not be loaded.
+#[derive(Debug, thiserror::Error)]
+#[error("the model file {} {kind}", path.display())]
+pub struct LoadError {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub kind: LoadErrorKind,
+}
+
+/// What is wrong with a model file, or with the machine; reads on from the file's name.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadErrorKind {
+    /// The file is no sound GGUF file.
+    #[error(transparent)]
+    Gguf(#[from] GgufError),
+    /// The model in it is not one that the engine can run.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The tokenizer in it is not one that the engine knows.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+    /// The chat template in it cannot be used.
+    #[error("cannot be used: {0}")]
+    Template(#[from] TemplateError),
+    /// The operating system gives no threads.
+    #[error("could not be started: {0}")]
+    Threads(std::io::Error),
+}
+
+/// What is known of a loaded model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelInfo {
+    /// `general.name`, or the name of the file.
+    pub name: String,
+    /// The SHA-256 of the file, in hexadecimal.
+    pub sha256: String,
+    /// Positions that a prompt and its answer can take together.
+    pub context_length: usize,
+    /// The number of tokens.
+    pub vocabulary_size: usize,
+}
+
+impl ModelInfo {
+    /// Names what decides an answer beside the request: the model's file and the version of the arithmetic.
+    pub fn fingerprint(&self) -> String {
+        format!("fp_{}_a{ARITHMETIC_VERSION}", &self.sha256[..12])
+    }
+}
+
+/// A loaded model and the thread that runs it. Dropping it ends both; what still runs fails.
+pub struct Engine {
+    info: ModelInfo,
+    tokenizer: Arc<Tokenizer>,
+    template: Option<ChatTemplate>,
+    queue: Arc<Queue>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Engine {
+    /// Loads a model file in the GGUF format: checks it, packs its weights (its pages are released afterwards), and
+    /// starts the threads. Takes some 300 ms for 100 MB; blocks meanwhile.
+    ///
+    /// # Errors
+    /// A [`LoadError`] that names the file and what in it is wrong or not supported.
+    pub fn load(path: &Path, options: &EngineOptions) -> Result<Engine, LoadError> {
+        Engine::load_file(path, options).map_err(|kind| LoadError { path: path.to_owned(), kind })
+    }
+
+    fn load_file(path: &Path, options: &EngineOptions) -> Result<Engine, LoadErrorKind> {
+        let file = GgufFile::open(path)?;
+        let (sha256, tokenizer, model) = std::thread::scope(|scope| {
+            let tokenizer = scope.spawn(|| {
+                let sha256 = hexadecimal(&Sha256::digest(file.bytes()));
+                Tokenizer::from_metadata(&file.metadata).map(|tokenizer| (sha256, tokenizer))
+            });
+            let model = model::load(&file);
+            let (sha256, tokenizer) =
+                tokenizer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            Ok::<_, LoadErrorKind>((sha256, tokenizer, model?))
+        })?;
+        let template = ChatTemplate::from_metadata(&file.metadata)?;
+        let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = file.metadata.optional("general.name", Metadata::string)?.map_or(stem, str::to_owned);
+        let context_length = model.hyperparameters.context_length;
+        let info = ModelInfo { name, sha256, context_length, vocabulary_size: model.vocabulary_size() };
+        let threads = options.threads.or_else(|| std::thread::available_parallelism().ok());
+        let pool = ThreadPool::new(threads.unwrap_or(NonZeroUsize::MIN)).map_err(LoadErrorKind::Threads)?;
+        let set = options.kernels.filter(|set| set.is_available()).unwrap_or_else(InstructionSet::detect);
+        let (tokenizer, queue) = (Arc::new(tokenizer), Arc::new(Queue::new(options.queue_bound)));
+        let scheduler = Scheduler {
+            queue: queue.clone(),
+            cache: KvCache::new(model.cache_shape(), context_length),
+            model,
+            tokenizer: tokenizer.clone(),
+            machine: Machine { pool, set },
+            context_length,
+            workspace: Workspace::default(),
+            sampler: Sampler::default(),
+        };
+        let thread = std::thread::Builder::new()
+            .name("engine".to_owned())
+            .spawn(move || scheduler.run())
+            .map_err(LoadErrorKind::Threads)?;
+        Ok(Engine { info, tokenizer, template, queue, thread: Some(thread) })
+    }
+
+    /// What is known of the model.
+    pub fn model(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    /// Asks for a generation: puts it in the queue, or refuses at once.
+    ///
+    /// `sink` is called on the engine's thread for every [`Progress`](crate::Progress), the last being `Finished` or
+    /// `Failed`; it must not block. Dropping the handle cancels the generation, and the sink is then called no more
+    /// than once.
+    ///
+    /// # Errors
+    /// A [`SubmitError`]: the prompt is empty or too long, or the queue is full.
+    pub fn submit(&self, request: GenerationRequest, sink: Sink) -> Result<CancelHandle, SubmitError> {
+        let (prompt_tokens, context_length) = (request.prompt.len(), self.info.context_length);
+        if prompt_tokens == 0 {
+            return Err(SubmitError::EmptyPrompt);
+        }
+        if prompt_tokens >= context_length {
+            return Err(SubmitError::PromptTooLong { prompt_tokens, context_length });
+        }
+        if let Some(unknown) = request.prompt.iter().find(|id| **id as usize >= self.info.vocabulary_size) {
+            return Err(SubmitError::UnknownToken { token: *unknown });
+        }
+        self.queue.push(request, sink)
+    }
+
+    /// The prompt that asks for the next message of a conversation, by the model's own template. Ordinary text in
+    /// messages never becomes a control token, whatever it spells.
+    ///
+    /// # Errors
+    /// When the model has no template, or the template refuses the messages.
+    pub fn render_chat(&self, messages: &[ChatMessage]) -> Result<Vec<TokenId>, TemplateError> {
+        let prompt = self.template.as_ref().ok_or(TemplateError::Missing)?.render(messages)?;
+        Ok(self.tokenizer.encode_prompt(&prompt.text, &prompt.from_messages))
+    }
+
+    /// The tokens of a text in which nothing is a control token.
+    pub fn encode(&self, text: &str) -> Vec<TokenId> {
+        let mut tokens = Vec::new();
+        self.tokenizer.encode_plain(text, &mut tokens);
+        tokens
+    }
+
+    /// What a token stands for: part of a text, perhaps cut inside a character; nothing for control tokens.
+    pub fn token_bytes(&self, id: TokenId) -> &[u8] {
+        self.tokenizer.token_bytes(id)
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Engine").field("model", &self.info).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.queue.stop();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the engine's thread had panicked");
+        }
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,32 @@
+//! The memory map of a model file.
+
+use std::fs::File;
+use std::path::Path;
+
+use memmap2::Mmap;
+
+/// A file whose bytes can be read as if they were in memory.
+pub(crate) struct MappedFile {
+    map: Mmap,
+}
+
+impl MappedFile {
+    /// Maps a whole file for reading.
+    pub(crate) fn open(path: &Path) -> std::io::Result<MappedFile> {
+        let file = File::open(path)?;
+        if !file.metadata()?.is_file() {
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is not a file"));
+        }
+        #[expect(unsafe_code, reason = "a memory map is unsafe by nature")]
+        // SAFETY: the map is read-only, and lives only while a model is loaded. Whoever changes or truncates the file
+        // in that time can make the model wrong or this process die of a bus error; model files are written once and
+        // renamed into place, and the same holds for every program that maps its data.
+        let map = unsafe { Mmap::map(&file) }?;
+        Ok(MappedFile { map })
+    }
+
+    /// The file's bytes.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.map
+    }
+}

@@ -1,0 +1,94 @@
+//! The arithmetic: everything that touches many numbers.
+//!
+//! One rule carries speed and reproducibility alike: **SIMD lanes run across outputs, never along a reduction.**
+//! Every output has one accumulator, and what is added to it, and in which order, depends on nothing but the model
+//! and the tokens before it: not on the number of columns computed together, of threads, or of lanes.
+//!
+//! Each kernel exists once per instruction set. Element-wise work and attention are written once over
+//! [`lanes::Lanes`] and compiled twice; the integer dot products of quantised weights are written by hand for AVX2
+//! ([`matmul_avx2`]) and held against the portable form ([`matmul_portable`]) bit for bit by the tests.
+//!
+//! `unsafe` lives here (and in the memory map of a model file), nowhere else.
+
+pub(crate) mod activations;
+pub(crate) mod attention;
+pub(crate) mod elementwise;
+pub(crate) mod lanes;
+pub(crate) mod matmul;
+#[cfg(target_arch = "x86_64")]
+mod matmul_avx2;
+mod matmul_portable;
+pub(crate) mod packed_matrix;
+pub(crate) mod rotary;
+pub(crate) mod thread_pool;
+
+/// Which compiled form of the kernels runs. All give the same bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InstructionSet {
+    /// Plain Rust, on any processor.
+    Portable,
+    /// x86-64 with AVX2, FMA and F16C.
+    Avx2,
+}
+
+impl InstructionSet {
+    /// The best that this processor has.
+    pub fn detect() -> InstructionSet {
+        if InstructionSet::Avx2.is_available() { InstructionSet::Avx2 } else { InstructionSet::Portable }
+    }
+
+    /// Whether this processor has it.
+    pub fn is_available(self) -> bool {
+        match self {
+            InstructionSet::Portable => true,
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx2 => {
+                is_x86_feature_detected!("avx2")
+                    && is_x86_feature_detected!("fma")
+                    && is_x86_feature_detected!("f16c")
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            InstructionSet::Avx2 => false,
+        }
+    }
+
+    /// The one of that name.
+    pub fn by_name(name: &str) -> Option<InstructionSet> {
+        [InstructionSet::Portable, InstructionSet::Avx2].into_iter().find(|set| set.name() == name)
+    }
+
+    /// Its name, as the setting `INTERFERENCE_KERNELS` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            InstructionSet::Portable => "portable",
+            InstructionSet::Avx2 => "avx2",
+        }
+    }
+}
+
+/// Runs `$body`, generic over the lane type `$lanes`, in the form for `$set`.
+///
+/// The body is compiled twice: once plain, once inside a function that may use AVX2, FMA and F16C. It must be a call
+/// of a function marked `#[inline(always)]`, so that the second copy really is compiled with those features.
+macro_rules! run_with_lanes {
+    ($set:expr, |$lanes:ident| ($($argument:ident: $type:ty),*) -> $result:ty $body:block) => {
+        match $set {
+            #[cfg(target_arch = "x86_64")]
+            $crate::kernels::InstructionSet::Avx2 => {
+                #[target_feature(enable = "avx2,fma,f16c")]
+                fn with_avx2($($argument: $type),*) -> $result {
+                    type $lanes = $crate::kernels::lanes::Avx2Lanes;
+                    $body
+                }
+                #[expect(unsafe_code, reason = "calls a function compiled for AVX2")]
+                // SAFETY: `Avx2` is chosen only after `InstructionSet::is_available` has found the three features.
+                unsafe { with_avx2($($argument),*) }
+            }
+            _ => {
+                type $lanes = $crate::kernels::lanes::PortableLanes;
+                $body
+            }
+        }
+    };
+}
+pub(crate) use run_with_lanes;

@@ -1,0 +1,33 @@
+//! Text generation on a CPU, reproducible to the bit.
+//!
+//! A model file, a prompt of tokens and a seed decide an answer; how many threads run, which instruction set they
+//! use, and what else runs beside, do not. The arithmetic that makes it so is described in `docs/ARCHITECTURE.md`
+//! and has a version: [`ARITHMETIC_VERSION`].
+//!
+//! The engine knows no HTTP and no API: it takes tokens and gives tokens. Chat messages become tokens through the
+//! model's own template ([`Engine::render_chat`]).
+
+mod chat_template;
+mod engine;
+mod generation;
+mod gguf;
+mod kernels;
+mod kv_cache;
+mod model;
+mod sampler;
+mod scheduler;
+mod tokenizer;
+
+pub use chat_template::TemplateError;
+pub use engine::{Engine, EngineOptions, LoadError, LoadErrorKind, ModelInfo};
+pub use generation::{
+    ChatMessage, EngineFailure, FinishReason, GenerationRequest, Progress, Sampling, SubmitError, TokenId,
+};
+pub use gguf::GgufError;
+pub use kernels::InstructionSet;
+pub use model::ModelError;
+pub use scheduler::{CancelHandle, Sink};
+pub use tokenizer::TokenizerError;
+
+/// The version of the arithmetic. A change of it changes answers, and is a breaking change.
+pub const ARITHMETIC_VERSION: u32 = 1;

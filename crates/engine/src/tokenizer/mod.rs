@@ -1,0 +1,204 @@
+//! Text to tokens and back, by the vocabulary and the merges of a model file.
+//!
+//! Byte-level byte-pair encoding (`tokenizer.ggml.model` = `gpt2`): a splitter of our own cuts text into pieces
+//! ([`pre_tokenizer`]), the crate `tokenizers` merges the bytes of a piece. Control tokens are recognised only where
+//! a caller says that text may hold them, which is the text of a chat template; ordinary text never becomes one.
+//!
+//! A byte for which the vocabulary has no token (the default model's lacks some control characters) is left out, as
+//! the reference tokenizer does.
+
+mod bytes_as_characters;
+mod pre_tokenizer;
+
+use std::ops::Range;
+
+use ahash::AHashMap;
+use tokenizers::Model as _;
+use tokenizers::models::bpe::BPE;
+
+use crate::generation::TokenId;
+use crate::gguf::{GgufError, Metadata};
+use bytes_as_characters::{byte_of, character_of};
+use pre_tokenizer::PreTokenizer;
+
+/// Spellings of control tokens that end a turn in one model family or another; an end of turn that the metadata does
+/// not name is found by them.
+const ENDS_OF_TURN: [&str; 6] =
+    ["<|endoftext|>", "<|im_end|>", "<|eot_id|>", "<|end|>", "<|end_of_text|>", "</s>"];
+
+/// Why a model file's tokenizer cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenizerError {
+    /// Metadata that is missing or of the wrong kind.
+    #[error(transparent)]
+    Metadata(#[from] GgufError),
+    /// An algorithm that is not implemented.
+    #[error("has a tokenizer of kind `{kind}`; supported: `gpt2` (byte-level byte-pair encoding)")]
+    UnsupportedKind {
+        /// `tokenizer.ggml.model`.
+        kind: String,
+    },
+    /// A way to cut text into pieces that is not implemented. A near one would give other tokens, silently.
+    #[error("has the pre-tokenizer `{name}`; supported: {}", known.join(", "))]
+    UnsupportedPreTokenizer {
+        /// `tokenizer.ggml.pre`.
+        name: String,
+        /// The names that are.
+        known: Vec<&'static str>,
+    },
+    /// The vocabulary or the merges contradict themselves.
+    #[error("has a damaged tokenizer: {problem}")]
+    Damaged {
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+/// The tokenizer of a model.
+pub(crate) struct Tokenizer {
+    pre_tokenizer: PreTokenizer,
+    merger: BPE,
+    /// What each token stands for; empty for control tokens.
+    bytes: Vec<Box<[u8]>>,
+    /// Control tokens by spelling, longest first.
+    control: Vec<(String, TokenId)>,
+    end_of_turn: Vec<TokenId>,
+    beginning: Option<TokenId>,
+}
+
+/// The kinds of `tokenizer.ggml.token_type` that matter here.
+const CONTROL: i64 = 3;
+
+impl Tokenizer {
+    /// Reads the tokenizer of a model file.
+    pub(crate) fn from_metadata(metadata: &Metadata) -> Result<Tokenizer, TokenizerError> {
+        let kind = metadata.string("tokenizer.ggml.model")?;
+        if kind != "gpt2" {
+            return Err(TokenizerError::UnsupportedKind { kind: kind.to_owned() });
+        }
+        let name = metadata.optional("tokenizer.ggml.pre", Metadata::string)?.unwrap_or("default");
+        let pre_tokenizer = PreTokenizer::by_name(name).ok_or_else(|| {
+            TokenizerError::UnsupportedPreTokenizer { name: name.to_owned(), known: PreTokenizer::names() }
+        })?;
+        let spellings = metadata.strings("tokenizer.ggml.tokens")?;
+        let kinds = metadata.numbers("tokenizer.ggml.token_type")?;
+        if kinds.len() != spellings.len() {
+            let problem = format!("{} tokens, but {} token types", spellings.len(), kinds.len());
+            return Err(TokenizerError::Damaged { problem });
+        }
+        let merger = build_merger(&spellings, &metadata.strings("tokenizer.ggml.merges")?)?;
+        let is_control = |id: usize| kinds[id] == CONTROL;
+        let token = |key: &str| -> Result<Option<TokenId>, TokenizerError> {
+            let id = metadata.optional(key, Metadata::u32)?;
+            if let Some(id) = id.filter(|id| *id as usize >= spellings.len()) {
+                let problem = format!("`{key}` is {id}, past the {} tokens", spellings.len());
+                return Err(TokenizerError::Damaged { problem });
+            }
+            Ok(id)
+        };
+        let mut end_of_turn: Vec<TokenId> =
+            [token("tokenizer.ggml.eos_token_id")?, token("tokenizer.ggml.eot_token_id")?]
+                .into_iter()
+                .flatten()
+                .collect();
+        let mut control = Vec::new();
+        let mut bytes = Vec::with_capacity(spellings.len());
+        for (id, spelling) in spellings.iter().enumerate() {
+            if !is_control(id) {
+                bytes.push(spelling_to_bytes(spelling));
+                continue;
+            }
+            bytes.push(Box::default());
+            control.push(((*spelling).to_owned(), id as TokenId));
+            if ENDS_OF_TURN.contains(spelling) {
+                end_of_turn.push(id as TokenId);
+            }
+        }
+        control.retain(|(spelling, _)| !spelling.is_empty());
+        control.sort_by_key(|(spelling, _)| std::cmp::Reverse(spelling.len()));
+        let adds_beginning =
+            metadata.optional("tokenizer.ggml.add_bos_token", Metadata::bool)?.unwrap_or(false);
+        let beginning = token("tokenizer.ggml.bos_token_id")?.filter(|_| adds_beginning);
+        Ok(Tokenizer { pre_tokenizer, merger, bytes, control, end_of_turn, beginning })
+    }
+
+    /// What a token stands for: part of a text, perhaps cut inside a character; nothing for control tokens.
+    pub(crate) fn token_bytes(&self, id: TokenId) -> &[u8] {
+        self.bytes.get(id as usize).map_or(&[], |bytes| bytes)
+    }
+
+    /// Whether the token ends an answer.
+    pub(crate) fn ends_turn(&self, id: TokenId) -> bool {
+        self.end_of_turn.contains(&id)
+    }
+
+    /// Encodes a prompt in which the spellings of control tokens mean these tokens, except where they touch one of
+    /// the `plain` ranges (ascending, of bytes). Adds the token that begins a text where the model wants it.
+    pub(crate) fn encode_prompt(&self, text: &str, plain: &[Range<usize>]) -> Vec<TokenId> {
+        let mut tokens = Vec::new();
+        let mut pending = 0;
+        let mut position = 0;
+        while position < text.len() {
+            let rest = &text[position..];
+            let found = self.control.iter().find(|(spelling, _)| {
+                let end = position + spelling.len();
+                rest.starts_with(spelling.as_str())
+                    && !plain.iter().any(|range| range.start < end && position < range.end)
+            });
+            if let Some((spelling, id)) = found {
+                self.encode_plain(&text[pending..position], &mut tokens);
+                tokens.push(*id);
+                position += spelling.len();
+                pending = position;
+            } else {
+                position += rest.chars().next().map_or(1, char::len_utf8);
+            }
+        }
+        self.encode_plain(&text[pending..], &mut tokens);
+        if let Some(beginning) = self.beginning.filter(|id| tokens.first() != Some(id)) {
+            tokens.insert(0, beginning);
+        }
+        tokens
+    }
+
+    /// Encodes text in which nothing is a control token.
+    pub(crate) fn encode_plain(&self, text: &str, tokens: &mut Vec<TokenId>) {
+        for piece in self.pre_tokenizer.split(text) {
+            let characters: String = piece.bytes().map(character_of).collect();
+            match self.merger.tokenize(&characters) {
+                Ok(merged) => tokens.extend(merged.iter().map(|token| token.id)),
+                // The merger fails only where it has a token for unknown bytes that is itself unknown, and it has none.
+                Err(error) => tracing::error!(%error, "a piece of text could not be encoded"),
+            }
+        }
+    }
+}
+
+fn build_merger(spellings: &[&str], merges: &[&str]) -> Result<BPE, TokenizerError> {
+    let damaged = |problem: String| TokenizerError::Damaged { problem };
+    let vocabulary: AHashMap<String, u32> =
+        spellings.iter().enumerate().map(|(id, spelling)| ((*spelling).to_owned(), id as u32)).collect();
+    if vocabulary.len() != spellings.len() {
+        return Err(damaged("a token is there twice".to_owned()));
+    }
+    let pairs = merges.iter().map(|merge| {
+        let (left, right) =
+            merge.split_once(' ').ok_or_else(|| damaged(format!("the merge {merge:?} is no pair")))?;
+        Ok((left.to_owned(), right.to_owned()))
+    });
+    let pairs = pairs.collect::<Result<Vec<_>, TokenizerError>>()?;
+    let builder = BPE::builder().vocab_and_merges(vocabulary, pairs);
+    builder.build().map_err(|error| damaged(format!("a merge is of unknown tokens ({error})")))
+}
+
+/// The bytes behind a spelling; a character that stands for no byte is itself.
+fn spelling_to_bytes(spelling: &str) -> Box<[u8]> {
+    let mut bytes = Vec::with_capacity(spelling.len());
+    for character in spelling.chars() {
+        match byte_of(character) {
+            Some(byte) => bytes.push(byte),
+            None => bytes.extend(character.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+    bytes.into_boxed_slice()
+}
