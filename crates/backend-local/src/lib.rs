@@ -1,0 +1,18 @@
+//! The engine as a backend: chat requests in, answers out.
+//!
+//! Owns everything between the JSON of a request and the engine's tokens: which parameters are honoured, which names
+//! reach the model, how tokens become text without a split character or a leaked stop string, and how the text is
+//! told whole or in chunks. It refuses to know sockets and statuses, and how a token is computed.
+
+mod aliases;
+mod answer;
+mod chat;
+mod chat_reply;
+mod identity;
+mod local_backend;
+mod parameters;
+mod stop_strings;
+mod text_stream;
+
+pub use aliases::{HABITUAL_NAMES, is_habitual_name};
+pub use local_backend::{LocalBackend, LocalOptions};

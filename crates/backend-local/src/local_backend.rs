@@ -1,0 +1,293 @@
+//! The backend itself: an engine that may still be loading, and the way of a request through it.
+
+use std::sync::{Arc, OnceLock};
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use interference_backend::{Backend, ModelCard, Readiness, Refusal, Reply, ReplyBody, Request};
+use interference_engine::{Engine, GenerationRequest, Sampling, SubmitError};
+
+use crate::aliases::{HABITUAL_NAMES, is_habitual_name};
+use crate::answer::Answer;
+use crate::chat::{self, Delivery};
+use crate::chat_reply::{self, Letterhead};
+use crate::identity::{Identity, random_seed};
+
+/// Names the parameters that were passed over.
+const IGNORED: HeaderName = HeaderName::from_static("x-interference-ignored");
+
+/// Tells the seed that the answer was drawn with.
+const SEED: HeaderName = HeaderName::from_static("x-interference-seed");
+
+/// How many names [`IGNORED`] has at most; `...` stands for the rest.
+const MOST_IGNORED_NAMES: usize = 16;
+
+/// How long a name in [`IGNORED`] is at most.
+const LONGEST_IGNORED_NAME: usize = 64;
+
+/// When another try may succeed after the queue was full, in seconds.
+const RETRY_AFTER_SECONDS: u64 = 1;
+
+/// How the local model is served.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LocalOptions {
+    /// The seed of requests that have none. Without it each draws its own.
+    pub seed: Option<u64>,
+    /// Whether all answers have the same id and time, so that whole answers can be compared.
+    pub fixed_ids: bool,
+    /// Whether any model name at all reaches the model.
+    pub any_model: bool,
+}
+
+/// One local model as a backend. It can be asked before its engine is there: until [`LocalBackend::ready`] or
+/// [`LocalBackend::failed`] is called, requests are refused as unavailable.
+pub struct LocalBackend {
+    service: Arc<Service>,
+    /// The engine, or why there is none.
+    engine: OnceLock<Result<Arc<Engine>, String>>,
+}
+
+/// What is known of the model before its engine is there.
+struct Service {
+    /// The name under which the model is served.
+    name: String,
+    options: LocalOptions,
+    identity: Identity,
+    created: u64,
+}
+
+/// A request that was admitted.
+struct Admitted {
+    answer: Answer,
+    letterhead: Letterhead,
+    delivery: Delivery,
+    headers: HeaderMap,
+}
+
+impl LocalBackend {
+    /// A backend for the model of this name, whose engine is still to come.
+    pub fn loading(name: impl Into<String>, options: LocalOptions) -> LocalBackend {
+        let identity = if options.fixed_ids { Identity::Fixed } else { Identity::Individual };
+        let service = Service { name: name.into(), options, identity, created: identity.created() };
+        LocalBackend { service: Arc::new(service), engine: OnceLock::new() }
+    }
+
+    /// Gives it its engine. Only the first call of this or of [`LocalBackend::failed`] counts.
+    pub fn ready(&self, engine: Engine) {
+        self.settle(Ok(Arc::new(engine)));
+    }
+
+    /// Tells it that there will be no engine; clients are told the reason.
+    pub fn failed(&self, reason: impl Into<String>) {
+        self.settle(Err(reason.into()));
+    }
+
+    fn settle(&self, outcome: Result<Arc<Engine>, String>) {
+        if self.engine.set(outcome).is_err() {
+            tracing::warn!(model = self.service.name, "loading ended twice; the first outcome stays");
+        }
+    }
+
+    fn engine(&self) -> Result<&Arc<Engine>, Refusal> {
+        match self.engine.get() {
+            Some(Ok(engine)) => Ok(engine),
+            Some(Err(reason)) => {
+                Err(Refusal::Unavailable { message: format!("The model could not be loaded: {reason}") })
+            }
+            None => Err(Refusal::Unavailable { message: "The model is still loading.".to_owned() }),
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Backend for LocalBackend {
+    async fn answer(&self, request: Request) -> Result<Reply, Refusal> {
+        if request.method != Method::POST || request.path != "/chat/completions" {
+            return Err(Refusal::InvalidRequest {
+                message: "The local model answers POST /chat/completions only.".to_owned(),
+                param: None,
+                code: None,
+            });
+        }
+        let engine = Arc::clone(self.engine()?);
+        let service = Arc::clone(&self.service);
+        // Reading and tokenising a long conversation takes longer than a task may keep others waiting. If this future
+        // is dropped meanwhile, so is what the closure returns, which cancels the generation.
+        let admission = tokio::task::spawn_blocking(move || service.admit(&engine, &request));
+        let admitted = admission.await.map_err(|error| {
+            tracing::error!(%error, "admitting a request failed");
+            Refusal::Internal { message: "The server failed while it read the request.".to_owned() }
+        })??;
+        let body = match admitted.delivery {
+            Delivery::Whole => {
+                ReplyBody::Whole(chat_reply::whole(admitted.answer, admitted.letterhead).await?)
+            }
+            Delivery::Streamed { usage } => {
+                ReplyBody::Events(chat_reply::streamed(admitted.answer, admitted.letterhead, usage))
+            }
+        };
+        Ok(Reply { status: StatusCode::OK, headers: admitted.headers, body })
+    }
+
+    fn models(&self) -> Vec<ModelCard> {
+        let engine = self.engine.get().and_then(|outcome| outcome.as_ref().ok());
+        vec![ModelCard {
+            id: self.service.name.clone(),
+            created: self.service.created,
+            owned_by: "interference".to_owned(),
+            aliases: HABITUAL_NAMES.map(str::to_owned).to_vec(),
+            context_length: engine.map(|engine| engine.model().context_length),
+        }]
+    }
+
+    fn readiness(&self) -> Readiness {
+        match self.engine.get() {
+            None => Readiness::Loading,
+            Some(Ok(_)) => Readiness::Ready,
+            Some(Err(_)) => Readiness::Failed,
+        }
+    }
+}
+
+impl Service {
+    /// Everything that can refuse a request: reads it, finds its model, counts its tokens, takes a place in the queue.
+    fn admit(&self, engine: &Arc<Engine>, request: &Request) -> Result<Admitted, Refusal> {
+        let order = chat::read(&request.body, request.strictness)?;
+        self.check_model(&order.model)?;
+        let prompt = engine.render_chat(&order.messages).map_err(|error| Refusal::InvalidRequest {
+            message: format!("The model's chat template does not take these messages: {error}"),
+            param: Some("messages".to_owned()),
+            code: Some("invalid_value"),
+        })?;
+        let letterhead = Letterhead {
+            id: self.identity.id(),
+            created: self.identity.created(),
+            // Not the alias that was asked for: the API, too, answers with the name behind an alias.
+            model: self.name.clone(),
+            system_fingerprint: engine.model().fingerprint(),
+            prompt_tokens: prompt.len() as u64,
+        };
+        let seed = order.seed.or(self.options.seed).unwrap_or_else(random_seed);
+        let generation = GenerationRequest {
+            prompt,
+            max_tokens: order.max_tokens,
+            sampling: Sampling { temperature: order.temperature, top_p: order.top_p, seed, choice: 0 },
+            logprobs: false,
+        };
+        let answer = Answer::submit(engine, generation, order.stops).map_err(not_admitted)?;
+        Ok(Admitted { answer, letterhead, delivery: order.delivery, headers: headers(seed, &order.ignored) })
+    }
+
+    fn check_model(&self, asked: &str) -> Result<(), Refusal> {
+        if asked == self.name || self.options.any_model || is_habitual_name(asked) {
+            return Ok(());
+        }
+        let mut known = vec![self.name.clone()];
+        known.extend(HABITUAL_NAMES.map(str::to_owned));
+        Err(Refusal::UnknownModel { model: asked.to_owned(), known })
+    }
+}
+
+fn not_admitted(error: SubmitError) -> Refusal {
+    match error {
+        SubmitError::PromptTooLong { prompt_tokens, context_length } => {
+            Refusal::ContextLengthExceeded { context_length, prompt_tokens }
+        }
+        SubmitError::EmptyPrompt => Refusal::InvalidRequest {
+            message: "The messages come to no tokens at all.".to_owned(),
+            param: Some("messages".to_owned()),
+            code: Some("invalid_value"),
+        },
+        SubmitError::QueueFull { waiting } => {
+            Refusal::Overloaded { waiting, retry_after_seconds: RETRY_AFTER_SECONDS }
+        }
+        // Prompts come from the engine's own tokenizer.
+        error @ SubmitError::UnknownToken { .. } => Refusal::Internal { message: error.to_string() },
+        SubmitError::Stopped => Refusal::Unavailable { message: "The server is going down.".to_owned() },
+    }
+}
+
+fn headers(seed: u64, ignored: &[String]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(SEED, HeaderValue::from(seed));
+    if !ignored.is_empty() {
+        let names = ignored.iter().take(MOST_IGNORED_NAMES).map(|name| header_safe(name));
+        let mut names: Vec<String> = names.collect();
+        if ignored.len() > MOST_IGNORED_NAMES {
+            names.push("...".to_owned());
+        }
+        // Cannot fail, since the names were made safe; if it did, the answer would still be worth having.
+        if let Ok(value) = HeaderValue::try_from(names.join(", ")) {
+            headers.insert(IGNORED, value);
+        }
+    }
+    headers
+}
+
+/// A name as it can stand in a list in a header: what else it has is replaced, and it is not long.
+fn header_safe(name: &str) -> String {
+    let is_safe = |character: char| character.is_ascii_alphanumeric() || "_-.[]".contains(character);
+    let characters = name.chars().map(|character| if is_safe(character) { character } else { '?' });
+    characters.take(LONGEST_IGNORED_NAME).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use interference_backend::Strictness;
+
+    fn backend(options: LocalOptions) -> LocalBackend {
+        LocalBackend::loading("small", options)
+    }
+
+    fn request() -> Request {
+        Request {
+            method: Method::POST,
+            path: "/chat/completions".to_owned(),
+            headers: HeaderMap::new(),
+            body: Bytes::from_static(br#"{"model":"small","messages":[{"role":"user","content":"a"}]}"#),
+            strictness: Strictness::NameIgnored,
+        }
+    }
+
+    #[tokio::test]
+    async fn without_an_engine_it_is_unavailable() {
+        let backend = backend(LocalOptions::default());
+        assert_eq!(backend.readiness(), Readiness::Loading);
+        let refusal = backend.answer(request()).await.unwrap_err();
+        assert_eq!(refusal, Refusal::Unavailable { message: "The model is still loading.".to_owned() });
+
+        backend.failed("no such file");
+        assert_eq!(backend.readiness(), Readiness::Failed);
+        let refusal = backend.answer(request()).await.unwrap_err();
+        let message = "The model could not be loaded: no such file".to_owned();
+        assert_eq!(refusal, Refusal::Unavailable { message });
+    }
+
+    #[test]
+    fn names_reach_the_model_by_the_rules() {
+        let usual = backend(LocalOptions::default());
+        assert_eq!(usual.service.check_model("small"), Ok(()));
+        assert_eq!(usual.service.check_model("gpt-4o-mini"), Ok(()));
+        let refusal = usual.service.check_model("large").unwrap_err();
+        assert!(
+            refusal
+                .to_string()
+                .starts_with("The model `large` does not exist. Models here: small, gpt-3.5-turbo")
+        );
+
+        let any = backend(LocalOptions { any_model: true, ..LocalOptions::default() });
+        assert_eq!(any.service.check_model("large"), Ok(()));
+    }
+
+    #[test]
+    fn names_in_the_header_are_safe_and_few() {
+        let names: Vec<String> =
+            ["plain", "messages[].mood", "evil\r\nset-cookie: a", "été, b"].map(str::to_owned).into();
+        assert_eq!(headers(7, &names)[IGNORED], "plain, messages[].mood, evil??set-cookie??a, ?t???b");
+        assert_eq!(headers(7, &names)[SEED], "7");
+        let many = vec!["x".repeat(1000); 100];
+        assert_eq!(headers(7, &many)[IGNORED].len(), 16 * (64 + 2) + 3);
+        assert!(!headers(7, &[]).contains_key(IGNORED));
+    }
+}

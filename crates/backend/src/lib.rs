@@ -1,0 +1,194 @@
+//! What a server asks, and what a backend answers.
+//!
+//! Owns the trait and its request and reply types; nothing else. It knows no JSON of any API, no sockets, and no
+//! model: a reply is a status, headers and a body, and the body is whole, a stream of *events* that the server
+//! encodes, or a stream of *frames* that it passes on untouched.
+//!
+//! Cancellation is dropping: whoever drops the future of [`Backend::answer`], or the stream of a reply, tells the
+//! backend that nobody wants the rest.
+
+use std::pin::Pin;
+
+use bytes::Bytes;
+use futures::Stream;
+use http::{HeaderMap, Method, StatusCode};
+use interference_sse::Event;
+
+/// A request as it came in, unparsed.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The HTTP method.
+    pub method: Method,
+    /// The path, without a leading `/v1`, for example `/chat/completions`.
+    pub path: String,
+    /// All headers, with secrets.
+    pub headers: HeaderMap,
+    /// The whole body; its size was bounded by the server.
+    pub body: Bytes,
+    /// Whether parameters that cannot be honoured are an error instead of being named in a header.
+    pub strictness: Strictness,
+}
+
+/// What becomes of parameters that a backend does not honour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Strictness {
+    /// They are named in the response header `x-interference-ignored`.
+    #[default]
+    NameIgnored,
+    /// They are an error.
+    RefuseIgnored,
+}
+
+/// A sequence of events; the server encodes them as they come. It ends as its dialect ends (for chat: `[DONE]`).
+pub type EventStream = Pin<Box<dyn Stream<Item = Event> + Send>>;
+
+/// A sequence of raw bytes, passed on as they come. An error means that the source broke off.
+pub type FrameStream = Pin<Box<dyn Stream<Item = Result<Bytes, std::io::Error>> + Send>>;
+
+/// An answer to a request that was admitted.
+#[derive(Debug)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// Headers beside those that the server sets itself (content type of events, length, cache control).
+    pub headers: HeaderMap,
+    /// What follows the headers.
+    pub body: ReplyBody,
+}
+
+/// The body of a [`Reply`].
+pub enum ReplyBody {
+    /// Everything at once.
+    Whole(Bytes),
+    /// Events to be encoded as `text/event-stream`.
+    Events(EventStream),
+    /// Bytes to be passed on.
+    Frames(FrameStream),
+}
+
+impl std::fmt::Debug for ReplyBody {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            ReplyBody::Whole(bytes) => write!(formatter, "Whole({} bytes)", bytes.len()),
+            ReplyBody::Events(_) => formatter.write_str("Events"),
+            ReplyBody::Frames(_) => formatter.write_str("Frames"),
+        }
+    }
+}
+
+/// Why a request was not admitted. It knows nothing of HTTP: the server maps each kind to a status.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The request is not what the API describes.
+    #[error("{message}")]
+    InvalidRequest {
+        /// What is wrong, for a person.
+        message: String,
+        /// The parameter it is about, as a path (`messages[0].role`).
+        param: Option<String>,
+        /// A stable word for programs, if there is one.
+        code: Option<&'static str>,
+    },
+    /// No model of that name.
+    #[error("The model `{model}` does not exist. Models here: {}.", known.join(", "))]
+    UnknownModel {
+        /// The name that was asked for.
+        model: String,
+        /// The names that would have worked.
+        known: Vec<String>,
+    },
+    /// The prompt and the answer do not fit the model's context.
+    #[error(
+        "This model's maximum context length is {context_length} tokens. However, your messages resulted in \
+         {prompt_tokens} tokens, which leaves no room for an answer. Please reduce the length of the messages."
+    )]
+    ContextLengthExceeded {
+        /// The context of the model, in tokens.
+        context_length: usize,
+        /// The length of the prompt, in tokens.
+        prompt_tokens: usize,
+    },
+    /// The queue is full.
+    #[error(
+        "The server has {waiting} requests waiting, which is its limit. Try again in {retry_after_seconds} s."
+    )]
+    Overloaded {
+        /// How many requests wait.
+        waiting: usize,
+        /// When another try may succeed, in seconds.
+        retry_after_seconds: u64,
+    },
+    /// The model is not loaded yet, or the server is going down.
+    #[error("{message}")]
+    Unavailable {
+        /// What is being waited for.
+        message: String,
+    },
+    /// A bug of ours, or a failure of the machine.
+    #[error("{message}")]
+    Internal {
+        /// What happened, without secrets.
+        message: String,
+    },
+}
+
+/// A model as `GET /models` lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelCard {
+    /// The name that requests use.
+    pub id: String,
+    /// Seconds since the epoch.
+    pub created: u64,
+    /// Whose model it is.
+    pub owned_by: String,
+    /// Other names that reach the same model; `*` at the end stands for anything.
+    pub aliases: Vec<String>,
+    /// The context length in tokens, where it is known.
+    pub context_length: Option<usize>,
+}
+
+impl ModelCard {
+    /// Whether a request with that name reaches this model through one of its aliases.
+    pub fn has_alias(&self, name: &str) -> bool {
+        self.aliases.iter().any(|alias| alias_covers(alias, name))
+    }
+}
+
+/// Whether an alias, at whose end `*` stands for anything, covers a name.
+pub fn alias_covers(alias: &str, name: &str) -> bool {
+    match alias.strip_suffix('*') {
+        Some(beginning) => name.starts_with(beginning),
+        None => alias == name,
+    }
+}
+
+/// Whether a backend can answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readiness {
+    /// Still loading.
+    Loading,
+    /// Answers.
+    Ready,
+    /// Loading failed, for good.
+    Failed,
+}
+
+/// Something that answers requests of the API.
+#[async_trait::async_trait]
+pub trait Backend: Send + Sync + 'static {
+    /// Answers one request. A streamed reply resolves when the request is admitted (validated, its tokens counted,
+    /// a place in the queue found), a plain one when it is whole.
+    ///
+    /// # Errors
+    /// A [`Refusal`] says why the request is not admitted; nothing of it runs on.
+    ///
+    /// # Cancellation
+    /// Dropping the future, or the stream of the reply, frees what the request holds.
+    async fn answer(&self, request: Request) -> Result<Reply, Refusal>;
+
+    /// The models that it answers for, first the one to take when none is named.
+    fn models(&self) -> Vec<ModelCard>;
+
+    /// Whether it can answer now.
+    fn readiness(&self) -> Readiness;
+}
