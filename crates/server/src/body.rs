@@ -1,0 +1,78 @@
+//! Reads a request's body within its limits.
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http::header::{CONTENT_TYPE, EXPECT};
+use http_body_util::BodyExt;
+use hyper::body::Body as _;
+use tokio::time::timeout;
+
+use crate::error_response::Rejection;
+use crate::limits::Limits;
+
+/// Reads a body that must be JSON, so far as its headers tell. A body that does not say what it is may be.
+pub(crate) async fn read_json(headers: &HeaderMap, body: Body, limits: &Limits) -> Result<Bytes, Rejection> {
+    if let Some(content_type) = headers.get(CONTENT_TYPE) {
+        let content_type = String::from_utf8_lossy(content_type.as_bytes());
+        if !is_json(&content_type) {
+            return Err(Rejection::NotJson { content_type: content_type.into_owned() });
+        }
+    }
+    let too_large = Rejection::BodyTooLarge { limit: limits.body_bytes };
+    // A client that waits for a go-ahead has not sent anything that would have to be thrown away.
+    if headers.contains_key(EXPECT) && body.size_hint().lower() > limits.body_bytes as u64 {
+        return Err(too_large);
+    }
+    timeout(limits.body_time, read(body, limits)).await.map_err(|_elapsed| Rejection::BodyTooSlow)?
+}
+
+async fn read(mut body: Body, limits: &Limits) -> Result<Bytes, Rejection> {
+    let mut bytes = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_broken| Rejection::BodyBroken)?.into_data() else {
+            continue;
+        };
+        if bytes.len() + data.len() > limits.body_bytes {
+            drop(bytes);
+            discard(body, limits.discarded_bytes).await;
+            return Err(Rejection::BodyTooLarge { limit: limits.body_bytes });
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(bytes.freeze())
+}
+
+/// Reads on without keeping anything. Who closes a connection with bytes unread resets it, and the client loses the
+/// answer that tells what is wrong.
+async fn discard(mut body: Body, most: usize) {
+    let mut discarded = 0;
+    while discarded < most {
+        match body.frame().await {
+            Some(Ok(frame)) => discarded += frame.data_ref().map_or(0, Bytes::len),
+            Some(Err(_)) | None => return,
+        }
+    }
+}
+
+fn is_json(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_known_by_its_type() {
+        for json in ["application/json", "Application/JSON; charset=utf-8", "application/problem+json"] {
+            assert!(is_json(json), "{json}");
+        }
+        for other in
+            ["", "text/plain", "application/x-www-form-urlencoded", "text/json", "multipart/form-data"]
+        {
+            assert!(!is_json(other), "{other}");
+        }
+    }
+}

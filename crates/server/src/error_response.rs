@@ -1,0 +1,216 @@
+//! The one place where what went wrong becomes a status and the envelope of the API.
+
+use axum::response::{IntoResponse, Response};
+use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, Method, StatusCode};
+use interference_api_types::openai::error::{ErrorEnvelope, ErrorKind, ErrorObject};
+use interference_backend::Refusal;
+
+/// When another try may succeed while a model loads or a server goes down, in seconds.
+const RETRY_AFTER_UNAVAILABLE_SECONDS: u64 = 1;
+
+/// How much of something that a client sent is repeated in a message, in characters.
+const LONGEST_QUOTE: usize = 200;
+
+/// Why a request gets no answer of the backend's.
+#[derive(Debug)]
+pub(crate) enum Rejection {
+    /// The backend does not admit it.
+    Refused(Refusal),
+    /// Nothing is there.
+    UnknownPath { path: String },
+    /// Something is there, but not for this method. The router names the others in `Allow`.
+    MethodNotAllowed { method: Method, path: String },
+    /// The body says that it is not JSON.
+    NotJson { content_type: String },
+    /// The body is larger than this, in bytes.
+    BodyTooLarge { limit: usize },
+    /// The body did not come in time.
+    BodyTooSlow,
+    /// The body broke off.
+    BodyBroken,
+    /// A key is needed.
+    MissingKey,
+    /// The key is none of ours. It is not repeated.
+    WrongKey,
+    /// The Host header names another machine.
+    ForeignHost { host: String },
+    /// There is no Host header, or more than one.
+    NotOneHost,
+    /// A bug of ours.
+    Panicked,
+}
+
+impl From<Refusal> for Rejection {
+    fn from(refusal: Refusal) -> Rejection {
+        Rejection::Refused(refusal)
+    }
+}
+
+impl Rejection {
+    /// A refusal of something that the server itself reads, such as a path.
+    pub(crate) fn invalid(message: String) -> Rejection {
+        Rejection::Refused(Refusal::InvalidRequest { message, param: None, code: None })
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Rejection::Refused(refusal) => match refusal {
+                Refusal::InvalidRequest { .. } | Refusal::ContextLengthExceeded { .. } => {
+                    StatusCode::BAD_REQUEST
+                }
+                Refusal::UnknownModel { .. } => StatusCode::NOT_FOUND,
+                Refusal::Overloaded { .. } => StatusCode::TOO_MANY_REQUESTS,
+                Refusal::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+                Refusal::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+            },
+            Rejection::UnknownPath { .. } => StatusCode::NOT_FOUND,
+            Rejection::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Rejection::NotJson { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Rejection::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Rejection::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
+            Rejection::BodyBroken | Rejection::NotOneHost => StatusCode::BAD_REQUEST,
+            Rejection::MissingKey | Rejection::WrongKey => StatusCode::UNAUTHORIZED,
+            Rejection::ForeignHost { .. } => StatusCode::FORBIDDEN,
+            Rejection::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn message(&self) -> String {
+        match self {
+            Rejection::Refused(refusal) => refusal.to_string(),
+            Rejection::UnknownPath { path } => format!(
+                "Nothing is at {}. There are POST /v1/chat/completions, GET /v1/models, GET /v1/models/{{id}} and \
+                 GET /health, all of them with and without /v1.",
+                quote(path)
+            ),
+            Rejection::MethodNotAllowed { method, path } => {
+                format!(
+                    "{} is not for {}; the header 'Allow' names what is.",
+                    quote(path),
+                    quote(method.as_str())
+                )
+            }
+            Rejection::NotJson { content_type } => {
+                format!(
+                    "The body must be JSON, with 'Content-Type: application/json', not '{}'.",
+                    quote(content_type)
+                )
+            }
+            Rejection::BodyTooLarge { limit } => format!("The body is larger than {limit} bytes."),
+            Rejection::BodyTooSlow => "The body did not come in time.".to_owned(),
+            Rejection::BodyBroken => "The body broke off.".to_owned(),
+            Rejection::MissingKey => {
+                "You did not give an API key. Give it in the header 'Authorization: Bearer KEY'.".to_owned()
+            }
+            Rejection::WrongKey => "The API key is not one of this server's.".to_owned(),
+            Rejection::ForeignHost { host } => format!(
+                "This server answers for this machine only, and the host '{}' is another. If it is meant, allow it \
+                 when you start the server.",
+                quote(host)
+            ),
+            Rejection::NotOneHost => "A request must have exactly one Host header.".to_owned(),
+            Rejection::Panicked => "The server has a bug, and this request met it.".to_owned(),
+        }
+    }
+
+    fn kind(&self) -> ErrorKind {
+        match self.status() {
+            StatusCode::TOO_MANY_REQUESTS => ErrorKind::RateLimitError,
+            status if status.is_server_error() => ErrorKind::ServerError,
+            _ => ErrorKind::InvalidRequestError,
+        }
+    }
+
+    fn param(&self) -> Option<String> {
+        match self {
+            Rejection::Refused(Refusal::InvalidRequest { param, .. }) => param.clone(),
+            Rejection::Refused(Refusal::UnknownModel { .. }) => Some("model".to_owned()),
+            Rejection::Refused(Refusal::ContextLengthExceeded { .. }) => Some("messages".to_owned()),
+            _ => None,
+        }
+    }
+
+    fn code(&self) -> Option<&'static str> {
+        match self {
+            Rejection::Refused(refusal) => match refusal {
+                Refusal::InvalidRequest { code, .. } => *code,
+                Refusal::UnknownModel { .. } => Some("model_not_found"),
+                Refusal::ContextLengthExceeded { .. } => Some("context_length_exceeded"),
+                Refusal::Overloaded { .. } => Some("rate_limit_exceeded"),
+                Refusal::Unavailable { .. } => Some("service_unavailable"),
+                Refusal::Internal { .. } => None,
+            },
+            Rejection::UnknownPath { .. } => Some("unknown_url"),
+            Rejection::MethodNotAllowed { .. } => Some("method_not_allowed"),
+            Rejection::NotJson { .. } => Some("unsupported_media_type"),
+            Rejection::BodyTooLarge { .. } => Some("request_too_large"),
+            Rejection::BodyTooSlow => Some("request_timeout"),
+            Rejection::MissingKey | Rejection::WrongKey => Some("invalid_api_key"),
+            Rejection::ForeignHost { .. } => Some("host_not_allowed"),
+            Rejection::BodyBroken | Rejection::NotOneHost | Rejection::Panicked => None,
+        }
+    }
+
+    fn retry_after_seconds(&self) -> Option<u64> {
+        match self {
+            Rejection::Refused(Refusal::Overloaded { retry_after_seconds, .. }) => Some(*retry_after_seconds),
+            Rejection::Refused(Refusal::Unavailable { .. }) => Some(RETRY_AFTER_UNAVAILABLE_SECONDS),
+            _ => None,
+        }
+    }
+}
+
+impl IntoResponse for Rejection {
+    fn into_response(self) -> Response {
+        let envelope = ErrorEnvelope {
+            error: ErrorObject {
+                message: self.message(),
+                kind: self.kind(),
+                param: self.param(),
+                code: self.code().map(str::to_owned),
+            },
+        };
+        let mut response = json_response(self.status(), &envelope);
+        let headers = response.headers_mut();
+        if let Some(seconds) = self.retry_after_seconds() {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        match self {
+            Rejection::MissingKey | Rejection::WrongKey => {
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            // The rest of the body may still be on its way; another request cannot follow it.
+            Rejection::BodyTooLarge { .. } | Rejection::BodyTooSlow | Rejection::BodyBroken => {
+                headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+/// A body of JSON with a status.
+pub(crate) fn json_response(status: StatusCode, value: &impl serde::Serialize) -> Response {
+    match serde_json::to_string(value) {
+        Ok(text) => {
+            (status, [(CONTENT_TYPE, HeaderValue::from_static("application/json"))], text).into_response()
+        }
+        // None of our types has what JSON cannot say.
+        Err(error) => {
+            tracing::error!(%error, "an answer cannot be written");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+/// The event that ends a stream for which the server has to speak: the envelope, as JSON.
+pub(crate) fn error_data(message: &str, code: &str) -> String {
+    let envelope = ErrorEnvelope::server_error(message, Some(code));
+    serde_json::to_string(&envelope).unwrap_or_else(|_| "{}".to_owned())
+}
+
+/// What a client sent, short enough to be repeated to it.
+fn quote(text: &str) -> String {
+    text.chars().take(LONGEST_QUOTE).collect()
+}

@@ -1,0 +1,131 @@
+//! The check of the Host header against DNS rebinding.
+//!
+//! A page in a browser may point its own name at 127.0.0.1 and so reach a server that nobody else can reach. The
+//! browser then names the page's host, by which the request is told from an honest one.
+
+use std::net::{IpAddr, SocketAddr};
+
+use http::header::HOST;
+use http::uri::Authority;
+use http::{HeaderMap, Uri, Version};
+
+use crate::error_response::Rejection;
+
+/// Which hosts a request may name.
+#[derive(Debug)]
+pub(crate) enum HostCheck {
+    /// Any: the server can be reached from elsewhere anyway, under names that it cannot know.
+    Any,
+    /// This machine by its usual names, and these.
+    Local {
+        /// Names without a port, in lower case.
+        allowed: Vec<String>,
+    },
+}
+
+impl HostCheck {
+    /// The check that fits a server at these addresses. Allowed hosts are names, with or without a port.
+    pub(crate) fn new(addresses: &[SocketAddr], allowed: &[String]) -> HostCheck {
+        if !addresses.iter().all(|address| address.ip().is_loopback()) {
+            return HostCheck::Any;
+        }
+        HostCheck::Local { allowed: allowed.iter().map(|host| host_of(host)).collect() }
+    }
+
+    /// Checks the host that a request names, in its target or in its header.
+    pub(crate) fn check(&self, version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), Rejection> {
+        let mut named = headers.get_all(HOST).iter();
+        let host = named.next();
+        // RFC 9112, section 3.2: a request of HTTP/1.1 has exactly one Host.
+        if named.next().is_some() || (host.is_none() && version == Version::HTTP_11) {
+            return Err(Rejection::NotOneHost);
+        }
+        let HostCheck::Local { allowed } = self else { return Ok(()) };
+        let in_header = host.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        let in_target = uri.authority().map(Authority::to_string);
+        for named in [in_header, in_target].into_iter().flatten() {
+            let host = host_of(&named);
+            if !is_this_machine(&host) && !allowed.contains(&host) {
+                return Err(Rejection::ForeignHost { host: named });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_this_machine(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// The host of `host:port`, in lower case, an IPv6 address without its brackets.
+fn host_of(named: &str) -> String {
+    let named = named.trim();
+    let host = match named.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _port)) => address,
+        None => named.split_once(':').map_or(named, |(host, _port)| host),
+    };
+    host.to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn passes(check: &HostCheck, host: &'static str) -> bool {
+        let mut headers = HeaderMap::new();
+        headers.insert(HOST, HeaderValue::from_static(host));
+        check.check(Version::HTTP_11, &Uri::from_static("/health"), &headers).is_ok()
+    }
+
+    #[test]
+    fn on_loopback_only_this_machine_is_named() {
+        let addresses = [SocketAddr::from(([127, 0, 0, 1], 1337))];
+        let check = HostCheck::new(&addresses, &["Bench.example:80".to_owned()]);
+        let local = [
+            "localhost",
+            "LOCALHOST:9",
+            "127.0.0.1:1337",
+            "127.8.8.8",
+            "[::1]:1337",
+            "[::1]",
+            "bench.example:9",
+        ];
+        for host in local {
+            assert!(passes(&check, host), "{host}");
+        }
+        let foreign = [
+            "evil.example",
+            "localhost.evil.example:1337",
+            "127.0.0.1.evil.example",
+            "10.0.0.1",
+            "",
+            "[::2]:1",
+        ];
+        for host in foreign {
+            assert!(!passes(&check, host), "{host}");
+        }
+    }
+
+    #[test]
+    fn the_target_is_checked_like_the_header() {
+        let check = HostCheck::new(&[], &[]);
+        let mut headers = HeaderMap::new();
+        headers.insert(HOST, HeaderValue::from_static("localhost"));
+        let uri = Uri::from_static("http://evil.example/health");
+        let outcome = check.check(Version::HTTP_11, &uri, &headers);
+        assert!(matches!(outcome, Err(Rejection::ForeignHost { host }) if host == "evil.example"));
+    }
+
+    #[test]
+    fn elsewhere_any_one_host_will_do() {
+        let check = HostCheck::new(&[SocketAddr::from(([0, 0, 0, 0], 1337))], &[]);
+        assert!(passes(&check, "anything.example"));
+        let none = HeaderMap::new();
+        assert!(check.check(Version::HTTP_10, &Uri::from_static("/"), &none).is_ok());
+        assert!(matches!(
+            check.check(Version::HTTP_11, &Uri::from_static("/"), &none),
+            Err(Rejection::NotOneHost)
+        ));
+    }
+}

@@ -1,0 +1,22 @@
+//! HTTP in: listens, reads requests within limits, asks a backend, and writes what it replies.
+//!
+//! Owns sockets, routes, keys, the check of the Host header, and the one mapping from refusals to statuses. It refuses
+//! to know models, tokens, and what the JSON of a request means: that is the backend's.
+//!
+//! Every route answers under `/v1/…` and under `/…`. Every error is the envelope of the API.
+
+mod auth;
+mod body;
+mod closing;
+mod connections;
+mod error_response;
+mod event_stream;
+mod host_check;
+mod limits;
+mod listen;
+mod routes;
+mod server;
+
+pub use limits::Limits;
+pub use listen::{BindError, ListenAddresses, ParseAddressError};
+pub use server::{ServeOptions, ServeOutcome, Server};

@@ -1,0 +1,113 @@
+//! A backend that does what the request's body says.
+
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use interference_backend::{Backend, EventStream, ModelCard, Readiness, Refusal, Reply, ReplyBody, Request};
+use interference_sse::Event;
+use tokio::sync::mpsc;
+
+pub(crate) struct TestBackend {
+    pub(crate) readiness: Readiness,
+    /// Hears what was asked for, and what was dropped.
+    pub(crate) told: mpsc::UnboundedSender<&'static str>,
+}
+
+/// Tells when it is dropped.
+struct Held {
+    told: mpsc::UnboundedSender<&'static str>,
+    name: &'static str,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _test_is_over = self.told.send(self.name);
+    }
+}
+
+impl TestBackend {
+    fn hold(&self, name: &'static str) -> Held {
+        Held { told: self.told.clone(), name }
+    }
+
+    /// Some events, then silence for ever.
+    fn silent_after(&self, events: Vec<Event>) -> EventStream {
+        let held = self.hold("stream dropped");
+        let silence = stream::once(async move {
+            let _held = held;
+            std::future::pending::<Event>().await
+        });
+        Box::pin(stream::iter(events).chain(silence))
+    }
+}
+
+fn reply(body: ReplyBody) -> Result<Reply, Refusal> {
+    let mut headers = HeaderMap::new();
+    headers.insert("x-interference-seed", HeaderValue::from_static("7"));
+    Ok(Reply { status: StatusCode::OK, headers, body })
+}
+
+fn events(events: Vec<Event>) -> Result<Reply, Refusal> {
+    reply(ReplyBody::Events(Box::pin(stream::iter(events))))
+}
+
+#[async_trait::async_trait]
+impl Backend for TestBackend {
+    async fn answer(&self, request: Request) -> Result<Reply, Refusal> {
+        assert_eq!(request.path, "/chat/completions");
+        match request.body.as_ref() {
+            b"whole" => reply(ReplyBody::Whole(Bytes::from_static(b"{\"whole\":true}"))),
+            b"frames" => reply(ReplyBody::Frames(Box::pin(stream::iter([
+                Ok(Bytes::from_static(b"one ")),
+                Ok(Bytes::from_static(b"two")),
+            ])))),
+            b"stream" => {
+                events(vec![Event::data("{\"a\":1}"), Event::data("{\"b\":2}"), Event::data("[DONE]")])
+            }
+            b"more after done" => events(vec![Event::data("[DONE]"), Event::data("more")]),
+            b"early end" => events(vec![Event::data("a")]),
+            b"panic in stream" => {
+                let panics = stream::once(async { panic!("a bug of the test's own") });
+                reply(ReplyBody::Events(Box::pin(stream::iter([Event::data("a")]).chain(panics))))
+            }
+            b"panic" => panic!("a bug of the test's own"),
+            b"silent stream" => reply(ReplyBody::Events(self.silent_after(vec![]))),
+            b"stuck stream" => {
+                let _test_is_over = self.told.send("stuck");
+                reply(ReplyBody::Events(self.silent_after(vec![Event::data("a")])))
+            }
+            b"never" => {
+                let _held = self.hold("answer dropped");
+                let _test_is_over = self.told.send("never");
+                std::future::pending().await
+            }
+            b"invalid" => Err(Refusal::InvalidRequest {
+                message: "wrong".to_owned(),
+                param: Some("messages[0].role".to_owned()),
+                code: Some("invalid_value"),
+            }),
+            b"unknown model" => {
+                Err(Refusal::UnknownModel { model: "large".to_owned(), known: vec!["small".to_owned()] })
+            }
+            b"too long" => Err(Refusal::ContextLengthExceeded { context_length: 10, prompt_tokens: 12 }),
+            b"overloaded" => Err(Refusal::Overloaded { waiting: 64, retry_after_seconds: 3 }),
+            b"unavailable" => Err(Refusal::Unavailable { message: "loading".to_owned() }),
+            b"internal" => Err(Refusal::Internal { message: "broken".to_owned() }),
+            other => panic!("the test backend does not know {other:?}"),
+        }
+    }
+
+    fn models(&self) -> Vec<ModelCard> {
+        vec![ModelCard {
+            id: "maker/small".to_owned(),
+            created: 7,
+            owned_by: "maker".to_owned(),
+            aliases: vec!["gpt-*".to_owned()],
+            context_length: Some(2048),
+        }]
+    }
+
+    fn readiness(&self) -> Readiness {
+        self.readiness
+    }
+}

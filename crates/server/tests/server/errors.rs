@@ -1,0 +1,165 @@
+//! Every way to go wrong: its status, its headers, its envelope.
+
+use std::time::Duration;
+
+use interference_server::{Limits, ServeOptions};
+
+use crate::exchange::{Connection, Running, post};
+
+/// A whole answer: the status, headers beside the type and `connection: close`, and the inside of the envelope.
+fn answer(status: u16, headers: &str, error: &str) -> String {
+    format!(
+        "{status}\ncontent-type: application/json\n{headers}connection: close\n\n{{\"error\":{{{error}}}}}"
+    )
+}
+
+#[tokio::test]
+async fn refusals_have_their_statuses() {
+    let server = Running::start(ServeOptions::default()).await;
+    let table = [
+        (
+            "invalid",
+            answer(
+                400,
+                "",
+                r#""message":"wrong","type":"invalid_request_error","param":"messages[0].role","code":"invalid_value""#,
+            ),
+        ),
+        (
+            "unknown model",
+            answer(
+                404,
+                "",
+                r#""message":"The model `large` does not exist. Models here: small.","type":"invalid_request_error","param":"model","code":"model_not_found""#,
+            ),
+        ),
+        (
+            "too long",
+            answer(
+                400,
+                "",
+                r#""message":"This model's maximum context length is 10 tokens. However, your messages resulted in 12 tokens, which leaves no room for an answer. Please reduce the length of the messages.","type":"invalid_request_error","param":"messages","code":"context_length_exceeded""#,
+            ),
+        ),
+        (
+            "overloaded",
+            answer(
+                429,
+                "retry-after: 3\n",
+                r#""message":"The server has 64 requests waiting, which is its limit. Try again in 3 s.","type":"rate_limit_error","param":null,"code":"rate_limit_exceeded""#,
+            ),
+        ),
+        (
+            "unavailable",
+            answer(
+                503,
+                "retry-after: 1\n",
+                r#""message":"loading","type":"server_error","param":null,"code":"service_unavailable""#,
+            ),
+        ),
+        ("internal", answer(500, "", r#""message":"broken","type":"server_error","param":null,"code":null"#)),
+        (
+            "panic",
+            answer(
+                500,
+                "",
+                r#""message":"The server has a bug, and this request met it.","type":"server_error","param":null,"code":null"#,
+            ),
+        ),
+    ];
+    for (body, expected) in table {
+        assert_eq!(server.post(body).await.as_text(), expected);
+    }
+}
+
+#[tokio::test]
+async fn unknown_paths_and_models_are_not_found() {
+    let server = Running::start(ServeOptions::default()).await;
+    for path in ["/", "/v1", "/v1/", "/v2/models", "/v1/v1/models", "/models/", "/chat/completions/x"] {
+        let message = format!(
+            "Nothing is at {path}. There are POST /v1/chat/completions, GET /v1/models, GET /v1/models/{{id}} and GET \
+             /health, all of them with and without /v1."
+        );
+        let error = format!(
+            r#""message":"{message}","type":"invalid_request_error","param":null,"code":"unknown_url""#
+        );
+        assert_eq!(server.get(path).await.as_text(), answer(404, "", &error), "{path}");
+    }
+    let error = r#""message":"The model `large` does not exist. Models here: maker/small.","type":"invalid_request_error","param":"model","code":"model_not_found""#;
+    assert_eq!(server.get("/v1/models/large").await.as_text(), answer(404, "", error));
+    let broken = server.get("/v1/models/%ff").await;
+    assert_eq!(broken.status, 400, "{broken:?}");
+    assert!(broken.body.starts_with(r#"{"error":{"message":"#), "{broken:?}");
+}
+
+#[tokio::test]
+async fn other_methods_are_told_which_to_use() {
+    let server = Running::start(ServeOptions::default()).await;
+    let table = [
+        ("GET", "/v1/chat/completions", "POST"),
+        ("DELETE", "/chat/completions", "POST"),
+        ("OPTIONS", "/chat/completions", "POST"),
+        ("POST", "/models", "GET,HEAD"),
+        ("PUT", "/v1/models/a/b", "GET,HEAD"),
+        ("POST", "/health", "GET,HEAD"),
+    ];
+    for (method, path, allow) in table {
+        let request = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        let error = format!(
+            r#""message":"{path} is not for {method}; the header 'Allow' names what is.","type":"invalid_request_error","param":null,"code":"method_not_allowed""#
+        );
+        let expected = answer(405, &format!("allow: {allow}\n"), &error);
+        assert_eq!(server.exchange(&request).await.as_text(), expected, "{method} {path}");
+    }
+    let head = server
+        .exchange("HEAD /chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+        .await;
+    assert_eq!(head.as_text(), "405\ncontent-type: application/json\nallow: POST\nconnection: close\n\n");
+}
+
+#[tokio::test]
+async fn a_body_that_says_it_is_not_json_is_refused() {
+    let server = Running::start(ServeOptions::default()).await;
+    let request = post("whole").replace("application/json", "text/plain");
+    let error = r#""message":"The body must be JSON, with 'Content-Type: application/json', not 'text/plain'.","type":"invalid_request_error","param":null,"code":"unsupported_media_type""#;
+    assert_eq!(server.exchange(&request).await.as_text(), answer(415, "", error));
+    let silent = post("whole").replace("content-type: application/json\r\n", "");
+    assert_eq!(server.exchange(&silent).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_answered_not_reset() {
+    let limits = Limits { body_bytes: 1000, ..Limits::default() };
+    let server = Running::start(ServeOptions { limits, ..ServeOptions::default() }).await;
+    let error = r#""message":"The body is larger than 1000 bytes.","type":"invalid_request_error","param":null,"code":"request_too_large""#;
+    let expected = answer(413, "", error);
+    // More than the sockets' buffers hold, so that a server that does not read would be noticed.
+    let body = "x".repeat(20_000_000);
+    assert_eq!(server.post(&body).await.as_text(), expected);
+    let chunked = post("").replace("content-length: 0", "transfer-encoding: chunked");
+    let chunk = "x".repeat(2000);
+    assert_eq!(server.exchange(&format!("{chunked}7d0\r\n{chunk}\r\n0\r\n\r\n")).await.as_text(), expected);
+    // A client that waits for a go-ahead gets the answer instead, and nothing is read.
+    let waiting = post("").replace("content-length: 0", "content-length: 1001\r\nexpect: 100-continue");
+    assert_eq!(server.exchange(&waiting).await.as_text(), expected);
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_not_waited_for() {
+    let limits = Limits { body_time: Duration::from_millis(20), ..Limits::default() };
+    let server = Running::start(ServeOptions { limits, ..ServeOptions::default() }).await;
+    let error = r#""message":"The body did not come in time.","type":"invalid_request_error","param":null,"code":"request_timeout""#;
+    let request = post("whole").replace("content-length: 5", "content-length: 6");
+    assert_eq!(server.exchange(&request).await.as_text(), answer(408, "", error));
+}
+
+#[tokio::test]
+async fn headers_that_do_not_come_are_not_waited_for() {
+    let limits = Limits { header_time: Duration::from_millis(20), ..Limits::default() };
+    let server = Running::start(ServeOptions { limits, ..ServeOptions::default() }).await;
+    for beginning in ["", "POST /v1/chat/comp"] {
+        let mut connection = Connection::open(server.address).await;
+        connection.write(beginning).await;
+        connection.rest_as_text().await;
+    }
+}

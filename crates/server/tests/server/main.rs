@@ -1,0 +1,12 @@
+//! A bound server, asked over TCP in plain HTTP, with a small backend behind it that does what the body says.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where it is wrong")]
+
+mod backend;
+mod disconnect;
+mod errors;
+mod exchange;
+mod guards;
+mod shutdown;
+mod streams;
+mod whole;
