@@ -1,0 +1,190 @@
+//! `interference chat`: sends a prompt, prints the answer token by token as it arrives.
+//!
+//! Talks to the server that is named, or to the one on port 1337. Where nothing listens there, it starts the server
+//! in its own process for as long as it needs it.
+
+mod answer_printer;
+mod conversation;
+mod reach_server;
+
+use std::io::{IsTerminal, Read};
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use interference_client::{ChatRequest, Client, ClientError, Message};
+
+use crate::failure::{Failure, WRONG_USAGE};
+use crate::interrupt::unless_interrupted;
+use answer_printer::{AnswerPrinter, Format};
+use reach_server::{Reached, reach};
+
+/// What `interference chat` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ChatArguments {
+    /// What to say; `-` or a pipe: read from stdin. Without it, on a terminal, a conversation begins
+    prompt: Option<String>,
+    /// The model's name; by default the server's first. A path of a GGUF file is served from here
+    #[arg(short, long, value_name = "MODEL")]
+    model: Option<String>,
+    /// The server, as SDKs take it
+    #[arg(long, value_name = "URL", env = "OPENAI_BASE_URL")]
+    base_url: Option<String>,
+    /// The key; `env:NAME` or `@FILE` keep it off the command line. By default what OPENAI_API_KEY holds
+    #[arg(long, value_name = "KEY")]
+    api_key: Option<String>,
+    /// Instructions that come before the prompt
+    #[arg(long, value_name = "TEXT")]
+    system: Option<String>,
+    /// Wait for the whole answer
+    #[arg(long)]
+    no_stream: bool,
+    /// Randomness, 0 to 2; 0 takes the likeliest token
+    #[arg(long, value_name = "T")]
+    temperature: Option<f32>,
+    /// Draw from the likeliest tokens that hold this share of the probability
+    #[arg(long, value_name = "P")]
+    top_p: Option<f32>,
+    /// The longest answer, in tokens
+    #[arg(long, value_name = "N")]
+    max_tokens: Option<u32>,
+    /// What the randomness is drawn from: the same seed, the same answer
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// A text that ends the answer (repeatable)
+    #[arg(long, value_name = "S")]
+    stop: Vec<String>,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    json: bool,
+    /// Tell time to first token and tokens per second, on stderr
+    #[arg(long)]
+    stats: bool,
+    /// Seconds to wait for the next byte
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    timeout: u64,
+    /// Threads that compute, when the server runs in this process
+    #[arg(long, value_name = "N", env = "INTERFERENCE_THREADS")]
+    threads: Option<NonZeroUsize>,
+}
+
+/// Where the prompt comes from.
+enum Prompt {
+    Text(String),
+    Conversation,
+}
+
+/// Asks, and prints the answer.
+///
+/// # Errors
+/// When there is no answer, or not all of it.
+pub(crate) fn run(arguments: ChatArguments) -> anyhow::Result<()> {
+    let prompt = prompt(arguments.prompt.as_deref())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(unless_interrupted(chat(&arguments, prompt)));
+    // A download that was cut off, or a line of stdin that never comes, is not waited for.
+    runtime.shutdown_background();
+    outcome
+}
+
+fn prompt(argument: Option<&str>) -> anyhow::Result<Prompt> {
+    let text = match argument {
+        Some(text) if text != "-" => text.to_owned(),
+        None if std::io::stdin().is_terminal() => return Ok(Prompt::Conversation),
+        _ => {
+            let mut text = String::new();
+            std::io::stdin().read_to_string(&mut text).map_err(|error| {
+                let hint = "the prompt on stdin must be text in UTF-8";
+                Failure::new(WRONG_USAGE, format!("stdin could not be read: {error}"), hint)
+            })?;
+            text
+        }
+    };
+    if text.trim().is_empty() {
+        return Err(Failure::new(
+            WRONG_USAGE,
+            "the prompt is empty",
+            "as in: interference chat \"write a poem about a tree\"",
+        )
+        .into());
+    }
+    Ok(Prompt::Text(text))
+}
+
+async fn chat(arguments: &ChatArguments, prompt: Prompt) -> anyhow::Result<()> {
+    let mut printer =
+        AnswerPrinter::new(if arguments.json { Format::Json } else { Format::Text }, arguments.stats);
+    let reached = match reach(arguments).await {
+        Ok(reached) => reached,
+        Err(error) => {
+            printer.error(&error)?;
+            return Err(error);
+        }
+    };
+    let outcome = match prompt {
+        Prompt::Text(text) => {
+            let messages = first_messages(arguments, text);
+            ask(arguments, &reached, messages, &mut printer).await.map(|_| ())
+        }
+        Prompt::Conversation => conversation::hold(arguments, &reached, &mut printer).await,
+    };
+    reached.leave().await;
+    outcome
+}
+
+fn first_messages(arguments: &ChatArguments, text: String) -> Vec<Message> {
+    let system =
+        arguments.system.iter().map(|text| Message { role: "system".to_owned(), content: text.clone() });
+    system.chain([Message { role: "user".to_owned(), content: text }]).collect()
+}
+
+/// One request and its answer; gives the text.
+async fn ask(
+    arguments: &ChatArguments,
+    reached: &Reached,
+    messages: Vec<Message>,
+    printer: &mut AnswerPrinter,
+) -> anyhow::Result<String> {
+    let request = ChatRequest {
+        model: reached.model.clone(),
+        messages,
+        stream: !arguments.no_stream,
+        temperature: arguments.temperature,
+        top_p: arguments.top_p,
+        max_tokens: arguments.max_tokens,
+        seed: arguments.seed,
+        stop: arguments.stop.clone(),
+    };
+    printer.begin();
+    match print_answer(&reached.client, &request, printer).await {
+        Ok(()) => printer.end(),
+        Err(PrintError::Client(error)) => {
+            let error = anyhow::Error::from(error);
+            printer.error(&error)?;
+            Err(error)
+        }
+        Err(PrintError::Output(error)) => Err(error),
+    }
+}
+
+enum PrintError {
+    Client(ClientError),
+    Output(anyhow::Error),
+}
+
+async fn print_answer(
+    client: &Client,
+    request: &ChatRequest,
+    printer: &mut AnswerPrinter,
+) -> Result<(), PrintError> {
+    let mut answer = client.chat(request).await.map_err(PrintError::Client)?;
+    while let Some(event) = answer.next().await {
+        printer.event(event.map_err(PrintError::Client)?).map_err(PrintError::Output)?;
+    }
+    Ok(())
+}
+
+impl ChatArguments {
+    fn idle_timeout(&self) -> Duration {
+        Duration::from_secs(self.timeout)
+    }
+}

@@ -1,0 +1,6 @@
+//! One file for each verb.
+
+pub(crate) mod chat;
+pub(crate) mod models;
+pub(crate) mod pull;
+pub(crate) mod serve;

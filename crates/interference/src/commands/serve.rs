@@ -1,0 +1,131 @@
+//! `interference serve`: a local OpenAI server with a real model inside.
+
+use std::io::Write;
+use std::num::NonZeroUsize;
+use std::time::{Duration, Instant};
+
+use interference_backend::Strictness;
+use interference_backend_local::LocalOptions;
+use interference_server::{BindError, ListenAddresses, ServeOptions, ServeOutcome};
+
+use crate::failure::{Failure, TOOL_FAILED};
+use crate::interrupt::{asked_to_end, unless_interrupted};
+use crate::local_server::{LocalModel, LocalServer, unknown_model};
+use crate::settings;
+
+/// What `interference serve` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ServeArguments {
+    /// Where to listen; `localhost` is 127.0.0.1 and ::1, port 0 a free one
+    #[arg(long, value_name = "ADDR:PORT", default_value_t = format!("localhost:{}", settings::DEFAULT_PORT))]
+    listen: String,
+    /// The model: a name that `interference models` lists, or the path of a GGUF file
+    #[arg(short, long, value_name = "NAME|PATH")]
+    model: Option<String>,
+    /// A key that opens the server (repeatable); `env:NAME` or `@FILE` keep it off the command line
+    #[arg(long, value_name = "KEY")]
+    api_key: Vec<String>,
+    /// Refuse what is not honoured, instead of naming it in `x-interference-ignored`
+    #[arg(long)]
+    strict: bool,
+    /// The seed of requests that have none
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// The same id and time in every answer, so that whole answers can be compared
+    #[arg(long)]
+    fixed_ids: bool,
+    /// Let any model name reach the model
+    #[arg(long)]
+    any_model: bool,
+    /// A host that requests may name in their Host header, beside this machine's own names (repeatable)
+    #[arg(long, value_name = "HOST")]
+    allow_host: Vec<String>,
+    /// Requests that may wait; one more is answered 429
+    #[arg(long, value_name = "N", env = "INTERFERENCE_QUEUE")]
+    queue: Option<usize>,
+    /// Threads that compute; by default one for each processor
+    #[arg(long, value_name = "N", env = "INTERFERENCE_THREADS")]
+    threads: Option<NonZeroUsize>,
+    /// Seconds that running requests get to finish after SIGTERM
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    drain: u64,
+}
+
+/// Serves until SIGTERM or Ctrl-C.
+///
+/// # Errors
+/// When the address cannot be had, or the model cannot be loaded.
+pub(crate) fn run(arguments: ServeArguments) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(unless_interrupted(serve(arguments)));
+    // A download or a load that was cut off is not waited for.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn serve(arguments: ServeArguments) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let terminated = asked_to_end()?;
+    let addresses: ListenAddresses = arguments.listen.parse().map_err(|error| {
+        Failure::new(
+            crate::failure::WRONG_USAGE,
+            format!("{error}"),
+            "the default is `--listen localhost:1337`",
+        )
+    })?;
+    let name = arguments.model.as_deref();
+    let model = LocalModel::from_argument(name).ok_or_else(|| unknown_model(name.unwrap_or_default()))?;
+    let engine = settings::engine_options(arguments.threads, arguments.queue)?;
+    let options = serve_options(&arguments)?;
+    let local =
+        LocalOptions { seed: arguments.seed, fixed_ids: arguments.fixed_ids, any_model: arguments.any_model };
+    let server = LocalServer::bind(&addresses, model.clone(), local, engine).await.map_err(not_bound)?;
+    for address in server.addresses() {
+        say(&format!("listening on http://{address}/v1"));
+    }
+    let (loading, serving) = server.serve(options, terminated);
+    let mut serving = std::pin::pin!(serving);
+    let loaded = tokio::select! {
+        loaded = loading => loaded,
+        outcome = &mut serving => return Ok(tell(outcome)),
+    };
+    loaded?;
+    say(&format!("ready after {:.2} s: {}", started.elapsed().as_secs_f64(), model.name()));
+    tell(serving.await);
+    Ok(())
+}
+
+fn serve_options(arguments: &ServeArguments) -> anyhow::Result<ServeOptions> {
+    let keys = arguments.api_key.iter().map(|key| settings::api_key(key));
+    Ok(ServeOptions {
+        strictness: if arguments.strict { Strictness::RefuseIgnored } else { Strictness::NameIgnored },
+        api_keys: keys.collect::<anyhow::Result<_>>()?,
+        allowed_hosts: arguments.allow_host.clone(),
+        drain: Duration::from_secs(arguments.drain),
+        ..ServeOptions::default()
+    })
+}
+
+fn not_bound(error: BindError) -> Failure {
+    let hint = match &error {
+        BindError::AddressInUse { .. } => {
+            "stop what listens there, or take another port: `--listen localhost:0` finds a free one"
+        }
+        BindError::Failed { .. } => "`--listen localhost:1337` is the default",
+    };
+    Failure::new(TOOL_FAILED, error.to_string(), hint)
+}
+
+fn tell(outcome: ServeOutcome) {
+    match outcome {
+        ServeOutcome::Drained => say("stopped"),
+        ServeOutcome::CutOff { connections } => {
+            say(&format!("stopped; {connections} connections had requests that did not finish in time"));
+        }
+    }
+}
+
+/// Talk goes to stderr; a closed one is no reason to stop serving.
+fn say(message: &str) {
+    drop(writeln!(std::io::stderr().lock(), "{message}"));
+}

@@ -1,0 +1,67 @@
+//! What a setting is when several places may say: a flag, else a variable of the environment, else the default.
+
+use std::num::NonZeroUsize;
+
+use anyhow::Context;
+use interference_engine::{EngineOptions, InstructionSet};
+use secrecy::SecretString;
+
+use crate::failure::{Failure, WRONG_USAGE};
+
+/// Where everybody looks for a local server.
+pub(crate) const DEFAULT_PORT: u16 = 1337;
+/// The server that `chat` talks to when nobody names one.
+pub(crate) const DEFAULT_BASE_URL: &str = "http://127.0.0.1:1337/v1";
+/// Chooses the form of the kernels: `portable` or `avx2`. It changes no answer.
+const KERNELS_VARIABLE: &str = "INTERFERENCE_KERNELS";
+
+/// A key as it may be given: itself, `env:NAME`, or `@FILE`.
+///
+/// # Errors
+/// When the variable or the file is not there; the key itself is never in the message.
+pub(crate) fn api_key(given: &str) -> anyhow::Result<SecretString> {
+    let key = if let Some(name) = given.strip_prefix("env:") {
+        std::env::var(name).map_err(|_| {
+            let hint = format!("set it, as in `export {name}=…`");
+            Failure::new(
+                WRONG_USAGE,
+                format!("the variable {name}, which should hold the API key, is not set"),
+                hint,
+            )
+        })?
+    } else if let Some(path) = given.strip_prefix('@') {
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("the file of the API key, {path}"))?;
+        text.trim_end_matches(['\r', '\n']).to_owned()
+    } else {
+        given.to_owned()
+    };
+    Ok(SecretString::from(key))
+}
+
+/// How the engine runs. `threads` is the flag.
+///
+/// # Errors
+/// When `INTERFERENCE_KERNELS` names what there is not.
+pub(crate) fn engine_options(
+    threads: Option<NonZeroUsize>,
+    queue: Option<usize>,
+) -> anyhow::Result<EngineOptions> {
+    let named = std::env::var(KERNELS_VARIABLE).ok().filter(|name| !name.is_empty());
+    let kernels = named.map(|name| {
+        InstructionSet::by_name(&name).filter(|set| set.is_available()).ok_or_else(|| {
+            let message = format!("{KERNELS_VARIABLE} is `{name}`, which this machine cannot run");
+            Failure::new(
+                WRONG_USAGE,
+                message,
+                "it can be `portable`, or `avx2` on a processor that has AVX2, FMA and F16C",
+            )
+        })
+    });
+    let defaults = EngineOptions::default();
+    Ok(EngineOptions {
+        threads,
+        kernels: kernels.transpose()?,
+        queue_bound: queue.unwrap_or(defaults.queue_bound),
+    })
+}

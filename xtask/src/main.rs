@@ -1,0 +1,44 @@
+//! The project's own commands.
+//!
+//! `cargo xtask check` is what to run before a commit, `cargo xtask test` runs every test and brings what they need,
+//! `cargo xtask tidy` holds the house rules that no compiler knows.
+
+mod check;
+mod metadata;
+mod steps;
+mod system_packages;
+mod test;
+mod test_environment;
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// The project's own commands
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+enum Command {
+    /// Format, lints, unit tests and house rules; needs nothing but Rust
+    Check,
+    /// Every test there is; sets up what they need: real clients, the default model
+    Test,
+    /// The house rules alone
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Command::parse() {
+        Command::Check => check::run(),
+        Command::Test => test::run(),
+        Command::Tidy => tidy::run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Where stderr is closed, the exit code says it.
+            steps::announce(&format!("error: {error:#}")).ok();
+            ExitCode::FAILURE
+        }
+    }
+}

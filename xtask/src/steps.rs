@@ -1,0 +1,96 @@
+//! Programs run one after the other, each announced, timed and, if it fails, the last.
+
+use std::ffi::OsStr;
+use std::io::{self, BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+
+/// What has been done so far, and how long each step took.
+#[derive(Debug, Default)]
+pub(crate) struct Steps {
+    done: Vec<(&'static str, Duration)>,
+}
+
+impl Steps {
+    /// Announces a step and does it.
+    pub(crate) fn step<T>(
+        &mut self,
+        name: &'static str,
+        work: impl FnOnce() -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        announce(&format!("==> {name}"))?;
+        let started = Instant::now();
+        let value = work().with_context(|| format!("{name} failed"))?;
+        let took = started.elapsed();
+        announce(&format!("    {name}: {:.1} s", took.as_secs_f64()))?;
+        self.done.push((name, took));
+        Ok(value)
+    }
+
+    /// A step that consists of one program.
+    pub(crate) fn run(&mut self, name: &'static str, command: &mut Command) -> anyhow::Result<()> {
+        self.step(name, || succeed(command))
+    }
+
+    /// Lists all steps with their times.
+    pub(crate) fn summarise(&self) -> anyhow::Result<()> {
+        announce("==> all steps")?;
+        for (name, took) in &self.done {
+            announce(&format!("{:8.1} s  {name}", took.as_secs_f64()))?;
+        }
+        Ok(())
+    }
+}
+
+/// One line on stderr, for a person.
+pub(crate) fn announce(line: &str) -> io::Result<()> {
+    writeln!(io::stderr().lock(), "{line}")
+}
+
+/// The cargo that runs this program, with arguments.
+pub(crate) fn cargo(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments);
+    command
+}
+
+/// Runs a program that must end well; what it prints goes where ours goes.
+pub(crate) fn succeed(command: &mut Command) -> anyhow::Result<()> {
+    let status = command.status().with_context(|| format!("cannot start {command:?}"))?;
+    if !status.success() {
+        bail!("{command:?} ended with {status}");
+    }
+    Ok(())
+}
+
+/// As [`succeed`], and shows each line of its stdout to `read` as well.
+pub(crate) fn succeed_reading(command: &mut Command, mut read: impl FnMut(&str)) -> anyhow::Result<()> {
+    let mut child =
+        command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot start {command:?}"))?;
+    let output = child.stdout.take().context("its output is not piped")?;
+    for line in BufReader::new(output).lines() {
+        let line = line?;
+        writeln!(io::stdout().lock(), "{line}")?;
+        read(&line);
+    }
+    let status = child.wait()?;
+    if !status.success() {
+        bail!("{command:?} ended with {status}");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failing_step_says_which_and_is_not_done() {
+        let mut steps = Steps::default();
+        let error = steps.run("nonsense", &mut cargo(["--no-such-flag", "--quiet"])).unwrap_err();
+        assert_eq!(error.to_string(), "nonsense failed");
+        assert!(steps.done.is_empty());
+    }
+}

@@ -1,0 +1,95 @@
+//! `cargo xtask test`: every test there is, with all that they need.
+
+use std::io::Write;
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+
+use crate::metadata::Metadata;
+use crate::steps::{Steps, cargo, succeed_reading};
+use crate::system_packages;
+use crate::test_environment::TestEnvironment;
+
+/// Sets up real clients and the default model, then runs all tests. They learn from variables where things are:
+///
+/// - `INTERFERENCE_TEST_PYTHON`, `INTERFERENCE_TEST_PYTHON_028`: interpreters that have openai-python
+/// - `INTERFERENCE_TEST_NODE_CLIENT`: a folder with `chat.mjs` and what it imports
+/// - `INTERFERENCE_TEST_MODEL`: the default model's file
+pub(crate) fn run() -> anyhow::Result<()> {
+    let mut steps = Steps::default();
+    steps.step("system packages", system_packages::require)?;
+    let metadata = Metadata::read()?;
+    let environment = TestEnvironment::prepare(&metadata, &mut steps)?;
+    steps.run("build of the binary", &mut cargo(["build", "--package", "interference"]))?;
+    let model = steps.step("the default model", || pull(&metadata))?;
+
+    let mut totals = Totals::default();
+    let mut tests = cargo(["test", "--workspace", "--no-fail-fast"]);
+    tests
+        .env("INTERFERENCE_TEST_PYTHON", &environment.python)
+        .env("INTERFERENCE_TEST_PYTHON_028", &environment.python_028)
+        .env("INTERFERENCE_TEST_NODE_CLIENT", &environment.node_client)
+        .env("INTERFERENCE_TEST_MODEL", &model);
+    let outcome = steps.step("all tests", || succeed_reading(&mut tests, |line| totals.add(line)));
+    steps.summarise()?;
+    let Totals { passed, failed, ignored } = totals;
+    writeln!(std::io::stdout().lock(), "tests: {passed} passed, {failed} failed, {ignored} skipped")?;
+    outcome
+}
+
+/// Has the binary fetch the default model, and returns the path that it prints.
+fn pull(metadata: &Metadata) -> anyhow::Result<String> {
+    let binary =
+        metadata.target_directory.join("debug").join(format!("interference{}", std::env::consts::EXE_SUFFIX));
+    let mut path = String::new();
+    succeed_reading(Command::new(binary).arg("pull"), |line| line.clone_into(&mut path))?;
+    ensure!(!path.is_empty(), "`interference pull` printed no path");
+    Ok(path)
+}
+
+/// The numbers of all test binaries together.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Totals {
+    passed: u64,
+    failed: u64,
+    ignored: u64,
+}
+
+impl Totals {
+    /// Adds the closing line of a test binary; any other line counts for nothing.
+    fn add(&mut self, line: &str) {
+        let Some(numbers) = closing_numbers(line).ok() else { return };
+        self.passed += numbers.passed;
+        self.failed += numbers.failed;
+        self.ignored += numbers.ignored;
+    }
+}
+
+/// Reads `test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; …`.
+fn closing_numbers(line: &str) -> anyhow::Result<Totals> {
+    let (_, counts) =
+        line.strip_prefix("test result: ").context("another line")?.split_once(". ").context("cut")?;
+    let count = |word: &str| -> anyhow::Result<u64> {
+        let count =
+            counts.split("; ").find_map(|part| part.strip_suffix(word)).context("a count is missing")?;
+        Ok(count.trim().parse()?)
+    };
+    Ok(Totals { passed: count("passed")?, failed: count("failed")?, ignored: count("ignored")? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn closing_lines_are_added_up_and_others_are_not() {
+        let mut totals = Totals::default();
+        totals.add(
+            "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.2s",
+        );
+        totals
+            .add("test result: FAILED. 2 passed; 4 failed; 0 ignored; 0 measured; 0 filtered out; finished");
+        totals.add("test tests::something ... ok");
+        assert_eq!(totals, Totals { passed: 5, failed: 4, ignored: 1 });
+    }
+}

@@ -1,0 +1,101 @@
+//! The real clients that tests run: installed once, and again when their requirements change.
+//!
+//! Python's go below the target directory, so that `cargo clean` removes them. Node looks for packages beside the
+//! program that imports them, so those are installed beside it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context;
+
+use crate::metadata::Metadata;
+use crate::steps::{Steps, announce, succeed};
+
+const STAMP: &str = "interference-requirements";
+
+/// Where the tests find real clients.
+#[derive(Debug)]
+pub(crate) struct TestEnvironment {
+    /// The interpreter that has the newest openai-python.
+    pub(crate) python: PathBuf,
+    /// The interpreter that has the last openai-python before 1.0.
+    pub(crate) python_028: PathBuf,
+    /// The folder with `chat.mjs` and its packages.
+    pub(crate) node_client: PathBuf,
+}
+
+impl TestEnvironment {
+    /// Installs what is not there yet, or is there from other requirements.
+    pub(crate) fn prepare(metadata: &Metadata, steps: &mut Steps) -> anyhow::Result<TestEnvironment> {
+        let clients = metadata.workspace_root.join("clients");
+        let environments = metadata.target_directory.join("test-environment");
+        let node_client = clients.join("node");
+        let python = steps.step("Python client", || {
+            prepare_python(&environments.join("python"), &clients.join("python/requirements.txt"))
+        })?;
+        let python_028 = steps.step("Python client 0.28", || {
+            prepare_python(&environments.join("python-0.28"), &clients.join("python-0.28/requirements.txt"))
+        })?;
+        steps.step("Node client", || prepare_node(&node_client))?;
+        Ok(TestEnvironment { python, python_028, node_client })
+    }
+}
+
+fn prepare_python(folder: &Path, requirements: &Path) -> anyhow::Result<PathBuf> {
+    let python = folder.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
+    when_changed(folder, requirements, || {
+        succeed(Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder))?;
+        let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
+        succeed(Command::new(&python).args(install).arg(requirements))
+    })?;
+    Ok(python)
+}
+
+fn prepare_node(client: &Path) -> anyhow::Result<()> {
+    when_changed(&client.join("node_modules"), &client.join("package-lock.json"), || {
+        let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
+        succeed(Command::new(npm).args(["ci", "--no-audit", "--no-fund"]).current_dir(client))
+    })
+}
+
+/// Installs into `folder` unless a stamp in there says that it was done with these very requirements. The stamp is
+/// written last, so that an installation that broke off is done again.
+fn when_changed(
+    folder: &Path,
+    requirements: &Path,
+    install: impl FnOnce() -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let wanted = fs::read_to_string(requirements).with_context(|| requirements.display().to_string())?;
+    let stamp = folder.join(STAMP);
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        announce("    already there")?;
+        return Ok(());
+    }
+    install()?;
+    fs::write(&stamp, wanted).with_context(|| stamp.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_changed_requirements_are_installed_again() {
+        let folder = std::env::temp_dir().join(format!("interference-xtask-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let requirements = folder.join("requirements.txt");
+        let mut installations = 0;
+        let mut prepare = |text: &str| {
+            fs::write(&requirements, text).unwrap();
+            when_changed(&folder, &requirements, || {
+                installations += 1;
+                Ok(())
+            })
+            .unwrap();
+            installations
+        };
+        assert_eq!([prepare("one"), prepare("one"), prepare("two")], [1, 1, 2]);
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}
