@@ -9,6 +9,9 @@
 //! - four bits: one result is at most 2 · 15 · 127 = 3,810; the eight of a block add up to 30,480 < 32,768;
 //! - eight bits: |weight| ≤ 128, so one result is at most 2 · 128 · 127 = 32,512 < 32,768, and is widened at once.
 //!   `vpmaddubsw` wants one operand unsigned: the weight gives its sign to the activation.
+//!
+//! Closures are avoided in the loops: a closure is not compiled for the features of the function around it, and is
+//! then not inlined either.
 
 #![expect(unsafe_code, reason = "AVX2 intrinsics")]
 
@@ -55,9 +58,11 @@ fn four_bits<const WIDTH: usize, const MINIMUM: bool>(tile: &Tile<'_>) -> [__m25
     let mut accumulators = [_mm256_setzero_ps(); WIDTH];
     for (block, weights) in tile.weights.chunks_exact(tile.format.group_block_bytes()).enumerate() {
         prefetch(weights);
-        let index: [usize; WIDTH] =
-            std::array::from_fn(|column| (tile.first_column + column) * inputs.blocks() + block);
-        let x: [&[[i8; 4]]; WIDTH] = std::array::from_fn(|column| quants[index[column]].as_chunks::<4>().0);
+        let index = block_indexes::<WIDTH>(tile, block);
+        let mut x = [&quants[index[0]]; WIDTH];
+        for column in 1..WIDTH {
+            x[column] = &quants[index[column]];
+        }
         let mut dots = [_mm256_setzero_si256(); WIDTH];
         for i in 0..4 {
             let both = load_256(weights, i);
@@ -98,9 +103,11 @@ fn eight_bits<const WIDTH: usize>(tile: &Tile<'_>) -> [__m256; WIDTH] {
     let mut accumulators = [_mm256_setzero_ps(); WIDTH];
     for (block, weights) in tile.weights.chunks_exact(tile.format.group_block_bytes()).enumerate() {
         prefetch(weights);
-        let index: [usize; WIDTH] =
-            std::array::from_fn(|column| (tile.first_column + column) * inputs.blocks() + block);
-        let x: [&[[i8; 4]]; WIDTH] = std::array::from_fn(|column| quants[index[column]].as_chunks::<4>().0);
+        let index = block_indexes::<WIDTH>(tile, block);
+        let mut x = [&quants[index[0]]; WIDTH];
+        for column in 1..WIDTH {
+            x[column] = &quants[index[column]];
+        }
         let mut dots = [_mm256_setzero_si256(); WIDTH];
         for i in 0..8 {
             let signed = load_256(weights, i);
@@ -171,9 +178,20 @@ fn load_halves(bytes: &[u8], index: usize) -> __m256 {
     unsafe { _mm256_cvtph_ps(_mm_loadu_si128(source.as_ptr().cast())) }
 }
 
-/// The `index`th four activations in all lanes.
+/// Where the quantised blocks of the columns are that meet a block of weights.
+#[inline(always)]
+fn block_indexes<const WIDTH: usize>(tile: &Tile<'_>, block: usize) -> [usize; WIDTH] {
+    let mut indexes = [0; WIDTH];
+    for (column, index) in indexes.iter_mut().enumerate() {
+        *index = (tile.first_column + column) * tile.inputs.quantized.blocks() + block;
+    }
+    indexes
+}
+
+/// The `index`th four activations of a block in all lanes.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn broadcast(quants: &[[i8; 4]], index: usize) -> __m256i {
-    _mm256_set1_epi32(i32::from_ne_bytes(quants[index].map(i8::cast_unsigned)))
+fn broadcast(quants: &[i8; BLOCK], index: usize) -> __m256i {
+    let [a, b, c, d] = quants.as_chunks::<4>().0[index];
+    _mm256_set1_epi32(i32::from_ne_bytes([a as u8, b as u8, c as u8, d as u8]))
 }

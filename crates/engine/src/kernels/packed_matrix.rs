@@ -188,7 +188,7 @@ fn unpack_lane(format: WeightFormat, lane: usize, block: &[u8], values: &mut [f3
 }
 
 /// Weight `k` of a lane in a packed block of nibbles.
-pub(super) fn nibble(block: &[u8], lane: usize, k: usize) -> u8 {
+fn nibble(block: &[u8], lane: usize, k: usize) -> u8 {
     let byte = block[k / 8 * 32 + lane * 4 + k % 4];
     if k % 8 < 4 { byte & 15 } else { byte >> 4 }
 }
