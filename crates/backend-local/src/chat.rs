@@ -15,6 +15,10 @@ const MOST_STOP_STRINGS: usize = 4;
 /// How long a stop string may be, in bytes: it bounds the text that is held back.
 const LONGEST_STOP_STRING: usize = 4096;
 
+/// The temperature of requests that name none. The API's is 1; at that, a small model loses its thread within a few
+/// lines, and most local servers choose a lower one.
+const DEFAULT_TEMPERATURE: f32 = 0.7;
+
 /// The lowest temperature above 0 that is used as it is. Nothing but the most likely token is drawn here already, and
 /// logits divided by much less would not stay finite.
 const LOWEST_TEMPERATURE: f32 = 1e-4;
@@ -213,7 +217,7 @@ fn max_tokens(request: &ChatCompletionRequest) -> Result<Option<usize>, Refusal>
 
 fn temperature(request: &ChatCompletionRequest) -> Result<f32, Refusal> {
     match request.temperature {
-        None => Ok(1.0),
+        None => Ok(DEFAULT_TEMPERATURE),
         Some(0.0) => Ok(0.0),
         Some(value) if (0.0..=2.0).contains(&value) => Ok((value as f32).max(LOWEST_TEMPERATURE)),
         Some(value) => {
@@ -329,7 +333,7 @@ mod tests {
                 model: "m".into(),
                 messages: vec![ChatMessage { role: "user".into(), content: "a".into() }],
                 max_tokens: None,
-                temperature: 1.0,
+                temperature: DEFAULT_TEMPERATURE,
                 top_p: 1.0,
                 seed: None,
                 stops: vec![],

@@ -168,8 +168,8 @@ mod tests {
         (0..count)
             .map(|i| {
                 let block = i / BLOCK;
-                let wave = (i as f32 * 0.7).sin() * 10_f32.powi(block as i32 % 9 - 4);
-                if block % 3 == 0 { extremes[(i * 7 + block) % extremes.len()] } else { wave }
+                let wave = libm::sinf(i as f32 * 0.7) * libm::powf(10.0, (block % 9) as f32 - 4.0);
+                if block.is_multiple_of(3) { extremes[(i * 7 + block) % extremes.len()] } else { wave }
             })
             .collect()
     }

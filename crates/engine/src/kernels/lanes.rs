@@ -71,7 +71,7 @@ pub(crate) trait Lanes: Copy {
     fn exponential(self) -> Self {
         /// Adding and subtracting 1.5 · 2²³ rounds to a whole number, ties to even.
         const ROUNDER: f32 = 12_582_912.0;
-        const LN_2_HIGH: f32 = 0.693_359_375;
+        const LN_2_HIGH: f32 = 0.693_359_4;
         const LN_2_LOW: f32 = -2.121_944_4e-4;
         const POLYNOMIAL: [f32; 6] =
             [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_65, 0.5];

@@ -1,5 +1,7 @@
 //! The engine with the real model. `cargo xtask test` fetches it and says where it is.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod golden;
 mod model_files;
 mod queue;
