@@ -21,6 +21,9 @@ use crate::tokenizer::{Tokenizer, TokenizerError};
 
 /// Generations that may wait, unless the options say otherwise.
 const DEFAULT_QUEUE_BOUND: usize = 64;
+/// The cache of keys and values takes no more than this; a model that was trained for a longer context gets a shorter
+/// one. The default model's takes 189 MB.
+const LARGEST_CACHE_BYTES: usize = 4 << 30;
 
 /// How a model is run. None of it changes an answer.
 #[derive(Debug, Clone)]
@@ -123,7 +126,8 @@ impl Engine {
         let template = ChatTemplate::from_metadata(&file.metadata)?;
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         let name = file.metadata.optional("general.name", Metadata::string)?.map_or(stem, str::to_owned);
-        let context_length = model.hyperparameters.context_length;
+        let shape = model.cache_shape();
+        let context_length = model.hyperparameters.context_length.min(shape.positions_in(LARGEST_CACHE_BYTES));
         let info = ModelInfo { name, sha256, context_length, vocabulary_size: model.vocabulary_size() };
         let threads = options.threads.or_else(|| std::thread::available_parallelism().ok());
         let pool = ThreadPool::new(threads.unwrap_or(NonZeroUsize::MIN)).map_err(LoadErrorKind::Threads)?;
@@ -131,7 +135,7 @@ impl Engine {
         let (tokenizer, queue) = (Arc::new(tokenizer), Arc::new(Queue::new(options.queue_bound)));
         let scheduler = Scheduler {
             queue: queue.clone(),
-            cache: KvCache::new(model.cache_shape(), context_length),
+            cache: KvCache::new(shape, context_length),
             model,
             tokenizer: tokenizer.clone(),
             machine: Machine { pool, set },

@@ -33,6 +33,11 @@ impl CacheShape {
     fn page_block(&self) -> usize {
         self.layers * self.key_value_heads * self.head_block()
     }
+
+    /// How many positions fit into so many bytes, in whole pages.
+    pub(crate) fn positions_in(&self, bytes: usize) -> usize {
+        bytes / (self.page_block() * size_of::<u16>()) * PAGE_POSITIONS
+    }
 }
 
 /// A page's number.
@@ -151,6 +156,13 @@ mod tests {
     use super::*;
 
     const SHAPE: CacheShape = CacheShape { layers: 2, key_value_heads: 3, head_size: 8 };
+
+    #[test]
+    fn a_page_takes_what_its_shape_says() {
+        let page_bytes = 16 * 2 * 3 * (8 + 8) * 2;
+        assert_eq!(SHAPE.positions_in(page_bytes * 5 + 1), 80);
+        assert_eq!(SHAPE.positions_in(page_bytes - 1), 0);
+    }
 
     #[test]
     fn pages_are_bounded_and_come_back() {
