@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn defaults_are_those_of_the_api() {
+    fn what_is_not_given_has_a_default() {
         assert_eq!(
             order(&with("")),
             ChatOrder {

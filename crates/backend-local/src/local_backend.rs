@@ -4,7 +4,9 @@ use std::sync::{Arc, OnceLock};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use interference_backend::{Backend, ModelCard, Readiness, Refusal, Reply, ReplyBody, Request};
-use interference_engine::{Engine, GenerationRequest, Sampling, SubmitError};
+use interference_engine::{ChatMessage, Engine, GenerationRequest, Sampling, SubmitError};
+
+use tokio::sync::Semaphore;
 
 use crate::aliases::{HABITUAL_NAMES, is_habitual_name};
 use crate::answer::Answer;
@@ -24,6 +26,9 @@ const MOST_IGNORED_NAMES: usize = 16;
 /// How long a name in [`IGNORED`] is at most.
 const LONGEST_IGNORED_NAME: usize = 64;
 
+/// Requests that are read and tokenised at once; more wait. It takes memory in proportion to the request.
+const ADMISSIONS_AT_ONCE: usize = 2;
+
 /// When another try may succeed after the queue was full, in seconds.
 const RETRY_AFTER_SECONDS: u64 = 1;
 
@@ -42,6 +47,8 @@ pub struct LocalOptions {
 /// [`LocalBackend::failed`] is called, requests are refused as unavailable.
 pub struct LocalBackend {
     service: Arc<Service>,
+    /// A place for each request that is being admitted.
+    admissions: Arc<Semaphore>,
     /// The engine, or why there is none.
     engine: OnceLock<Result<Arc<Engine>, String>>,
 }
@@ -68,7 +75,11 @@ impl LocalBackend {
     pub fn loading(name: impl Into<String>, options: LocalOptions) -> LocalBackend {
         let identity = if options.fixed_ids { Identity::Fixed } else { Identity::Individual };
         let service = Service { name: name.into(), options, identity, created: identity.created() };
-        LocalBackend { service: Arc::new(service), engine: OnceLock::new() }
+        LocalBackend {
+            service: Arc::new(service),
+            admissions: Arc::new(Semaphore::new(ADMISSIONS_AT_ONCE)),
+            engine: OnceLock::new(),
+        }
     }
 
     /// Gives it its engine. Only the first call of this or of [`LocalBackend::failed`] counts.
@@ -89,6 +100,9 @@ impl LocalBackend {
 
     fn engine(&self) -> Result<&Arc<Engine>, Refusal> {
         match self.engine.get() {
+            Some(Ok(engine)) if engine.is_stopped() => {
+                Err(Refusal::Unavailable { message: "The model has stopped.".to_owned() })
+            }
             Some(Ok(engine)) => Ok(engine),
             Some(Err(reason)) => {
                 Err(Refusal::Unavailable { message: format!("The model could not be loaded: {reason}") })
@@ -112,7 +126,12 @@ impl Backend for LocalBackend {
         let service = Arc::clone(&self.service);
         // Reading and tokenising a long conversation takes longer than a task may keep others waiting. If this future
         // is dropped meanwhile, so is what the closure returns, which cancels the generation.
-        let admission = tokio::task::spawn_blocking(move || service.admit(&engine, &request));
+        let place = Arc::clone(&self.admissions).acquire_owned().await;
+        let admission = tokio::task::spawn_blocking(move || {
+            // Given back when the request is admitted or refused, also where nobody waits for that any more.
+            let _place = place;
+            service.admit(&engine, &request)
+        });
         let admitted = admission.await.map_err(|error| {
             tracing::error!(%error, "admitting a request failed");
             Refusal::Internal { message: "The server failed while it read the request.".to_owned() }
@@ -142,8 +161,8 @@ impl Backend for LocalBackend {
     fn readiness(&self) -> Readiness {
         match self.engine.get() {
             None => Readiness::Loading,
-            Some(Ok(_)) => Readiness::Ready,
-            Some(Err(_)) => Readiness::Failed,
+            Some(Ok(engine)) if !engine.is_stopped() => Readiness::Ready,
+            Some(_) => Readiness::Failed,
         }
     }
 }
@@ -153,6 +172,7 @@ impl Service {
     fn admit(&self, engine: &Arc<Engine>, request: &Request) -> Result<Admitted, Refusal> {
         let order = chat::read(&request.body, request.strictness)?;
         self.check_model(&order.model)?;
+        refuse_hopeless(engine, &order.messages)?;
         let prompt = engine.render_chat(&order.messages).map_err(|error| Refusal::InvalidRequest {
             message: format!("The model's chat template does not take these messages: {error}"),
             param: Some("messages".to_owned()),
@@ -187,6 +207,24 @@ impl Service {
     }
 }
 
+/// Refuses messages that no way of tokenising fits into the context, before they are tokenised.
+fn refuse_hopeless(engine: &Engine, messages: &[ChatMessage]) -> Result<(), Refusal> {
+    let bytes: usize = messages.iter().map(|message| message.content.len()).sum();
+    let (least_tokens, context_length) =
+        (bytes / engine.longest_token_bytes(), engine.model().context_length);
+    if least_tokens < context_length {
+        return Ok(());
+    }
+    Err(Refusal::InvalidRequest {
+        message: format!(
+            "This model's maximum context length is {context_length} tokens. However, your messages resulted in at \
+             least {least_tokens} tokens. Please reduce the length of the messages."
+        ),
+        param: Some("messages".to_owned()),
+        code: Some("context_length_exceeded"),
+    })
+}
+
 fn not_admitted(error: SubmitError) -> Refusal {
     match error {
         SubmitError::PromptTooLong { prompt_tokens, context_length } => {
@@ -202,7 +240,7 @@ fn not_admitted(error: SubmitError) -> Refusal {
         }
         // Prompts come from the engine's own tokenizer.
         error @ SubmitError::UnknownToken { .. } => Refusal::Internal { message: error.to_string() },
-        SubmitError::Stopped => Refusal::Unavailable { message: "The server is going down.".to_owned() },
+        SubmitError::Stopped => Refusal::Unavailable { message: "The model has stopped.".to_owned() },
     }
 }
 

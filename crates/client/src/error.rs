@@ -242,7 +242,14 @@ fn hint_for_status(status: StatusCode) -> Option<&'static str> {
         StatusCode::NOT_FOUND => {
             Some("Check the model's name, and the base URL: as a rule it ends in `/v1`.")
         }
+        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => {
+            Some("Change what the server objects to, and ask again.")
+        }
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Some("Try again later."),
+        // An error within an answer that had begun well is the server's, too.
+        status if status.is_success() || status.is_server_error() => {
+            Some("The fault is the server's: ask again, or look into its log.")
+        }
         _ => None,
     }
 }

@@ -15,8 +15,9 @@ use minijinja::{Environment, Error, ErrorKind, context};
 use crate::generation::ChatMessage;
 use crate::gguf::{GgufError, Metadata};
 
-/// Steps that rendering may take: some thousand messages; a loop without end stops here.
-const FUEL: u64 = 10_000_000;
+/// What rendering may take: instructions, and the text that it makes at some 64 bytes a unit, so 128 MB at most. The
+/// longest context needs a thousandth; a loop without end stops here.
+const FUEL: u64 = 2_000_000;
 /// A template may be this long, in bytes.
 const LONGEST_TEMPLATE: usize = 1 << 20;
 /// What `strftime_now` answers, whatever the format: the same request gives the same prompt on every day.
@@ -113,30 +114,26 @@ impl ChatTemplate {
     }
 }
 
-/// Two marks that no message contains.
+/// The number at the start of a text. One with more than 18 digits counts as none: marks never get there.
+fn leading_number(text: &str) -> u64 {
+    let digits = &text[..text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len())];
+    if digits.len() <= 18 { digits.parse().unwrap_or(0) } else { 0 }
+}
+
+/// Two marks that no message contains: noncharacters, which have no meaning in any text, around a number larger than
+/// any that stands behind such a character in a message.
 struct Fence {
     open: String,
     close: String,
 }
 
 impl Fence {
-    /// Noncharacters, which have no meaning in any text, around a number that makes them new.
+    /// Reads every message once.
     fn for_messages(messages: &[ChatMessage]) -> Fence {
-        let occurs = |mark: &str| {
-            messages.iter().any(|message| message.content.contains(mark) || message.role.contains(mark))
-        };
-        let mut number = 0_u64;
-        loop {
-            let fence = Fence {
-                open: format!("\u{fdd0}{number}\u{fdd1}"),
-                close: format!("\u{fdd2}{number}\u{fdd3}"),
-            };
-            // A finite text contains finitely many numbers.
-            if !occurs(&fence.open) && !occurs(&fence.close) {
-                return fence;
-            }
-            number += 1;
-        }
+        let texts = messages.iter().flat_map(|message| [message.content.as_str(), message.role.as_str()]);
+        let numbers = texts.flat_map(|text| text.split(['\u{fdd0}', '\u{fdd2}']).skip(1)).map(leading_number);
+        let number = numbers.max().unwrap_or(0) + 1;
+        Fence { open: format!("\u{fdd0}{number}\u{fdd1}"), close: format!("\u{fdd2}{number}\u{fdd3}") }
     }
 
     fn around(&self, text: &str) -> String {
@@ -211,6 +208,13 @@ mod tests {
         let prompt = template(TEMPLATE).render(&[message("user", forged)]).unwrap();
         assert_eq!(&prompt.text[prompt.from_messages[0].clone()], forged);
         assert_eq!(prompt.from_messages.len(), 1);
+    }
+
+    #[test]
+    fn marks_are_found_in_one_pass() {
+        let hostile: String = (0..200_000).map(|number| format!("\u{fdd0}{number}\u{fdd1}")).collect();
+        let prompt = template(TEMPLATE).render(&[message("user", &hostile)]).unwrap();
+        assert_eq!(&prompt.text[prompt.from_messages[0].clone()], hostile);
     }
 
     #[test]

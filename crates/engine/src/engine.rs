@@ -13,7 +13,7 @@ use crate::generation::{ChatMessage, GenerationRequest, SubmitError, TokenId};
 use crate::gguf::{GgufError, GgufFile, Metadata};
 use crate::kernels::InstructionSet;
 use crate::kernels::thread_pool::ThreadPool;
-use crate::kv_cache::KvCache;
+use crate::kv_cache::{KvCache, PAGE_POSITIONS};
 use crate::model::{self, Machine, ModelError, Workspace};
 use crate::sampler::Sampler;
 use crate::scheduler::{CancelHandle, Queue, Scheduler, Sink};
@@ -97,6 +97,7 @@ pub struct Engine {
     info: ModelInfo,
     tokenizer: Arc<Tokenizer>,
     template: Option<ChatTemplate>,
+    longest_token_bytes: usize,
     queue: Arc<Queue>,
     thread: Option<JoinHandle<()>>,
 }
@@ -127,7 +128,16 @@ impl Engine {
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         let name = file.metadata.optional("general.name", Metadata::string)?.map_or(stem, str::to_owned);
         let shape = model.cache_shape();
-        let context_length = model.hyperparameters.context_length.min(shape.positions_in(LARGEST_CACHE_BYTES));
+        let trained = model.hyperparameters.context_length;
+        let context_length = trained.min(shape.positions_in(LARGEST_CACHE_BYTES));
+        if context_length == 0 {
+            let what =
+                format!("a cache of more than {LARGEST_CACHE_BYTES} bytes for {PAGE_POSITIONS} positions");
+            return Err(ModelError::Unsupported { what }.into());
+        }
+        if context_length < trained {
+            tracing::warn!(trained, context_length, "the context is cut, to bound the memory of the cache");
+        }
         let info = ModelInfo { name, sha256, context_length, vocabulary_size: model.vocabulary_size() };
         let threads = options.threads.or_else(|| std::thread::available_parallelism().ok());
         let pool = ThreadPool::new(threads.unwrap_or(NonZeroUsize::MIN)).map_err(LoadErrorKind::Threads)?;
@@ -147,7 +157,18 @@ impl Engine {
             .name("engine".to_owned())
             .spawn(move || scheduler.run())
             .map_err(LoadErrorKind::Threads)?;
-        Ok(Engine { info, tokenizer, template, queue, thread: Some(thread) })
+        let longest_token_bytes = tokenizer.longest_token_bytes();
+        Ok(Engine { info, tokenizer, template, longest_token_bytes, queue, thread: Some(thread) })
+    }
+
+    /// Whether it can generate no more: it is shutting down, or its thread has died of a bug.
+    pub fn is_stopped(&self) -> bool {
+        self.queue.is_stopped()
+    }
+
+    /// The length of the longest token's bytes: a text has at least its length divided by this in tokens.
+    pub fn longest_token_bytes(&self) -> usize {
+        self.longest_token_bytes
     }
 
     /// What is known of the model.

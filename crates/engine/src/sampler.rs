@@ -39,7 +39,9 @@ impl Sampler {
         position: usize,
     ) -> TokenId {
         let (best, maximum) = most_likely(logits);
-        if sampling.temperature <= 0.0 || sampling.top_p <= 0.0 {
+        // Also for values that are not numbers.
+        let is_drawn = sampling.temperature > 0.0 && sampling.top_p > 0.0;
+        if !is_drawn {
             return best;
         }
         self.weigh(set, logits, maximum, sampling.temperature);
@@ -253,7 +255,9 @@ mod tests {
     fn a_small_nucleus_and_temperature_zero_take_the_most_likely_of_equals_the_first() {
         let logits = [1.0, 5.0, 5.0, -2.0];
         for position in 0..50 {
-            for sampling in [sampling(0.0, 1.0, 1), sampling(1.0, 1e-6, 1), sampling(1.0, 0.3, 1)] {
+            let odd = [sampling(f32::NAN, 0.5, 1), sampling(1.0, f32::NAN, 1), sampling(-1.0, 1.0, 1)];
+            let small = [sampling(0.0, 1.0, 1), sampling(1.0, 1e-6, 1), sampling(1.0, 0.3, 1)];
+            for sampling in odd.into_iter().chain(small) {
                 assert_eq!(
                     Sampler::default().choose(InstructionSet::detect(), &logits, &sampling, position),
                     1

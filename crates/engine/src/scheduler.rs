@@ -39,6 +39,8 @@ pub(crate) struct Queue {
 struct QueueState {
     waiting: VecDeque<Job>,
     next_number: u64,
+    /// Whether the engine's thread has a generation at hand; a first one that waits for it holds no place.
+    running: bool,
     stopped: bool,
 }
 
@@ -85,7 +87,7 @@ impl Queue {
         if state.stopped {
             return Err(SubmitError::Stopped);
         }
-        if state.waiting.len() >= self.bound {
+        if state.waiting.len() >= self.bound + usize::from(!state.running) {
             return Err(SubmitError::QueueFull { waiting: state.waiting.len() });
         }
         let number = state.next_number;
@@ -110,18 +112,21 @@ impl Queue {
         }
     }
 
-    fn is_stopped(&self) -> bool {
+    /// Whether nothing will be generated any more.
+    pub(crate) fn is_stopped(&self) -> bool {
         self.lock().stopped
     }
 
     /// The next generation, once there is one; none when the engine stops.
     fn pop(&self) -> Option<Job> {
         let mut state = self.lock();
+        state.running = false;
         loop {
             if state.stopped {
                 return None;
             }
             if let Some(job) = state.waiting.pop_front() {
+                state.running = true;
                 return Some(job);
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);

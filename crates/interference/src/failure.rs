@@ -1,10 +1,10 @@
 //! How a command fails: a message, what to do about it, and an exit code.
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use interference_client::ClientError;
-use interference_model_store::FetchError;
+use interference_model_store::{FetchError, HOME_VARIABLE, NoCacheDirectory};
 
 /// The thing under test failed, or its answer broke off.
 pub(crate) const TEST_FAILED: u8 = 1;
@@ -33,18 +33,15 @@ impl Failure {
 
 /// Prints an error and its hint on stderr, and gives the exit code.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
-    let (hint, exit_code) = hint_and_code(error);
-    if exit_code == INTERRUPTED {
-        return ExitCode::from(exit_code);
+    if reader_left(error) {
+        return ExitCode::SUCCESS;
     }
+    let Report { message, hint, exit_code } = Report::of(error);
     let mut stderr = std::io::stderr().lock();
     let (red, cyan, plain) =
         if may_colour(&stderr) { ("\x1b[1;31m", "\x1b[1;36m", "\x1b[0m") } else { ("", "", "") };
     // A closed stderr changes nothing: the exit code still tells.
-    drop(writeln!(stderr, "{red}error:{plain} {error:#}"));
-    if let Some(hint) = hint {
-        drop(writeln!(stderr, "{cyan}hint:{plain} {hint}"));
-    }
+    drop(writeln!(stderr, "{red}error:{plain} {message}\n{cyan}hint:{plain} {hint}"));
     ExitCode::from(exit_code)
 }
 
@@ -53,21 +50,38 @@ pub(crate) fn may_colour(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-fn hint_and_code(error: &anyhow::Error) -> (Option<String>, u8) {
-    if let Some(failure) = error.downcast_ref::<Failure>() {
-        (failure.hint.clone(), failure.exit_code)
-    } else if let Some(error) = error.downcast_ref::<ClientError>() {
-        (error.hint(), exit_code_of(error))
-    } else if let Some(error) = error.downcast_ref::<FetchError>() {
-        (Some(error.hint()), TOOL_FAILED)
-    } else if let Some(error) = error.downcast_ref::<interference_engine::LoadError>() {
-        let hint = format!(
-            "name another file with `-m PATH`; the one that works for sure is `interference pull`'s ({})",
-            error.path.display()
-        );
-        (Some(hint), TOOL_FAILED)
-    } else {
-        (None, TOOL_FAILED)
+/// Whether the reader of our output has seen enough, as in `| head -1`, which is no failure.
+fn reader_left(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// What a person is told.
+struct Report {
+    message: String,
+    hint: String,
+    exit_code: u8,
+}
+
+impl Report {
+    /// The errors of our crates name their causes themselves; of any other, all causes are told.
+    fn of(error: &anyhow::Error) -> Report {
+        let (hint, exit_code) = if let Some(failure) = error.downcast_ref::<Failure>() {
+            (failure.hint.clone(), failure.exit_code)
+        } else if let Some(error) = error.downcast_ref::<ClientError>() {
+            (error.hint(), exit_code_of(error))
+        } else if let Some(error) = error.downcast_ref::<FetchError>() {
+            (Some(error.hint()), TOOL_FAILED)
+        } else if error.is::<NoCacheDirectory>() {
+            (Some(format!("set {HOME_VARIABLE} to a folder that can be written to")), TOOL_FAILED)
+        } else {
+            return Report {
+                message: format!("{error:#}"),
+                hint: "`-v` tells more; what looks like a bug is worth a report".to_owned(),
+                exit_code: TOOL_FAILED,
+            };
+        };
+        let hint = hint.unwrap_or_else(|| "the message names what to change in the request".to_owned());
+        Report { message: error.to_string(), hint, exit_code }
     }
 }
 

@@ -2,19 +2,19 @@
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::failure::{Failure, INTERRUPTED};
+use crate::failure::INTERRUPTED;
 
-/// Runs a command until it ends or the user presses Ctrl-C, which ends it at once.
-pub(crate) async fn unless_interrupted<T>(
-    command: impl Future<Output = anyhow::Result<T>>,
-) -> anyhow::Result<T> {
-    tokio::select! {
-        outcome = command => outcome,
-        interrupted = tokio::signal::ctrl_c() => {
-            interrupted?;
-            Err(Failure { message: "interrupted".to_owned(), hint: None, exit_code: INTERRUPTED }.into())
-        }
-    }
+/// From here on Ctrl-C ends the process at once, whatever it is doing: also while a pipe that nobody reads blocks it.
+///
+/// # Errors
+/// When the system takes no handlers.
+pub(crate) fn end_at_ctrl_c() -> std::io::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        interrupt.recv().await;
+        std::process::exit(INTERRUPTED.into());
+    });
+    Ok(())
 }
 
 /// Resolves when the process is asked to end (SIGTERM), as a service manager does.

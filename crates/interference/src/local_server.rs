@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use interference_backend_local::{LocalBackend, LocalOptions};
-use interference_engine::{Engine, EngineOptions};
+use interference_engine::{Engine, EngineOptions, LoadError};
 use interference_model_store::{ModelDirectory, ModelEntry, default_model, ensure, find};
 use interference_server::{BindError, ListenAddresses, ServeOptions, ServeOutcome, Server};
 
@@ -70,6 +70,21 @@ pub(crate) fn unknown_model(name: &str) -> Failure {
     )
 }
 
+/// The error for a file that cannot be run: the user's is replaced by another, our own is fetched anew.
+fn not_loaded(model: &LocalModel, error: &LoadError) -> Failure {
+    let hint = match model {
+        LocalModel::File(_) => {
+            "name another GGUF file with `-m PATH`, or leave `-m` out: the default model is fetched by itself"
+                .to_owned()
+        }
+        LocalModel::Named(_) => format!(
+            "the file was whole when it was fetched: delete {}, and it is fetched anew",
+            error.path.display()
+        ),
+    };
+    Failure::new(TOOL_FAILED, error.to_string(), hint)
+}
+
 /// A server that is bound, and not yet serving.
 pub(crate) struct LocalServer {
     server: Server,
@@ -110,7 +125,9 @@ impl LocalServer {
         // A thread that nobody waits for on Ctrl-C: fetching and loading can be cut off at any point.
         let (sender, receiver) = tokio::sync::oneshot::channel();
         std::thread::spawn(move || {
-            let loaded = model.file().and_then(|path| Ok(Engine::load(&path, &engine)?));
+            let loaded = model.file().and_then(|path| {
+                Engine::load(&path, &engine).map_err(|error| not_loaded(&model, &error).into())
+            });
             // Nobody listens when the command has ended.
             drop(sender.send(loaded));
         });

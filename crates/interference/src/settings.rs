@@ -2,7 +2,6 @@
 
 use std::num::NonZeroUsize;
 
-use anyhow::Context;
 use interference_engine::{EngineOptions, InstructionSet};
 use secrecy::SecretString;
 
@@ -30,8 +29,14 @@ pub(crate) fn api_key(given: &str) -> anyhow::Result<SecretString> {
             )
         })?
     } else if let Some(path) = given.strip_prefix('@') {
-        let text =
-            std::fs::read_to_string(path).with_context(|| format!("the file of the API key, {path}"))?;
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let hint = "`@FILE` reads the key from a file, `env:NAME` from a variable";
+            Failure::new(
+                WRONG_USAGE,
+                format!("the file of the API key, {path}, cannot be read: {error}"),
+                hint,
+            )
+        })?;
         text.trim_end_matches(['\r', '\n']).to_owned()
     } else {
         given.to_owned()

@@ -1,11 +1,12 @@
 //! The check of the Host header against DNS rebinding.
 //!
 //! A page in a browser may point its own name at 127.0.0.1 and so reach a server that nobody else can reach. The
-//! browser then names the page's host, by which the request is told from an honest one.
+//! browser then names the page's host, by which the request is told from an honest one. It also names the page's origin,
+//! which must be this machine as well.
 
 use std::net::{IpAddr, SocketAddr};
 
-use http::header::HOST;
+use http::header::{HOST, ORIGIN};
 use http::uri::Authority;
 use http::{HeaderMap, Uri, Version};
 
@@ -43,8 +44,10 @@ impl HostCheck {
         let HostCheck::Local { allowed } = self else { return Ok(()) };
         let in_header = host.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         let in_target = uri.authority().map(Authority::to_string);
-        for named in [in_header, in_target].into_iter().flatten() {
-            let host = host_of(&named);
+        // A page elsewhere needs no false name to send a request blindly; the browser then says whose page it is.
+        let origin = headers.get(ORIGIN).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        for named in [in_header, in_target, origin].into_iter().flatten() {
+            let host = host_of(named.split_once("://").map_or(&named, |(_scheme, host)| host));
             if !is_this_machine(&host) && !allowed.contains(&host) {
                 return Err(Rejection::ForeignHost { host: named });
             }
@@ -76,6 +79,26 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(HOST, HeaderValue::from_static(host));
         check.check(Version::HTTP_11, &Uri::from_static("/health"), &headers).is_ok()
+    }
+
+    #[test]
+    fn pages_of_other_origins_are_refused() {
+        let check =
+            HostCheck::new(&[SocketAddr::from(([127, 0, 0, 1], 1337))], &["bench.example".to_owned()]);
+        let from = |origin: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, HeaderValue::from_static("localhost:1337"));
+            headers.insert(ORIGIN, HeaderValue::from_static(origin));
+            check.check(Version::HTTP_11, &Uri::from_static("/health"), &headers).is_ok()
+        };
+        for origin in
+            ["http://localhost:3000", "https://127.0.0.1", "http://[::1]:80", "https://bench.example"]
+        {
+            assert!(from(origin), "{origin}");
+        }
+        for origin in ["https://evil.example", "null", "http://localhost.evil.example:1337", ""] {
+            assert!(!from(origin), "{origin}");
+        }
     }
 
     #[test]

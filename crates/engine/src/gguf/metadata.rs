@@ -7,6 +7,8 @@ use super::reader::Reader;
 
 /// The least bytes that a key and its value take: a length, a type, one byte.
 pub(super) const SMALLEST_ENTRY: usize = 13;
+/// More elements than any list of a model has. Values take more memory here than in the file.
+const LONGEST_LIST: usize = 1 << 22;
 /// Lists of lists may be nested this deep; the format sets no bound.
 const DEEPEST_LIST: usize = 4;
 
@@ -52,6 +54,11 @@ impl Metadata {
     /// A value, if the key is there.
     pub(crate) fn get(&self, key: &str) -> Option<&Value> {
         self.values.get(key)
+    }
+
+    /// All keys.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.values.keys().map(String::as_str)
     }
 
     /// A text.
@@ -163,6 +170,9 @@ fn read_value(reader: &mut Reader<'_>, kind: u32, what: &str, depth: usize) -> R
                 other => return Err(invalid(format!("has elements of unknown type {other}"))),
             };
             let count = reader.count(what, smallest)?;
+            if count > LONGEST_LIST {
+                return Err(invalid(format!("has {count} elements, more than {LONGEST_LIST}")));
+            }
             let values = (0..count).map(|_| read_value(reader, kind, what, depth + 1));
             Value::List(values.collect::<Result<_, _>>()?)
         }

@@ -132,6 +132,31 @@ mod tests {
 
     use super::*;
 
+    /// The small file with a second tensor of the same shape, at this offset.
+    fn with_second_tensor(name: &str, offset: u64) -> Vec<u8> {
+        let mut bytes = small_file();
+        bytes[8..16].copy_from_slice(&2_u64.to_le_bytes());
+        let entry = bytes.windows(7).position(|window| window == b"weights").unwrap() - 8;
+        let (shape, end) = (entry + 15..entry + 15 + 4 + 16 + 4, entry + 15 + 4 + 16 + 4 + 8);
+        let second = [&string(name)[..], &bytes[shape], &offset.to_le_bytes()].concat();
+        let mut bytes = [&bytes[..end], &second].concat();
+        bytes.resize(bytes.len().next_multiple_of(32), 0);
+        bytes.extend([7; 512]);
+        bytes
+    }
+
+    #[test]
+    fn tensors_do_not_share_bytes_or_names() {
+        assert_eq!(read_head(&with_second_tensor("other", 256)).unwrap().1.len(), 2);
+        let overlap = read_head(&with_second_tensor("other", 224)).map(|_| ()).unwrap_err().to_string();
+        assert!(
+            overlap.contains("tensor `other`") && overlap.contains("overlaps tensor `weights`"),
+            "{overlap}"
+        );
+        let twice = read_head(&with_second_tensor("weights", 256)).map(|_| ()).unwrap_err().to_string();
+        assert!(twice.contains("is there twice"), "{twice}");
+    }
+
     fn string(text: &str) -> Vec<u8> {
         [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat()
     }

@@ -72,7 +72,36 @@ pub(super) fn read(
         });
     }
     let data = (reader.position() as u64).next_multiple_of(alignment.into());
-    entries.into_iter().map(|entry| entry.locate(data, alignment.into(), reader.file_length())).collect()
+    let located = entries.into_iter().map(|entry| entry.locate(data, alignment.into(), reader.file_length()));
+    let tensors: Vec<TensorInfo> = located.collect::<Result<_, _>>()?;
+    refuse_shared_bytes(&tensors)?;
+    Ok(tensors)
+}
+
+/// Tensors that share bytes, or a name: a small file could claim any size by them.
+fn refuse_shared_bytes(tensors: &[TensorInfo]) -> Result<(), GgufError> {
+    let invalid = |tensor: &TensorInfo, problem: String| {
+        Err(GgufError::Invalid {
+            what: format!("tensor `{}`", tensor.name),
+            offset: tensor.range.start,
+            problem,
+        })
+    };
+    let mut by_place: Vec<&TensorInfo> = tensors.iter().collect();
+    by_place.sort_by_key(|tensor| tensor.range.start);
+    for pair in by_place.windows(2) {
+        if pair[1].range.start < pair[0].range.end {
+            return invalid(pair[1], format!("overlaps tensor `{}`", pair[0].name));
+        }
+    }
+    let mut by_name = by_place;
+    by_name.sort_by_key(|tensor| &tensor.name);
+    for pair in by_name.windows(2) {
+        if pair[1].name == pair[0].name {
+            return invalid(pair[1], "is there twice".to_owned());
+        }
+    }
+    Ok(())
 }
 
 /// An entry of the table as it is written.

@@ -10,8 +10,8 @@
 //! - eight bits: |weight| ≤ 128, so one result is at most 2 · 128 · 127 = 32,512 < 32,768, and is widened at once.
 //!   `vpmaddubsw` wants one operand unsigned: the weight gives its sign to the activation.
 //!
-//! Closures are avoided in the loops: a closure is not compiled for the features of the function around it, and is
-//! then not inlined either.
+//! Adapters that take closures (`array::from_fn`, `map`) are avoided in the loops: they are not compiled for the
+//! features of the function around them, and are then not inlined either.
 
 #![expect(unsafe_code, reason = "AVX2 intrinsics")]
 

@@ -97,7 +97,7 @@ impl ThreadPool {
         let shared = &*self.shared;
         #[expect(unsafe_code, reason = "the closure's lifetime ends where the compiler cannot see it")]
         // SAFETY: the loop before is closed and nobody is inside (the end of this function waits for that), so the
-        // slot is ours. The pointer outlives its use: this function returns, or unwinds, only past `close_and_wait`.
+        // slot is ours. The pointer outlives its use: this function returns, or unwinds, only once `CloseOnDrop` has waited.
         unsafe {
             *shared.body.0.get() = Some(std::mem::transmute::<*const Body<'_>, *const Body<'static>>(body));
         }

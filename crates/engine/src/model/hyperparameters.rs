@@ -102,8 +102,32 @@ impl Hyperparameters {
     }
 }
 
+/// Keys that are read here, or that change no answer.
+const KNOWN_KEYS: [&str; 16] = [
+    "llama.attention.head_count",
+    "llama.attention.head_count_kv",
+    "llama.attention.key_length",
+    "llama.attention.layer_norm_rms_epsilon",
+    "llama.attention.value_length",
+    "llama.block_count",
+    "llama.context_length",
+    "llama.embedding_length",
+    "llama.expert_count",
+    "llama.expert_used_count",
+    "llama.feed_forward_length",
+    "llama.rope.dimension_count",
+    "llama.rope.freq_base",
+    "llama.rope.scaling.type",
+    "llama.tensor_data_layout",
+    "llama.vocab_size",
+];
+
 /// Refuses by name what would change the answers and is not implemented.
 fn refuse_unknown(metadata: &Metadata) -> Result<(), ModelError> {
+    let unknown = metadata.keys().find(|key| key.starts_with("llama.") && !KNOWN_KEYS.contains(key));
+    if let Some(key) = unknown {
+        return Err(ModelError::Unsupported { what: format!("metadata `{key}`") });
+    }
     if let Some(kind) = metadata.optional("llama.rope.scaling.type", Metadata::string)?
         && kind != "none"
     {

@@ -228,11 +228,13 @@ impl Llama {
         for head in turned.chunks_exact_mut(head_size) {
             angles.turn(machine.set, head);
         }
-        if !turned.iter().chain(&*values).all(|value| value.abs() <= LARGEST_HALF) {
+        let (queries, keys) = turned.split_at(heads * head_size);
+        let storable = keys.iter().chain(&*values).all(|value| value.abs() <= LARGEST_HALF);
+        if !storable || !queries.iter().all(|value| value.is_finite()) {
             return Err(NotStorable);
         }
-        let keys = turned[heads * head_size..].chunks_exact(head_size);
-        for (head, (key, value)) in keys.zip(values.chunks_exact(head_size)).enumerate() {
+        let pairs = keys.chunks_exact(head_size).zip(values.chunks_exact(head_size));
+        for (head, (key, value)) in pairs.enumerate() {
             cache.store(machine.set, slot, layer, head, key, value);
         }
         Ok(())
@@ -292,7 +294,7 @@ impl Llama {
     }
 }
 
-/// A projection is not finite, or too large for half precision.
+/// A query is not finite, or a key or a value is too large for half precision.
 struct NotStorable;
 
 impl Layer {

@@ -127,6 +127,11 @@ impl Tokenizer {
         self.bytes.get(id as usize).map_or(&[], |bytes| bytes)
     }
 
+    /// The length of the longest token's bytes: no text has fewer tokens than its length divided by this.
+    pub(crate) fn longest_token_bytes(&self) -> usize {
+        self.bytes.iter().map(|bytes| bytes.len()).max().unwrap_or(1).max(1)
+    }
+
     /// Whether the token ends an answer.
     pub(crate) fn ends_turn(&self, id: TokenId) -> bool {
         self.end_of_turn.contains(&id)
@@ -138,12 +143,16 @@ impl Tokenizer {
         let mut tokens = Vec::new();
         let mut pending = 0;
         let mut position = 0;
+        // The first plain range that ends behind the position.
+        let mut next_plain = 0;
         while position < text.len() {
             let rest = &text[position..];
+            while plain.get(next_plain).is_some_and(|range| range.end <= position) {
+                next_plain += 1;
+            }
+            let free = plain.get(next_plain).map_or(text.len(), |range| range.start);
             let found = self.control.iter().find(|(spelling, _)| {
-                let end = position + spelling.len();
-                rest.starts_with(spelling.as_str())
-                    && !plain.iter().any(|range| range.start < end && position < range.end)
+                rest.starts_with(spelling.as_str()) && position + spelling.len() <= free
             });
             if let Some((spelling, id)) = found {
                 self.encode_plain(&text[pending..position], &mut tokens);

@@ -50,8 +50,12 @@ fn what_is_not_supported_is_refused_by_name() {
         @"has no tensor `blk.7.ffn_up.weight`"
     );
     insta::assert_snapshot!(
+        changed("missing", b"general.architecture", b"general.architektur1"),
+        @"has no metadata `general.architecture`"
+    );
+    insta::assert_snapshot!(
         changed("metadata", b"llama.block_count", b"llama.brick_count"),
-        @"has no metadata `llama.block_count`"
+        @"has metadata `llama.brick_count`, which is not supported"
     );
 }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 use interference_client::{ChatRequest, Client, ClientError, Message};
 
 use crate::failure::{Failure, WRONG_USAGE};
-use crate::interrupt::unless_interrupted;
+use crate::interrupt::end_at_ctrl_c;
 use answer_printer::{AnswerPrinter, Format};
 use reach_server::{Reached, reach};
 
@@ -67,6 +67,9 @@ pub(crate) struct ChatArguments {
     threads: Option<NonZeroUsize>,
 }
 
+/// More than this is not read from stdin, in bytes: our own server takes no larger request.
+const LONGEST_PROMPT: u64 = 16 << 20;
+
 /// Where the prompt comes from.
 enum Prompt {
     Text(String),
@@ -80,7 +83,7 @@ enum Prompt {
 pub(crate) fn run(arguments: ChatArguments) -> anyhow::Result<()> {
     let prompt = prompt(arguments.prompt.as_deref())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let outcome = runtime.block_on(unless_interrupted(chat(&arguments, prompt)));
+    let outcome = runtime.block_on(chat(&arguments, prompt));
     // A download that was cut off, or a line of stdin that never comes, is not waited for.
     runtime.shutdown_background();
     outcome
@@ -92,10 +95,16 @@ fn prompt(argument: Option<&str>) -> anyhow::Result<Prompt> {
         None if std::io::stdin().is_terminal() => return Ok(Prompt::Conversation),
         _ => {
             let mut text = String::new();
-            std::io::stdin().read_to_string(&mut text).map_err(|error| {
+            std::io::stdin().take(LONGEST_PROMPT + 1).read_to_string(&mut text).map_err(|error| {
                 let hint = "the prompt on stdin must be text in UTF-8";
                 Failure::new(WRONG_USAGE, format!("stdin could not be read: {error}"), hint)
             })?;
+            if text.len() as u64 > LONGEST_PROMPT {
+                let message = format!("the prompt on stdin is longer than {LONGEST_PROMPT} bytes");
+                return Err(
+                    Failure::new(WRONG_USAGE, message, "no model here has a context that long").into()
+                );
+            }
             text
         }
     };
@@ -111,6 +120,7 @@ fn prompt(argument: Option<&str>) -> anyhow::Result<Prompt> {
 }
 
 async fn chat(arguments: &ChatArguments, prompt: Prompt) -> anyhow::Result<()> {
+    end_at_ctrl_c()?;
     let mut printer =
         AnswerPrinter::new(if arguments.json { Format::Json } else { Format::Text }, arguments.stats);
     let reached = match reach(arguments).await {

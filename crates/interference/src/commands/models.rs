@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: &ModelsArguments, aliases: &[&str]) -> anyhow::Resu
     let models = list(&ModelDirectory::from_environment()?, aliases);
     let mut stdout = io::stdout().lock();
     if arguments.json {
-        serde_json::to_writer_pretty(&mut stdout, &models)?;
+        serde_json::to_writer_pretty(&mut stdout, &models).map_err(io::Error::from)?;
         writeln!(stdout)?;
     } else {
         write_text(&models, &mut stdout)?;

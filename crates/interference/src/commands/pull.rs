@@ -25,6 +25,13 @@ fn model_named(name: &str) -> Result<&'static ModelEntry, String> {
 pub(crate) fn run(arguments: &PullArguments) -> anyhow::Result<()> {
     let directory = ModelDirectory::from_environment()?;
     let path = ensure(arguments.model, &directory, &mut StderrProgress::default())?;
+    // Talk; a closed stderr is no reason to fail.
+    drop(writeln!(
+        std::io::stderr().lock(),
+        "{} is licensed under {}",
+        arguments.model.name,
+        arguments.model.licence
+    ));
     writeln!(std::io::stdout().lock(), "{}", path.display())?;
     Ok(())
 }

@@ -9,7 +9,7 @@ use interference_backend_local::LocalOptions;
 use interference_server::{BindError, ListenAddresses, ServeOptions, ServeOutcome};
 
 use crate::failure::{Failure, TOOL_FAILED};
-use crate::interrupt::{asked_to_end, unless_interrupted};
+use crate::interrupt::{asked_to_end, end_at_ctrl_c};
 use crate::local_server::{LocalModel, LocalServer, unknown_model};
 use crate::settings;
 
@@ -57,7 +57,7 @@ pub(crate) struct ServeArguments {
 /// When the address cannot be had, or the model cannot be loaded.
 pub(crate) fn run(arguments: ServeArguments) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let outcome = runtime.block_on(unless_interrupted(serve(arguments)));
+    let outcome = runtime.block_on(serve(arguments));
     // A download or a load that was cut off is not waited for.
     runtime.shutdown_background();
     outcome
@@ -66,6 +66,7 @@ pub(crate) fn run(arguments: ServeArguments) -> anyhow::Result<()> {
 async fn serve(arguments: ServeArguments) -> anyhow::Result<()> {
     let started = Instant::now();
     let terminated = asked_to_end()?;
+    end_at_ctrl_c()?;
     let addresses: ListenAddresses = arguments.listen.parse().map_err(|error| {
         Failure::new(
             crate::failure::WRONG_USAGE,
@@ -87,7 +88,10 @@ async fn serve(arguments: ServeArguments) -> anyhow::Result<()> {
     let mut serving = std::pin::pin!(serving);
     let loaded = tokio::select! {
         loaded = loading => loaded,
-        outcome = &mut serving => return Ok(tell(outcome)),
+        outcome = &mut serving => {
+            tell(outcome);
+            return Ok(());
+        }
     };
     loaded?;
     say(&format!("ready after {:.2} s: {}", started.elapsed().as_secs_f64(), model.name()));

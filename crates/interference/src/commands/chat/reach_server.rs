@@ -5,6 +5,7 @@ use interference_backend_local::LocalOptions;
 use interference_client::{Client, ClientError, ClientTimeouts, Target};
 use interference_server::{BindError, ListenAddresses, ServeOptions, ServeOutcome};
 use std::io::Write;
+use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -12,6 +13,9 @@ use super::ChatArguments;
 use crate::failure::{Failure, TEST_FAILED, TOOL_FAILED};
 use crate::local_server::{LocalModel, LocalServer, unknown_model};
 use crate::settings::{self, DEFAULT_BASE_URL, DEFAULT_PORT};
+
+/// How long whoever holds our port may be silent before it counts as a stranger.
+const LONGEST_PROBE: Duration = Duration::from_secs(5);
 
 /// A server that answers, and the name of the model to ask for.
 pub(super) struct Reached {
@@ -42,7 +46,7 @@ impl Reached {
 /// Finds or starts the server.
 pub(super) async fn reach(arguments: &ChatArguments) -> anyhow::Result<Reached> {
     let base_url = arguments.base_url.as_deref().filter(|url| !url.is_empty());
-    let client = client(arguments, base_url.unwrap_or(DEFAULT_BASE_URL))?;
+    let client = client(arguments, base_url, arguments.idle_timeout())?;
     if base_url.is_some() {
         let model = match &arguments.model {
             Some(model) => model.clone(),
@@ -50,9 +54,11 @@ pub(super) async fn reach(arguments: &ChatArguments) -> anyhow::Result<Reached> 
         };
         return Ok(Reached { client, model, own: None });
     }
+    let probe = self::client(arguments, None, LONGEST_PROBE.min(arguments.idle_timeout()))?;
     let file = arguments.model.as_deref().and_then(|argument| LocalModel::from_argument(Some(argument)));
-    match client.models().await {
-        Ok(_) if matches!(file, Some(LocalModel::File(_))) => {
+    let is_listed = |models: &[String]| models.iter().any(|model| Some(model) == arguments.model.as_ref());
+    match probe.models().await {
+        Ok(models) if matches!(file, Some(LocalModel::File(_))) && !is_listed(&models) => {
             let message =
                 format!("a server already listens on port {DEFAULT_PORT}, and serves models of its own");
             let hint = "stop it, or serve the file elsewhere: `interference serve -m PATH --listen localhost:1338`, \
@@ -71,13 +77,15 @@ pub(super) async fn reach(arguments: &ChatArguments) -> anyhow::Result<Reached> 
     }
 }
 
-fn client(arguments: &ChatArguments, base_url: &str) -> anyhow::Result<Client> {
+fn client(arguments: &ChatArguments, base_url: Option<&str>, idle: Duration) -> anyhow::Result<Client> {
     let key = match &arguments.api_key {
         Some(given) => Some(settings::api_key(given)?),
+        // The key of the environment is for the server that somebody named, not for whoever holds our port.
+        None if base_url.is_none() => None,
         None => std::env::var("OPENAI_API_KEY").ok().filter(|key| !key.is_empty()).map(Into::into),
     };
-    let timeouts = ClientTimeouts { idle: arguments.idle_timeout(), ..ClientTimeouts::default() };
-    Ok(Client::new(Target::parse(base_url, key)?, timeouts)?)
+    let timeouts = ClientTimeouts { idle, ..ClientTimeouts::default() };
+    Ok(Client::new(Target::parse(base_url.unwrap_or(DEFAULT_BASE_URL), key)?, timeouts)?)
 }
 
 fn first_model(models: Vec<String>) -> Result<String, Failure> {
@@ -115,8 +123,7 @@ async fn start(arguments: &ChatArguments, client: Client) -> anyhow::Result<Reac
     let server = match LocalServer::bind(&addresses, model, LocalOptions::default(), engine).await {
         Ok(server) => server,
         Err(error @ BindError::AddressInUse { .. }) => {
-            let hint =
-                "something took the port at this moment; try again, or name a server with `--base-url URL`";
+            let hint = "stop what listens there, or name a server with `--base-url URL`";
             return Err(Failure::new(TOOL_FAILED, error.to_string(), hint).into());
         }
         Err(error) => {

@@ -1,0 +1,25 @@
+//! The real binary with the real model, asked the way users ask it: by real clients, over raw sockets, from a shell.
+//!
+//! Everything here runs one test at a time (a [`bench::Bench`] is the only way to a process): times are measured, the
+//! port 1337 is used, and the model wants all processors anyway.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test ends where it is wrong, and prints what it measured"
+)]
+
+mod bench;
+mod exchange;
+
+mod chat;
+mod clients;
+mod disconnect;
+mod errors;
+mod model_files;
+mod reproducibility;
+mod serve;
+mod special_tokens;
+mod streaming;
