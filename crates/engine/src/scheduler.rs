@@ -117,10 +117,14 @@ impl Queue {
         self.lock().stopped
     }
 
+    /// The engine's thread has nothing at hand any more, and will take the next generation.
+    fn rest(&self) {
+        self.lock().running = false;
+    }
+
     /// The next generation, once there is one; none when the engine stops.
     fn pop(&self) -> Option<Job> {
         let mut state = self.lock();
-        state.running = false;
         loop {
             if state.stopped {
                 return None;
@@ -184,6 +188,8 @@ impl Scheduler {
                 return;
             };
             self.cache.release(sequence);
+            // Before its end is told: whoever hears it may ask again at once, and finds the engine free.
+            self.queue.rest();
             match end {
                 End::Finished(reason) => (job.sink)(Progress::Finished(reason)),
                 End::Failed(failure) => (job.sink)(Progress::Failed(failure)),

@@ -3,16 +3,22 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::bench::{Bench, Server, finish, from_xtask};
-use crate::exchange::chunks;
+use crate::exchange::{ask, chunks, request};
 
-/// Draws a poem of a few lines that the model itself ends: the origin's program cannot ask for fewer tokens.
-const SEED_OF_A_SHORT_POEM: &str = "134";
+/// Draws a poem of a few lines that the model itself ends: the origin's program cannot ask for fewer tokens. Where the
+/// arithmetic of the model changes, which is a new version of it, this has to be chosen anew.
+const SEED_OF_A_SHORT_POEM: u64 = 130;
 
-const POEM: &str = "the tree stood tall against the darkness a lone casting of gloom for a single leaf to call her own \
-                    island's bliss";
+const POEM: &str = "A young oak stood tall, its branches swaying in the wind,
+A symbol of nature's beauty and struggle,
+Its leaves a testament to life's complexity,
+A reminder of the intricate web of life.";
+
+const PROMPT_TOKENS: u64 = 36;
+const POEM_TOKENS: u64 = 44;
 
 fn clients() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../clients")
@@ -58,14 +64,21 @@ fn check_sdk(printed: &str, text: &str, finish_reason: &str, completion_tokens: 
     let answer: Value = serde_json::from_str(printed).unwrap();
     assert_eq!(answer["text"], text);
     assert_eq!(answer["finish_reason"], finish_reason);
-    assert_eq!(answer["usage"]["prompt_tokens"], 36);
+    assert_eq!(answer["usage"]["prompt_tokens"], PROMPT_TOKENS);
     assert_eq!(answer["usage"]["completion_tokens"], completion_tokens);
-    assert_eq!(answer["usage"]["total_tokens"], 36 + completion_tokens);
+    assert_eq!(answer["usage"]["total_tokens"], PROMPT_TOKENS + completion_tokens);
     assert_eq!(answer["error"], Value::Null);
 }
 
+/// A server from which a request without parameters draws the poem.
 fn serve(bench: &Bench) -> Server {
-    bench.serve(&["--seed", SEED_OF_A_SHORT_POEM])
+    let server = bench.serve(&["--seed", &SEED_OF_A_SHORT_POEM.to_string()]);
+    // Told here, before a client asks without a limit: another answer could be long.
+    let members = json!({"temperature": null, "max_tokens": POEM_TOKENS + 1});
+    let answer = ask(server.address, &request("write a poem about a tree", members));
+    assert_eq!(answer.text(), POEM, "the seed no longer draws the poem");
+    assert_eq!(answer.json()["choices"][0]["finish_reason"], "stop");
+    server
 }
 
 #[test]
@@ -83,7 +96,7 @@ fn the_newest_python_sdk_gets_the_same_poem() {
     let bench = Bench::take();
     let server = serve(&bench);
     for delivery in [&[][..], &["--no-stream"]] {
-        check_sdk(&run(&mut python(), &server.base_url(), delivery), POEM, "stop", 24);
+        check_sdk(&run(&mut python(), &server.base_url(), delivery), POEM, "stop", POEM_TOKENS);
     }
 }
 
@@ -92,7 +105,7 @@ fn the_node_sdk_gets_the_same_poem() {
     let bench = Bench::take();
     let server = serve(&bench);
     for delivery in [&[][..], &["--no-stream"]] {
-        check_sdk(&run(&mut node(), &server.base_url(), delivery), POEM, "stop", 24);
+        check_sdk(&run(&mut node(), &server.base_url(), delivery), POEM, "stop", POEM_TOKENS);
     }
 }
 
@@ -103,7 +116,7 @@ fn curl_gets_the_same_poem() {
     let whole: Value = serde_json::from_str(&run(&mut curl(), &server.base_url(), &["--no-stream"])).unwrap();
     assert_eq!(whole["choices"][0]["message"]["content"], POEM);
     assert_eq!(whole["choices"][0]["finish_reason"], "stop");
-    assert_eq!(whole["usage"]["completion_tokens"], 24);
+    assert_eq!(whole["usage"]["completion_tokens"], POEM_TOKENS);
 
     let chunks = chunks(&run(&mut curl(), &server.base_url(), &[]));
     let deltas = chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str());

@@ -19,6 +19,7 @@ mod clients;
 mod disconnect;
 mod errors;
 mod model_files;
+mod readme;
 mod reproducibility;
 mod serve;
 mod special_tokens;
