@@ -202,7 +202,7 @@ impl Scheduler {
         let most = self.context_length - job.request.prompt.len();
         let most = job.request.max_tokens.map_or(most, |asked| asked.min(most));
         let mut tokens: Vec<TokenId> = std::mem::take(&mut job.request.prompt);
-        for made in 0..most {
+        for _ in 0..most {
             let column = match self.compute(job, sequence, &tokens) {
                 Ok(column) => column,
                 Err(end) => return end,
@@ -219,9 +219,6 @@ impl Scheduler {
             let logprob = job.request.logprobs.then(|| log_probability(set, logits, token));
             (job.sink)(Progress::Token { id: token, logprob });
             tokens = vec![token];
-            if made + 1 == most {
-                break;
-            }
         }
         End::Finished(FinishReason::Length)
     }

@@ -39,6 +39,11 @@ struct Talk {
 }
 
 impl CommandLine {
+    /// Whether only errors are to be said.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.talk.quiet
+    }
+
     /// The level of the log.
     pub(crate) fn verbosity(&self) -> LevelFilter {
         match (self.talk.quiet, self.talk.verbose) {

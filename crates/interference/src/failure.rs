@@ -20,14 +20,14 @@ pub(crate) const INTERRUPTED: u8 = 130;
 #[error("{message}")]
 pub(crate) struct Failure {
     pub(crate) message: String,
-    pub(crate) hint: Option<String>,
+    pub(crate) hint: String,
     pub(crate) exit_code: u8,
 }
 
 impl Failure {
     /// A failure with a hint.
     pub(crate) fn new(exit_code: u8, message: impl Into<String>, hint: impl Into<String>) -> Failure {
-        Failure { message: message.into(), hint: Some(hint.into()), exit_code }
+        Failure { message: message.into(), hint: hint.into(), exit_code }
     }
 }
 
@@ -66,7 +66,7 @@ impl Report {
     /// The errors of our crates name their causes themselves; of any other, all causes are told.
     fn of(error: &anyhow::Error) -> Report {
         let (hint, exit_code) = if let Some(failure) = error.downcast_ref::<Failure>() {
-            (failure.hint.clone(), failure.exit_code)
+            (Some(failure.hint.clone()), failure.exit_code)
         } else if let Some(error) = error.downcast_ref::<ClientError>() {
             (error.hint(), exit_code_of(error))
         } else if let Some(error) = error.downcast_ref::<FetchError>() {

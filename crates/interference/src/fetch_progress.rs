@@ -3,10 +3,12 @@
 //! A bar when stderr is a terminal, else one line for each source that is tried. It uses no colour, so that there is
 //! none to switch off.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 
 use indicatif::{DecimalBytes, ProgressBar, ProgressStyle};
 use interference_model_store::FetchProgress;
+
+use crate::talk::{is_quiet, say};
 
 const BAR: &str = "{msg} [{bar:30}] {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta}";
 
@@ -19,7 +21,7 @@ pub(crate) struct StderrProgress {
 
 impl FetchProgress for StderrProgress {
     fn begin(&mut self, source: &str, total_bytes: u64) {
-        if !std::io::stderr().is_terminal() {
+        if is_quiet() || !std::io::stderr().is_terminal() {
             return self.note(&format!("fetching {} from: {source}", DecimalBytes(total_bytes)));
         }
         let style = ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar());
@@ -41,11 +43,9 @@ impl FetchProgress for StderrProgress {
     }
 
     fn note(&mut self, message: &str) {
-        // A closed stderr is no reason to end a download.
-        let write = || writeln!(std::io::stderr().lock(), "{message}").ok();
         match &self.bar {
-            Some(bar) => bar.suspend(write),
-            None => write(),
-        };
+            Some(bar) => bar.suspend(|| say(message)),
+            None => say(message),
+        }
     }
 }

@@ -10,6 +10,7 @@ mod fetch_progress;
 mod interrupt;
 mod local_server;
 mod settings;
+mod talk;
 
 use std::process::ExitCode;
 
@@ -19,6 +20,9 @@ use crate::cli::{CommandLine, Verb};
 
 fn main() -> ExitCode {
     let command_line = CommandLine::parse();
+    if command_line.is_quiet() {
+        talk::be_quiet();
+    }
     start_log(command_line.verbosity());
     let outcome = match command_line.verb {
         Verb::Chat(arguments) => commands::chat::run(arguments),

@@ -52,17 +52,12 @@ pub(super) unsafe fn columns<const WIDTH: usize>(tile: &Tile<'_>) -> [[f32; LANE
 #[inline]
 fn four_bits<const WIDTH: usize, const MINIMUM: bool>(tile: &Tile<'_>) -> [__m256; WIDTH] {
     let inputs = tile.inputs.quantized;
-    let quants = inputs.quants.as_chunks::<BLOCK>().0;
     let mask = _mm256_set1_epi8(15);
     let ones = _mm256_set1_epi16(1);
     let mut accumulators = [_mm256_setzero_ps(); WIDTH];
     for (block, weights) in tile.weights.chunks_exact(tile.format.group_block_bytes()).enumerate() {
         prefetch(weights);
-        let index = block_indexes::<WIDTH>(tile, block);
-        let mut x = [&quants[index[0]]; WIDTH];
-        for column in 1..WIDTH {
-            x[column] = &quants[index[column]];
-        }
+        let (x, index) = column_blocks::<WIDTH>(tile, block);
         let mut dots = [_mm256_setzero_si256(); WIDTH];
         for i in 0..4 {
             let both = load_256(weights, i);
@@ -98,16 +93,11 @@ fn four_bits<const WIDTH: usize, const MINIMUM: bool>(tile: &Tile<'_>) -> [__m25
 #[inline]
 fn eight_bits<const WIDTH: usize>(tile: &Tile<'_>) -> [__m256; WIDTH] {
     let inputs = tile.inputs.quantized;
-    let quants = inputs.quants.as_chunks::<BLOCK>().0;
     let ones = _mm256_set1_epi16(1);
     let mut accumulators = [_mm256_setzero_ps(); WIDTH];
     for (block, weights) in tile.weights.chunks_exact(tile.format.group_block_bytes()).enumerate() {
         prefetch(weights);
-        let index = block_indexes::<WIDTH>(tile, block);
-        let mut x = [&quants[index[0]]; WIDTH];
-        for column in 1..WIDTH {
-            x[column] = &quants[index[column]];
-        }
+        let (x, index) = column_blocks::<WIDTH>(tile, block);
         let mut dots = [_mm256_setzero_si256(); WIDTH];
         for i in 0..8 {
             let signed = load_256(weights, i);
@@ -178,14 +168,20 @@ fn load_halves(bytes: &[u8], index: usize) -> __m256 {
     unsafe { _mm256_cvtph_ps(_mm_loadu_si128(source.as_ptr().cast())) }
 }
 
-/// Where the quantised blocks of the columns are that meet a block of weights.
+/// The activations of each column that meet a block of weights, and the number of their block.
 #[inline(always)]
-fn block_indexes<const WIDTH: usize>(tile: &Tile<'_>, block: usize) -> [usize; WIDTH] {
-    let mut indexes = [0; WIDTH];
-    for (column, index) in indexes.iter_mut().enumerate() {
-        *index = (tile.first_column + column) * tile.inputs.quantized.blocks() + block;
+fn column_blocks<'a, const WIDTH: usize>(
+    tile: &Tile<'a>,
+    block: usize,
+) -> ([&'a [i8; BLOCK]; WIDTH], [usize; WIDTH]) {
+    let inputs = tile.inputs.quantized;
+    let quants = inputs.quants.as_chunks::<BLOCK>().0;
+    let (mut blocks, mut indexes) = ([&quants[0]; WIDTH], [0; WIDTH]);
+    for column in 0..WIDTH {
+        indexes[column] = (tile.first_column + column) * inputs.blocks() + block;
+        blocks[column] = &quants[indexes[column]];
     }
-    indexes
+    (blocks, indexes)
 }
 
 /// The `index`th four activations of a block in all lanes.

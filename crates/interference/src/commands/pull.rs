@@ -5,6 +5,7 @@ use std::io::Write;
 use interference_model_store::{ModelDirectory, ModelEntry, default_model, ensure, find};
 
 use crate::fetch_progress::StderrProgress;
+use crate::talk::say;
 
 /// What `interference pull` takes.
 #[derive(Debug, clap::Args)]
@@ -25,13 +26,7 @@ fn model_named(name: &str) -> Result<&'static ModelEntry, String> {
 pub(crate) fn run(arguments: &PullArguments) -> anyhow::Result<()> {
     let directory = ModelDirectory::from_environment()?;
     let path = ensure(arguments.model, &directory, &mut StderrProgress::default())?;
-    // Talk; a closed stderr is no reason to fail.
-    drop(writeln!(
-        std::io::stderr().lock(),
-        "{} is licensed under {}",
-        arguments.model.name,
-        arguments.model.licence
-    ));
+    say(&format!("{} is licensed under {}", arguments.model.name, arguments.model.licence));
     writeln!(std::io::stdout().lock(), "{}", path.display())?;
     Ok(())
 }

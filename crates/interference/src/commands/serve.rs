@@ -1,6 +1,5 @@
 //! `interference serve`: a local OpenAI server with a real model inside.
 
-use std::io::Write;
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
@@ -8,10 +7,11 @@ use interference_backend::Strictness;
 use interference_backend_local::LocalOptions;
 use interference_server::{BindError, ListenAddresses, ServeOptions, ServeOutcome};
 
-use crate::failure::{Failure, TOOL_FAILED};
+use crate::failure::{Failure, TOOL_FAILED, WRONG_USAGE};
 use crate::interrupt::{asked_to_end, end_at_ctrl_c};
 use crate::local_server::{LocalModel, LocalServer, unknown_model};
 use crate::settings;
+use crate::talk::say;
 
 /// What `interference serve` takes.
 #[derive(Debug, clap::Args)]
@@ -68,11 +68,7 @@ async fn serve(arguments: ServeArguments) -> anyhow::Result<()> {
     let terminated = asked_to_end()?;
     end_at_ctrl_c()?;
     let addresses: ListenAddresses = arguments.listen.parse().map_err(|error| {
-        Failure::new(
-            crate::failure::WRONG_USAGE,
-            format!("{error}"),
-            "the default is `--listen localhost:1337`",
-        )
+        Failure::new(WRONG_USAGE, format!("{error}"), "the default is `--listen localhost:1337`")
     })?;
     let name = arguments.model.as_deref();
     let model = LocalModel::from_argument(name).ok_or_else(|| unknown_model(name.unwrap_or_default()))?;
@@ -127,9 +123,4 @@ fn tell(outcome: ServeOutcome) {
             say(&format!("stopped; {connections} connections had requests that did not finish in time"));
         }
     }
-}
-
-/// Talk goes to stderr; a closed one is no reason to stop serving.
-fn say(message: &str) {
-    drop(writeln!(std::io::stderr().lock(), "{message}"));
 }

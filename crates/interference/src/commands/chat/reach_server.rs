@@ -4,7 +4,6 @@ use anyhow::Context;
 use interference_backend_local::LocalOptions;
 use interference_client::{Client, ClientError, ClientTimeouts, Target};
 use interference_server::{BindError, ListenAddresses, ServeOptions, ServeOutcome};
-use std::io::Write;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -13,6 +12,7 @@ use super::ChatArguments;
 use crate::failure::{Failure, TEST_FAILED, TOOL_FAILED};
 use crate::local_server::{LocalModel, LocalServer, unknown_model};
 use crate::settings::{self, DEFAULT_BASE_URL, DEFAULT_PORT};
+use crate::talk::say;
 
 /// How long whoever holds our port may be silent before it counts as a stranger.
 const LONGEST_PROBE: Duration = Duration::from_secs(5);
@@ -46,7 +46,7 @@ impl Reached {
 /// Finds or starts the server.
 pub(super) async fn reach(arguments: &ChatArguments) -> anyhow::Result<Reached> {
     let base_url = arguments.base_url.as_deref().filter(|url| !url.is_empty());
-    let client = client(arguments, base_url, arguments.idle_timeout())?;
+    let client = client_for(arguments, base_url, arguments.idle_timeout())?;
     if base_url.is_some() {
         let model = match &arguments.model {
             Some(model) => model.clone(),
@@ -54,7 +54,7 @@ pub(super) async fn reach(arguments: &ChatArguments) -> anyhow::Result<Reached> 
         };
         return Ok(Reached { client, model, own: None });
     }
-    let probe = self::client(arguments, None, LONGEST_PROBE.min(arguments.idle_timeout()))?;
+    let probe = client_for(arguments, None, LONGEST_PROBE.min(arguments.idle_timeout()))?;
     let file = arguments.model.as_deref().and_then(|argument| LocalModel::from_argument(Some(argument)));
     let is_listed = |models: &[String]| models.iter().any(|model| Some(model) == arguments.model.as_ref());
     match probe.models().await {
@@ -77,7 +77,7 @@ pub(super) async fn reach(arguments: &ChatArguments) -> anyhow::Result<Reached> 
     }
 }
 
-fn client(arguments: &ChatArguments, base_url: Option<&str>, idle: Duration) -> anyhow::Result<Client> {
+fn client_for(arguments: &ChatArguments, base_url: Option<&str>, idle: Duration) -> anyhow::Result<Client> {
     let key = match &arguments.api_key {
         Some(given) => Some(settings::api_key(given)?),
         // The key of the environment is for the server that somebody named, not for whoever holds our port.
@@ -141,9 +141,4 @@ async fn start(arguments: &ChatArguments, client: Client) -> anyhow::Result<Reac
     let serving = tokio::spawn(serving);
     loading.await?;
     Ok(Reached { client, model: model_name, own: Some(OwnServer { stop, serving }) })
-}
-
-/// Talk goes to stderr; a closed one is no reason to stop.
-fn say(message: &str) {
-    drop(writeln!(std::io::stderr().lock(), "{message}"));
 }

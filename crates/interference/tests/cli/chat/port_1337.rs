@@ -63,6 +63,16 @@ fn where_nothing_listens_it_starts_the_server_itself() {
 }
 
 #[test]
+fn quietly_it_says_nothing_but_the_answer() {
+    let bench = Bench::take();
+    drop(take_port());
+    let finished = bench.run(&["-q", "chat", "--temperature", "0", "--max-tokens", "8", PROMPT]);
+    assert_eq!((finished.stdout.as_str(), finished.stderr.as_str()), (&*format!("{TREE}\n"), ""));
+    assert_eq!(finished.code, Some(0));
+    bench.run(&["-q", "chat", "--base-url", "http://127.0.0.1:9/v1", "hi"]).failed_with(3);
+}
+
+#[test]
 fn a_file_is_served_from_here() {
     let bench = Bench::take();
     drop(take_port());
