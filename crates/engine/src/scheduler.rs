@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::generation::{EngineFailure, FinishReason, GenerationRequest, Progress, SubmitError, TokenId};
 use crate::kv_cache::{KvCache, Sequence};
-use crate::model::{Input, Machine, Model, StepError, Workspace};
+use crate::model::{Cancelled, Input, Machine, Model, Workspace};
 use crate::sampler::{Sampler, log_probability};
 use crate::tokenizer::Tokenizer;
 
@@ -208,9 +208,10 @@ impl Scheduler {
                 Err(end) => return end,
             };
             let set = self.machine.set;
-            let logits = match self.model.logits(&mut self.machine, &mut self.workspace, column) {
-                Ok(logits) => logits,
-                Err(error) => return end_of(error, sequence.length() - 1),
+            self.model.compute_logits(&mut self.machine, &mut self.workspace, &[column]);
+            let Ok(logits) = self.workspace.logits(0) else {
+                let position = sequence.length() - 1;
+                return End::Failed(EngineFailure::NotFinite { position });
             };
             let token = self.sampler.choose(set, logits, &job.request.sampling, sequence.length());
             if self.tokenizer.ends_turn(token) {
@@ -249,19 +250,9 @@ impl Scheduler {
                 .collect();
             self.model
                 .step(&mut self.machine, &mut self.workspace, &mut self.cache, &inputs, &cancelled)
-                .map_err(|error| match error {
-                    StepError::NotFinite { column } => end_of(error, first + column),
-                    StepError::Cancelled => End::Cancelled,
-                })?;
+                .map_err(|Cancelled| End::Cancelled)?;
             column = piece.len() - 1;
         }
         Ok(column)
-    }
-}
-
-fn end_of(error: StepError, position: usize) -> End {
-    match error {
-        StepError::Cancelled => End::Cancelled,
-        StepError::NotFinite { .. } => End::Failed(EngineFailure::NotFinite { position }),
     }
 }

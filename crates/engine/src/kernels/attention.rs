@@ -2,25 +2,25 @@
 //!
 //! Positions form partitions of [`PARTITION`], aligned to position 0 of the sequence. Within one, everything goes up
 //! by position: scores, their maximum, exponentials, their sum (eight sums by index modulo 8, one tree), and the
-//! weighted sum of values; then partitions are merged, first to last. All of this happens for one query at a time,
-//! whatever else is in the batch, and always from the half-precision cache, so an answer does not depend on whether
-//! its prompt came in one piece or in many.
+//! weighted sum of values; then partitions are merged, first to last. All of this happens for one query and head at a
+//! time, whatever else is in the batch, and always from the half-precision cache, so an answer does not depend on
+//! whether its prompt came in one piece or in many.
 //!
-//! Work is split by partition, key-value head and a few queries; query heads that share a key-value head are computed
-//! together, so that keys are read once.
+//! Work is split by partition, key-value head and a few queries. Queries of a task that look at the same pages are
+//! computed together with all the query heads that share the key-value head ([`super::attention_tile`]), so that keys
+//! and values are read once for many: the tokens of a prompt share pages, and so do streams with a common beginning.
 
 use super::activations::Columns;
+use super::attention_tile::{LARGEST_TILE, Tile};
 use super::lanes::{LANES, Lanes};
 use super::thread_pool::ThreadPool;
 use super::{InstructionSet, run_with_lanes};
 use crate::kv_cache::{KvCache, PAGE_POSITIONS, PageId};
 
 /// Positions in a partition.
-const PARTITION: usize = 256;
+pub(super) const PARTITION: usize = 256;
 /// Queries that one task computes: the partition's keys and values stay in the processor's cache meanwhile.
 const QUERIES_PER_TASK: usize = 8;
-/// Query heads whose scores are computed together.
-const HEADS_TOGETHER: usize = 4;
 
 /// A query's place: the sequence's pages and the position up to which, itself included, it looks.
 #[derive(Clone, Copy)]
@@ -29,7 +29,24 @@ pub(crate) struct Query<'a> {
     pub(crate) position: usize,
 }
 
+impl<'a> Query<'a> {
+    /// How many positions of a partition it looks at.
+    fn count_in(&self, partition: usize) -> usize {
+        (self.position + 1).saturating_sub(partition * PARTITION).min(PARTITION)
+    }
+
+    /// The pages of a partition that it looks at.
+    fn pages_in(&self, partition: usize) -> &'a [PageId] {
+        let first = partition * PARTITION / PAGE_POSITIONS;
+        match self.count_in(partition).div_ceil(PAGE_POSITIONS) {
+            0 => &[],
+            count => &self.pages[first..first + count],
+        }
+    }
+}
+
 /// Attention of one layer: the cache, and how many query heads there are.
+#[derive(Clone, Copy)]
 pub(crate) struct Attention<'a> {
     pub(crate) cache: &'a KvCache,
     pub(crate) layer: usize,
@@ -38,198 +55,144 @@ pub(crate) struct Attention<'a> {
 
 /// What each partition gives for each query and head: `[weighted values…, maximum, sum]`. Kept between calls for its
 /// memory.
+///
+/// ```text
+/// partition → key-value head → block of queries → query → head of the key-value head → head_size + 2 floats
+/// ```
 #[derive(Default)]
 pub(crate) struct Partials(Vec<f32>);
 
-impl Attention<'_> {
-    /// For each query the output of all heads, into the columns of `output`. A query's heads are the first
+impl<'a> Attention<'a> {
+    /// Computes every partition for every query; [`Attended::column`] merges them. A query's heads are the first
     /// `heads · head_size` values of its column in `projections`.
-    pub(crate) fn compute(
+    pub(crate) fn compute<'p>(
         &self,
         pool: &mut ThreadPool,
         set: InstructionSet,
-        queries: &[Query<'_>],
+        queries: &'p [Query<'a>],
         projections: &Columns,
-        partials: &mut Partials,
-        output: &mut Columns,
-    ) {
+        partials: &'p mut Partials,
+    ) -> Attended<'p> {
         let shape = self.cache.shape();
         let together = self.heads / shape.key_value_heads;
-        let partial = shape.head_size + 2;
         let blocks = queries.len().div_ceil(QUERIES_PER_TASK);
         let partitions = queries.iter().map(|query| query.position / PARTITION + 1).max().unwrap_or(0);
-        let task_size = QUERIES_PER_TASK * together * partial;
-        partials.0.resize(partitions * shape.key_value_heads * blocks * task_size, 0.0);
-        pool.run_on_chunks(&mut partials.0, task_size, &|task, chunk| {
-            let (partition, rest) =
-                (task / (shape.key_value_heads * blocks), task % (shape.key_value_heads * blocks));
-            let (head, block) = (rest / blocks, rest % blocks);
-            let first = block * QUERIES_PER_TASK;
-            let last = queries.len().min(first + QUERIES_PER_TASK);
-            for (index, chunk) in (first..last).zip(chunk.chunks_exact_mut(together * partial)) {
-                let heads = head * together * shape.head_size..(head + 1) * together * shape.head_size;
-                let heads = &projections.column(index)[heads];
-                self.partition(set, queries[index], partition, head, heads, chunk);
-            }
+        let row_size = shape.head_size + 2;
+        let task_size = QUERIES_PER_TASK * together * row_size;
+        let tasks_per_partition = shape.key_value_heads * blocks;
+        partials.0.resize(partitions * tasks_per_partition * task_size, 0.0);
+        let mut tasks: Vec<&mut [f32]> = partials.0.chunks_exact_mut(task_size).collect();
+        pool.run_on_each(&mut tasks, &|task, target| {
+            let (partition, rest) = (task / tasks_per_partition, task % tasks_per_partition);
+            let first_query = rest % blocks * QUERIES_PER_TASK;
+            let last_query = queries.len().min(first_query + QUERIES_PER_TASK);
+            let task = Task {
+                attention: *self,
+                set,
+                partition,
+                head: rest / blocks,
+                queries: &queries[first_query..last_query],
+                first_query,
+            };
+            task.compute(projections, target);
         });
-        output.reshape(queries.len(), self.heads * shape.head_size);
-        let partials = &partials.0[..];
-        pool.run_on_chunks(output.values_mut(), self.heads * shape.head_size, &|index, column| {
-            let count = queries[index].position / PARTITION + 1;
-            for (head, target) in column.chunks_exact_mut(shape.head_size).enumerate() {
-                let task = head / together * blocks + index / QUERIES_PER_TASK;
-                let first = task * task_size + ((index % QUERIES_PER_TASK) * together + head % together) * partial;
-                let parts = Parts { partials, first, stride: shape.key_value_heads * blocks * task_size, count };
-                run_with_lanes!(set, |L| (parts: Parts<'_>, target: &mut [f32]) -> () { parts.merge::<L>(target) });
-            }
-        });
-    }
-
-    /// One query, one partition, the heads that share a key-value head.
-    fn partition(
-        &self,
-        set: InstructionSet,
-        query: Query<'_>,
-        partition: usize,
-        head: usize,
-        heads: &[f32],
-        target: &mut [f32],
-    ) {
-        let start = partition * PARTITION;
-        if start > query.position {
-            return;
-        }
-        let count = PARTITION.min(query.position + 1 - start);
-        let first_page = start / PAGE_POSITIONS;
-        let pages = &query.pages[first_page..first_page + count.div_ceil(PAGE_POSITIONS)];
-        let size = self.cache.shape().head_size;
-        let targets = target.chunks_mut(HEADS_TOGETHER * (size + 2));
-        for (heads, target) in heads.chunks(HEADS_TOGETHER * size).zip(targets) {
-            let work = Work { attention: self, pages, head, heads, count };
-            run_with_lanes!(set, |L| (work: Work<'_>, target: &mut [f32]) -> () { work.compute::<L>(target) });
+        Attended {
+            partials: &partials.0,
+            queries,
+            set,
+            together,
+            row_size,
+            task_size,
+            blocks,
+            tasks_per_partition,
         }
     }
 }
 
-/// Up to [`HEADS_TOGETHER`] query heads over the positions of a partition.
-struct Work<'a> {
-    attention: &'a Attention<'a>,
-    pages: &'a [PageId],
+/// A partition, a key-value head, and some queries that follow each other.
+struct Task<'a> {
+    attention: Attention<'a>,
+    set: InstructionSet,
+    partition: usize,
     head: usize,
-    heads: &'a [f32],
-    count: usize,
+    queries: &'a [Query<'a>],
+    first_query: usize,
 }
 
-impl Work<'_> {
-    #[inline(always)]
-    fn compute<L: Lanes>(&self, target: &mut [f32]) {
+impl Task<'_> {
+    fn compute(&self, projections: &Columns, target: &mut [f32]) {
         let size = self.attention.cache.shape().head_size;
-        match self.heads.len() / size {
-            1 => self.compute_heads::<L, 1>(size, target),
-            2 => self.compute_heads::<L, 2>(size, target),
-            3 => self.compute_heads::<L, 3>(size, target),
-            _ => self.compute_heads::<L, HEADS_TOGETHER>(size, target),
-        }
-    }
-
-    #[inline(always)]
-    fn compute_heads<L: Lanes, const HEADS: usize>(&self, size: usize, target: &mut [f32]) {
-        let mut weights = [[0.0_f32; PARTITION]; HEADS];
-        self.scores::<L, HEADS>(size, &mut weights);
-        for (weights, target) in weights.iter_mut().zip(target.chunks_exact_mut(size + 2)) {
-            let (values, rest) = target.split_at_mut(size);
-            (rest[0], rest[1]) = exponentials::<L>(weights, self.count);
-            self.weighted_values::<L>(weights, values);
-        }
-    }
-
-    /// `q · k / sqrt(size)` for every position, dimension ascending.
-    #[inline(always)]
-    fn scores<L: Lanes, const HEADS: usize>(&self, size: usize, scores: &mut [[f32; PARTITION]; HEADS]) {
-        const HALVES: usize = PAGE_POSITIONS / LANES;
-        let scale = L::splat(1.0 / (size as f32).sqrt());
-        for (index, page) in self.pages.iter().enumerate() {
-            let keys = self.attention.cache.keys(*page, self.attention.layer, self.head);
-            let keys = keys.as_chunks::<LANES>().0.as_chunks::<HALVES>().0;
-            let mut sums = [[L::splat(0.0); HALVES]; HEADS];
-            for (d, [low, high]) in keys.iter().enumerate() {
-                let (low, high) = (L::load_f16(low), L::load_f16(high));
-                for (head, sums) in sums.iter_mut().enumerate() {
-                    let q = L::splat(self.heads[head * size + d]);
-                    sums[0] = q.multiply_add(low, sums[0]);
-                    sums[1] = q.multiply_add(high, sums[1]);
+        let together = self.attention.heads / self.attention.cache.shape().key_value_heads;
+        let mut first = 0;
+        while first < self.queries.len() {
+            let (count, pages) = self.that_share_pages(first);
+            let rows = first * together..(first + count) * together;
+            for row in rows.clone().step_by(LARGEST_TILE) {
+                let rows = row..rows.end.min(row + LARGEST_TILE);
+                let mut tile = Tile::new(self.attention, pages, self.head);
+                for row in rows.clone() {
+                    let (query, head) = (row / together, self.head * together + row % together);
+                    let heads = projections.column(self.first_query + query);
+                    let query_head = &heads[head * size..(head + 1) * size];
+                    tile.add_row(query_head, self.queries[query].count_in(self.partition));
+                }
+                if !pages.is_empty() {
+                    tile.compute(self.set, &mut target[rows.start * (size + 2)..rows.end * (size + 2)]);
                 }
             }
-            for (scores, sums) in scores.iter_mut().zip(sums) {
-                let target = &mut scores.as_chunks_mut::<LANES>().0[index * HALVES..][..HALVES];
-                for (target, sum) in target.iter_mut().zip(sums) {
-                    sum.multiply(scale).store(target);
-                }
-            }
+            first += count;
         }
     }
 
-    /// `Σ weight · value`, position ascending.
-    #[inline(always)]
-    fn weighted_values<L: Lanes>(&self, weights: &[f32; PARTITION], target: &mut [f32]) {
-        const WIDE: usize = 8;
-        let eights = target.as_chunks_mut::<LANES>().0;
-        let (wide, narrow) = eights.as_chunks_mut::<WIDE>();
-        for (index, target) in wide.iter_mut().enumerate() {
-            self.weighted_lanes::<L, WIDE>(weights, index * WIDE, target);
-        }
-        let done = wide.len() * WIDE;
-        for (index, target) in narrow.as_chunks_mut::<1>().0.iter_mut().enumerate() {
-            self.weighted_lanes::<L, 1>(weights, done + index, target);
-        }
-    }
-
-    #[inline(always)]
-    fn weighted_lanes<L: Lanes, const WIDTH: usize>(
-        &self,
-        weights: &[f32; PARTITION],
-        first: usize,
-        target: &mut [[f32; LANES]; WIDTH],
-    ) {
-        let size = self.attention.cache.shape().head_size;
-        let mut sums = [L::splat(0.0); WIDTH];
-        let pages = self.pages.iter().zip(weights[..self.count].chunks(PAGE_POSITIONS));
-        for (page, weights) in pages {
-            let values = self.attention.cache.values(*page, self.attention.layer, self.head);
-            for (weight, value) in weights.iter().zip(values.chunks_exact(size)) {
-                let weight = L::splat(*weight);
-                let value = &value.as_chunks::<LANES>().0[first..first + WIDTH];
-                for (sum, value) in sums.iter_mut().zip(value) {
-                    *sum = weight.multiply_add(L::load_f16(value), *sum);
+    /// How many queries from the `first` on look at the same pages, or at the first few of them; and these pages.
+    fn that_share_pages(&self, first: usize) -> (usize, &[PageId]) {
+        let mut longest = self.queries[first].pages_in(self.partition);
+        let mut count = 1;
+        for query in &self.queries[first + 1..] {
+            let pages = query.pages_in(self.partition);
+            if pages.is_empty() || longest.is_empty() {
+                if pages.len() != longest.len() {
+                    break;
                 }
+            } else if pages.starts_with(longest) {
+                longest = pages;
+            } else if !longest.starts_with(pages) {
+                break;
             }
+            count += 1;
         }
-        for (target, sum) in target.iter_mut().zip(sums) {
-            sum.store(target);
-        }
+        (count, longest)
     }
 }
 
-/// Replaces the first `count` scores by `e^(score − maximum)`, all others by 0; gives the maximum and the sum.
-#[inline(always)]
-fn exponentials<L: Lanes>(scores: &mut [f32; PARTITION], count: usize) -> (f32, f32) {
-    scores[count..].fill(f32::MIN);
-    let eights = scores.as_chunks_mut::<LANES>().0;
-    let used = &mut eights[..count.div_ceil(LANES)];
-    let mut largest = L::splat(f32::MIN);
-    for eight in &*used {
-        largest = L::load(eight).larger(largest);
+/// The outputs of all partitions, to be merged query by query.
+pub(crate) struct Attended<'p> {
+    partials: &'p [f32],
+    queries: &'p [Query<'p>],
+    set: InstructionSet,
+    together: usize,
+    row_size: usize,
+    task_size: usize,
+    blocks: usize,
+    tasks_per_partition: usize,
+}
+
+impl Attended<'_> {
+    /// The output of all heads of a query.
+    pub(crate) fn column(&self, index: usize, target: &mut [f32]) {
+        let (block, query) = (index / QUERIES_PER_TASK, index % QUERIES_PER_TASK);
+        for (head, target) in target.chunks_exact_mut(self.row_size - 2).enumerate() {
+            let task = head / self.together * self.blocks + block;
+            let row = query * self.together + head % self.together;
+            let parts = Parts {
+                partials: self.partials,
+                first: task * self.task_size + row * self.row_size,
+                stride: self.tasks_per_partition * self.task_size,
+                count: self.queries[index].position / PARTITION + 1,
+            };
+            run_with_lanes!(self.set, |L| (parts: Parts<'_>, target: &mut [f32]) -> () { parts.merge::<L>(target) });
+        }
     }
-    let maximum = largest.largest();
-    for eight in used {
-        L::load(eight).subtract(L::splat(maximum)).exponential().store(eight);
-    }
-    scores[count..].fill(0.0);
-    let mut sums = L::splat(0.0);
-    for eight in &scores.as_chunks::<LANES>().0[..count.div_ceil(LANES)] {
-        sums = sums.add(L::load(eight));
-    }
-    (maximum, sums.sum())
 }
 
 /// What the partitions gave for one query and head: `count` times `[weighted values…, maximum, sum]`.
@@ -360,9 +323,14 @@ mod tests {
             .map(|position| Query { pages: case.sequence.pages(), position: *position })
             .collect();
         let attention = Attention { cache: &case.cache, layer: 0, heads: case.heads };
-        let mut output = Columns::default();
-        attention.compute(&mut pool, set, &queries, &projections, &mut Partials::default(), &mut output);
-        (0..positions.len()).map(|index| output.column(index).to_vec()).collect()
+        let mut partials = Partials::default();
+        let attended = attention.compute(&mut pool, set, &queries, &projections, &mut partials);
+        let column = |index| {
+            let mut column = vec![0.0; case.projections.height()];
+            attended.column(index, &mut column);
+            column
+        };
+        (0..positions.len()).map(column).collect()
     }
 
     fn truth(case: &Case, position: usize) -> Vec<f64> {

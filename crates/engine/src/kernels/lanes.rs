@@ -37,6 +37,8 @@ pub(crate) trait Lanes: Copy {
     fn absolute(self) -> Self;
     /// 2 to the power of `self`, which is a whole number from −126 to 127.
     fn power_of_two(self) -> Self;
+    /// Writes whole numbers from −128 to 127 as bytes, in order.
+    fn store_bytes(values: [Self; 4], target: &mut [i8; 4 * LANES]);
 
     /// The values in order.
     #[inline(always)]
@@ -53,7 +55,7 @@ pub(crate) trait Lanes: Copy {
         ((a + e) + (c + g)) + ((b + f) + (d + h))
     }
 
-    /// The largest lane.
+    /// The largest lane; none is NaN, and zeros count as equal.
     #[inline(always)]
     fn largest(self) -> f32 {
         let values = self.to_array();
@@ -156,6 +158,12 @@ impl Lanes for PortableLanes {
     fn power_of_two(self) -> Self {
         PortableLanes(self.0.map(|n| f32::from_bits(((n as i32 + 127) as u32) << 23)))
     }
+    #[inline(always)]
+    fn store_bytes(values: [Self; 4], target: &mut [i8; 4 * LANES]) {
+        for (eight, target) in values.iter().zip(target.as_chunks_mut::<LANES>().0) {
+            *target = eight.0.map(|value| value as i8);
+        }
+    }
 }
 
 /// Half precision to single, exactly. Moving the bits leaves the exponent 112 too small; multiplying by 2¹¹² mends
@@ -256,6 +264,38 @@ mod avx2 {
                 let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(self.0), _mm256_set1_epi32(127));
                 _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent))
             })
+        }
+        #[inline(always)]
+        fn store_bytes(values: [Self; 4], target: &mut [i8; 4 * LANES]) {
+            // SAFETY: AVX2 is there, see the type; the array is 32 writable bytes, and the store needs no alignment.
+            unsafe {
+                let [a, b] = [[values[0], values[1]], [values[2], values[3]]].map(|[low, high]| {
+                    _mm256_packs_epi32(_mm256_cvtps_epi32(low.0), _mm256_cvtps_epi32(high.0))
+                });
+                // Packing works within halves of a register: fours of bytes come out as 0 2 4 6 1 3 5 7.
+                let mixed = _mm256_packs_epi16(a, b);
+                let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+                let bytes = _mm256_permutevar8x32_epi32(mixed, order);
+                _mm256_storeu_si256(target.as_mut_ptr().cast(), bytes);
+            }
+        }
+        #[inline(always)]
+        fn sum(self) -> f32 {
+            // SAFETY: AVX is there, see the type. The tree of the definition: a + e, b + f, …; then those two apart.
+            unsafe {
+                let fours = _mm_add_ps(_mm256_castps256_ps128(self.0), _mm256_extractf128_ps::<1>(self.0));
+                let twos = _mm_add_ps(fours, _mm_movehl_ps(fours, fours));
+                _mm_cvtss_f32(_mm_add_ss(twos, _mm_movehdup_ps(twos)))
+            }
+        }
+        #[inline(always)]
+        fn largest(self) -> f32 {
+            // SAFETY: AVX is there, see the type. Of numbers, whichever order finds the largest.
+            unsafe {
+                let fours = _mm_max_ps(_mm256_castps256_ps128(self.0), _mm256_extractf128_ps::<1>(self.0));
+                let twos = _mm_max_ps(fours, _mm_movehl_ps(fours, fours));
+                _mm_cvtss_f32(_mm_max_ss(twos, _mm_movehdup_ps(twos)))
+            }
         }
     }
 }

@@ -5,39 +5,36 @@
 //!   `acc = fma(f32(dot), d · scale, acc)`, and with a minimum `acc = fma(m, scaled_sum, acc)`;
 //! - F16 and F32 weights: `acc = fma(w, x, acc)`.
 //!
-//! Rows are split over the threads in runs of whole groups; a group meets up to [`TILE`] columns at once, so that
-//! weights are unpacked once for several columns. Neither changes any sum.
+//! Rows are split over the threads in runs of whole groups; [`TILE_GROUPS`] groups meet up to [`TILE_COLUMNS`] columns
+//! at once, so that weights are unpacked once for several columns, and activations fetched once for several groups.
+//! None of that changes any sum.
 
 use super::InstructionSet;
-use super::activations::{Columns, QuantizedColumns};
+use super::activations::{Activations, Columns};
 use super::lanes::LANES;
 #[cfg(target_arch = "x86_64")]
 use super::matmul_avx2;
 use super::matmul_portable;
-use super::packed_matrix::{GROUP, PackedMatrix, WeightFormat};
+use super::packed_matrix::{BLOCK, GROUP, PackedMatrix, WeightFormat};
 use super::thread_pool::ThreadPool;
 
-/// Columns that meet a group of rows at once. With four, their accumulators stay in AVX2's sixteen registers.
-pub(super) const TILE: usize = 4;
+/// Columns that meet a tile's rows at once.
+const TILE_COLUMNS: usize = 4;
+/// Groups of rows in a tile.
+const TILE_GROUPS: usize = 2;
 /// Runs of rows for each thread: enough that a thread held up by the machine leaves little to wait for.
 const RUNS_PER_THREAD: usize = 8;
+/// Runs are no larger: a run's weights stay in a core's second-level cache while it meets one tile of columns after
+/// the other.
+const LARGEST_RUN_BYTES: usize = 128 << 10;
 
-/// The inputs of a product, in the two forms that weights ask for.
-#[derive(Clone, Copy)]
-pub(crate) struct Inputs<'a> {
-    /// For F16 and F32 weights.
-    pub(crate) floats: &'a Columns,
-    /// For quantised weights: the same columns.
-    pub(crate) quantized: &'a QuantizedColumns,
-}
-
-/// A group of eight rows and some columns: what a tile kernel computes.
+/// Some groups of eight rows and some columns: what a tile kernel computes.
 #[derive(Clone, Copy)]
 pub(super) struct Tile<'a> {
     pub(super) format: WeightFormat,
-    /// The group's blocks.
+    /// The groups' blocks, group after group.
     pub(super) weights: &'a [u8],
-    pub(super) inputs: Inputs<'a>,
+    pub(super) inputs: &'a Activations,
     pub(super) first_column: usize,
 }
 
@@ -49,13 +46,13 @@ pub(crate) fn multiply(
     pool: &mut ThreadPool,
     set: InstructionSet,
     matrices: &[&PackedMatrix],
-    inputs: Inputs<'_>,
+    inputs: &Activations,
     output: &mut Columns,
 ) {
     let mut count = 0;
     for matrix in matrices {
         let (height, columns) = if matrix.format().is_quantized() {
-            (inputs.quantized.height(), inputs.quantized.count())
+            (inputs.quantized.height() * BLOCK, inputs.quantized.count())
         } else {
             (inputs.floats.height(), inputs.floats.count())
         };
@@ -63,75 +60,107 @@ pub(crate) fn multiply(
         count = columns;
     }
     output.reshape(count, matrices.iter().map(|matrix| matrix.rows()).sum());
-    let groups: usize = matrices.iter().map(|matrix| matrix.groups()).sum();
-    let run = groups.div_ceil(pool.threads() * RUNS_PER_THREAD).max(1);
     let target = SharedOutput::new(output);
-    pool.run(groups.div_ceil(run), &|task| {
-        for group in task * run..groups.min((task + 1) * run) {
-            let (matrix, group, first_row) = locate(matrices, group);
-            multiply_group(set, matrix, group, inputs, count, first_row, &target);
+    let runs = runs(matrices, pool.threads());
+    pool.run(runs.len(), &|task| {
+        let run = &runs[task];
+        for first_column in (0..count).step_by(TILE_COLUMNS) {
+            for first_group in (run.first_group..run.last_group).step_by(TILE_GROUPS) {
+                let groups = first_group..run.last_group.min(first_group + TILE_GROUPS);
+                let columns = first_column..count.min(first_column + TILE_COLUMNS);
+                multiply_tile(set, run, groups, inputs, columns, &target);
+            }
         }
     });
 }
 
-/// The matrix that holds the group, the group's number in it, and the matrix's first row in the output.
-fn locate<'a>(matrices: &[&'a PackedMatrix], mut group: usize) -> (&'a PackedMatrix, usize, usize) {
-    let mut first_row = 0;
-    let mut index = 0;
-    while group >= matrices[index].groups() {
-        group -= matrices[index].groups();
-        first_row += matrices[index].rows();
-        index += 1;
-    }
-    (matrices[index], group, first_row)
+/// Neighbouring groups of one matrix: a task.
+struct Run<'a> {
+    matrix: &'a PackedMatrix,
+    first_group: usize,
+    last_group: usize,
+    /// The matrix's first row in the output.
+    first_row: usize,
 }
 
-fn multiply_group(
+fn runs<'a>(matrices: &[&'a PackedMatrix], threads: usize) -> Vec<Run<'a>> {
+    let groups: usize = matrices.iter().map(|matrix| matrix.groups()).sum();
+    let share = groups.div_ceil(threads * RUNS_PER_THREAD);
+    let mut runs = Vec::new();
+    let mut first_row = 0;
+    for matrix in matrices {
+        let size = share.min(LARGEST_RUN_BYTES / matrix.group_bytes()).next_multiple_of(TILE_GROUPS);
+        for first_group in (0..matrix.groups()).step_by(size.max(TILE_GROUPS)) {
+            let last_group = matrix.groups().min(first_group + size.max(TILE_GROUPS));
+            runs.push(Run { matrix, first_group, last_group, first_row });
+        }
+        first_row += matrix.rows();
+    }
+    runs
+}
+
+fn multiply_tile(
     set: InstructionSet,
-    matrix: &PackedMatrix,
-    group: usize,
-    inputs: Inputs<'_>,
-    count: usize,
-    first_row: usize,
+    run: &Run<'_>,
+    groups: std::ops::Range<usize>,
+    inputs: &Activations,
+    columns: std::ops::Range<usize>,
     target: &SharedOutput<'_>,
 ) {
-    let rows = GROUP.min(matrix.rows() - group * GROUP);
-    for first_column in (0..count).step_by(TILE) {
-        let tile = Tile { format: matrix.format(), weights: matrix.group(group), inputs, first_column };
-        let width = TILE.min(count - first_column);
-        let mut outputs = [[0.0; LANES]; TILE];
-        tile.compute(set, width, &mut outputs);
-        for (index, eight) in outputs[..width].iter().enumerate() {
+    let Run { matrix, first_row, .. } = *run;
+    let weights = matrix.groups_in(groups.clone());
+    let tile = Tile { format: matrix.format(), weights, inputs, first_column: columns.start };
+    let write = |group: usize, outputs: &[[f32; LANES]]| {
+        let row = (groups.start + group) * GROUP;
+        let rows = GROUP.min(matrix.rows() - row);
+        for (column, eight) in columns.clone().zip(outputs) {
             #[expect(unsafe_code, reason = "threads write disjoint rows of one output")]
             // SAFETY: a group belongs to one task, and its rows to one group.
             unsafe {
-                target.write(first_column + index, first_row + group * GROUP, &eight[..rows]);
+                target.write(column, first_row + row, &eight[..rows]);
             }
         }
+    };
+    match groups.len() {
+        TILE_GROUPS => tile.compute::<TILE_GROUPS>(set, columns.len(), write),
+        _ => tile.compute::<1>(set, columns.len(), write),
     }
 }
 
 impl Tile<'_> {
-    fn compute(&self, set: InstructionSet, width: usize, outputs: &mut [[f32; LANES]; TILE]) {
-        match width {
-            1 => outputs[..1].copy_from_slice(&self.columns::<1>(set)),
-            2 => outputs[..2].copy_from_slice(&self.columns::<2>(set)),
-            3 => outputs[..3].copy_from_slice(&self.columns::<3>(set)),
-            _ => *outputs = self.columns::<TILE>(set),
+    /// Computes the tile, and hands out each group's number in it with its outputs, column by column.
+    fn compute<const GROUPS: usize>(
+        &self,
+        set: InstructionSet,
+        columns: usize,
+        write: impl Fn(usize, &[[f32; LANES]]),
+    ) {
+        match columns {
+            1 => self.products::<GROUPS, 1>(set, write),
+            2 => self.products::<GROUPS, 2>(set, write),
+            3 => self.products::<GROUPS, 3>(set, write),
+            _ => self.products::<GROUPS, TILE_COLUMNS>(set, write),
         }
     }
 
-    fn columns<const WIDTH: usize>(&self, set: InstructionSet) -> [[f32; LANES]; WIDTH] {
-        match set {
+    fn products<const GROUPS: usize, const WIDTH: usize>(
+        &self,
+        set: InstructionSet,
+        write: impl Fn(usize, &[[f32; LANES]]),
+    ) {
+        let products: [[[f32; LANES]; WIDTH]; GROUPS] = match set {
             #[cfg(target_arch = "x86_64")]
             InstructionSet::Avx2 => {
                 #[expect(unsafe_code, reason = "calls functions compiled for AVX2")]
                 // SAFETY: `Avx2` is chosen only after `InstructionSet::is_available` has found AVX2, FMA and F16C.
                 unsafe {
-                    matmul_avx2::columns(self)
+                    matmul_avx2::products(self)
                 }
             }
-            _ => matmul_portable::columns(self),
+            _ => matmul_portable::products(self),
+        };
+        for (group, outputs) in products.iter().enumerate() {
+            write(group, outputs);
         }
     }
 }
@@ -178,15 +207,23 @@ impl<'a> SharedOutput<'a> {
 mod tests {
     use std::num::NonZeroUsize;
 
+    use super::super::activations::{QuantizedColumns, quantize};
     use super::super::packed_matrix::tests::{FORMATS, matrix_bytes};
     use super::*;
 
+    fn activations(set: InstructionSet, floats: &Columns) -> Activations {
+        let mut quantized = QuantizedColumns::default();
+        quantized.reshape(floats.count(), floats.height() / BLOCK);
+        for (column, blocks) in floats.iter().zip(quantized.iter_mut()) {
+            quantize(set, column, blocks).unwrap();
+        }
+        Activations { floats: floats.clone(), quantized }
+    }
+
     fn product(set: InstructionSet, threads: usize, matrices: &[&PackedMatrix], floats: &Columns) -> Columns {
         let mut pool = ThreadPool::new(NonZeroUsize::new(threads).unwrap()).unwrap();
-        let mut quantized = QuantizedColumns::default();
-        quantized.quantize(set, floats).unwrap();
         let mut output = Columns::default();
-        multiply(&mut pool, set, matrices, Inputs { floats, quantized: &quantized }, &mut output);
+        multiply(&mut pool, set, matrices, &activations(set, floats), &mut output);
         output
     }
 
@@ -253,6 +290,34 @@ mod tests {
                         let output = product(set, 2, &[&matrix], &floats);
                         assert_eq!(f64::from(output.column(4)[7]), truth, "{format:?} {fill:#x} {set:?}");
                     }
+                }
+            }
+        }
+    }
+
+    #[test]
+    #[ignore]
+    fn speed() {
+        for format in [WeightFormat::Q4_1, WeightFormat::Q4_0, WeightFormat::Q8_0, WeightFormat::F16] {
+            for (rows, cols) in [(1536, 576), (576, 1536)] {
+                let matrix = PackedMatrix::pack(format, rows, cols, &matrix_bytes(format, rows, cols, 1));
+                for threads in [1, 2] {
+                    for count in [1, 2, 3, 4, 8, 16, 32, 64] {
+                        let floats = inputs(count, cols, 1.0);
+                        let inputs = activations(InstructionSet::Avx2, &floats);
+                        let mut pool = ThreadPool::new(NonZeroUsize::new(threads).unwrap()).unwrap();
+                        let mut output = Columns::default();
+                        let mut best = f64::MAX;
+                        for _ in 0..20 {
+                            let start = std::time::Instant::now();
+                            for _ in 0..(200 / count).max(4) {
+                                multiply(&mut pool, InstructionSet::Avx2, &[&matrix], &inputs, &mut output);
+                            }
+                            best = best.min(start.elapsed().as_secs_f64() / (200 / count).max(4) as f64);
+                        }
+                        print!("{:6.1} ", 2.0 * (rows * cols * count) as f64 / best / 1e9);
+                    }
+                    println!(" GOP/s {format:?} {rows}x{cols} {threads} threads, 1 2 3 4 8 16 32 64 columns");
                 }
             }
         }

@@ -2,19 +2,24 @@
 
 use super::lanes::{LANES, Lanes, PortableLanes};
 use super::matmul::Tile;
-use super::packed_matrix::{BLOCK, WeightFormat};
+use super::packed_matrix::WeightFormat;
 
-/// The products of a group of rows with `WIDTH` columns.
-pub(super) fn columns<const WIDTH: usize>(tile: &Tile<'_>) -> [[f32; LANES]; WIDTH] {
-    if tile.format.is_quantized() {
-        return quantized(tile);
-    }
-    std::array::from_fn(|index| float(tile, tile.first_column + index))
+/// The products of `GROUPS` groups of rows with `WIDTH` columns.
+pub(super) fn products<const GROUPS: usize, const WIDTH: usize>(
+    tile: &Tile<'_>,
+) -> [[[f32; LANES]; WIDTH]; GROUPS] {
+    let group_bytes = tile.weights.len() / GROUPS;
+    std::array::from_fn(|group| {
+        let tile = Tile { weights: &tile.weights[group * group_bytes..][..group_bytes], ..*tile };
+        if tile.format.is_quantized() {
+            return quantized(&tile);
+        }
+        std::array::from_fn(|index| float(&tile, tile.first_column + index))
+    })
 }
 
 fn quantized<const WIDTH: usize>(tile: &Tile<'_>) -> [[f32; LANES]; WIDTH] {
-    let inputs = tile.inputs.quantized;
-    let quants = inputs.quants.as_chunks::<BLOCK>().0;
+    let inputs = &tile.inputs.quantized;
     let mut accumulators = [PortableLanes::splat(0.0); WIDTH];
     for (block, weights) in tile.weights.chunks_exact(tile.format.group_block_bytes()).enumerate() {
         let (bits, scales) = weights.split_at(if tile.format == WeightFormat::Q8_0 { 256 } else { 128 });
@@ -22,20 +27,20 @@ fn quantized<const WIDTH: usize>(tile: &Tile<'_>) -> [[f32; LANES]; WIDTH] {
         let scale = halves(scales, 0);
         let minimum = if tile.format == WeightFormat::Q4_1 { Some(halves(scales, 1)) } else { None };
         for (column, accumulator) in accumulators.iter_mut().enumerate() {
-            let index = (tile.first_column + column) * inputs.blocks() + block;
-            let quants = quants[index].as_chunks::<4>().0;
+            let activations = &inputs.column(tile.first_column + column)[block];
+            let quants = activations.quants.as_chunks::<4>().0;
             let mut dots = match tile.format {
                 WeightFormat::Q8_0 => eight_bits(bits, quants),
                 _ => four_bits(bits, quants),
             };
             if tile.format == WeightFormat::Q4_0 {
-                dots = dots.map(|dot| dot - 8 * inputs.sums[index]);
+                dots = dots.map(|dot| dot - 8 * activations.sum);
             }
             let dots = PortableLanes::load(&dots.map(|dot| dot as f32));
-            let scale = scale.multiply(PortableLanes::splat(inputs.scales[index]));
+            let scale = scale.multiply(PortableLanes::splat(activations.scale));
             *accumulator = dots.multiply_add(scale, *accumulator);
             if let Some(minimum) = minimum {
-                let scaled_sum = PortableLanes::splat(inputs.scaled_sums[index]);
+                let scaled_sum = PortableLanes::splat(activations.scaled_sum);
                 *accumulator = minimum.multiply_add(scaled_sum, *accumulator);
             }
         }

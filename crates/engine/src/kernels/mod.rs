@@ -12,6 +12,7 @@
 
 pub(crate) mod activations;
 pub(crate) mod attention;
+mod attention_tile;
 pub(crate) mod elementwise;
 pub(crate) mod lanes;
 pub(crate) mod matmul;

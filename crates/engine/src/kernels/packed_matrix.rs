@@ -110,17 +110,28 @@ impl PackedMatrix {
         self.rows.div_ceil(GROUP)
     }
 
-    /// The blocks of one group, one after the other.
-    pub(crate) fn group(&self, group: usize) -> &[u8] {
-        let size = self.columns / BLOCK * self.format.group_block_bytes();
-        &self.bytes[group * size..(group + 1) * size]
+    /// Bytes of a group.
+    pub(crate) fn group_bytes(&self) -> usize {
+        self.columns / BLOCK * self.format.group_block_bytes()
+    }
+
+    /// Bytes of the whole matrix.
+    pub(crate) fn byte_length(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The blocks of some groups, group after group.
+    pub(crate) fn groups_in(&self, groups: std::ops::Range<usize>) -> &[u8] {
+        let size = self.group_bytes();
+        &self.bytes[groups.start * size..groups.end * size]
     }
 
     /// One row in single precision: the embedding of a token.
     pub(crate) fn unpack_row(&self, row: usize, target: &mut [f32]) {
         assert_eq!(target.len(), self.columns, "the target is a whole row");
         let lane = row % GROUP;
-        let blocks = self.group(row / GROUP).chunks_exact(self.format.group_block_bytes());
+        let group = row / GROUP;
+        let blocks = self.groups_in(group..group + 1).chunks_exact(self.format.group_block_bytes());
         for (block, values) in blocks.zip(target.chunks_exact_mut(BLOCK)) {
             unpack_lane(self.format, lane, block, values);
         }

@@ -121,38 +121,31 @@ impl ThreadPool {
 }
 
 impl ThreadPool {
-    /// Cuts `values` into chunks of `size`, the last perhaps shorter, and calls `body` once for each with its number.
+    /// Calls `body` once for each item with its number, on all threads.
     ///
     /// # Panics
-    /// When a call of `body` panicked, on whichever thread, or `size` is 0.
-    pub(crate) fn run_on_chunks(
-        &mut self,
-        values: &mut [f32],
-        size: usize,
-        body: &(dyn Fn(usize, &mut [f32]) + Sync),
-    ) {
-        let length = values.len();
-        let start = SharedStart(values.as_mut_ptr());
-        self.run(length.div_ceil(size), &|task| {
-            let first = task * size;
-            #[expect(unsafe_code, reason = "each task gets a chunk of its own")]
-            // SAFETY: `values` is borrowed for the whole call; chunks are in bounds, disjoint, and each task runs once.
-            let chunk = unsafe { std::slice::from_raw_parts_mut(start.at(first), size.min(length - first)) };
-            body(task, chunk);
+    /// When a call of `body` panicked, on whichever thread.
+    pub(crate) fn run_on_each<T: Send>(&mut self, items: &mut [T], body: &(dyn Fn(usize, &mut T) + Sync)) {
+        let start = SharedStart(items.as_mut_ptr());
+        self.run(items.len(), &|task| {
+            #[expect(unsafe_code, reason = "each task gets an item of its own")]
+            // SAFETY: `items` is borrowed for the whole call, `task` is below its length, and each task runs once.
+            let item = unsafe { &mut *start.at(task) };
+            body(task, item);
         });
     }
 }
 
-/// The start of a slice whose chunks go to different threads.
-struct SharedStart(*mut f32);
+/// The start of a slice whose items go to different threads.
+struct SharedStart<T>(*mut T);
 
-#[expect(unsafe_code, reason = "each task gets a chunk of its own")]
-// SAFETY: the pointer is only used to make disjoint chunks, see `run_on_chunks`.
-unsafe impl Sync for SharedStart {}
+#[expect(unsafe_code, reason = "each task gets an item of its own")]
+// SAFETY: the pointer is only used to reach disjoint items, each from one thread at a time, see `run_on_each`.
+unsafe impl<T: Send> Sync for SharedStart<T> {}
 
-impl SharedStart {
-    fn at(&self, offset: usize) -> *mut f32 {
-        self.0.wrapping_add(offset)
+impl<T> SharedStart<T> {
+    fn at(&self, index: usize) -> *mut T {
+        self.0.wrapping_add(index)
     }
 }
 

@@ -2,16 +2,17 @@
 //! root-mean-square norm and added to a residual stream.
 //!
 //! A step takes any number of tokens of any sequences, a column each. No column sees another but through the cache,
-//! so a step of many gives each what a step of its own would.
+//! so a step of many gives each what a step of its own would. That holds for failures too: a column in which a value
+//! becomes infinite or not a number is marked and set to zero, and its neighbours do not notice.
 
 use super::weights::Tensors;
 use super::{Hyperparameters, Machine, ModelError};
 use crate::generation::TokenId;
 use crate::gguf::{GgufFile, Metadata};
-use crate::kernels::activations::{Columns, QuantizedColumns};
+use crate::kernels::activations::{Activations, Columns, NotFinite};
 use crate::kernels::attention::{Attention, Partials, Query};
 use crate::kernels::elementwise::{add, gated_sigmoid_unit, root_mean_square_norm};
-use crate::kernels::matmul::{Inputs, multiply};
+use crate::kernels::matmul::multiply;
 use crate::kernels::packed_matrix::PackedMatrix;
 use crate::kernels::rotary::{Angles, Rotary};
 use crate::kv_cache::{CacheShape, KvCache, PageId, Slot};
@@ -53,27 +54,35 @@ pub(crate) struct Input<'a> {
     pub(crate) slot: Slot,
 }
 
-/// Why a step gave nothing.
+/// Nobody wants the step any more: it was left between two layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum StepError {
-    /// The caller did not want it any more.
-    Cancelled,
-    /// A value of this column became infinite or not a number.
-    NotFinite { column: usize },
-}
+pub(crate) struct Cancelled;
 
 /// The columns between two operations, kept from step to step for their memory.
 #[derive(Default)]
 pub(crate) struct Workspace {
     residual: Columns,
-    normed: Columns,
-    quantized: QuantizedColumns,
-    projections: Columns,
+    /// What the next product takes.
+    activations: Activations,
+    /// Queries, keys and values; or gates and ups; or what is added to the residual stream.
+    products: Columns,
     partials: Partials,
-    attended: Columns,
-    gate_and_up: Columns,
     logits: Columns,
     angles: Vec<Angles>,
+    failed: Vec<bool>,
+    failed_logits: Vec<bool>,
+}
+
+impl Workspace {
+    /// Whether a value of this column of the last step became infinite or not a number.
+    pub(crate) fn has_failed(&self, column: usize) -> bool {
+        self.failed[column]
+    }
+
+    /// The logits of the `index`th column that [`Llama::compute_logits`] was asked for, all of them finite.
+    pub(crate) fn logits(&self, index: usize) -> Result<&[f32], NotFinite> {
+        if self.failed_logits[index] { Err(NotFinite) } else { Ok(self.logits.column(index)) }
+    }
 }
 
 impl Llama {
@@ -128,54 +137,38 @@ impl Llama {
         cache: &mut KvCache,
         inputs: &[Input<'_>],
         cancelled: &dyn Fn() -> bool,
-    ) -> Result<(), StepError> {
+    ) -> Result<(), Cancelled> {
         workspace.residual.reshape(inputs.len(), self.hyperparameters.width);
+        workspace.failed.clear();
+        workspace.failed.resize(inputs.len(), false);
         workspace.angles.clear();
-        for (index, input) in inputs.iter().enumerate() {
-            self.embedding.unpack_row(input.token as usize, workspace.residual.column_mut(index));
+        for (input, column) in inputs.iter().zip(workspace.residual.iter_mut()) {
+            self.embedding.unpack_row(input.token as usize, column);
             workspace.angles.push(self.rotary.angles(input.position));
         }
         for (index, layer) in self.layers.iter().enumerate() {
             if cancelled() {
-                return Err(StepError::Cancelled);
+                return Err(Cancelled);
             }
-            self.attend(machine, workspace, cache, inputs, index, layer)?;
-            self.feed_forward(machine, workspace, layer)?;
+            self.attend(machine, workspace, cache, inputs, index, layer);
+            self.feed_forward(machine, workspace, layer);
         }
         Ok(())
     }
 
-    /// The logits of one column of the last step.
-    pub(crate) fn logits<'a>(
-        &self,
-        machine: &mut Machine,
-        workspace: &'a mut Workspace,
-        column: usize,
-    ) -> Result<&'a [f32], StepError> {
-        workspace.normed.reshape(1, self.hyperparameters.width);
-        let source = workspace.residual.column(column);
-        let target = workspace.normed.column_mut(0);
-        root_mean_square_norm(
-            machine.set,
-            source,
-            &self.output_norm,
-            self.hyperparameters.norm_epsilon,
-            target,
-        )
-        .map_err(|_| StepError::NotFinite { column })?;
+    /// Computes the logits of some columns of the last step: [`Workspace::logits`] has them.
+    pub(crate) fn compute_logits(&self, machine: &mut Machine, workspace: &mut Workspace, columns: &[usize]) {
+        let Workspace { residual, activations, logits, failed, failed_logits, .. } = workspace;
+        failed_logits.clear();
+        failed_logits.extend(columns.iter().map(|column| failed[*column]));
         let matrix = self.output.as_ref().unwrap_or(&self.embedding);
-        workspace
-            .quantized
-            .quantize(machine.set, &workspace.normed)
-            .map_err(|_| StepError::NotFinite { column })?;
-        let inputs = Inputs { floats: &workspace.normed, quantized: &workspace.quantized };
-        multiply(&mut machine.pool, machine.set, &[matrix], inputs, &mut workspace.logits);
-        let logits = workspace.logits.column(0);
-        if logits.iter().all(|logit| logit.is_finite()) {
-            Ok(logits)
-        } else {
-            Err(StepError::NotFinite { column })
-        }
+        let norm = |index: usize| (residual.column(columns[index]), self.output_norm.as_slice());
+        self.fill_with_norm(machine, activations, &[matrix], failed_logits, &norm);
+        multiply(&mut machine.pool, machine.set, &[matrix], activations, logits);
+        let mut columns: Vec<_> = logits.iter().zip(failed_logits).collect();
+        machine.pool.run_on_each(&mut columns, &|_, (logits, failed)| {
+            **failed |= !logits.iter().all(|logit| logit.is_finite());
+        });
     }
 
     fn attend(
@@ -186,116 +179,100 @@ impl Llama {
         inputs: &[Input<'_>],
         index: usize,
         layer: &Layer,
-    ) -> Result<(), StepError> {
-        self.norm_and_quantize(machine, workspace, &layer.attention_norm)?;
-        multiply(
-            &mut machine.pool,
-            machine.set,
-            &[&layer.query, &layer.key, &layer.value],
-            Inputs { floats: &workspace.normed, quantized: &workspace.quantized },
-            &mut workspace.projections,
-        );
-        for (column, input) in inputs.iter().enumerate() {
-            let projections = workspace.projections.column_mut(column);
-            self.turn_and_store(machine, cache, index, input.slot, &workspace.angles[column], projections)
-                .map_err(|NotStorable| StepError::NotFinite { column })?;
+    ) {
+        let Workspace { residual, activations, products, partials, angles, failed, .. } = workspace;
+        let Hyperparameters { heads, key_value_heads, head_size, .. } = self.hyperparameters;
+        let matrices = [&layer.query, &layer.key, &layer.value];
+        let norm = |column: usize| (residual.column(column), layer.attention_norm.as_slice());
+        self.fill_with_norm(machine, activations, &matrices, failed, &norm);
+        multiply(&mut machine.pool, machine.set, &matrices, activations, products);
+        let set = machine.set;
+        let mut columns: Vec<_> = products.iter_mut().zip(&*angles).zip(&mut *failed).collect();
+        machine.pool.run_on_each(&mut columns, &|_, ((column, angles), failed)| {
+            let (turned, values) = column.split_at_mut((heads + key_value_heads) * head_size);
+            turned.chunks_exact_mut(head_size).for_each(|head| angles.turn(set, head));
+            let (queries, keys) = turned.split_at(heads * head_size);
+            let is_storable = keys.iter().chain(&*values).all(|value| value.abs() <= LARGEST_HALF);
+            if !is_storable || !queries.iter().all(|value| value.is_finite()) {
+                **failed = true;
+                column.fill(0.0);
+            }
+        });
+        for (input, column) in inputs.iter().zip(products.iter()) {
+            let (keys, values) = column[heads * head_size..].split_at(key_value_heads * head_size);
+            let pairs = keys.chunks_exact(head_size).zip(values.chunks_exact(head_size));
+            for (head, (key, value)) in pairs.enumerate() {
+                cache.store(set, input.slot, index, head, key, value);
+            }
         }
         let queries: Vec<Query<'_>> =
             inputs.iter().map(|input| Query { pages: input.pages, position: input.position }).collect();
-        Attention { cache, layer: index, heads: self.hyperparameters.heads }.compute(
+        let attention = Attention { cache, layer: index, heads };
+        let attended = attention.compute(&mut machine.pool, set, &queries, products, partials);
+        let matrix = &layer.attention_output;
+        let is_quantized = matrix.format().is_quantized();
+        activations.fill(
             &mut machine.pool,
-            machine.set,
-            &queries,
-            &workspace.projections,
-            &mut workspace.partials,
-            &mut workspace.attended,
+            set,
+            heads * head_size,
+            is_quantized,
+            failed,
+            &|column, target| {
+                attended.column(column, target);
+                Ok(())
+            },
         );
-        Self::add_product(machine, workspace, &layer.attention_output)
+        Self::add_product(machine, matrix, activations, products, residual);
     }
 
-    /// Turns the heads of a column by its position, and stores its keys and values.
-    fn turn_and_store(
-        &self,
-        machine: &Machine,
-        cache: &mut KvCache,
-        layer: usize,
-        slot: Slot,
-        angles: &Angles,
-        projections: &mut [f32],
-    ) -> Result<(), NotStorable> {
-        let Hyperparameters { heads, key_value_heads, head_size, .. } = self.hyperparameters;
-        let (turned, values) = projections.split_at_mut((heads + key_value_heads) * head_size);
-        for head in turned.chunks_exact_mut(head_size) {
-            angles.turn(machine.set, head);
-        }
-        let (queries, keys) = turned.split_at(heads * head_size);
-        let storable = keys.iter().chain(&*values).all(|value| value.abs() <= LARGEST_HALF);
-        if !storable || !queries.iter().all(|value| value.is_finite()) {
-            return Err(NotStorable);
-        }
-        let pairs = keys.chunks_exact(head_size).zip(values.chunks_exact(head_size));
-        for (head, (key, value)) in pairs.enumerate() {
-            cache.store(machine.set, slot, layer, head, key, value);
-        }
-        Ok(())
+    fn feed_forward(&self, machine: &mut Machine, workspace: &mut Workspace, layer: &Layer) {
+        let Workspace { residual, activations, products, failed, .. } = workspace;
+        let matrices = [&layer.gate, &layer.up];
+        let norm = |column: usize| (residual.column(column), layer.feed_forward_norm.as_slice());
+        self.fill_with_norm(machine, activations, &matrices, failed, &norm);
+        multiply(&mut machine.pool, machine.set, &matrices, activations, products);
+        let (set, width) = (machine.set, self.hyperparameters.feed_forward_width);
+        let is_quantized = layer.down.format().is_quantized();
+        activations.fill(&mut machine.pool, set, width, is_quantized, failed, &|column, target| {
+            let (gate, up) = products.column(column).split_at(width);
+            gated_sigmoid_unit(set, gate, up, target);
+            Ok(())
+        });
+        Self::add_product(machine, &layer.down, activations, products, residual);
     }
 
-    fn feed_forward(
+    /// The norms of some columns, for a product with the matrices. `source` gives a column and the norm's weights.
+    fn fill_with_norm<'a>(
         &self,
         machine: &mut Machine,
-        workspace: &mut Workspace,
-        layer: &Layer,
-    ) -> Result<(), StepError> {
-        self.norm_and_quantize(machine, workspace, &layer.feed_forward_norm)?;
-        let inputs = Inputs { floats: &workspace.normed, quantized: &workspace.quantized };
-        let matrices = [&layer.gate, &layer.up];
-        multiply(&mut machine.pool, machine.set, &matrices, inputs, &mut workspace.gate_and_up);
-        let width = self.hyperparameters.feed_forward_width;
-        workspace.attended.reshape(workspace.gate_and_up.count(), width);
-        for column in 0..workspace.gate_and_up.count() {
-            let (gate, up) = workspace.gate_and_up.column(column).split_at(width);
-            gated_sigmoid_unit(machine.set, gate, up, workspace.attended.column_mut(column));
-        }
-        Self::add_product(machine, workspace, &layer.down)
+        activations: &mut Activations,
+        matrices: &[&PackedMatrix],
+        failed: &mut [bool],
+        source: &(dyn Fn(usize) -> (&'a [f32], &'a [f32]) + Sync),
+    ) {
+        let Hyperparameters { width, norm_epsilon, .. } = self.hyperparameters;
+        let set = machine.set;
+        let is_quantized = matrices.iter().any(|matrix| matrix.format().is_quantized());
+        activations.fill(&mut machine.pool, set, width, is_quantized, failed, &|index, target| {
+            let (column, weight) = source(index);
+            root_mean_square_norm(set, column, weight, norm_epsilon, target)
+        });
     }
 
-    /// The norm of every column of the residual stream, also in eight bits.
-    fn norm_and_quantize(
-        &self,
-        machine: &Machine,
-        workspace: &mut Workspace,
-        weight: &[f32],
-    ) -> Result<(), StepError> {
-        let epsilon = self.hyperparameters.norm_epsilon;
-        workspace.normed.reshape(workspace.residual.count(), self.hyperparameters.width);
-        for column in 0..workspace.residual.count() {
-            let target = workspace.normed.column_mut(column);
-            root_mean_square_norm(machine.set, workspace.residual.column(column), weight, epsilon, target)
-                .map_err(|_| StepError::NotFinite { column })?;
-        }
-        let quantized = workspace.quantized.quantize(machine.set, &workspace.normed);
-        quantized.map_err(|column| StepError::NotFinite { column })
-    }
-
-    /// Multiplies what `attended` holds by a matrix, and adds it to the residual stream.
+    /// Multiplies the activations by a matrix, and adds that to the residual stream.
     fn add_product(
         machine: &mut Machine,
-        workspace: &mut Workspace,
         matrix: &PackedMatrix,
-    ) -> Result<(), StepError> {
-        let quantized = workspace.quantized.quantize(machine.set, &workspace.attended);
-        quantized.map_err(|column| StepError::NotFinite { column })?;
-        let inputs = Inputs { floats: &workspace.attended, quantized: &workspace.quantized };
-        multiply(&mut machine.pool, machine.set, &[matrix], inputs, &mut workspace.normed);
-        for column in 0..workspace.normed.count() {
-            add(machine.set, workspace.residual.column_mut(column), workspace.normed.column(column));
+        activations: &Activations,
+        products: &mut Columns,
+        residual: &mut Columns,
+    ) {
+        multiply(&mut machine.pool, machine.set, &[matrix], activations, products);
+        for (target, source) in residual.iter_mut().zip(products.iter()) {
+            add(machine.set, target, source);
         }
-        Ok(())
     }
 }
-
-/// A query is not finite, or a key or a value is too large for half precision.
-struct NotStorable;
 
 impl Layer {
     fn load(

@@ -11,7 +11,7 @@ use crate::gguf::{GgufError, GgufFile};
 use crate::kernels::InstructionSet;
 use crate::kernels::thread_pool::ThreadPool;
 use hyperparameters::Hyperparameters;
-pub(crate) use llama::{Input, Llama as Model, StepError, Workspace};
+pub(crate) use llama::{Cancelled, Input, Llama as Model, Workspace};
 
 /// Why a model file cannot be used, though it is a sound GGUF file.
 #[derive(Debug, thiserror::Error)]
