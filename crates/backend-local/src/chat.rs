@@ -37,6 +37,8 @@ pub(crate) struct ChatOrder {
     /// None: the backend chooses.
     pub(crate) seed: Option<u64>,
     pub(crate) stops: Vec<String>,
+    /// Whether the model may not end the answer.
+    pub(crate) ignore_eos: bool,
     pub(crate) delivery: Delivery,
     /// Names of parameters that were passed over.
     pub(crate) ignored: Vec<String>,
@@ -88,6 +90,7 @@ pub(crate) fn read(body: &[u8], strictness: Strictness) -> Result<ChatOrder, Ref
         top_p: top_p(&request)?,
         seed: request.seed,
         stops: stops(request.stop)?,
+        ignore_eos: request.ignore_eos == Some(true),
         delivery,
         ignored,
     })
@@ -337,6 +340,7 @@ mod tests {
                 top_p: 1.0,
                 seed: None,
                 stops: vec![],
+                ignore_eos: false,
                 delivery: Delivery::Whole,
                 ignored: vec![],
             }
@@ -347,8 +351,9 @@ mod tests {
     fn what_is_given_is_taken() {
         let order = order(&with(
             r#""stream":true,"stream_options":{"include_usage":true},"max_tokens":5,"max_completion_tokens":5,
-            "temperature":0.5,"top_p":0.25,"seed":-2,"stop":["x","y"]"#,
+            "temperature":0.5,"top_p":0.25,"seed":-2,"stop":["x","y"],"ignore_eos":true"#,
         ));
+        assert!(order.ignore_eos);
         assert_eq!(order.delivery, Delivery::Streamed { usage: UsageChunk::Included });
         assert_eq!(order.max_tokens, Some(5));
         assert_eq!((order.temperature, order.top_p), (0.5, 0.25));

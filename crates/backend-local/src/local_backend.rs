@@ -192,6 +192,7 @@ impl Service {
             max_tokens: order.max_tokens,
             sampling: Sampling { temperature: order.temperature, top_p: order.top_p, seed, choice: 0 },
             logprobs: false,
+            ignore_eos: order.ignore_eos,
         };
         let answer = Answer::submit(engine, generation, order.stops).map_err(not_admitted)?;
         Ok(Admitted { answer, letterhead, delivery: order.delivery, headers: headers(seed, &order.ignored) })

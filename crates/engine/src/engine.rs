@@ -14,15 +14,21 @@ use crate::gguf::{GgufError, GgufFile, Metadata};
 use crate::kernels::InstructionSet;
 use crate::kernels::thread_pool::ThreadPool;
 use crate::kv_cache::{KvCache, PAGE_POSITIONS};
-use crate::model::{self, Machine, ModelError, Workspace};
-use crate::sampler::Sampler;
-use crate::scheduler::{CancelHandle, Queue, Scheduler, Sink};
+use crate::model::{self, Machine, ModelError};
+use crate::scheduler::{CancelHandle, Policy, Queue, Scheduler, Sink};
+use crate::statistics::{Counters, EngineStatistics};
 use crate::tokenizer::{Tokenizer, TokenizerError};
 
 /// Generations that may wait, unless the options say otherwise.
 const DEFAULT_QUEUE_BOUND: usize = 64;
-/// The cache of keys and values takes no more than this; a model that was trained for a longer context gets a shorter
-/// one. The default model's takes 189 MB.
+/// Generations that run at a time, unless the options say otherwise.
+const DEFAULT_STREAMS: usize = 32;
+/// Tokens of prompts that are computed together, unless the options say otherwise.
+const DEFAULT_PREFILL_TOKENS: usize = 64;
+/// The cache of keys and values takes this unless the options say otherwise, or more where one context needs it: 46,603
+/// positions of the default model. Memory is taken as pages are first written.
+const DEFAULT_CACHE_BYTES: usize = 1 << 30;
+/// The cache takes no more than this by itself; a model that was trained for a longer context gets a shorter one.
 const LARGEST_CACHE_BYTES: usize = 4 << 30;
 
 /// How a model is run. None of it changes an answer.
@@ -32,13 +38,33 @@ pub struct EngineOptions {
     pub threads: Option<NonZeroUsize>,
     /// The form of the kernels; by default the best that the processor has.
     pub kernels: Option<InstructionSet>,
-    /// Generations that may wait; one more is refused. Default 64.
+    /// Generations that may wait for a place; one more is refused. Default 64.
     pub queue_bound: usize,
+    /// Generations that run at a time. Default 32.
+    pub streams: NonZeroUsize,
+    /// Bytes of the cache of keys and values; by default 1 GiB, or what one context of the model needs.
+    pub cache_bytes: Option<usize>,
+    /// Tokens of prompts that a step computes; half of it beside generations that are past their prompt. Default 64.
+    pub prefill_tokens: NonZeroUsize,
+    /// Whether what prompts have in common is computed once. Default true.
+    pub prefix_cache: bool,
+    /// Whether the next tokens of a lone generation are guessed from what it repeats. Default true.
+    pub speculation: bool,
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        EngineOptions { threads: None, kernels: None, queue_bound: DEFAULT_QUEUE_BOUND }
+        let number = |number| NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN);
+        EngineOptions {
+            threads: None,
+            kernels: None,
+            queue_bound: DEFAULT_QUEUE_BOUND,
+            streams: number(DEFAULT_STREAMS),
+            cache_bytes: None,
+            prefill_tokens: number(DEFAULT_PREFILL_TOKENS),
+            prefix_cache: true,
+            speculation: true,
+        }
     }
 }
 
@@ -98,6 +124,8 @@ pub struct Engine {
     tokenizer: Arc<Tokenizer>,
     template: Option<ChatTemplate>,
     longest_token_bytes: usize,
+    page_bytes: usize,
+    counters: Arc<Counters>,
     queue: Arc<Queue>,
     thread: Option<JoinHandle<()>>,
 }
@@ -129,36 +157,41 @@ impl Engine {
         let name = file.metadata.optional("general.name", Metadata::string)?.map_or(stem, str::to_owned);
         let shape = model.cache_shape();
         let trained = model.hyperparameters.context_length;
-        let context_length = trained.min(shape.positions_in(LARGEST_CACHE_BYTES));
+        let cache_bytes = options.cache_bytes.unwrap_or(LARGEST_CACHE_BYTES);
+        let context_length = trained.min(shape.positions_in(cache_bytes));
         if context_length == 0 {
-            let what =
-                format!("a cache of more than {LARGEST_CACHE_BYTES} bytes for {PAGE_POSITIONS} positions");
+            let what = format!("a cache of more than {cache_bytes} bytes for {PAGE_POSITIONS} positions");
             return Err(ModelError::Unsupported { what }.into());
         }
         if context_length < trained {
             tracing::warn!(trained, context_length, "the context is cut, to bound the memory of the cache");
         }
+        let cache_bytes = options.cache_bytes.unwrap_or(DEFAULT_CACHE_BYTES);
+        let cache = KvCache::new(shape, context_length.max(shape.positions_in(cache_bytes)));
         let info = ModelInfo { name, sha256, context_length, vocabulary_size: model.vocabulary_size() };
         let threads = options.threads.or_else(|| std::thread::available_parallelism().ok());
         let pool = ThreadPool::new(threads.unwrap_or(NonZeroUsize::MIN)).map_err(LoadErrorKind::Threads)?;
         let set = options.kernels.filter(|set| set.is_available()).unwrap_or_else(InstructionSet::detect);
-        let (tokenizer, queue) = (Arc::new(tokenizer), Arc::new(Queue::new(options.queue_bound)));
-        let scheduler = Scheduler {
-            queue: queue.clone(),
-            cache: KvCache::new(shape, context_length),
-            model,
-            tokenizer: tokenizer.clone(),
-            machine: Machine { pool, set },
+        let (tokenizer, counters) = (Arc::new(tokenizer), Arc::new(Counters::default()));
+        let queue = Arc::new(Queue::new(options.queue_bound, options.streams.get()));
+        let policy = Policy {
             context_length,
-            workspace: Workspace::default(),
-            sampler: Sampler::default(),
+            places: options.streams.get(),
+            prefill_tokens: options.prefill_tokens.get(),
+            prefix_cache: options.prefix_cache,
+            speculation: options.speculation,
         };
+        let machine = Machine { pool, set };
+        let scheduler =
+            Scheduler::new(queue.clone(), counters.clone(), model, tokenizer.clone(), machine, cache, policy);
         let thread = std::thread::Builder::new()
             .name("engine".to_owned())
             .spawn(move || scheduler.run())
             .map_err(LoadErrorKind::Threads)?;
         let longest_token_bytes = tokenizer.longest_token_bytes();
-        Ok(Engine { info, tokenizer, template, longest_token_bytes, queue, thread: Some(thread) })
+        let page_bytes = shape.page_bytes();
+        let thread = Some(thread);
+        Ok(Engine { info, tokenizer, template, longest_token_bytes, page_bytes, counters, queue, thread })
     }
 
     /// Whether it can generate no more: it is shutting down, or its thread has died of a bug.
@@ -169,6 +202,11 @@ impl Engine {
     /// The length of the longest token's bytes: a text has at least its length divided by this in tokens.
     pub fn longest_token_bytes(&self) -> usize {
         self.longest_token_bytes
+    }
+
+    /// Counters since the start, and how things stand.
+    pub fn statistics(&self) -> EngineStatistics {
+        self.counters.read(self.queue.waiting(), self.page_bytes)
     }
 
     /// What is known of the model.

@@ -41,6 +41,8 @@ pub struct GenerationRequest {
     pub sampling: Sampling,
     /// Whether each token comes with its log probability.
     pub logprobs: bool,
+    /// The tokens that end a turn are never chosen: the answer goes on to its greatest length.
+    pub ignore_eos: bool,
 }
 
 /// Why a generation ended well.

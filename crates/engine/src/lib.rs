@@ -16,6 +16,7 @@ mod kv_cache;
 mod model;
 mod sampler;
 mod scheduler;
+mod statistics;
 mod tokenizer;
 
 pub use chat_template::TemplateError;
@@ -27,6 +28,7 @@ pub use gguf::GgufError;
 pub use kernels::InstructionSet;
 pub use model::ModelError;
 pub use scheduler::{CancelHandle, Sink};
+pub use statistics::EngineStatistics;
 pub use tokenizer::TokenizerError;
 
 /// The version of the arithmetic. A change of it changes answers, and is a breaking change.

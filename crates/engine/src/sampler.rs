@@ -4,8 +4,9 @@
 //! `e^((logit − max) / temperature)` in units of 2⁻⁴⁰, so that sums are exact and no order of adding matters. Tokens
 //! that are less likely than that, against the most likely one, are never drawn.
 //!
-//! The vocabulary is never sorted as a whole. Tokens fall into buckets by how far their logit lies below the largest;
-//! the order inside a bucket is looked at only where a sum ends in it.
+//! The vocabulary is never sorted as a whole. Tokens near the most likely one are kept, in buckets by how far their
+//! logit lies below the largest; the order inside a bucket is looked at only where a sum ends in it. Of the many tokens
+//! farther away only the sum of their weights is needed, except in the rare case that a sum ends among them.
 
 use chacha20::ChaCha20;
 use chacha20::cipher::{KeyIvInit, StreamCipher};
@@ -16,17 +17,49 @@ use crate::kernels::{InstructionSet, run_with_lanes};
 
 /// The weight of the most likely token.
 const UNIT: f32 = 1_099_511_627_776.0;
-/// Buckets are one wide, in logits divided by the temperature; weights in the last are zero (e⁻³¹ < 2⁻⁴⁰).
-const BUCKETS: usize = 32;
+/// Buckets are one wide, in logits divided by the temperature.
+const BUCKETS: usize = 31;
+/// Tokens that are farther away than all buckets have no weight: e⁻³¹ < 2⁻⁴⁰.
+const WEIGHTLESS: f32 = BUCKETS as f32;
+/// Tokens that are farther away than this are not kept at first. The weight of each is below 2⁴⁰ · e⁻¹⁵ < 336,400, so
+/// that [`FAR_ADDITIONS`] of them add up to less than 2²⁴: exactly, in single precision.
+const NEAR: f32 = 15.0;
+/// How many weights of far tokens are added up in single precision.
+const FAR_ADDITIONS: usize = 32;
+/// Tokens among which the most likely one is looked for at a time.
+const STRETCH: usize = 64 * LANES;
 
 /// Chooses tokens; keeps its memory from one to the next.
 #[derive(Default)]
 pub(crate) struct Sampler {
-    /// `(max − logit) / temperature`.
-    distances: Vec<f32>,
-    /// The same, as weights.
-    weights: Vec<f32>,
-    members: Vec<TokenId>,
+    candidates: Vec<Candidate>,
+    members: Vec<Candidate>,
+}
+
+/// A token that may be drawn.
+#[derive(Clone, Copy)]
+struct Candidate {
+    id: TokenId,
+    logit: f32,
+    bucket: usize,
+    weight: u64,
+}
+
+/// What decides weights.
+#[derive(Clone, Copy)]
+struct Scale {
+    maximum: f32,
+    temperature: f32,
+    /// Tokens farther away than this are only added up.
+    limit: f32,
+}
+
+/// The weights of all tokens, added up.
+struct Masses {
+    /// Those of the candidates, by bucket.
+    buckets: [u64; BUCKETS],
+    /// All of them.
+    total: u64,
 }
 
 impl Sampler {
@@ -38,104 +71,159 @@ impl Sampler {
         sampling: &Sampling,
         position: usize,
     ) -> TokenId {
-        let (best, maximum) = most_likely(logits);
+        let (best, maximum) = most_likely(set, logits);
         // Also for values that are not numbers.
         let is_drawn = sampling.temperature > 0.0 && sampling.top_p > 0.0;
         if !is_drawn {
             return best;
         }
-        self.weigh(set, logits, maximum, sampling.temperature);
-        let mut masses = [0_u64; BUCKETS];
-        for (distance, weight) in self.distances.iter().zip(&self.weights) {
-            masses[bucket(*distance)] += *weight as u64;
-        }
-        let total: u64 = masses.iter().sum();
-        let nucleus = self.nucleus(logits, &masses, total, sampling.top_p);
-        self.token_at(logits, &masses, draw(sampling, position, nucleus))
+        let near = Scale { maximum, temperature: sampling.temperature, limit: NEAR };
+        let all = Scale { limit: WEIGHTLESS, ..near };
+        self.draw_from(set, logits, near, sampling, position)
+            .or_else(|| self.draw_from(set, logits, all, sampling, position))
+            .unwrap_or(best)
     }
 
-    fn weigh(&mut self, set: InstructionSet, logits: &[f32], maximum: f32, temperature: f32) {
-        // The vocabulary may end inside a register: what is behind it weighs nothing.
-        let padded = logits.len().next_multiple_of(LANES);
-        self.distances.clear();
-        self.distances.extend(logits.iter().map(|logit| (maximum - logit) / temperature));
-        self.distances.resize(padded, f32::MAX);
-        self.weights.resize(padded, 0.0);
-        let (distances, weights) = (&self.distances[..], &mut self.weights[..]);
-        run_with_lanes!(set, |L| (distances: &[f32], weights: &mut [f32]) -> () { weigh_lanes::<L>(distances, weights) });
+    /// Draws a token; none where one beyond the scale's limit matters.
+    fn draw_from(
+        &mut self,
+        set: InstructionSet,
+        logits: &[f32],
+        scale: Scale,
+        sampling: &Sampling,
+        position: usize,
+    ) -> Option<TokenId> {
+        let masses = self.weigh(set, logits, scale);
+        let nucleus = self.nucleus(&masses, sampling.top_p)?;
+        self.token_at(&masses, draw(sampling, position, nucleus))
+    }
+
+    fn weigh(&mut self, set: InstructionSet, logits: &[f32], scale: Scale) -> Masses {
+        self.candidates.clear();
+        let candidates = &mut self.candidates;
+        let far = run_with_lanes!(set, |L| (logits: &[f32], scale: Scale, candidates: &mut Vec<Candidate>) -> u64 {
+            weigh_lanes::<L>(logits, scale, candidates)
+        });
+        let mut masses = Masses { buckets: [0; BUCKETS], total: far };
+        for candidate in &self.candidates {
+            masses.buckets[candidate.bucket] += candidate.weight;
+            masses.total += candidate.weight;
+        }
+        masses
     }
 
     /// The mass of the smallest set of most likely tokens that holds `top_p` of the total.
-    fn nucleus(&mut self, logits: &[f32], masses: &[u64; BUCKETS], total: u64, top_p: f32) -> u64 {
+    fn nucleus(&mut self, masses: &Masses, top_p: f32) -> Option<u64> {
         if top_p >= 1.0 {
-            return total;
+            return Some(masses.total);
         }
         // Products of doubles are rounded alike everywhere.
-        let wanted = ((f64::from(top_p) * total as f64) as u64).clamp(1, total);
-        self.walk(logits, masses, |before, weight| before + weight >= wanted).1
+        let wanted = ((f64::from(top_p) * masses.total as f64) as u64).clamp(1, masses.total);
+        Some(self.walk(masses, |before, weight| before + weight >= wanted)?.1)
     }
 
     /// The token in whose part of the line of all weights, in order, the mark lies.
-    fn token_at(&mut self, logits: &[f32], masses: &[u64; BUCKETS], mark: u64) -> TokenId {
-        self.walk(logits, masses, |before, weight| before + weight > mark).0
+    fn token_at(&mut self, masses: &Masses, mark: u64) -> Option<TokenId> {
+        Some(self.walk(masses, |before, weight| before + weight > mark)?.0)
     }
 
-    /// Goes down the order of tokens until `reached` says so of the mass before a token and its weight; gives the
+    /// Goes down the order of candidates until `reached` says so of the mass before a token and its weight; gives the
     /// token and the mass up to and with it. `reached` is monotone, so that whole buckets can be passed over.
-    fn walk(
-        &mut self,
-        logits: &[f32],
-        masses: &[u64; BUCKETS],
-        reached: impl Fn(u64, u64) -> bool,
-    ) -> (TokenId, u64) {
+    fn walk(&mut self, masses: &Masses, reached: impl Fn(u64, u64) -> bool) -> Option<(TokenId, u64)> {
         let mut before = 0;
-        for (index, mass) in masses.iter().enumerate() {
+        for (index, mass) in masses.buckets.iter().enumerate() {
             if !reached(before, *mass) {
                 before += mass;
                 continue;
             }
-            let ids = (0..logits.len() as TokenId).filter(|id| bucket(self.distances[*id as usize]) == index);
             self.members.clear();
-            self.members.extend(ids);
-            self.members.sort_unstable_by(|a, b| {
-                logits[*b as usize].total_cmp(&logits[*a as usize]).then_with(|| a.cmp(b))
-            });
-            for id in &self.members {
-                let weight = self.weights[*id as usize] as u64;
-                if reached(before, weight) {
-                    return (*id, before + weight);
+            self.members.extend(self.candidates.iter().filter(|candidate| candidate.bucket == index));
+            self.members.sort_unstable_by(|a, b| b.logit.total_cmp(&a.logit).then_with(|| a.id.cmp(&b.id)));
+            for member in &self.members {
+                if reached(before, member.weight) {
+                    return Some((member.id, before + member.weight));
                 }
-                before += weight;
+                before += member.weight;
             }
         }
-        // Nothing was reached: the marks lie below the total, so this is never the case.
-        (most_likely(logits).0, before)
+        None
     }
 }
 
+/// Weighs all tokens: those within the limit become candidates, the weights of the others are added up.
 #[inline(always)]
-fn weigh_lanes<L: Lanes>(distances: &[f32], weights: &mut [f32]) {
-    for (distance, weight) in distances.as_chunks::<LANES>().0.iter().zip(weights.as_chunks_mut::<LANES>().0)
-    {
-        let exponential = L::splat(0.0).subtract(L::load(distance)).exponential();
-        exponential.multiply(L::splat(UNIT)).store(weight);
+fn weigh_lanes<L: Lanes>(logits: &[f32], scale: Scale, candidates: &mut Vec<Candidate>) -> u64 {
+    let mut far = 0;
+    for (index, stretch) in logits.chunks(FAR_ADDITIONS * LANES).enumerate() {
+        let mut far_sums = L::splat(0.0);
+        let first = index * FAR_ADDITIONS * LANES;
+        let (eights, rest) = stretch.as_chunks::<LANES>();
+        let mut last = [f32::MIN; LANES];
+        last[..rest.len()].copy_from_slice(rest);
+        let has_rest = usize::from(!rest.is_empty());
+        for (id, eight) in (first..).step_by(LANES).zip(eights.iter().chain(&[last][..has_rest])) {
+            // What lies behind the vocabulary is infinitely far, and weighs nothing.
+            let distances =
+                L::splat(scale.maximum).subtract(L::load(eight)).divide(L::splat(scale.temperature));
+            let closeness = L::splat(0.0).subtract(distances);
+            let weights = closeness.exponential().multiply(L::splat(UNIT));
+            if closeness.largest() > -scale.limit {
+                far += keep_near(id, eight, &distances.to_array(), &weights.to_array(), scale, candidates);
+            } else {
+                far_sums = far_sums.add(weights.truncated());
+            }
+        }
+        for sum in far_sums.to_array() {
+            far += sum as u64;
+        }
     }
+    far
 }
 
-/// Farther away is a higher bucket; what is infinitely far is in the last.
-fn bucket(distance: f32) -> usize {
-    (distance as usize).min(BUCKETS - 1)
+/// Keeps those of eight tokens that are within the limit; gives the sum of the weights of the others.
+#[inline(always)]
+fn keep_near(
+    first_id: usize,
+    logits: &[f32; LANES],
+    distances: &[f32; LANES],
+    weights: &[f32; LANES],
+    scale: Scale,
+    candidates: &mut Vec<Candidate>,
+) -> u64 {
+    let mut far = 0;
+    for lane in 0..LANES {
+        let (distance, weight) = (distances[lane], weights[lane] as u64);
+        if distance < scale.limit {
+            let id = (first_id + lane) as TokenId;
+            candidates.push(Candidate { id, logit: logits[lane], bucket: distance as usize, weight });
+        } else {
+            far += weight;
+        }
+    }
+    far
 }
 
 /// The token with the largest logit, of equals the first.
-fn most_likely(logits: &[f32]) -> (TokenId, f32) {
-    let mut best = (0, f32::MIN);
-    for (id, logit) in logits.iter().enumerate() {
-        if *logit > best.1 {
-            best = (id as TokenId, *logit);
+fn most_likely(set: InstructionSet, logits: &[f32]) -> (TokenId, f32) {
+    run_with_lanes!(set, |L| (logits: &[f32]) -> (TokenId, f32) { most_likely_lanes::<L>(logits) })
+}
+
+#[inline(always)]
+fn most_likely_lanes<L: Lanes>(logits: &[f32]) -> (TokenId, f32) {
+    let (mut maximum, mut first) = (f32::MIN, 0);
+    for (index, stretch) in logits.chunks(STRETCH).enumerate() {
+        let (eights, rest) = stretch.as_chunks::<LANES>();
+        let mut largest = L::splat(f32::MIN);
+        for eight in eights {
+            largest = L::load(eight).larger(largest);
+        }
+        let largest = rest.iter().fold(largest.largest(), |a, b| if *b > a { *b } else { a });
+        if largest > maximum {
+            (maximum, first) = (largest, index * STRETCH);
         }
     }
-    best
+    let place = logits[first..].iter().position(|logit| *logit == maximum).unwrap_or(0);
+    ((first + place) as TokenId, maximum)
 }
 
 /// A whole number from 0 to below `bound`, decided by seed, choice and position: the first eight bytes of the ChaCha20
@@ -153,7 +241,7 @@ fn draw(sampling: &Sampling, position: usize, bound: u64) -> u64 {
 
 /// The natural logarithm of a token's probability at temperature 1.
 pub(crate) fn log_probability(set: InstructionSet, logits: &[f32], token: TokenId) -> f32 {
-    let (_, maximum) = most_likely(logits);
+    let (_, maximum) = most_likely(set, logits);
     let sum = run_with_lanes!(set, |L| (logits: &[f32], maximum: f32) -> f64 { sum_of_exponentials::<L>(logits, maximum) });
     (f64::from(logits[token as usize] - maximum) - libm::log(sum)) as f32
 }
@@ -182,6 +270,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::kernels::lanes::PortableLanes;
 
     fn sampling(temperature: f32, top_p: f32, seed: u64) -> Sampling {
         Sampling { temperature, top_p, seed, choice: 0 }
@@ -189,11 +278,13 @@ mod tests {
 
     /// The same by the definition: the whole vocabulary sorted, sums from the front.
     fn by_definition(logits: &[f32], sampling: &Sampling, position: usize) -> TokenId {
-        let mut sampler = Sampler::default();
-        sampler.weigh(InstructionSet::Portable, logits, most_likely(logits).1, sampling.temperature);
+        let maximum = logits.iter().copied().fold(f32::MIN, f32::max);
+        let weight = |id: &TokenId| {
+            let distance = (maximum - logits[*id as usize]) / sampling.temperature;
+            (PortableLanes::splat(-distance).exponential().to_array()[0] * UNIT) as u64
+        };
         let mut order: Vec<TokenId> = (0..logits.len() as TokenId).collect();
         order.sort_by(|a, b| logits[*b as usize].total_cmp(&logits[*a as usize]).then_with(|| a.cmp(b)));
-        let weight = |id: &TokenId| sampler.weights[*id as usize] as u64;
         let total: u64 = order.iter().map(weight).sum();
         let wanted =
             if sampling.top_p >= 1.0 { total } else { (f64::from(sampling.top_p) * total as f64) as u64 };
@@ -213,6 +304,37 @@ mod tests {
             }
         }
         unreachable!("the mark lies below the total")
+    }
+
+    /// A crowd of unlikely tokens outweighs the likely ones: sums end beyond what is kept at first.
+    #[test]
+    fn far_tokens_are_drawn_as_the_definition_says() {
+        let crowd = |id: usize| -15.0 - (id % 5) as f32 * 0.05;
+        let logits: Vec<f32> = (0..49_155).map(|id| if id == 7 { 0.0 } else { crowd(id) }).collect();
+        let mut far = 0;
+        for position in 0..300 {
+            let top_p = if position % 2 == 0 { 1.0 } else { 0.999_9 };
+            let sampling = sampling(1.0, top_p, 3);
+            let expected = by_definition(&logits, &sampling, position);
+            for set in [InstructionSet::Portable, InstructionSet::detect()] {
+                assert_eq!(Sampler::default().choose(set, &logits, &sampling, position), expected);
+            }
+            far += usize::from(expected != 7);
+        }
+        assert!(far > 0, "some draws end far away");
+    }
+
+    #[test]
+    fn the_most_likely_is_the_first_of_the_largest() {
+        for count in [1, 7, 8, 513, 2_000] {
+            for at in [0, count / 2, count - 1] {
+                let mut logits = vec![-1.0_f32; count];
+                logits[at..].fill(2.5);
+                for set in [InstructionSet::Portable, InstructionSet::detect()] {
+                    assert_eq!(most_likely(set, &logits), (at as TokenId, 2.5));
+                }
+            }
+        }
     }
 
     proptest! {

@@ -68,5 +68,6 @@ pub(crate) fn engine_options(
         threads,
         kernels: kernels.transpose()?,
         queue_bound: queue.unwrap_or(defaults.queue_bound),
+        ..defaults
     })
 }

@@ -97,6 +97,8 @@ pub struct ChatCompletionRequest {
     pub prompt_cache_key: Option<Value>,
     /// How long a common beginning is kept.
     pub prompt_cache_retention: Option<Value>,
+    /// Whether the answer goes on where the model would end it; not of the API, but of other local servers.
+    pub ignore_eos: Option<bool>,
 }
 
 /// One message of the conversation.

@@ -52,6 +52,23 @@ fn norm<L: Lanes>(
     Ok(())
 }
 
+/// Whether no value is infinite or not a number.
+pub(crate) fn all_finite(set: InstructionSet, values: &[f32]) -> bool {
+    run_with_lanes!(set, |L| (values: &[f32]) -> bool { all_finite_lanes::<L>(values) })
+}
+
+#[inline(always)]
+fn all_finite_lanes<L: Lanes>(values: &[f32]) -> bool {
+    // x − x is 0 for finite values and NaN for all others, and a NaN stays in a sum.
+    let (eights, rest) = values.as_chunks::<LANES>();
+    let mut sums = L::splat(0.0);
+    for eight in eights {
+        let values = L::load(eight);
+        sums = sums.add(values.subtract(values));
+    }
+    sums.sum() == 0.0 && rest.iter().all(|value| value.is_finite())
+}
+
 /// `target += source`.
 ///
 /// # Panics
@@ -129,6 +146,21 @@ mod tests {
             let outcome =
                 root_mean_square_norm(InstructionSet::detect(), &source, &[1.0; 16], 1e-5, &mut [0.0; 16]);
             assert!(outcome.is_err());
+        }
+    }
+
+    #[test]
+    fn a_value_that_is_not_finite_is_found_anywhere() {
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            for set in [InstructionSet::Portable, InstructionSet::detect()] {
+                let mut finite = values(99, 1e36);
+                assert!(all_finite(set, &finite));
+                for index in [0, 7, 50, 95, 96, 98] {
+                    let good = std::mem::replace(&mut finite[index], bad);
+                    assert!(!all_finite(set, &finite), "{bad} at {index}");
+                    finite[index] = good;
+                }
+            }
         }
     }
 

@@ -35,6 +35,8 @@ pub(crate) trait Lanes: Copy {
     fn larger(self, other: Self) -> Self;
     /// The absolute value.
     fn absolute(self) -> Self;
+    /// The whole part, towards zero.
+    fn truncated(self) -> Self;
     /// 2 to the power of `self`, which is a whole number from −126 to 127.
     fn power_of_two(self) -> Self;
     /// Writes whole numbers from −128 to 127 as bytes, in order.
@@ -155,6 +157,10 @@ impl Lanes for PortableLanes {
         PortableLanes(self.0.map(f32::abs))
     }
     #[inline(always)]
+    fn truncated(self) -> Self {
+        PortableLanes(self.0.map(f32::trunc))
+    }
+    #[inline(always)]
     fn power_of_two(self) -> Self {
         PortableLanes(self.0.map(|n| f32::from_bits(((n as i32 + 127) as u32) << 23)))
     }
@@ -256,6 +262,11 @@ mod avx2 {
         fn absolute(self) -> Self {
             // SAFETY: AVX is there, see the type.
             Avx2Lanes(unsafe { _mm256_andnot_ps(_mm256_set1_ps(-0.0), self.0) })
+        }
+        #[inline(always)]
+        fn truncated(self) -> Self {
+            // SAFETY: AVX is there, see the type.
+            Avx2Lanes(unsafe { _mm256_round_ps::<{ _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC }>(self.0) })
         }
         #[inline(always)]
         fn power_of_two(self) -> Self {

@@ -11,7 +11,7 @@ use crate::generation::TokenId;
 use crate::gguf::{GgufFile, Metadata};
 use crate::kernels::activations::{Activations, Columns, NotFinite};
 use crate::kernels::attention::{Attention, Partials, Query};
-use crate::kernels::elementwise::{add, gated_sigmoid_unit, root_mean_square_norm};
+use crate::kernels::elementwise::{add, all_finite, gated_sigmoid_unit, root_mean_square_norm};
 use crate::kernels::matmul::multiply;
 use crate::kernels::packed_matrix::PackedMatrix;
 use crate::kernels::rotary::{Angles, Rotary};
@@ -79,9 +79,10 @@ impl Workspace {
         self.failed[column]
     }
 
-    /// The logits of the `index`th column that [`Llama::compute_logits`] was asked for, all of them finite.
-    pub(crate) fn logits(&self, index: usize) -> Result<&[f32], NotFinite> {
-        if self.failed_logits[index] { Err(NotFinite) } else { Ok(self.logits.column(index)) }
+    /// The logits of each column that [`Llama::compute_logits`] was asked for, all of them finite.
+    pub(crate) fn logits(&mut self) -> impl Iterator<Item = Result<&mut [f32], NotFinite>> {
+        let columns = self.logits.iter_mut().zip(&self.failed_logits);
+        columns.map(|(logits, failed)| if *failed { Err(NotFinite) } else { Ok(logits) })
     }
 }
 
@@ -165,9 +166,10 @@ impl Llama {
         let norm = |index: usize| (residual.column(columns[index]), self.output_norm.as_slice());
         self.fill_with_norm(machine, activations, &[matrix], failed_logits, &norm);
         multiply(&mut machine.pool, machine.set, &[matrix], activations, logits);
+        let set = machine.set;
         let mut columns: Vec<_> = logits.iter().zip(failed_logits).collect();
         machine.pool.run_on_each(&mut columns, &|_, (logits, failed)| {
-            **failed |= !logits.iter().all(|logit| logit.is_finite());
+            **failed |= !all_finite(set, logits);
         });
     }
 
@@ -193,7 +195,7 @@ impl Llama {
             turned.chunks_exact_mut(head_size).for_each(|head| angles.turn(set, head));
             let (queries, keys) = turned.split_at(heads * head_size);
             let is_storable = keys.iter().chain(&*values).all(|value| value.abs() <= LARGEST_HALF);
-            if !is_storable || !queries.iter().all(|value| value.is_finite()) {
+            if !is_storable || !all_finite(set, queries) {
                 **failed = true;
                 column.fill(0.0);
             }

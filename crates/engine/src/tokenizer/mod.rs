@@ -132,9 +132,9 @@ impl Tokenizer {
         self.bytes.iter().map(|bytes| bytes.len()).max().unwrap_or(1).max(1)
     }
 
-    /// Whether the token ends an answer.
-    pub(crate) fn ends_turn(&self, id: TokenId) -> bool {
-        self.end_of_turn.contains(&id)
+    /// The tokens that end an answer.
+    pub(crate) fn ends_of_turn(&self) -> &[TokenId] {
+        &self.end_of_turn
     }
 
     /// Encodes a prompt in which the spellings of control tokens mean these tokens, except where they touch one of

@@ -46,7 +46,7 @@ fn message(role: &str, content: &str) -> ChatMessage {
 }
 
 fn request(prompt: Vec<TokenId>, max_tokens: usize, sampling: Sampling) -> GenerationRequest {
-    GenerationRequest { prompt, max_tokens: Some(max_tokens), sampling, logprobs: true }
+    GenerationRequest { prompt, max_tokens: Some(max_tokens), sampling, logprobs: true, ignore_eos: false }
 }
 
 /// Starts a generation whose progress comes through a channel.

@@ -12,7 +12,7 @@ fn prompt(words: usize) -> Vec<TokenId> {
 }
 
 fn small_queue() -> Engine {
-    let options = EngineOptions { queue_bound: 2, ..EngineOptions::default() };
+    let options = EngineOptions { queue_bound: 2, streams: NonZeroUsize::MIN, ..EngineOptions::default() };
     Engine::load(&model_path(), &options).unwrap()
 }
 

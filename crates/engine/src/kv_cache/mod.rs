@@ -7,9 +7,15 @@
 //! page → layer → key-value head → keys [head_size][16], values [16][head_size]
 //! ```
 //!
-//! Memory is reserved for the whole bound at the start, and used as pages are first written.
+//! Memory is reserved for the whole bound at the start, and used as pages are first written. Pages that are full are
+//! shared by all sequences that begin alike ([`page_table`]); since what a page holds depends on nothing but the tokens
+//! up to its end, sharing never changes an answer.
 
+mod page_table;
+
+use crate::generation::TokenId;
 use crate::kernels::InstructionSet;
+use page_table::{Content, PageTable, PageTokens};
 
 /// Positions in a page.
 pub(crate) const PAGE_POSITIONS: usize = 16;
@@ -34,28 +40,54 @@ impl CacheShape {
         self.layers * self.key_value_heads * self.head_block()
     }
 
+    /// Bytes of a page.
+    pub(crate) fn page_bytes(&self) -> usize {
+        self.page_block() * size_of::<u16>()
+    }
+
     /// How many positions fit into so many bytes, in whole pages.
     pub(crate) fn positions_in(&self, bytes: usize) -> usize {
-        bytes / (self.page_block() * size_of::<u16>()) * PAGE_POSITIONS
+        bytes / self.page_bytes() * PAGE_POSITIONS
     }
 }
 
 /// A page's number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct PageId(u32);
 
-/// All pages, and which of them are free.
+/// All pages, and what they hold for whom.
 pub(crate) struct KvCache {
     shape: CacheShape,
     halves: Vec<u16>,
-    free: Vec<PageId>,
+    table: PageTable,
 }
 
 /// The positions of one sequence.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Sequence {
     pages: Vec<PageId>,
     length: usize,
+    /// How many pages, from the first, are published.
+    published: usize,
+    /// What they hold.
+    content: Content,
+}
+
+impl Default for Sequence {
+    fn default() -> Self {
+        Sequence { pages: Vec::new(), length: 0, published: 0, content: Content::EMPTY }
+    }
+}
+
+/// Pages of a cache by what they are used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Occupancy {
+    /// All pages.
+    pub(crate) pages: usize,
+    /// Pages of sequences that run.
+    pub(crate) in_use: usize,
+    /// Pages kept for sequences that begin alike.
+    pub(crate) kept: usize,
 }
 
 impl Sequence {
@@ -68,7 +100,22 @@ impl Sequence {
     pub(crate) fn pages(&self) -> &[PageId] {
         &self.pages
     }
+
+    /// How many pages `count` more positions would need beside those at hand.
+    fn pages_wanted(&self, count: usize) -> usize {
+        (self.length + count).div_ceil(PAGE_POSITIONS).saturating_sub(self.pages.len())
+    }
+
+    /// The tokens of the page that comes next, where the sequence ends with a published page.
+    fn next_page<'t>(&self, tokens: &'t [TokenId]) -> Option<&'t PageTokens> {
+        let is_at_a_boundary = self.published * PAGE_POSITIONS == self.length;
+        if is_at_a_boundary { tokens.get(self.length..)?.first_chunk() } else { None }
+    }
 }
+
+/// What a page will hold that is being computed: two sequences with the same need it only once.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct NextPage(Content, PageTokens);
 
 /// Where a position's keys and values go.
 #[derive(Debug, Clone, Copy)]
@@ -87,8 +134,18 @@ impl KvCache {
         let pages = positions.div_ceil(PAGE_POSITIONS);
         // Zeroed by the operating system: memory is taken when it is written.
         let halves = vec![0; pages * shape.page_block()];
-        let free = (0..pages as u32).rev().map(PageId).collect();
-        KvCache { shape, halves, free }
+        KvCache { shape, halves, table: PageTable::new(pages as u32) }
+    }
+
+    /// What the pages are used for.
+    pub(crate) fn occupancy(&self) -> Occupancy {
+        let (pages, kept) = (self.table.count(), self.table.idle());
+        Occupancy { pages, in_use: pages - self.table.available(), kept }
+    }
+
+    /// How many positions there is room for in pages that no sequence uses.
+    pub(crate) fn available_positions(&self) -> usize {
+        self.table.available() * PAGE_POSITIONS
     }
 
     /// The sizes that decide the layout.
@@ -102,16 +159,58 @@ impl KvCache {
     /// # Errors
     /// When there are not enough free pages; the sequence is unchanged.
     pub(crate) fn extend(&mut self, sequence: &mut Sequence, count: usize) -> Result<(), CacheFull> {
-        let wanted = (sequence.length + count).div_ceil(PAGE_POSITIONS) - sequence.pages.len();
-        let first = self.free.len().checked_sub(wanted).ok_or(CacheFull)?;
-        sequence.pages.extend(self.free.drain(first..).rev());
+        let wanted = sequence.pages_wanted(count);
+        if wanted > self.table.available() {
+            return Err(CacheFull);
+        }
+        sequence.pages.extend((0..wanted).filter_map(|_| self.table.claim()));
         sequence.length += count;
         Ok(())
     }
 
+    /// Lengthens a sequence by pages that hold its next tokens already. Of `tokens`, all of the sequence from its
+    /// start, at least one is left to be computed.
+    pub(crate) fn reuse(&mut self, sequence: &mut Sequence, tokens: &[TokenId]) {
+        while let Some(next) = sequence.next_page(tokens)
+            && sequence.length + PAGE_POSITIONS < tokens.len()
+            && let Some((page, content)) = self.table.find(sequence.content, next)
+        {
+            sequence.pages.push(page);
+            sequence.length += PAGE_POSITIONS;
+            sequence.published += 1;
+            sequence.content = content;
+        }
+    }
+
+    /// What the next page of a sequence will hold, if its tokens fill one, from its start.
+    pub(crate) fn next_page(sequence: &Sequence, tokens: &[TokenId]) -> Option<NextPage> {
+        sequence.next_page(tokens).map(|next| NextPage(sequence.content, *next))
+    }
+
+    /// Lets other sequences find the full pages of this one, whose positions are all computed. `tokens` are those of
+    /// the sequence from its start.
+    pub(crate) fn publish(&mut self, sequence: &mut Sequence, tokens: &[TokenId]) {
+        let full = tokens[..sequence.length].as_chunks::<PAGE_POSITIONS>().0;
+        for (index, tokens) in full.iter().enumerate().skip(sequence.published) {
+            let page = &mut sequence.pages[index];
+            (*page, sequence.content) = self.table.publish(*page, sequence.content, tokens);
+            sequence.published = index + 1;
+        }
+    }
+
+    /// Takes back the last positions, none of them published.
+    pub(crate) fn truncate(&mut self, sequence: &mut Sequence, length: usize) {
+        sequence.length = length;
+        for page in sequence.pages.drain(length.div_ceil(PAGE_POSITIONS)..).rev() {
+            self.table.release(page);
+        }
+    }
+
     /// Gives the pages of a sequence back.
     pub(crate) fn release(&mut self, sequence: Sequence) {
-        self.free.extend(sequence.pages.into_iter().rev());
+        for page in sequence.pages.into_iter().rev() {
+            self.table.release(page);
+        }
     }
 
     /// Where a filled position lies.
@@ -178,6 +277,43 @@ mod tests {
         cache.release(a);
         cache.extend(&mut b, 32).unwrap();
         assert_eq!(b.length(), 48);
+    }
+
+    #[test]
+    fn a_sequence_that_begins_alike_uses_the_same_pages() {
+        let mut cache = KvCache::new(SHAPE, 160);
+        let tokens: Vec<TokenId> = (0..64).collect();
+        let mut first = Sequence::default();
+        cache.extend(&mut first, 40).unwrap();
+        cache.publish(&mut first, &tokens);
+        let mut second = Sequence::default();
+        cache.reuse(&mut second, &tokens);
+        assert_eq!((second.length(), second.pages()), (32, &first.pages()[..2]), "two of its pages are full");
+        assert_eq!(KvCache::next_page(&second, &tokens[..47]), None);
+        assert!(KvCache::next_page(&second, &tokens).is_some());
+        let mut whole = Sequence::default();
+        cache.reuse(&mut whole, &tokens[..32]);
+        assert_eq!(whole.length(), 16, "one token at least is left to compute");
+        assert_eq!(cache.occupancy(), Occupancy { pages: 10, in_use: 3, kept: 0 });
+        for sequence in [first, second, whole] {
+            cache.release(sequence);
+        }
+        assert_eq!(cache.occupancy(), Occupancy { pages: 10, in_use: 0, kept: 2 });
+    }
+
+    #[test]
+    fn pages_computed_twice_become_one_and_positions_are_taken_back() {
+        let mut cache = KvCache::new(SHAPE, 160);
+        let tokens: Vec<TokenId> = (0..64).collect();
+        let (mut a, mut b) = (Sequence::default(), Sequence::default());
+        cache.extend(&mut a, 20).unwrap();
+        cache.extend(&mut b, 34).unwrap();
+        cache.truncate(&mut b, 32);
+        assert_eq!(b.pages().len(), 2);
+        cache.publish(&mut a, &tokens);
+        cache.publish(&mut b, &tokens);
+        assert_eq!(a.pages()[0], b.pages()[0]);
+        assert_eq!(cache.occupancy().in_use, 3);
     }
 
     #[test]
