@@ -208,7 +208,7 @@ mod tests {
     use std::num::NonZeroUsize;
 
     use super::super::activations::{QuantizedColumns, quantize};
-    use super::super::packed_matrix::tests::{FORMATS, matrix_bytes};
+    use super::super::packed_matrix::tests::{halves_of_unit, matrix_bytes, matrix_bytes_with};
     use super::*;
 
     fn activations(set: InstructionSet, floats: &Columns) -> Activations {
@@ -242,48 +242,73 @@ mod tests {
             .collect()
     }
 
+    /// What AVX2 and the portable form make of a matrix, for all widths of tiles.
+    fn assert_agreement(matrix: &PackedMatrix, counts: impl Iterator<Item = usize>, amplitudes: &[f32]) {
+        for count in counts {
+            for amplitude in amplitudes {
+                let floats = inputs(count, matrix.columns(), *amplitude);
+                let portable = product(InstructionSet::Portable, 1, &[matrix], &floats);
+                let fast = product(InstructionSet::detect(), 2, &[matrix], &floats);
+                let (format, rows, columns) = (matrix.format(), matrix.rows(), matrix.columns());
+                assert!(portable.iter().flatten().all(|value| !value.is_nan()), "{format:?}: numbers");
+                assert_eq!(
+                    bits(&portable),
+                    bits(&fast),
+                    "{format:?} {rows}×{columns}, {count} columns, {amplitude:e}"
+                );
+            }
+        }
+    }
+
     #[test]
     fn avx2_and_portable_agree_to_the_bit_for_all_formats_and_widths() {
-        let set = InstructionSet::detect();
-        for format in FORMATS {
-            for (rows, columns) in [(1, 32), (8, 64), (13, 96), (40, 576)] {
+        for (format, _) in WeightFormat::NAMES {
+            for (rows, columns) in [(1, 32_usize), (8, 64), (13, 96), (40, 576)] {
+                let columns = columns.next_multiple_of(format.unit_columns());
                 let matrix =
                     PackedMatrix::pack(format, rows, columns, &matrix_bytes(format, rows, columns, 11));
-                for count in 1..=17 {
-                    for amplitude in [1.0, 1e-31, 3e-39, 1e30] {
-                        let floats = inputs(count, columns, amplitude);
-                        let portable = product(InstructionSet::Portable, 1, &[&matrix], &floats);
-                        let fast = product(set, 2, &[&matrix], &floats);
-                        assert_eq!(
-                            bits(&portable),
-                            bits(&fast),
-                            "{format:?} {rows}×{columns}, {count} columns"
-                        );
-                    }
-                }
+                assert_agreement(&matrix, 1..=17, &[1.0, 1e-31, 3e-39, 1e30]);
             }
+        }
+    }
+
+    /// The largest scales of a format and the smallest, which are subnormal in half precision, with activations whose
+    /// products with them are subnormal in single precision.
+    #[test]
+    fn avx2_and_portable_agree_on_extreme_scales() {
+        let extreme = |random: u32| [65_504.0, -65_504.0, 6e-8, -6e-8, 3e-5, 0.0, -0.0][random as usize % 7];
+        for (format, _) in WeightFormat::NAMES {
+            let columns = 3 * format.unit_columns();
+            let source = matrix_bytes_with(format, 21, columns, 7, extreme);
+            let matrix = PackedMatrix::pack(format, 21, columns, &source);
+            assert_agreement(&matrix, 1..=5, &[1.0, 2e-30, 1e-33, 1e20]);
         }
     }
 
     /// The largest magnitudes that the integer paths can meet: no sum of 16-bit products may wrap or saturate.
     #[test]
     fn extreme_weights_and_activations_do_not_overflow() {
-        for format in [WeightFormat::Q4_0, WeightFormat::Q4_1, WeightFormat::Q8_0] {
+        for (format, _) in WeightFormat::NAMES.into_iter().filter(|(format, _)| format.is_quantized()) {
+            let columns = 2 * format.unit_columns();
             for fill in [0x00, 0x80, 0x7f, 0xff] {
-                let mut bytes = vec![fill; 8 * 2 * format.block_bytes()];
-                for block in bytes.chunks_mut(format.block_bytes()) {
-                    // Scale 1, and a minimum of 1 where there is one.
-                    block[..2].copy_from_slice(&[0x00, 0x3c]);
-                    if format == WeightFormat::Q4_1 {
-                        block[2..4].copy_from_slice(&[0x00, 0x3c]);
+                let mut bytes = vec![fill; 8 * 2 * format.unit_bytes()];
+                for unit in bytes.chunks_mut(format.unit_bytes()) {
+                    // Scale 1, and a minimum of 1 where there is one; the largest scales of blocks.
+                    for place in halves_of_unit(format) {
+                        unit[*place..place + 2].copy_from_slice(&[0x00, 0x3c]);
+                    }
+                    match format {
+                        WeightFormat::Q4_K | WeightFormat::Q5_K => unit[4..16].fill(0xff),
+                        WeightFormat::Q6_K => unit[192..208].fill(0x80),
+                        _ => {}
                     }
                 }
-                let matrix = PackedMatrix::pack(format, 8, 64, &bytes);
+                let matrix = PackedMatrix::pack(format, 8, columns, &bytes);
                 for sign in [1.0, -1.0] {
                     let mut floats = Columns::default();
-                    floats.reshape(5, 64);
+                    floats.reshape(5, columns);
                     floats.values_mut().fill(127.0 * sign);
-                    let mut row = [0.0; 64];
+                    let mut row = vec![0.0; columns];
                     matrix.unpack_row(0, &mut row);
                     let truth: f64 = row.iter().map(|w| f64::from(*w) * 127.0 * f64::from(sign)).sum();
                     for set in [InstructionSet::Portable, InstructionSet::detect()] {

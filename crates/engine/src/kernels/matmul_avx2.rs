@@ -28,6 +28,7 @@ use std::arch::x86_64::*;
 use super::activations::QuantizedBlock;
 use super::lanes::LANES;
 use super::matmul::Tile;
+use super::matmul_avx2_planes::{five_bits, scaled_minima, six_bits};
 use super::packed_matrix::WeightFormat;
 
 /// How far ahead of the reading position weights are asked for, in bytes.
@@ -46,9 +47,15 @@ pub(super) unsafe fn products<const GROUPS: usize, const WIDTH: usize>(
     let accumulators: [[__m256; WIDTH]; GROUPS] = match tile.format {
         WeightFormat::Q4_0 => four_bits::<GROUPS, WIDTH, false>(tile),
         WeightFormat::Q4_1 => four_bits::<GROUPS, WIDTH, true>(tile),
+        WeightFormat::Q5_0 => five_bits::<GROUPS, WIDTH, false>(tile),
+        WeightFormat::Q5_1 => five_bits::<GROUPS, WIDTH, true>(tile),
         WeightFormat::Q8_0 => eight_bits(tile),
-        WeightFormat::F16 => float::<GROUPS, WIDTH, 2>(tile),
-        WeightFormat::F32 => float::<GROUPS, WIDTH, 4>(tile),
+        WeightFormat::Q4_K => scaled_minima::<GROUPS, WIDTH, 4>(tile),
+        WeightFormat::Q5_K => scaled_minima::<GROUPS, WIDTH, 5>(tile),
+        WeightFormat::Q6_K => six_bits(tile),
+        WeightFormat::F16 => float::<GROUPS, WIDTH, 2, false>(tile),
+        WeightFormat::BF16 => float::<GROUPS, WIDTH, 2, true>(tile),
+        WeightFormat::F32 => float::<GROUPS, WIDTH, 4, false>(tile),
     };
     let mut outputs = [[[0.0; LANES]; WIDTH]; GROUPS];
     for (outputs, accumulators) in outputs.iter_mut().zip(accumulators) {
@@ -145,10 +152,10 @@ fn eight_bits<const GROUPS: usize, const WIDTH: usize>(tile: &Tile<'_>) -> [[__m
     accumulators
 }
 
-/// Weights of two bytes (F16) or four (F32).
+/// Weights of two bytes (F16; BF16, where they are `TRUNCATED` single precision) or four (F32).
 #[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
-fn float<const GROUPS: usize, const WIDTH: usize, const BYTES: usize>(
+fn float<const GROUPS: usize, const WIDTH: usize, const BYTES: usize, const TRUNCATED: bool>(
     tile: &Tile<'_>,
 ) -> [[__m256; WIDTH]; GROUPS] {
     let group_bytes = tile.weights.len() / GROUPS;
@@ -165,8 +172,11 @@ fn float<const GROUPS: usize, const WIDTH: usize, const BYTES: usize>(
             if k.is_multiple_of((CACHE_LINE / (LANES * BYTES)).max(1)) {
                 prefetch(&bytes[..1]);
             }
-            weights[group] =
-                if BYTES == 2 { load_halves(bytes, 0) } else { _mm256_castsi256_ps(load_256(bytes, 0)) };
+            weights[group] = match (BYTES, TRUNCATED) {
+                (2, true) => load_truncated(bytes),
+                (2, false) => load_halves(bytes, 0),
+                _ => _mm256_castsi256_ps(load_256(bytes, 0)),
+            };
         }
         for column in 0..WIDTH {
             let value = _mm256_set1_ps(x[column][k]);
@@ -182,7 +192,7 @@ fn float<const GROUPS: usize, const WIDTH: usize, const BYTES: usize>(
 /// A unit of weights of each group, asked for ahead of time.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn group_units<'a, const GROUPS: usize>(tile: &Tile<'a>, unit: usize) -> [&'a [u8]; GROUPS] {
+pub(super) fn group_units<'a, const GROUPS: usize>(tile: &Tile<'a>, unit: usize) -> [&'a [u8]; GROUPS] {
     let (group_bytes, unit_bytes) = (tile.weights.len() / GROUPS, tile.format.group_block_bytes());
     let mut units: [&[u8]; GROUPS] = [&[]; GROUPS];
     for (group, target) in units.iter_mut().enumerate() {
@@ -195,7 +205,10 @@ fn group_units<'a, const GROUPS: usize>(tile: &Tile<'a>, unit: usize) -> [&'a [u
 
 /// The activations of each column that meet a block of weights.
 #[inline(always)]
-fn column_blocks<'a, const WIDTH: usize>(tile: &Tile<'a>, block: usize) -> [&'a QuantizedBlock; WIDTH] {
+pub(super) fn column_blocks<'a, const WIDTH: usize>(
+    tile: &Tile<'a>,
+    block: usize,
+) -> [&'a QuantizedBlock; WIDTH] {
     let inputs = &tile.inputs.quantized;
     let mut blocks = [&inputs.column(tile.first_column)[block]; WIDTH];
     for (column, target) in blocks.iter_mut().enumerate() {
@@ -207,7 +220,7 @@ fn column_blocks<'a, const WIDTH: usize>(tile: &Tile<'a>, block: usize) -> [&'a 
 /// Asks for the bytes that lie [`PREFETCH_BYTES`] behind these.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn prefetch(bytes: &[u8]) {
+pub(super) fn prefetch(bytes: &[u8]) {
     for line in (0..bytes.len()).step_by(CACHE_LINE) {
         let address = bytes.as_ptr().wrapping_add(line + PREFETCH_BYTES);
         // Any address will do, mapped or not: a prefetch has no effect that a program can see.
@@ -218,7 +231,7 @@ fn prefetch(bytes: &[u8]) {
 /// The `index`th 32 bytes.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn load_256(bytes: &[u8], index: usize) -> __m256i {
+pub(super) fn load_256(bytes: &[u8], index: usize) -> __m256i {
     let source = &bytes.as_chunks::<32>().0[index];
     // SAFETY: the array is 32 readable bytes; the load needs no alignment.
     unsafe { _mm256_loadu_si256(source.as_ptr().cast()) }
@@ -227,16 +240,26 @@ fn load_256(bytes: &[u8], index: usize) -> __m256i {
 /// The `index`th eight half-precision numbers, exactly.
 #[target_feature(enable = "avx2,f16c")]
 #[inline]
-fn load_halves(bytes: &[u8], index: usize) -> __m256 {
+pub(super) fn load_halves(bytes: &[u8], index: usize) -> __m256 {
     let source = &bytes.as_chunks::<16>().0[index];
     // SAFETY: the array is 16 readable bytes; the load needs no alignment.
     unsafe { _mm256_cvtph_ps(_mm_loadu_si128(source.as_ptr().cast())) }
 }
 
+/// Eight numbers that are the upper halves of single precision, exactly.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn load_truncated(bytes: &[u8]) -> __m256 {
+    let source = &bytes.as_chunks::<16>().0[0];
+    // SAFETY: the array is 16 readable bytes; the load needs no alignment.
+    let words = unsafe { _mm_loadu_si128(source.as_ptr().cast()) };
+    _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(words)))
+}
+
 /// The `index`th four activations of a block in all lanes.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn broadcast(block: &QuantizedBlock, index: usize) -> __m256i {
+pub(super) fn broadcast(block: &QuantizedBlock, index: usize) -> __m256i {
     let [a, b, c, d] = block.quants.as_chunks::<4>().0[index];
     _mm256_set1_epi32(i32::from_ne_bytes([a as u8, b as u8, c as u8, d as u8]))
 }

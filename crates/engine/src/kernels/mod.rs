@@ -18,8 +18,11 @@ pub(crate) mod lanes;
 pub(crate) mod matmul;
 #[cfg(target_arch = "x86_64")]
 mod matmul_avx2;
+#[cfg(target_arch = "x86_64")]
+mod matmul_avx2_planes;
 mod matmul_portable;
 pub(crate) mod packed_matrix;
+mod packing;
 pub(crate) mod rotary;
 pub(crate) mod thread_pool;
 

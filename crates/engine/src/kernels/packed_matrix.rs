@@ -5,60 +5,161 @@
 //! group is filled up with rows of zeros. The bytes of one block:
 //!
 //! ```text
-//! Q4_0, Q4_1   i = 0..4: 32 bytes; lane r, byte b: low nibble = w[r][8i + b], high nibble = w[r][8i + 4 + b]
-//!              then 8 × f16 scale; Q4_1: then 8 × f16 minimum
+//! Q4_0, Q4_1   nibbles; 8 × f16 scale; Q4_1: 8 × f16 minimum
+//! Q5_0, Q5_1   nibbles; fifth bits; 8 × f16 scale; Q5_1: 8 × f16 minimum
 //! Q8_0         i = 0..8: 32 bytes; lane r, byte b: w[r][4i + b] as i8
 //!              then 8 × f16 scale
-//! F16          k = 0..32: 8 × f16
+//! F16, BF16    k = 0..32: 8 × f16 or bf16
 //! F32          k = 0..32: 8 × f32
+//!
+//! nibbles      i = 0..4: 32 bytes; lane r, byte b: low nibble = w[r][8i + b], high nibble = w[r][8i + 4 + b]
+//! fifth bits   32 bytes; lane r, byte b: bit j = bit 4 of w[r][4j + b]
 //! ```
 //!
-//! A nibble, a byte, a scale is what the model file has: nothing is rounded, and the size is the file's.
+//! The K formats share a scale of scales among 256 columns, a *unit* of eight blocks. A unit has a header, then its
+//! blocks:
+//!
+//! ```text
+//! Q4_K, Q5_K   header: 8 × f16 scale of scales, 8 × f16 scale of minima
+//!              block: 8 × u8 scale, 8 × u8 minimum; nibbles; Q5_K: fifth bits
+//! Q6_K         header: 8 × f16 scale of scales
+//!              block: 8 × i8 scale of columns 0..16, 8 × i8 scale of columns 16..32; nibbles; two-bit planes
+//!
+//! planes       p = 0..2: 32 bytes; lane r, byte b: bits 2t and 2t + 1 = bits 4 and 5 of w[r][4(4p + t) + b]
+//! ```
+//!
+//! A nibble, a byte, a scale is what the model file has: nothing is rounded, and the size is the file's; but for Q4_K
+//! and Q5_K, whose six-bit scales and minima become bytes (2 to 3 % more).
 
-use half::f16;
+use std::ops::Range;
 
 use super::lanes::LANES;
+use super::packing::{pack_lane, unpack_lane};
 
 /// Rows in a group: one lane each.
 pub(crate) const GROUP: usize = LANES;
 /// Columns in a block.
 pub(crate) const BLOCK: usize = 32;
+/// Columns in a unit of the K formats.
+const K_UNIT: usize = 256;
 
 /// How the weights of a matrix are written, in a model file and packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(non_camel_case_types, reason = "the names of the file format")]
 pub(crate) enum WeightFormat {
     /// Single precision.
     F32,
     /// Half precision.
     F16,
+    /// The upper half of single precision.
+    BF16,
     /// Four bits and a scale for 32 weights: `d · (q − 8)`.
     Q4_0,
     /// Four bits, a scale and a minimum for 32 weights: `d · q + m`.
     Q4_1,
+    /// Five bits and a scale for 32 weights: `d · (q − 16)`.
+    Q5_0,
+    /// Five bits, a scale and a minimum for 32 weights: `d · q + m`.
+    Q5_1,
     /// Eight bits and a scale for 32 weights: `d · q`.
     Q8_0,
+    /// Four bits; six bits each of scale and minimum for 32 weights, scales of those for 256: `(d · s) · q − (e · m)`.
+    Q4_K,
+    /// The same with five bits.
+    Q5_K,
+    /// Six bits; eight bits of scale for 16 weights, a scale of scales for 256: `(d · s) · (q − 32)`.
+    Q6_K,
 }
 
 impl WeightFormat {
-    /// Bytes of 32 weights of one row, in a file.
-    pub(crate) const fn block_bytes(self) -> usize {
+    /// All formats with their names in a model file.
+    pub(crate) const NAMES: [(WeightFormat, &str); 11] = [
+        (WeightFormat::F32, "F32"),
+        (WeightFormat::F16, "F16"),
+        (WeightFormat::BF16, "BF16"),
+        (WeightFormat::Q4_0, "Q4_0"),
+        (WeightFormat::Q4_1, "Q4_1"),
+        (WeightFormat::Q5_0, "Q5_0"),
+        (WeightFormat::Q5_1, "Q5_1"),
+        (WeightFormat::Q8_0, "Q8_0"),
+        (WeightFormat::Q4_K, "Q4_K"),
+        (WeightFormat::Q5_K, "Q5_K"),
+        (WeightFormat::Q6_K, "Q6_K"),
+    ];
+
+    /// The one of that name.
+    pub(crate) fn by_name(name: &str) -> Option<WeightFormat> {
+        WeightFormat::NAMES.into_iter().find(|(_, known)| *known == name).map(|(format, _)| format)
+    }
+
+    /// Columns that belong together, in a file and packed: one block, or the eight blocks of a K format. A matrix has a
+    /// whole number of them.
+    pub(crate) const fn unit_columns(self) -> usize {
+        match self {
+            WeightFormat::Q4_K | WeightFormat::Q5_K | WeightFormat::Q6_K => K_UNIT,
+            _ => BLOCK,
+        }
+    }
+
+    /// Bytes of a unit of one row, in a file.
+    pub(crate) const fn unit_bytes(self) -> usize {
         match self {
             WeightFormat::F32 => 4 * BLOCK,
-            WeightFormat::F16 => 2 * BLOCK,
+            WeightFormat::F16 | WeightFormat::BF16 => 2 * BLOCK,
             WeightFormat::Q4_0 => 2 + BLOCK / 2,
             WeightFormat::Q4_1 => 4 + BLOCK / 2,
+            WeightFormat::Q5_0 => 2 + 4 + BLOCK / 2,
+            WeightFormat::Q5_1 => 4 + 4 + BLOCK / 2,
             WeightFormat::Q8_0 => 2 + BLOCK,
+            WeightFormat::Q4_K => 4 + 12 + K_UNIT / 2,
+            WeightFormat::Q5_K => 4 + 12 + K_UNIT / 8 + K_UNIT / 2,
+            WeightFormat::Q6_K => K_UNIT / 2 + K_UNIT / 4 + K_UNIT / 16 + 2,
+        }
+    }
+
+    /// Bytes of a unit of eight rows before its first block, packed.
+    pub(crate) const fn group_header_bytes(self) -> usize {
+        match self {
+            WeightFormat::Q4_K | WeightFormat::Q5_K => 2 * 2 * GROUP,
+            WeightFormat::Q6_K => 2 * GROUP,
+            _ => 0,
         }
     }
 
     /// Bytes of a block of eight rows, packed.
     pub(crate) const fn group_block_bytes(self) -> usize {
-        GROUP * self.block_bytes()
+        match self {
+            WeightFormat::Q4_K | WeightFormat::Q5_K | WeightFormat::Q6_K => self.group_quants().end,
+            _ => GROUP * self.unit_bytes(),
+        }
+    }
+
+    /// Where the integers are in a block of eight rows: scales and minima follow, or in the K formats come first.
+    pub(super) const fn group_quants(self) -> Range<usize> {
+        let start = if self.unit_columns() == K_UNIT { 2 * GROUP } else { 0 };
+        start..start + GROUP * BLOCK * self.bits() / 8
+    }
+
+    /// Bytes of a unit of eight rows, packed.
+    pub(crate) const fn group_unit_bytes(self) -> usize {
+        self.group_header_bytes() + self.unit_columns() / BLOCK * self.group_block_bytes()
+    }
+
+    /// Bits of a weight, without what it shares with others.
+    pub(super) const fn bits(self) -> usize {
+        match self {
+            WeightFormat::F32 => 32,
+            WeightFormat::F16 | WeightFormat::BF16 => 16,
+            WeightFormat::Q8_0 => 8,
+            WeightFormat::Q6_K => 6,
+            WeightFormat::Q5_0 | WeightFormat::Q5_1 | WeightFormat::Q5_K => 5,
+            WeightFormat::Q4_0 | WeightFormat::Q4_1 | WeightFormat::Q4_K => 4,
+        }
     }
 
     /// Whether the kernels multiply it by quantised activations, in integers.
     pub(crate) const fn is_quantized(self) -> bool {
-        matches!(self, WeightFormat::Q4_0 | WeightFormat::Q4_1 | WeightFormat::Q8_0)
+        self.bits() <= 8
     }
 }
 
@@ -71,20 +172,21 @@ pub(crate) struct PackedMatrix {
 }
 
 impl PackedMatrix {
-    /// Packs a matrix as a model file has it: row after row, each row's blocks in order. `columns` is a multiple of
-    /// [`BLOCK`], and `source` has exactly the bytes of the matrix; the model's loader has checked both.
+    /// Packs a matrix as a model file has it: row after row, each row's units in order. `columns` is a multiple of
+    /// [`WeightFormat::unit_columns`], and `source` has exactly the bytes of the matrix; the reader of the file and the
+    /// model's loader have checked both.
     pub(crate) fn pack(format: WeightFormat, rows: usize, columns: usize, source: &[u8]) -> PackedMatrix {
-        assert_eq!(columns % BLOCK, 0, "columns come in blocks");
-        let blocks = columns / BLOCK;
-        let row_bytes = blocks * format.block_bytes();
+        assert_eq!(columns % format.unit_columns(), 0, "columns come in units");
+        let units = columns / format.unit_columns();
+        let row_bytes = units * format.unit_bytes();
         assert_eq!(source.len(), rows * row_bytes, "the source is the whole matrix");
         let groups = rows.div_ceil(GROUP);
-        let mut bytes = vec![0; groups * blocks * format.group_block_bytes()].into_boxed_slice();
-        for (index, target) in bytes.chunks_exact_mut(format.group_block_bytes()).enumerate() {
-            let (group, block) = (index / blocks, index % blocks);
+        let mut bytes = vec![0; groups * units * format.group_unit_bytes()].into_boxed_slice();
+        for (index, target) in bytes.chunks_exact_mut(format.group_unit_bytes()).enumerate() {
+            let (group, unit) = (index / units, index % units);
             for lane in 0..GROUP.min(rows - group * GROUP) {
-                let start = (group * GROUP + lane) * row_bytes + block * format.block_bytes();
-                pack_lane(format, lane, &source[start..start + format.block_bytes()], target);
+                let start = (group * GROUP + lane) * row_bytes + unit * format.unit_bytes();
+                pack_lane(format, lane, &source[start..start + format.unit_bytes()], target);
             }
         }
         PackedMatrix { format, rows, columns, bytes }
@@ -112,7 +214,7 @@ impl PackedMatrix {
 
     /// Bytes of a group.
     pub(crate) fn group_bytes(&self) -> usize {
-        self.columns / BLOCK * self.format.group_block_bytes()
+        self.columns / self.format.unit_columns() * self.format.group_unit_bytes()
     }
 
     /// Bytes of the whole matrix.
@@ -121,7 +223,7 @@ impl PackedMatrix {
     }
 
     /// The blocks of some groups, group after group.
-    pub(crate) fn groups_in(&self, groups: std::ops::Range<usize>) -> &[u8] {
+    pub(crate) fn groups_in(&self, groups: Range<usize>) -> &[u8] {
         let size = self.group_bytes();
         &self.bytes[groups.start * size..groups.end * size]
     }
@@ -131,145 +233,142 @@ impl PackedMatrix {
         assert_eq!(target.len(), self.columns, "the target is a whole row");
         let lane = row % GROUP;
         let group = row / GROUP;
-        let blocks = self.groups_in(group..group + 1).chunks_exact(self.format.group_block_bytes());
-        for (block, values) in blocks.zip(target.chunks_exact_mut(BLOCK)) {
-            unpack_lane(self.format, lane, block, values);
+        let units = self.groups_in(group..group + 1).chunks_exact(self.format.group_unit_bytes());
+        for (unit, values) in units.zip(target.chunks_exact_mut(self.format.unit_columns())) {
+            unpack_lane(self.format, lane, unit, values);
         }
     }
-}
-
-/// The half-precision number at `index` in `bytes`.
-fn half_at(bytes: &[u8], index: usize) -> f32 {
-    f16::from_le_bytes([bytes[2 * index], bytes[2 * index + 1]]).to_f32_const()
-}
-
-fn pack_lane(format: WeightFormat, lane: usize, source: &[u8], target: &mut [u8]) {
-    match format {
-        WeightFormat::F32 => {
-            for (k, value) in source.chunks_exact(4).enumerate() {
-                target[(k * GROUP + lane) * 4..][..4].copy_from_slice(value);
-            }
-        }
-        WeightFormat::F16 => {
-            for (k, value) in source.chunks_exact(2).enumerate() {
-                target[(k * GROUP + lane) * 2..][..2].copy_from_slice(value);
-            }
-        }
-        WeightFormat::Q4_0 | WeightFormat::Q4_1 => {
-            // In the file, byte j holds weight j in its low nibble and weight j + 16 in its high one.
-            let (scales, nibbles) = source.split_at(source.len() - BLOCK / 2);
-            let weight = |k: usize| if k < 16 { nibbles[k] & 15 } else { nibbles[k - 16] >> 4 };
-            for i in 0..4 {
-                for b in 0..4 {
-                    target[i * 32 + lane * 4 + b] = weight(8 * i + b) | weight(8 * i + 4 + b) << 4;
-                }
-            }
-            for (index, scale) in scales.chunks_exact(2).enumerate() {
-                target[128 + index * 16 + lane * 2..][..2].copy_from_slice(scale);
-            }
-        }
-        WeightFormat::Q8_0 => {
-            let (scale, weights) = source.split_at(2);
-            for (i, four) in weights.chunks_exact(4).enumerate() {
-                target[i * 32 + lane * 4..][..4].copy_from_slice(four);
-            }
-            target[256 + lane * 2..][..2].copy_from_slice(scale);
-        }
-    }
-}
-
-fn unpack_lane(format: WeightFormat, lane: usize, block: &[u8], values: &mut [f32]) {
-    for (k, value) in values.iter_mut().enumerate() {
-        *value = match format {
-            WeightFormat::F32 => {
-                let at = (k * GROUP + lane) * 4;
-                f32::from_le_bytes([block[at], block[at + 1], block[at + 2], block[at + 3]])
-            }
-            WeightFormat::F16 => half_at(block, k * GROUP + lane),
-            WeightFormat::Q4_0 => half_at(&block[128..], lane) * (f32::from(nibble(block, lane, k)) - 8.0),
-            WeightFormat::Q4_1 => {
-                let minimum = half_at(&block[144..], lane);
-                half_at(&block[128..], lane).mul_add(f32::from(nibble(block, lane, k)), minimum)
-            }
-            WeightFormat::Q8_0 => {
-                half_at(&block[256..], lane) * f32::from(block[k / 4 * 32 + lane * 4 + k % 4].cast_signed())
-            }
-        };
-    }
-}
-
-/// Weight `k` of a lane in a packed block of nibbles.
-fn nibble(block: &[u8], lane: usize, k: usize) -> u8 {
-    let byte = block[k / 8 * 32 + lane * 4 + k % 4];
-    if k % 8 < 4 { byte & 15 } else { byte >> 4 }
 }
 
 #[cfg(test)]
 pub(super) mod tests {
+    use half::{bf16, f16};
+
     use super::*;
 
-    /// All formats, for tests over all of them.
-    pub(in crate::kernels) const FORMATS: [WeightFormat; 5] =
-        [WeightFormat::F32, WeightFormat::F16, WeightFormat::Q4_0, WeightFormat::Q4_1, WeightFormat::Q8_0];
-
-    /// Bytes of a matrix in file order: every bit pattern of weights, scales from a small set of finite values.
-    pub(in crate::kernels) fn matrix_bytes(
-        format: WeightFormat,
-        rows: usize,
-        columns: usize,
-        seed: u64,
-    ) -> Vec<u8> {
+    /// Numbers that look random.
+    fn numbers(seed: u64) -> impl FnMut() -> u32 {
         let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-        let mut next = || {
+        move || {
             state ^= state << 13;
             state ^= state >> 7;
             state ^= state << 17;
             (state >> 24) as u32
-        };
-        let mut half = || f16::from_f32_const((next() % 2_001) as f32 / 1_000.0 - 1.0).to_le_bytes();
+        }
+    }
+
+    /// Where the half-precision scales are in a unit of a quantised format; all else may be any bit pattern.
+    pub(in crate::kernels) fn halves_of_unit(format: WeightFormat) -> &'static [usize] {
+        match format {
+            WeightFormat::F32 | WeightFormat::F16 | WeightFormat::BF16 => &[],
+            WeightFormat::Q4_0 | WeightFormat::Q5_0 | WeightFormat::Q8_0 => &[0],
+            WeightFormat::Q4_1 | WeightFormat::Q5_1 | WeightFormat::Q4_K | WeightFormat::Q5_K => &[0, 2],
+            WeightFormat::Q6_K => &[208],
+        }
+    }
+
+    /// Bytes of a matrix in file order: every bit pattern of weights; scales, and weights that are no integers, as
+    /// `number` makes them of something random.
+    pub(in crate::kernels) fn matrix_bytes_with(
+        format: WeightFormat,
+        rows: usize,
+        columns: usize,
+        seed: u64,
+        number: fn(u32) -> f32,
+    ) -> Vec<u8> {
+        let mut next = numbers(seed);
         let mut bytes = Vec::new();
-        for _ in 0..rows * columns / BLOCK {
+        for _ in 0..rows * columns / format.unit_columns() {
             match format {
                 WeightFormat::F32 => {
-                    for _ in 0..BLOCK {
-                        let value = f16::from_le_bytes(half()).to_f32_const() * 1.000_1;
-                        bytes.extend(value.to_le_bytes());
-                    }
+                    (0..BLOCK).for_each(|_| bytes.extend((number(next()) * 1.000_1).to_le_bytes()));
                 }
-                WeightFormat::F16 => (0..BLOCK).for_each(|_| bytes.extend(half())),
+                WeightFormat::F16 => {
+                    (0..BLOCK).for_each(|_| bytes.extend(f16::from_f32_const(number(next())).to_le_bytes()));
+                }
+                WeightFormat::BF16 => {
+                    (0..BLOCK).for_each(|_| bytes.extend(bf16::from_f32_const(number(next())).to_le_bytes()));
+                }
                 quantized => {
-                    let scales =
-                        quantized.block_bytes() - if quantized == WeightFormat::Q8_0 { 32 } else { 16 };
-                    (0..scales / 2).for_each(|_| bytes.extend(half()));
-                    (scales..quantized.block_bytes()).for_each(|_| bytes.push(half()[0] ^ half()[1] << 3));
+                    let mut unit: Vec<u8> = (0..quantized.unit_bytes()).map(|_| next() as u8).collect();
+                    for place in halves_of_unit(quantized) {
+                        let half = f16::from_f32_const(number(next()));
+                        unit[*place..place + 2].copy_from_slice(&half.to_le_bytes());
+                    }
+                    bytes.extend(unit);
                 }
             }
         }
         bytes
     }
 
+    /// The same with numbers from −1 to 1.
+    pub(in crate::kernels) fn matrix_bytes(
+        format: WeightFormat,
+        rows: usize,
+        columns: usize,
+        seed: u64,
+    ) -> Vec<u8> {
+        matrix_bytes_with(format, rows, columns, seed, |random| (random % 2_001) as f32 / 1_000.0 - 1.0)
+    }
+
     /// The definition of each format, from the file's bytes.
     fn weight(format: WeightFormat, row: &[u8], k: usize) -> f32 {
-        let block = &row[k / BLOCK * format.block_bytes()..];
-        let j = k % BLOCK;
-        let q4 = |nibbles: &[u8]| f32::from(if j < 16 { nibbles[j] & 15 } else { nibbles[j - 16] >> 4 });
+        let unit = &row[k / format.unit_columns() * format.unit_bytes()..][..format.unit_bytes()];
+        let k = k % format.unit_columns();
+        let half = |at: usize| f16::from_le_bytes([unit[at], unit[at + 1]]).to_f32_const();
+        let q4 = |nibbles: &[u8]| f32::from(if k < 16 { nibbles[k] & 15 } else { nibbles[k - 16] >> 4 });
+        let q5 = |bytes: &[u8]| {
+            let high = u32::from_le_bytes(bytes[..4].try_into().unwrap());
+            q4(&bytes[4..]) + 16.0 * (high >> k & 1) as f32
+        };
         match format {
-            WeightFormat::F32 => f32::from_le_bytes(block[4 * j..4 * j + 4].try_into().unwrap()),
-            WeightFormat::F16 => half_at(block, j),
-            WeightFormat::Q4_0 => half_at(block, 0) * (q4(&block[2..]) - 8.0),
-            WeightFormat::Q4_1 => half_at(block, 0).mul_add(q4(&block[4..]), half_at(block, 1)),
-            WeightFormat::Q8_0 => half_at(block, 0) * f32::from(block[2 + j] as i8),
+            WeightFormat::F32 => f32::from_le_bytes(unit[4 * k..4 * k + 4].try_into().unwrap()),
+            WeightFormat::F16 => half(2 * k),
+            WeightFormat::BF16 => bf16::from_le_bytes([unit[2 * k], unit[2 * k + 1]]).to_f32_const(),
+            WeightFormat::Q4_0 => half(0) * (q4(&unit[2..]) - 8.0),
+            WeightFormat::Q4_1 => half(0).mul_add(q4(&unit[4..]), half(2)),
+            WeightFormat::Q5_0 => half(0) * (q5(&unit[2..]) - 16.0),
+            WeightFormat::Q5_1 => half(0).mul_add(q5(&unit[4..]), half(2)),
+            WeightFormat::Q8_0 => half(0) * f32::from(unit[2 + k] as i8),
+            WeightFormat::Q4_K | WeightFormat::Q5_K => {
+                let (j, scales) = (k / 32, &unit[4..16]);
+                let (scale, minimum) = match j {
+                    0..4 => (scales[j] & 63, scales[j + 4] & 63),
+                    _ => (
+                        scales[j + 4] & 15 | scales[j - 4] >> 6 << 4,
+                        scales[j + 4] >> 4 | scales[j] >> 6 << 4,
+                    ),
+                };
+                let is_five = format == WeightFormat::Q5_K;
+                let byte = unit[if is_five { 48 } else { 16 } + k / 64 * 32 + k % 32];
+                let mut q = if k % 64 < 32 { byte & 15 } else { byte >> 4 };
+                if is_five && unit[16 + k % 32] & 1 << j != 0 {
+                    q += 16;
+                }
+                (half(0) * f32::from(scale)).mul_add(f32::from(q), -(half(2) * f32::from(minimum)))
+            }
+            WeightFormat::Q6_K => {
+                // 128 weights have 64 bytes of nibbles and 32 of upper bits.
+                let (n, quarter, l) = (k / 128, k % 128 / 32, k % 32);
+                let byte = unit[64 * n + 32 * (quarter % 2) + l];
+                let low = if quarter < 2 { byte & 15 } else { byte >> 4 };
+                let high = unit[128 + 32 * n + l] >> (2 * quarter) & 3;
+                let scale = f32::from(unit[192 + k / 16] as i8);
+                half(208) * scale * (f32::from(low | high << 4) - 32.0)
+            }
         }
     }
 
     #[test]
     fn a_packed_row_unpacks_to_what_the_file_says() {
-        for format in FORMATS {
+        for (format, _) in WeightFormat::NAMES {
             for rows in [1, 7, 8, 19] {
-                let source = matrix_bytes(format, rows, 96, 5);
-                let matrix = PackedMatrix::pack(format, rows, 96, &source);
+                let columns = 3 * format.unit_columns();
+                let source = matrix_bytes(format, rows, columns, 5);
+                let matrix = PackedMatrix::pack(format, rows, columns, &source);
                 for row in 0..rows {
-                    let mut values = [0.0; 96];
+                    let mut values = vec![0.0; columns];
                     matrix.unpack_row(row, &mut values);
                     let row_bytes = &source[row * source.len() / rows..];
                     for (k, value) in values.iter().enumerate() {
@@ -278,5 +377,25 @@ pub(super) mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn memory_stays_near_the_size_of_the_file() {
+        for (format, _) in WeightFormat::NAMES {
+            let (packed, file) = (format.group_unit_bytes(), GROUP * format.unit_bytes());
+            let more = match format {
+                WeightFormat::Q4_K | WeightFormat::Q5_K => 32,
+                _ => 0,
+            };
+            assert_eq!(packed, file + more, "{format:?}");
+        }
+    }
+
+    #[test]
+    fn formats_have_the_names_of_the_file_format() {
+        for (format, name) in WeightFormat::NAMES {
+            assert_eq!((format!("{format:?}").as_str(), WeightFormat::by_name(name)), (name, Some(format)));
+        }
+        assert_eq!(WeightFormat::by_name("Q2_K"), None);
     }
 }

@@ -9,6 +9,7 @@ mod weights;
 
 use crate::gguf::{GgufError, GgufFile};
 use crate::kernels::InstructionSet;
+use crate::kernels::packed_matrix::WeightFormat;
 use crate::kernels::thread_pool::ThreadPool;
 use hyperparameters::Hyperparameters;
 pub(crate) use llama::{Cancelled, Input, Llama as Model, Workspace};
@@ -32,7 +33,7 @@ pub enum ModelError {
         what: String,
     },
     /// A tensor in a format that the kernels do not multiply.
-    #[error("has tensor `{tensor}` of type {kind}; supported: F32, F16, Q4_0, Q4_1, Q8_0")]
+    #[error("has tensor `{tensor}` of type {kind}; supported: {}", supported_types())]
     UnsupportedType {
         /// The tensor.
         tensor: String,
@@ -65,6 +66,10 @@ pub enum ModelError {
         /// Why it cannot be.
         problem: &'static str,
     },
+}
+
+fn supported_types() -> String {
+    WeightFormat::NAMES.map(|(_, name)| name).join(", ")
 }
 
 /// What computes: the threads and the form of the kernels.

@@ -71,12 +71,7 @@ impl<'a> Tensors<'a> {
 }
 
 fn format_of(tensor: &TensorInfo) -> Result<WeightFormat, ModelError> {
-    Ok(match tensor.kind.name {
-        "F32" => WeightFormat::F32,
-        "F16" => WeightFormat::F16,
-        "Q4_0" => WeightFormat::Q4_0,
-        "Q4_1" => WeightFormat::Q4_1,
-        "Q8_0" => WeightFormat::Q8_0,
-        other => return Err(ModelError::UnsupportedType { tensor: tensor.name.clone(), kind: other }),
-    })
+    let kind = tensor.kind.name;
+    let format = WeightFormat::by_name(kind);
+    format.ok_or_else(|| ModelError::UnsupportedType { tensor: tensor.name.clone(), kind })
 }

@@ -59,6 +59,26 @@ fn what_is_not_supported_is_refused_by_name() {
     );
 }
 
+/// The real file with another type written at a matrix of four-bit weights.
+fn changed_type(folder: &Path, name: &str, columns: u64, rows: u64, number: u32) -> PathBuf {
+    let entry = |number: u32| {
+        let shape = [2_u32.to_le_bytes().as_slice(), &columns.to_le_bytes(), &rows.to_le_bytes()].concat();
+        [name.as_bytes(), &shape, &number.to_le_bytes()].concat()
+    };
+    changed_head(folder, &format!("type {number}"), &entry(3), &entry(number))
+}
+
+#[test]
+fn a_weight_format_that_is_not_supported_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused =
+        |number| complaint(&changed_type(folder.path(), "blk.7.ffn_down.weight", 1_536, 576, number));
+    insta::assert_snapshot!(refused(23), @"");
+    insta::assert_snapshot!(refused(10), @"");
+    // A width that is no multiple of a K format's 256 columns.
+    insta::assert_snapshot!(complaint(&changed_type(folder.path(), "blk.7.ffn_up.weight", 576, 1_536, 12)), @"");
+}
+
 #[test]
 fn a_file_that_is_cut_or_foreign_says_so() {
     let folder = tempfile::tempdir().unwrap();
