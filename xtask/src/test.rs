@@ -24,7 +24,8 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let model = steps.step("the default model", || pull(&metadata))?;
 
     let mut totals = Totals::default();
-    let mut tests = cargo(["test", "--workspace", "--no-fail-fast"]);
+    // Tests that need what was prepared here, and lie among the unit tests, are ignored elsewhere.
+    let mut tests = cargo(["test", "--workspace", "--no-fail-fast", "--", "--include-ignored"]);
     tests
         .env("INTERFERENCE_TEST_PYTHON", &environment.python)
         .env("INTERFERENCE_TEST_PYTHON_028", &environment.python_028)

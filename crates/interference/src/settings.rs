@@ -51,6 +51,7 @@ pub(crate) fn api_key(given: &str) -> anyhow::Result<SecretString> {
 pub(crate) fn engine_options(
     threads: Option<NonZeroUsize>,
     queue: Option<usize>,
+    streams: Option<NonZeroUsize>,
 ) -> anyhow::Result<EngineOptions> {
     let named = std::env::var(KERNELS_VARIABLE).ok().filter(|name| !name.is_empty());
     let kernels = named.map(|name| {
@@ -68,6 +69,7 @@ pub(crate) fn engine_options(
         threads,
         kernels: kernels.transpose()?,
         queue_bound: queue.unwrap_or(defaults.queue_bound),
+        streams: streams.unwrap_or(defaults.streams),
         ..defaults
     })
 }

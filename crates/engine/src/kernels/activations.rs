@@ -70,6 +70,7 @@ impl<T: Copy + Default> Columns<T> {
     }
 
     /// One column, to be written.
+    #[cfg(test)]
     pub(crate) fn column_mut(&mut self, index: usize) -> &mut [T] {
         &mut self.values[index * self.height..(index + 1) * self.height]
     }
@@ -154,6 +155,9 @@ fn quantize_block<L: Lanes>(values: &[f32; BLOCK], block: &mut QuantizedBlock) -
     Ok(())
 }
 
+/// Computes one column, given with its number.
+pub(crate) type Fill<'a> = dyn Fn(usize, &mut [f32]) -> Result<(), NotFinite> + Sync + 'a;
+
 /// Columns as a product takes them: floats, and the same in eight bits where a weight matrix asks for that.
 #[derive(Default)]
 pub(crate) struct Activations {
@@ -171,7 +175,7 @@ impl Activations {
         height: usize,
         is_quantized: bool,
         failed: &mut [bool],
-        fill: &(dyn Fn(usize, &mut [f32]) -> Result<(), NotFinite> + Sync),
+        fill: &Fill<'_>,
     ) {
         self.floats.reshape(failed.len(), height);
         self.quantized.reshape(failed.len(), height / BLOCK);

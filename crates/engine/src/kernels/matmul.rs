@@ -321,34 +321,6 @@ mod tests {
     }
 
     #[test]
-    #[ignore]
-    fn speed() {
-        for format in [WeightFormat::Q4_1, WeightFormat::Q4_0, WeightFormat::Q8_0, WeightFormat::F16] {
-            for (rows, cols) in [(1536, 576), (576, 1536)] {
-                let matrix = PackedMatrix::pack(format, rows, cols, &matrix_bytes(format, rows, cols, 1));
-                for threads in [1, 2] {
-                    for count in [1, 2, 3, 4, 8, 16, 32, 64] {
-                        let floats = inputs(count, cols, 1.0);
-                        let inputs = activations(InstructionSet::Avx2, &floats);
-                        let mut pool = ThreadPool::new(NonZeroUsize::new(threads).unwrap()).unwrap();
-                        let mut output = Columns::default();
-                        let mut best = f64::MAX;
-                        for _ in 0..20 {
-                            let start = std::time::Instant::now();
-                            for _ in 0..(200 / count).max(4) {
-                                multiply(&mut pool, InstructionSet::Avx2, &[&matrix], &inputs, &mut output);
-                            }
-                            best = best.min(start.elapsed().as_secs_f64() / (200 / count).max(4) as f64);
-                        }
-                        print!("{:6.1} ", 2.0 * (rows * cols * count) as f64 / best / 1e9);
-                    }
-                    println!(" GOP/s {format:?} {rows}x{cols} {threads} threads, 1 2 3 4 8 16 32 64 columns");
-                }
-            }
-        }
-    }
-
-    #[test]
     fn a_column_is_the_same_alone_and_among_others_and_beside_another_matrix() {
         let formats = [WeightFormat::Q4_1, WeightFormat::Q8_0];
         let matrices =

@@ -22,6 +22,7 @@
 //! for the features of the function around them, and are then not inlined either.
 
 #![expect(unsafe_code, reason = "AVX2 intrinsics")]
+#![expect(clippy::needless_range_loop, reason = "one index goes through several arrays of registers")]
 
 use std::arch::x86_64::*;
 

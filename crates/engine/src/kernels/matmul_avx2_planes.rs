@@ -10,6 +10,8 @@
 //! In the layout, the bits of half a block's quads lie side by side in a byte, lowest quad lowest. Shifts of 16-bit
 //! words carry bits from one byte into the other, but never into the places that are kept after.
 
+#![expect(clippy::needless_range_loop, reason = "one index goes through several arrays of registers")]
+
 use std::arch::x86_64::*;
 
 use super::activations::QuantizedBlock;

@@ -217,11 +217,6 @@ impl PackedMatrix {
         self.columns / self.format.unit_columns() * self.format.group_unit_bytes()
     }
 
-    /// Bytes of the whole matrix.
-    pub(crate) fn byte_length(&self) -> usize {
-        self.bytes.len()
-    }
-
     /// The blocks of some groups, group after group.
     pub(crate) fn groups_in(&self, groups: Range<usize>) -> &[u8] {
         let size = self.group_bytes();

@@ -3,6 +3,8 @@
 //! The door for a second architecture is [`Model::load`], which looks at `general.architecture`; there is one behind
 //! it, [`llama`].
 
+#[cfg(test)]
+mod fidelity;
 mod hyperparameters;
 mod llama;
 mod weights;

@@ -112,6 +112,9 @@ impl Scheduler {
 
     /// One step, with those who come before it and those who go behind it.
     fn turn(&mut self) -> Result<(), Stopped> {
+        if self.queue.is_stopped() {
+            return Err(Stopped);
+        }
         self.forget_cancelled();
         self.admit()?;
         if !self.streams.is_empty() {
@@ -123,9 +126,13 @@ impl Scheduler {
                 self.draw_and_tell(&pieces);
             }
         }
+        self.tell_occupancy();
+        Ok(())
+    }
+
+    fn tell_occupancy(&self) {
         self.counters.set_occupancy(self.cache.occupancy());
         self.counters.running.store((self.streams.len() + self.aside.len()) as u64, Ordering::Relaxed);
-        Ok(())
     }
 
     /// Frees the places of those whom nobody wants any more.
@@ -290,6 +297,7 @@ impl Scheduler {
             self.cache.release(std::mem::take(&mut stream.sequence));
             // Before its end is told: whoever hears it may ask again at once, and finds the place free.
             self.queue.give_back();
+            self.tell_occupancy();
             stream.tell(end);
         }
     }

@@ -73,10 +73,10 @@ fn a_weight_format_that_is_not_supported_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let refused =
         |number| complaint(&changed_type(folder.path(), "blk.7.ffn_down.weight", 1_536, 576, number));
-    insta::assert_snapshot!(refused(23), @"");
-    insta::assert_snapshot!(refused(10), @"");
+    insta::assert_snapshot!(refused(23), @"has tensor `blk.7.ffn_down.weight` of type IQ4_XS; supported: F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K");
+    insta::assert_snapshot!(refused(10), @"has tensor `blk.7.ffn_down.weight` of type Q2_K; supported: F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K");
     // A width that is no multiple of a K format's 256 columns.
-    insta::assert_snapshot!(complaint(&changed_type(folder.path(), "blk.7.ffn_up.weight", 576, 1_536, 12)), @"");
+    insta::assert_snapshot!(complaint(&changed_type(folder.path(), "blk.7.ffn_up.weight", 576, 1_536, 12)), @"is damaged: tensor `blk.7.ffn_up.weight` at byte 1784203 has rows of 576 weights, no multiple of 256 as Q4_K needs");
 }
 
 #[test]

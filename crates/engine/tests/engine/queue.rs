@@ -104,7 +104,8 @@ fn prompts_that_leave_no_room_are_refused_and_the_last_position_is_used() {
 #[test]
 fn what_runs_when_the_engine_ends_fails() {
     let engine = small_queue();
-    let (_running, running) = start(&engine, request(prompt(10), 4_000, Sampling::GREEDY)).unwrap();
+    let endless = GenerationRequest { ignore_eos: true, ..request(prompt(10), 8_000, Sampling::GREEDY) };
+    let (_running, running) = start(&engine, endless).unwrap();
     let (_waiting, waiting) = start(&engine, request(prompt(10), 4_000, Sampling::GREEDY)).unwrap();
     assert!(matches!(running.recv_timeout(LONG), Ok(Progress::Token { .. })));
     drop(engine);

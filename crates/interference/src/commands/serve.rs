@@ -43,6 +43,9 @@ pub(crate) struct ServeArguments {
     /// Requests that may wait; one more is answered 429
     #[arg(long, value_name = "N", env = "INTERFERENCE_QUEUE")]
     queue: Option<usize>,
+    /// Requests that run at the same time [default: 32]
+    #[arg(long, value_name = "N", env = "INTERFERENCE_STREAMS")]
+    streams: Option<NonZeroUsize>,
     /// Threads that compute; by default one for each processor
     #[arg(long, value_name = "N", env = "INTERFERENCE_THREADS")]
     threads: Option<NonZeroUsize>,
@@ -72,7 +75,7 @@ async fn serve(arguments: ServeArguments) -> anyhow::Result<()> {
     })?;
     let name = arguments.model.as_deref();
     let model = LocalModel::from_argument(name).ok_or_else(|| unknown_model(name.unwrap_or_default()))?;
-    let engine = settings::engine_options(arguments.threads, arguments.queue)?;
+    let engine = settings::engine_options(arguments.threads, arguments.queue, arguments.streams)?;
     let options = serve_options(&arguments)?;
     let local =
         LocalOptions { seed: arguments.seed, fixed_ids: arguments.fixed_ids, any_model: arguments.any_model };

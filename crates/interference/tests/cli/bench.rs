@@ -15,11 +15,12 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 static MACHINE: Mutex<()> = Mutex::new(());
 
 /// Variables that would change what the binary does, were they set where the tests run.
-const MEANINGFUL_VARIABLES: [&str; 9] = [
+const MEANINGFUL_VARIABLES: [&str; 10] = [
     "OPENAI_BASE_URL",
     "OPENAI_API_KEY",
     "INTERFERENCE_KERNELS",
     "INTERFERENCE_QUEUE",
+    "INTERFERENCE_STREAMS",
     "INTERFERENCE_THREADS",
     "NO_COLOR",
     "RUST_LOG",

@@ -49,7 +49,7 @@ fn check_freed(what: &str, leaving: Exchange, server: &Server, usual: Duration) 
 #[test]
 fn a_client_that_goes_away_frees_its_place() {
     let bench = Bench::take();
-    let server = bench.serve(&["--queue", "1"]);
+    let server = bench.serve(&["--queue", "1", "--streams", "1"]);
     let usual = time_to_first_token(&server);
 
     let mut streaming = Exchange::chat(server.address, &long(true));
@@ -83,7 +83,7 @@ fn a_client_that_waits_for_a_whole_answer_frees_its_place() {
 #[test]
 fn a_client_that_waits_in_the_queue_frees_its_place() {
     let bench = Bench::take();
-    let server = bench.serve(&["--queue", "1"]);
+    let server = bench.serve(&["--queue", "1", "--streams", "1"]);
     let mut running = Exchange::chat(server.address, &long(true));
     running.read_until(TOKEN);
     let mut waiting = Exchange::chat(server.address, &short());

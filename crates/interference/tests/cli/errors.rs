@@ -187,7 +187,7 @@ fn what_is_not_honoured_is_named_or_refused() {
 #[test]
 fn one_request_too_many_is_told_when_to_come_again() {
     let bench = Bench::take();
-    let server = bench.serve(&["--queue", "1"]);
+    let server = bench.serve(&["--queue", "1", "--streams", "1"]);
     let long = request("Write a very long story.", json!({"max_tokens": 2000, "stream": true}));
     let mut running = Exchange::chat(server.address, &long);
     running.read_until(TOKEN);
@@ -210,7 +210,7 @@ fn one_request_too_many_is_told_when_to_come_again() {
 #[test]
 fn none_is_refused_below_the_bound() {
     let bench = Bench::take();
-    let server = bench.serve(&["--queue", "7"]);
+    let server = bench.serve(&["--queue", "7", "--streams", "1"]);
     let asked = request("hi", json!({"max_tokens": 1}));
     for _ in 0..5 {
         // One runs and seven wait, however fast they come.

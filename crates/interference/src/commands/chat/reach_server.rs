@@ -118,7 +118,7 @@ async fn start(arguments: &ChatArguments, client: Client) -> anyhow::Result<Reac
         None => return Err(unknown_model(name.unwrap_or_default()).into()),
     };
     let model_name = model.name();
-    let engine = settings::engine_options(arguments.threads, None)?;
+    let engine = settings::engine_options(arguments.threads, None, None)?;
     let addresses = ListenAddresses::Localhost(DEFAULT_PORT);
     let server = match LocalServer::bind(&addresses, model, LocalOptions::default(), engine).await {
         Ok(server) => server,
