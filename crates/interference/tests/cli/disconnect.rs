@@ -66,7 +66,7 @@ fn a_client_that_goes_away_frees_its_place() {
 #[test]
 fn a_client_that_waits_for_a_whole_answer_frees_its_place() {
     let bench = Bench::take();
-    let server = bench.serve(&[]);
+    let server = bench.serve(&["--streams", "1"]);
     let usual = time_to_first_token(&server);
     let whole = Exchange::chat(server.address, &long(false));
     // Whichever of the two came first: while this one waits, the other one runs.
