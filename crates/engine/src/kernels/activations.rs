@@ -33,10 +33,10 @@ pub(crate) struct QuantizedBlock {
     pub(super) quants: [i8; BLOCK],
     /// What the quants are multiplied by.
     pub(super) scale: f32,
-    /// The sum of the quants.
-    pub(super) sum: i32,
+    /// The sum of the quants, a whole number.
+    pub(super) sum: f32,
     /// The sum of the first 16 of them, for weights whose scale changes there.
-    pub(super) first_sum: i32,
+    pub(super) first_sum: f32,
     /// `scale · sum`, for weights with a minimum.
     pub(super) scaled_sum: f32,
 }
@@ -148,10 +148,10 @@ fn quantize_block<L: Lanes>(values: &[f32; BLOCK], block: &mut QuantizedBlock) -
     }
     L::store_bytes(wide, &mut block.quants);
     // Sums of at most 32 · 127 are exact in single precision, in any order.
-    let first_sum = wide[0].add(wide[1]).sum() as i32;
-    let sum = first_sum + wide[2].add(wide[3]).sum() as i32;
+    let first_sum = wide[0].add(wide[1]).sum();
+    let sum = first_sum + wide[2].add(wide[3]).sum();
     let scale = amplitude / 127.0;
-    (block.scale, block.sum, block.first_sum, block.scaled_sum) = (scale, sum, first_sum, scale * sum as f32);
+    (block.scale, block.sum, block.first_sum, block.scaled_sum) = (scale, sum, first_sum, scale * sum);
     Ok(())
 }
 
@@ -222,10 +222,10 @@ mod tests {
                     if amplitude < 1e-30 { 0.0 } else { (x * (127.0 / amplitude)).round_ties_even() };
                 assert_eq!(f32::from(quant), expected.clamp(-127.0, 127.0));
             }
-            let sum = |quants: &[i8]| quants.iter().map(|quant| i32::from(*quant)).sum::<i32>();
+            let sum = |quants: &[i8]| quants.iter().map(|quant| i32::from(*quant)).sum::<i32>() as f32;
             assert_eq!((block.sum, block.first_sum), (sum(&block.quants), sum(&block.quants[..16])));
             assert_eq!(block.scale, if amplitude < 1e-30 { 0.0 } else { amplitude / 127.0 });
-            assert_eq!(block.scaled_sum, block.scale * block.sum as f32);
+            assert_eq!(block.scaled_sum, block.scale * block.sum);
         }
         if InstructionSet::Avx2.is_available() {
             let mut avx2 = vec![QuantizedBlock::default(); values.len() / BLOCK];

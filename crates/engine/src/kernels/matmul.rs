@@ -3,39 +3,72 @@
 //! Every output is `Σ weight · activation`, k ascending, into one accumulator that starts at zero:
 //! - quantised weights, block by block of 32: an exact integer `dot`, then
 //!   `acc = fma(f32(dot), d · scale, acc)`, and with a minimum `acc = fma(m, scaled_sum, acc)`;
-//! - F16 and F32 weights: `acc = fma(w, x, acc)`.
+//! - F16, BF16 and F32 weights: `acc = fma(w, x, acc)`.
 //!
-//! Rows are split over the threads in runs of whole groups; [`TILE_GROUPS`] groups meet up to [`TILE_COLUMNS`] columns
-//! at once, so that weights are unpacked once for several columns, and activations fetched once for several groups.
-//! None of that changes any sum.
+//! Rows are split over the threads in runs of whole groups; a group meets as many columns at once as the instruction
+//! set has registers for, so that weights are unpacked once for several columns. A column that is alone meets
+//! [`LONE_COLUMN_GROUPS`] groups at once, so that sums of several rows are under way while one waits for its last
+//! addition. None of that changes any sum.
 
 use super::InstructionSet;
-use super::activations::{Activations, Columns};
-use super::lanes::LANES;
+use super::activations::{Activations, Columns, QuantizedBlock};
 #[cfg(target_arch = "x86_64")]
 use super::matmul_avx2;
+#[cfg(target_arch = "x86_64")]
+use super::matmul_avx512;
 use super::matmul_portable;
 use super::packed_matrix::{BLOCK, GROUP, PackedMatrix, WeightFormat};
 use super::thread_pool::ThreadPool;
 
-/// Columns that meet a tile's rows at once.
-const TILE_COLUMNS: usize = 4;
-/// Groups of rows in a tile.
-const TILE_GROUPS: usize = 2;
+/// Groups that a lone column meets at once.
+const LONE_COLUMN_GROUPS: usize = 4;
 /// Runs of rows for each thread: enough that a thread held up by the machine leaves little to wait for.
 const RUNS_PER_THREAD: usize = 8;
 /// Runs are no larger: a run's weights stay in a core's second-level cache while it meets one tile of columns after
 /// the other.
 const LARGEST_RUN_BYTES: usize = 128 << 10;
 
-/// Some groups of eight rows and some columns: what a tile kernel computes.
+/// What a tile kernel computes: `[group][column][row]`.
+pub(super) type Products<const GROUPS: usize, const WIDTH: usize> = [[[f32; GROUP]; WIDTH]; GROUPS];
+
+/// Some groups of rows and some columns: what a tile kernel computes.
 #[derive(Clone, Copy)]
 pub(super) struct Tile<'a> {
     pub(super) format: WeightFormat,
     /// The groups' blocks, group after group.
     pub(super) weights: &'a [u8],
+    /// Bytes of a group.
+    pub(super) group_bytes: usize,
     pub(super) inputs: &'a Activations,
     pub(super) first_column: usize,
+}
+
+impl<'a> Tile<'a> {
+    /// The bytes of a group of the tile.
+    #[inline(always)]
+    pub(super) fn group(&self, index: usize) -> &'a [u8] {
+        &self.weights[index * self.group_bytes..(index + 1) * self.group_bytes]
+    }
+
+    /// Of each of `WIDTH` columns, the blocks of its activations in eight bits.
+    #[inline(always)]
+    pub(super) fn quantized_columns<const WIDTH: usize>(&self) -> [&'a [QuantizedBlock]; WIDTH] {
+        let mut columns: [&[QuantizedBlock]; WIDTH] = [&[]; WIDTH];
+        for (index, column) in columns.iter_mut().enumerate() {
+            *column = self.inputs.quantized.column(self.first_column + index);
+        }
+        columns
+    }
+
+    /// Of each of `WIDTH` columns, its activations.
+    #[inline(always)]
+    pub(super) fn float_columns<const WIDTH: usize>(&self) -> [&'a [f32]; WIDTH] {
+        let mut columns: [&[f32]; WIDTH] = [&[]; WIDTH];
+        for (index, column) in columns.iter_mut().enumerate() {
+            *column = self.inputs.floats.column(self.first_column + index);
+        }
+        columns
+    }
 }
 
 /// Multiplies each matrix by all columns; their outputs follow each other in the columns of `output`.
@@ -62,16 +95,30 @@ pub(crate) fn multiply(
     output.reshape(count, matrices.iter().map(|matrix| matrix.rows()).sum());
     let target = SharedOutput::new(output);
     let runs = runs(matrices, pool.threads());
+    let (groups_at_once, columns_at_once) = match count {
+        1 => (LONE_COLUMN_GROUPS, 1),
+        _ => (1, tile_columns(set)),
+    };
     pool.run(runs.len(), &|task| {
         let run = &runs[task];
-        for first_column in (0..count).step_by(TILE_COLUMNS) {
-            for first_group in (run.first_group..run.last_group).step_by(TILE_GROUPS) {
-                let groups = first_group..run.last_group.min(first_group + TILE_GROUPS);
-                let columns = first_column..count.min(first_column + TILE_COLUMNS);
-                multiply_tile(set, run, groups, inputs, columns, &target);
+        for first_column in (0..count).step_by(columns_at_once) {
+            let columns = first_column..count.min(first_column + columns_at_once);
+            let mut group = run.first_group;
+            while group < run.last_group {
+                let groups = if group + groups_at_once <= run.last_group { groups_at_once } else { 1 };
+                multiply_tile(set, run, group..group + groups, inputs, columns.clone(), &target);
+                group += groups;
             }
         }
     });
+}
+
+/// Columns that meet a group at once: as many as there are registers for.
+fn tile_columns(set: InstructionSet) -> usize {
+    match set {
+        InstructionSet::Avx512 => 8,
+        InstructionSet::Avx2 | InstructionSet::Portable => 4,
+    }
 }
 
 /// Neighbouring groups of one matrix: a task.
@@ -89,9 +136,9 @@ fn runs<'a>(matrices: &[&'a PackedMatrix], threads: usize) -> Vec<Run<'a>> {
     let mut runs = Vec::new();
     let mut first_row = 0;
     for matrix in matrices {
-        let size = share.min(LARGEST_RUN_BYTES / matrix.group_bytes()).next_multiple_of(TILE_GROUPS);
-        for first_group in (0..matrix.groups()).step_by(size.max(TILE_GROUPS)) {
-            let last_group = matrix.groups().min(first_group + size.max(TILE_GROUPS));
+        let size = share.min(LARGEST_RUN_BYTES / matrix.group_bytes()).max(1);
+        for first_group in (0..matrix.groups()).step_by(size) {
+            let last_group = matrix.groups().min(first_group + size);
             runs.push(Run { matrix, first_group, last_group, first_row });
         }
         first_row += matrix.rows();
@@ -108,47 +155,63 @@ fn multiply_tile(
     target: &SharedOutput<'_>,
 ) {
     let Run { matrix, first_row, .. } = *run;
-    let weights = matrix.groups_in(groups.clone());
-    let tile = Tile { format: matrix.format(), weights, inputs, first_column: columns.start };
-    let write = |group: usize, outputs: &[[f32; LANES]]| {
+    let tile = Tile {
+        format: matrix.format(),
+        weights: matrix.groups_in(groups.clone()),
+        group_bytes: matrix.group_bytes(),
+        inputs,
+        first_column: columns.start,
+    };
+    let write = |group: usize, outputs: &[[f32; GROUP]]| {
         let row = (groups.start + group) * GROUP;
         let rows = GROUP.min(matrix.rows() - row);
-        for (column, eight) in columns.clone().zip(outputs) {
+        for (column, values) in columns.clone().zip(outputs) {
             #[expect(unsafe_code, reason = "threads write disjoint rows of one output")]
             // SAFETY: a group belongs to one task, and its rows to one group.
             unsafe {
-                target.write(column, first_row + row, &eight[..rows]);
+                target.write(column, first_row + row, &values[..rows]);
             }
         }
     };
-    match groups.len() {
-        TILE_GROUPS => tile.compute::<TILE_GROUPS>(set, columns.len(), write),
-        _ => tile.compute::<1>(set, columns.len(), write),
-    }
+    tile.compute(set, groups.len(), columns.len(), write);
 }
 
 impl Tile<'_> {
     /// Computes the tile, and hands out each group's number in it with its outputs, column by column.
-    fn compute<const GROUPS: usize>(
+    fn compute(
         &self,
         set: InstructionSet,
+        groups: usize,
         columns: usize,
-        write: impl Fn(usize, &[[f32; LANES]]),
+        write: impl Fn(usize, &[[f32; GROUP]]),
     ) {
-        match columns {
-            1 => self.products::<GROUPS, 1>(set, write),
-            2 => self.products::<GROUPS, 2>(set, write),
-            3 => self.products::<GROUPS, 3>(set, write),
-            _ => self.products::<GROUPS, TILE_COLUMNS>(set, write),
+        match (groups, columns) {
+            (LONE_COLUMN_GROUPS, 1) => self.products::<LONE_COLUMN_GROUPS, 1>(set, write),
+            (_, 1) => self.products::<1, 1>(set, write),
+            (_, 2) => self.products::<1, 2>(set, write),
+            (_, 3) => self.products::<1, 3>(set, write),
+            (_, 4) => self.products::<1, 4>(set, write),
+            (_, 5) => self.products::<1, 5>(set, write),
+            (_, 6) => self.products::<1, 6>(set, write),
+            (_, 7) => self.products::<1, 7>(set, write),
+            _ => self.products::<1, 8>(set, write),
         }
     }
 
     fn products<const GROUPS: usize, const WIDTH: usize>(
         &self,
         set: InstructionSet,
-        write: impl Fn(usize, &[[f32; LANES]]),
+        write: impl Fn(usize, &[[f32; GROUP]]),
     ) {
-        let products: [[[f32; LANES]; WIDTH]; GROUPS] = match set {
+        let products: Products<GROUPS, WIDTH> = match set {
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx512 => {
+                #[expect(unsafe_code, reason = "calls functions compiled for AVX-512")]
+                // SAFETY: `Avx512` is chosen only after `InstructionSet::is_available` has found its features.
+                unsafe {
+                    matmul_avx512::products(self)
+                }
+            }
             #[cfg(target_arch = "x86_64")]
             InstructionSet::Avx2 => {
                 #[expect(unsafe_code, reason = "calls functions compiled for AVX2")]
@@ -242,28 +305,29 @@ mod tests {
             .collect()
     }
 
-    /// What AVX2 and the portable form make of a matrix, for all widths of tiles.
+    /// What every instruction set of this machine makes of a matrix, for all widths of tiles.
     fn assert_agreement(matrix: &PackedMatrix, counts: impl Iterator<Item = usize>, amplitudes: &[f32]) {
         for count in counts {
             for amplitude in amplitudes {
                 let floats = inputs(count, matrix.columns(), *amplitude);
                 let portable = product(InstructionSet::Portable, 1, &[matrix], &floats);
-                let fast = product(InstructionSet::detect(), 2, &[matrix], &floats);
                 let (format, rows, columns) = (matrix.format(), matrix.rows(), matrix.columns());
                 assert!(portable.iter().flatten().all(|value| !value.is_nan()), "{format:?}: numbers");
-                assert_eq!(
-                    bits(&portable),
-                    bits(&fast),
-                    "{format:?} {rows}×{columns}, {count} columns, {amplitude:e}"
-                );
+                for set in InstructionSet::available() {
+                    assert_eq!(
+                        bits(&portable),
+                        bits(&product(set, 2, &[matrix], &floats)),
+                        "{set:?}, {format:?} {rows}×{columns}, {count} columns, {amplitude:e}"
+                    );
+                }
             }
         }
     }
 
     #[test]
-    fn avx2_and_portable_agree_to_the_bit_for_all_formats_and_widths() {
+    fn instruction_sets_agree_to_the_bit_for_all_formats_and_widths() {
         for (format, _) in WeightFormat::NAMES {
-            for (rows, columns) in [(1, 32_usize), (8, 64), (13, 96), (40, 576)] {
+            for (rows, columns) in [(1, 32_usize), (16, 64), (21, 96), (75, 576), (168, 64)] {
                 let columns = columns.next_multiple_of(format.unit_columns());
                 let matrix =
                     PackedMatrix::pack(format, rows, columns, &matrix_bytes(format, rows, columns, 11));
@@ -275,12 +339,12 @@ mod tests {
     /// The largest scales of a format and the smallest, which are subnormal in half precision, with activations whose
     /// products with them are subnormal in single precision.
     #[test]
-    fn avx2_and_portable_agree_on_extreme_scales() {
+    fn instruction_sets_agree_on_extreme_scales() {
         let extreme = |random: u32| [65_504.0, -65_504.0, 6e-8, -6e-8, 3e-5, 0.0, -0.0][random as usize % 7];
         for (format, _) in WeightFormat::NAMES {
             let columns = 3 * format.unit_columns();
-            let source = matrix_bytes_with(format, 21, columns, 7, extreme);
-            let matrix = PackedMatrix::pack(format, 21, columns, &source);
+            let source = matrix_bytes_with(format, 85, columns, 7, extreme);
+            let matrix = PackedMatrix::pack(format, 85, columns, &source);
             assert_agreement(&matrix, 1..=5, &[1.0, 2e-30, 1e-33, 1e20]);
         }
     }
@@ -291,7 +355,7 @@ mod tests {
         for (format, _) in WeightFormat::NAMES.into_iter().filter(|(format, _)| format.is_quantized()) {
             let columns = 2 * format.unit_columns();
             for fill in [0x00, 0x80, 0x7f, 0xff] {
-                let mut bytes = vec![fill; 8 * 2 * format.unit_bytes()];
+                let mut bytes = vec![fill; 16 * 2 * format.unit_bytes()];
                 for unit in bytes.chunks_mut(format.unit_bytes()) {
                     // Scale 1, and a minimum of 1 where there is one; the largest scales of blocks.
                     for place in halves_of_unit(format) {
@@ -303,7 +367,7 @@ mod tests {
                         _ => {}
                     }
                 }
-                let matrix = PackedMatrix::pack(format, 8, columns, &bytes);
+                let matrix = PackedMatrix::pack(format, 16, columns, &bytes);
                 for sign in [1.0, -1.0] {
                     let mut floats = Columns::default();
                     floats.reshape(5, columns);
@@ -311,9 +375,9 @@ mod tests {
                     let mut row = vec![0.0; columns];
                     matrix.unpack_row(0, &mut row);
                     let truth: f64 = row.iter().map(|w| f64::from(*w) * 127.0 * f64::from(sign)).sum();
-                    for set in [InstructionSet::Portable, InstructionSet::detect()] {
+                    for set in InstructionSet::available() {
                         let output = product(set, 2, &[&matrix], &floats);
-                        assert_eq!(f64::from(output.column(4)[7]), truth, "{format:?} {fill:#x} {set:?}");
+                        assert_eq!(f64::from(output.column(4)[15]), truth, "{format:?} {fill:#x} {set:?}");
                     }
                 }
             }

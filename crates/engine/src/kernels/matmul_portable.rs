@@ -1,62 +1,68 @@
 //! The tile kernels in plain Rust: what every other form must equal to the bit.
 
+use half::{bf16, f16};
+
 use super::activations::QuantizedBlock;
-use super::lanes::{LANES, Lanes, PortableLanes};
-use super::matmul::Tile;
-use super::packed_matrix::{BLOCK, WeightFormat};
+use super::matmul::{Products, Tile};
+use super::packed_matrix::{BLOCK, GROUP, QUAD_BYTES, WeightFormat};
 use super::packing::quant;
 
+/// A number for each row of a group.
+type Rows = [f32; GROUP];
+/// Quads of eight bits of each row of a group.
+type Quad = [u8; QUAD_BYTES];
+
 /// The products of `GROUPS` groups of rows with `WIDTH` columns.
-pub(super) fn products<const GROUPS: usize, const WIDTH: usize>(
-    tile: &Tile<'_>,
-) -> [[[f32; LANES]; WIDTH]; GROUPS] {
-    let group_bytes = tile.weights.len() / GROUPS;
-    std::array::from_fn(|group| {
-        let tile = Tile { weights: &tile.weights[group * group_bytes..][..group_bytes], ..*tile };
+pub(super) fn products<const GROUPS: usize, const WIDTH: usize>(tile: &Tile<'_>) -> Products<GROUPS, WIDTH> {
+    std::array::from_fn(|index| {
+        let group = tile.group(index);
         if tile.format.is_quantized() {
-            return quantized(&tile);
+            return quantized(tile.format, group, &tile.quantized_columns());
         }
-        std::array::from_fn(|index| float(&tile, tile.first_column + index))
+        tile.float_columns().map(|column| float(tile.format, group, column))
     })
 }
 
-fn quantized<const WIDTH: usize>(tile: &Tile<'_>) -> [[f32; LANES]; WIDTH] {
-    let format = tile.format;
-    let columns: [&[QuantizedBlock]; WIDTH] =
-        std::array::from_fn(|index| tile.inputs.quantized.column(tile.first_column + index));
-    let mut accumulators = [PortableLanes::splat(0.0); WIDTH];
+fn quantized<const WIDTH: usize>(
+    format: WeightFormat,
+    group: &[u8],
+    columns: &[&[QuantizedBlock]; WIDTH],
+) -> [Rows; WIDTH] {
+    let mut accumulators = [[0.0; GROUP]; WIDTH];
     let blocks_of_unit = format.unit_columns() / BLOCK;
-    for (unit, weights) in tile.weights.chunks_exact(format.group_unit_bytes()).enumerate() {
+    for (unit, weights) in group.chunks_exact(format.group_unit_bytes()).enumerate() {
         let (header, blocks) = weights.split_at(format.group_header_bytes());
         for (index, weights) in blocks.chunks_exact(format.group_block_bytes()).enumerate() {
             let factors = Factors::of(format, header, weights);
-            let mut unpacked = [[0; 32]; BLOCK / 4];
+            let mut unpacked = [[0; QUAD_BYTES]; BLOCK / 4];
             let quants = Quants::of(format, &weights[format.group_quants()], &mut unpacked);
             for (column, accumulator) in columns.iter().zip(&mut accumulators) {
-                *accumulator =
-                    factors.add_product(&quants, &column[unit * blocks_of_unit + index], *accumulator);
+                factors.add_product(&quants, &column[unit * blocks_of_unit + index], accumulator);
             }
         }
     }
-    accumulators.map(PortableLanes::to_array)
+    accumulators
 }
 
 /// What the integers of a block are worth.
 enum Factors {
     /// `scale · (q − offset)`.
-    Scale { scale: PortableLanes, offset: i32 },
+    Scale { scale: Rows, offset: i32 },
     /// `scale · q + minimum`.
-    Minimum { scale: PortableLanes, minimum: PortableLanes },
+    Minimum { scale: Rows, minimum: Rows },
     /// `scale · (q − offset)`, with a scale for either half of the block.
-    Halves { scales: [PortableLanes; 2], offset: i32 },
+    Halves { scales: [Rows; 2], offset: i32 },
 }
 
 impl Factors {
-    /// Those of a block of eight rows, in a unit with this header. Products of a half-precision number with eight
-    /// bits are exact.
+    /// Those of a block of a group, in a unit with this header. Products of a half-precision number with eight bits are
+    /// exact.
     fn of(format: WeightFormat, header: &[u8], block: &[u8]) -> Factors {
-        let (scales, minima) = (&block[..LANES], &block[LANES..2 * LANES]);
+        let (first, second) = (&block[..GROUP], &block[GROUP..2 * GROUP]);
         let behind = &block[format.group_quants().end..];
+        let products = |halves: Rows, number: fn(u8) -> f32, bytes: &[u8]| -> Rows {
+            std::array::from_fn(|row| halves[row] * number(bytes[row]))
+        };
         match format {
             WeightFormat::Q4_0 => Factors::Scale { scale: halves(behind, 0), offset: 8 },
             WeightFormat::Q5_0 => Factors::Scale { scale: halves(behind, 0), offset: 16 },
@@ -64,12 +70,12 @@ impl Factors {
                 Factors::Minimum { scale: halves(behind, 0), minimum: halves(behind, 1) }
             }
             WeightFormat::Q4_K | WeightFormat::Q5_K => Factors::Minimum {
-                scale: halves(header, 0).multiply(integers(scales, f32::from)),
-                minimum: halves(header, 1).multiply(integers(minima, |byte| -f32::from(byte))),
+                scale: products(halves(header, 0), f32::from, first),
+                minimum: products(halves(header, 1), |byte| -f32::from(byte), second),
             },
             WeightFormat::Q6_K => {
                 let signed = |byte: u8| f32::from(byte.cast_signed());
-                let scales = [scales, minima].map(|half| halves(header, 0).multiply(integers(half, signed)));
+                let scales = [first, second].map(|bytes| products(halves(header, 0), signed, bytes));
                 Factors::Halves { scales, offset: 32 }
             }
             _ => Factors::Scale { scale: halves(behind, 0), offset: 0 },
@@ -77,45 +83,42 @@ impl Factors {
     }
 
     /// Adds the product of a block with the activations that it meets.
-    fn add_product(
-        &self,
-        quants: &Quants<'_>,
-        activations: &QuantizedBlock,
-        accumulator: PortableLanes,
-    ) -> PortableLanes {
-        let add = |dots: [i32; LANES], offset: i32, scale: PortableLanes, accumulator: PortableLanes| {
-            let dots = PortableLanes::load(&dots.map(|dot| (dot - offset) as f32));
-            dots.multiply_add(scale.multiply(PortableLanes::splat(activations.scale)), accumulator)
-        };
-        match *self {
-            Factors::Scale { scale, offset } => {
-                add(quants.dots(activations), offset * activations.sum, scale, accumulator)
+    fn add_product(&self, quants: &Quants<'_>, activations: &QuantizedBlock, accumulator: &mut Rows) {
+        let mut add = |dots: &[i32; GROUP], offset: i32, scale: &Rows| {
+            for row in 0..GROUP {
+                let dot = (dots[row] - offset) as f32;
+                accumulator[row] = dot.mul_add(scale[row] * activations.scale, accumulator[row]);
             }
+        };
+        let (first_sum, sum) = (activations.first_sum as i32, activations.sum as i32);
+        match self {
+            Factors::Scale { scale, offset } => add(&quants.dots(activations), offset * sum, scale),
             Factors::Minimum { scale, minimum } => {
-                let accumulator = add(quants.dots(activations), 0, scale, accumulator);
-                minimum.multiply_add(PortableLanes::splat(activations.scaled_sum), accumulator)
+                add(&quants.dots(activations), 0, scale);
+                for (accumulator, minimum) in accumulator.iter_mut().zip(minimum) {
+                    *accumulator = minimum.mul_add(activations.scaled_sum, *accumulator);
+                }
             }
             Factors::Halves { scales, offset } => {
-                let sums = [activations.first_sum, activations.sum - activations.first_sum];
                 let [first, second] = quants.dots_of_halves(activations);
-                let accumulator = add(first, offset * sums[0], scales[0], accumulator);
-                add(second, offset * sums[1], scales[1], accumulator)
+                add(&first, offset * first_sum, &scales[0]);
+                add(&second, offset * (sum - first_sum), &scales[1]);
             }
         }
     }
 }
 
-/// The integers of a block of eight rows, quad after quad.
+/// The integers of a block of a group, quad after quad.
 enum Quants<'a> {
-    /// Two quads in 32 bytes.
-    Nibbles(&'a [[u8; 32]]),
-    /// One quad in 32 bytes; signed.
-    Bytes(&'a [[u8; 32]]),
+    /// Two quads in 64 bytes.
+    Nibbles(&'a [Quad]),
+    /// One quad in 64 bytes; signed.
+    Bytes(&'a [Quad]),
 }
 
 impl<'a> Quants<'a> {
     /// Those in `bits`; of five and six bits, made bytes in `unpacked`.
-    fn of(format: WeightFormat, bits: &'a [u8], unpacked: &'a mut [[u8; 32]; BLOCK / 4]) -> Quants<'a> {
+    fn of(format: WeightFormat, bits: &'a [u8], unpacked: &'a mut [Quad; BLOCK / 4]) -> Quants<'a> {
         match format.bits() {
             4 => Quants::Nibbles(bits.as_chunks().0),
             8 => Quants::Bytes(bits.as_chunks().0),
@@ -130,8 +133,8 @@ impl<'a> Quants<'a> {
         }
     }
 
-    /// The dot products of eight rows with the activations.
-    fn dots(&self, activations: &QuantizedBlock) -> [i32; LANES] {
+    /// The dot products of all rows with the activations.
+    fn dots(&self, activations: &QuantizedBlock) -> [i32; GROUP] {
         let quads = activations.quants.as_chunks::<4>().0;
         match self {
             Quants::Nibbles(bits) => four_bits(bits, quads),
@@ -140,7 +143,7 @@ impl<'a> Quants<'a> {
     }
 
     /// The same for columns 0 to 16, and for columns 16 to 32.
-    fn dots_of_halves(&self, activations: &QuantizedBlock) -> [[i32; LANES]; 2] {
+    fn dots_of_halves(&self, activations: &QuantizedBlock) -> [[i32; GROUP]; 2] {
         let (first, second) = activations.quants.as_chunks::<4>().0.split_at(BLOCK / 8);
         match self {
             Quants::Nibbles(bits) => [four_bits(&bits[..2], first), four_bits(&bits[2..], second)],
@@ -149,13 +152,13 @@ impl<'a> Quants<'a> {
     }
 }
 
-/// The dot products of eight rows of nibbles with the activations.
+/// The dot products of rows of nibbles with the activations.
 ///
 /// Sums of integers are exact in any order, so this is written such that a compiler finds the vectors in it. One
 /// place adds up eight products of at most 15 · 127: 15,240, below 2¹⁵. Operations that wrap, though nothing does,
 /// keep checks for overflow out of the loop.
-fn four_bits(bits: &[[u8; 32]], quants: &[[i8; 4]]) -> [i32; LANES] {
-    let mut sums = [0_i16; 32];
+fn four_bits(bits: &[Quad], quants: &[[i8; 4]]) -> [i32; GROUP] {
+    let mut sums = [0_i16; QUAD_BYTES];
     for (bytes, quants) in bits.iter().zip(quants.as_chunks::<2>().0) {
         let (low, high) = (repeated(&quants[0]), repeated(&quants[1]));
         for (place, sum) in sums.iter_mut().enumerate() {
@@ -164,12 +167,12 @@ fn four_bits(bits: &[[u8; 32]], quants: &[[i8; 4]]) -> [i32; LANES] {
             *sum = sum.wrapping_add(low.wrapping_add(high));
         }
     }
-    sums_of_lanes(&sums.map(i32::from))
+    sums_of_rows(&sums.map(i32::from))
 }
 
-/// The same for eight rows of bytes; a product is at most 128 · 127, below 2¹⁵.
-fn eight_bits(bits: &[[u8; 32]], quants: &[[i8; 4]]) -> [i32; LANES] {
-    let mut sums = [0_i32; 32];
+/// The same for rows of bytes; a product is at most 128 · 127, below 2¹⁵.
+fn eight_bits(bits: &[Quad], quants: &[[i8; 4]]) -> [i32; GROUP] {
+    let mut sums = [0_i32; QUAD_BYTES];
     for (bytes, quants) in bits.iter().zip(quants) {
         let quants = repeated(quants);
         for (place, sum) in sums.iter_mut().enumerate() {
@@ -177,47 +180,37 @@ fn eight_bits(bits: &[[u8; 32]], quants: &[[i8; 4]]) -> [i32; LANES] {
             *sum = sum.wrapping_add(i32::from(product));
         }
     }
-    sums_of_lanes(&sums)
+    sums_of_rows(&sums)
 }
 
-/// Four activations, once for each lane.
-fn repeated(quants: &[i8; 4]) -> [i16; 32] {
+/// Four activations, once for each row.
+fn repeated(quants: &[i8; 4]) -> [i16; QUAD_BYTES] {
     std::array::from_fn(|place| i16::from(quants[place % 4]))
 }
 
-fn sums_of_lanes(sums: &[i32; 32]) -> [i32; LANES] {
+fn sums_of_rows(sums: &[i32; QUAD_BYTES]) -> [i32; GROUP] {
     let fours = sums.as_chunks::<4>().0;
-    std::array::from_fn(|lane| fours[lane].iter().fold(0_i32, |sum, part| sum.wrapping_add(*part)))
+    std::array::from_fn(|row| fours[row].iter().fold(0_i32, |sum, part| sum.wrapping_add(*part)))
 }
 
-fn float(tile: &Tile<'_>, column: usize) -> [f32; LANES] {
-    let mut accumulators = PortableLanes::splat(0.0);
-    for (k, value) in tile.inputs.floats.column(column).iter().enumerate() {
-        let weights = match tile.format {
-            WeightFormat::F16 => halves(tile.weights, k),
-            WeightFormat::BF16 => {
-                let bytes = &tile.weights.as_chunks::<2>().0.as_chunks::<LANES>().0[k];
-                PortableLanes::load(
-                    &bytes.map(|word| f32::from_bits(u32::from(u16::from_le_bytes(word)) << 16)),
-                )
-            }
-            _ => {
-                let bytes = &tile.weights.as_chunks::<4>().0.as_chunks::<LANES>().0[k];
-                PortableLanes::load(&bytes.map(f32::from_le_bytes))
-            }
+fn float(format: WeightFormat, group: &[u8], column: &[f32]) -> Rows {
+    let mut accumulators = [0.0; GROUP];
+    for (k, value) in column.iter().enumerate() {
+        let weights: Rows = match format {
+            WeightFormat::F16 => halves(group, k),
+            WeightFormat::BF16 => group.as_chunks::<2>().0.as_chunks::<GROUP>().0[k]
+                .map(|bytes| bf16::from_le_bytes(bytes).to_f32_const()),
+            _ => group.as_chunks::<4>().0.as_chunks::<GROUP>().0[k].map(f32::from_le_bytes),
         };
-        accumulators = weights.multiply_add(PortableLanes::splat(*value), accumulators);
+        for (weight, accumulator) in weights.iter().zip(&mut accumulators) {
+            *accumulator = weight.mul_add(*value, *accumulator);
+        }
     }
-    accumulators.to_array()
+    accumulators
 }
 
-/// The `index`th eight half-precision numbers in `bytes`.
-fn halves(bytes: &[u8], index: usize) -> PortableLanes {
-    let eight = &bytes.as_chunks::<2>().0.as_chunks::<LANES>().0[index];
-    PortableLanes::load_f16(&eight.map(u16::from_le_bytes))
-}
-
-/// Eight bytes as numbers.
-fn integers(bytes: &[u8], number: fn(u8) -> f32) -> PortableLanes {
-    PortableLanes::load(&std::array::from_fn(|lane| number(bytes[lane])))
+/// The `index`th half-precision number of each row.
+fn halves(bytes: &[u8], index: usize) -> Rows {
+    let words = &bytes.as_chunks::<2>().0.as_chunks::<GROUP>().0[index];
+    words.map(|bytes| f16::from_le_bytes(bytes).to_f32_const())
 }

@@ -5,8 +5,8 @@
 //! and the tokens before it: not on the number of columns computed together, of threads, or of lanes.
 //!
 //! Each kernel exists once per instruction set. Element-wise work and attention are written once over
-//! [`lanes::Lanes`] and compiled twice; the integer dot products of quantised weights are written by hand for AVX2
-//! ([`matmul_avx2`]) and held against the portable form ([`matmul_portable`]) bit for bit by the tests.
+//! [`lanes::Lanes`] and compiled for each; products with weights are written by hand for AVX2 ([`matmul_avx2`]) and
+//! AVX-512 ([`matmul_avx512`]), and held against the portable form ([`matmul_portable`]) bit for bit by the tests.
 //!
 //! `unsafe` lives here (and in the memory map of a model file), nowhere else.
 
@@ -19,7 +19,9 @@ pub(crate) mod matmul;
 #[cfg(target_arch = "x86_64")]
 mod matmul_avx2;
 #[cfg(target_arch = "x86_64")]
-mod matmul_avx2_planes;
+mod matmul_avx2_dots;
+#[cfg(target_arch = "x86_64")]
+mod matmul_avx512;
 mod matmul_portable;
 pub(crate) mod packed_matrix;
 mod packing;
@@ -33,12 +35,21 @@ pub enum InstructionSet {
     Portable,
     /// x86-64 with AVX2, FMA and F16C.
     Avx2,
+    /// The same with AVX-512: F, BW, VL and VNNI.
+    Avx512,
 }
 
 impl InstructionSet {
+    const ALL: [InstructionSet; 3] = [InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512];
+
     /// The best that this processor has.
     pub fn detect() -> InstructionSet {
-        if InstructionSet::Avx2.is_available() { InstructionSet::Avx2 } else { InstructionSet::Portable }
+        InstructionSet::available().last().unwrap_or(InstructionSet::Portable)
+    }
+
+    /// All that this processor has, best last.
+    pub fn available() -> impl Iterator<Item = InstructionSet> {
+        InstructionSet::ALL.into_iter().filter(|set| set.is_available())
     }
 
     /// Whether this processor has it.
@@ -51,14 +62,22 @@ impl InstructionSet {
                     && is_x86_feature_detected!("fma")
                     && is_x86_feature_detected!("f16c")
             }
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx512 => {
+                InstructionSet::Avx2.is_available()
+                    && is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("avx512vnni")
+            }
             #[cfg(not(target_arch = "x86_64"))]
-            InstructionSet::Avx2 => false,
+            InstructionSet::Avx2 | InstructionSet::Avx512 => false,
         }
     }
 
     /// The one of that name.
     pub fn by_name(name: &str) -> Option<InstructionSet> {
-        [InstructionSet::Portable, InstructionSet::Avx2].into_iter().find(|set| set.name() == name)
+        InstructionSet::ALL.into_iter().find(|set| set.name() == name)
     }
 
     /// Its name, as the setting `INTERFERENCE_KERNELS` takes it.
@@ -66,6 +85,7 @@ impl InstructionSet {
         match self {
             InstructionSet::Portable => "portable",
             InstructionSet::Avx2 => "avx2",
+            InstructionSet::Avx512 => "avx512",
         }
     }
 }
@@ -78,14 +98,14 @@ macro_rules! run_with_lanes {
     ($set:expr, |$lanes:ident| ($($argument:ident: $type:ty),*) -> $result:ty $body:block) => {
         match $set {
             #[cfg(target_arch = "x86_64")]
-            $crate::kernels::InstructionSet::Avx2 => {
+            $crate::kernels::InstructionSet::Avx2 | $crate::kernels::InstructionSet::Avx512 => {
                 #[target_feature(enable = "avx2,fma,f16c")]
                 fn with_avx2($($argument: $type),*) -> $result {
                     type $lanes = $crate::kernels::lanes::Avx2Lanes;
                     $body
                 }
                 #[expect(unsafe_code, reason = "calls a function compiled for AVX2")]
-                // SAFETY: `Avx2` is chosen only after `InstructionSet::is_available` has found the three features.
+                // SAFETY: both are chosen only after `InstructionSet::is_available` has found the three features.
                 unsafe { with_avx2($($argument),*) }
             }
             _ => {

@@ -1,31 +1,32 @@
 //! A weight matrix in the order in which the kernels read it.
 //!
-//! Rows are taken in groups of eight, one lane each, and a group's columns in blocks of 32; blocks of one group
+//! Rows are taken in groups of sixteen, one lane each, and a group's columns in blocks of 32; blocks of one group
 //! follow each other, then comes the next group, so that a kernel reads one stream from front to back. The last
-//! group is filled up with rows of zeros. The bytes of one block:
+//! group is filled up with rows of zeros. Four neighbouring weights of every row of a group are a *quad*: 64 bytes, one
+//! register of 512 bits or two of 256, the first for rows 0 to 7. The bytes of one block:
 //!
 //! ```text
-//! Q4_0, Q4_1   nibbles; 8 × f16 scale; Q4_1: 8 × f16 minimum
-//! Q5_0, Q5_1   nibbles; fifth bits; 8 × f16 scale; Q5_1: 8 × f16 minimum
-//! Q8_0         i = 0..8: 32 bytes; lane r, byte b: w[r][4i + b] as i8
-//!              then 8 × f16 scale
-//! F16, BF16    k = 0..32: 8 × f16 or bf16
-//! F32          k = 0..32: 8 × f32
+//! Q4_0, Q4_1   nibbles; 16 × f16 scale; Q4_1: 16 × f16 minimum
+//! Q5_0, Q5_1   nibbles; fifth bits; 16 × f16 scale; Q5_1: 16 × f16 minimum
+//! Q8_0         i = 0..8: 64 bytes; lane r, byte b: w[r][4i + b] as i8
+//!              then 16 × f16 scale
+//! F16, BF16    k = 0..32: 16 × f16 or bf16
+//! F32          k = 0..32: 16 × f32
 //!
-//! nibbles      i = 0..4: 32 bytes; lane r, byte b: low nibble = w[r][8i + b], high nibble = w[r][8i + 4 + b]
-//! fifth bits   32 bytes; lane r, byte b: bit j = bit 4 of w[r][4j + b]
+//! nibbles      i = 0..4: 64 bytes; lane r, byte b: low nibble = w[r][8i + b], high nibble = w[r][8i + 4 + b]
+//! fifth bits   64 bytes; lane r, byte b: bit j = bit 4 of w[r][4j + b]
 //! ```
 //!
 //! The K formats share a scale of scales among 256 columns, a *unit* of eight blocks. A unit has a header, then its
 //! blocks:
 //!
 //! ```text
-//! Q4_K, Q5_K   header: 8 × f16 scale of scales, 8 × f16 scale of minima
-//!              block: 8 × u8 scale, 8 × u8 minimum; nibbles; Q5_K: fifth bits
-//! Q6_K         header: 8 × f16 scale of scales
-//!              block: 8 × i8 scale of columns 0..16, 8 × i8 scale of columns 16..32; nibbles; two-bit planes
+//! Q4_K, Q5_K   header: 16 × f16 scale of scales, 16 × f16 scale of minima
+//!              block: 16 × u8 scale, 16 × u8 minimum; nibbles; Q5_K: fifth bits
+//! Q6_K         header: 16 × f16 scale of scales
+//!              block: 16 × i8 scale of columns 0..16, 16 × i8 scale of columns 16..32; nibbles; two-bit planes
 //!
-//! planes       p = 0..2: 32 bytes; lane r, byte b: bits 2t and 2t + 1 = bits 4 and 5 of w[r][4(4p + t) + b]
+//! planes       p = 0..2: 64 bytes; lane r, byte b: bits 2t and 2t + 1 = bits 4 and 5 of w[r][4(4p + t) + b]
 //! ```
 //!
 //! A nibble, a byte, a scale is what the model file has: nothing is rounded, and the size is the file's; but for Q4_K
@@ -33,11 +34,14 @@
 
 use std::ops::Range;
 
-use super::lanes::LANES;
 use super::packing::{pack_lane, unpack_lane};
 
 /// Rows in a group: one lane each.
-pub(crate) const GROUP: usize = LANES;
+pub(crate) const GROUP: usize = 16;
+/// Bytes of four neighbouring weights of eight bits of each row of a group.
+pub(super) const QUAD_BYTES: usize = 4 * GROUP;
+/// The packed bytes start at a multiple of this, a line of the processor's cache.
+const ALIGNMENT: usize = 64;
 /// Columns in a block.
 pub(crate) const BLOCK: usize = 32;
 /// Columns in a unit of the K formats.
@@ -87,6 +91,11 @@ impl WeightFormat {
         (WeightFormat::Q6_K, "Q6_K"),
     ];
 
+    /// The `index`th, by `format as usize`: what a kernel that is compiled for one format knows of it.
+    pub(super) const fn by_index(index: usize) -> WeightFormat {
+        WeightFormat::NAMES[index].0
+    }
+
     /// The one of that name.
     pub(crate) fn by_name(name: &str) -> Option<WeightFormat> {
         WeightFormat::NAMES.into_iter().find(|(_, known)| *known == name).map(|(format, _)| format)
@@ -117,7 +126,7 @@ impl WeightFormat {
         }
     }
 
-    /// Bytes of a unit of eight rows before its first block, packed.
+    /// Bytes of a unit of a group before its first block, packed.
     pub(crate) const fn group_header_bytes(self) -> usize {
         match self {
             WeightFormat::Q4_K | WeightFormat::Q5_K => 2 * 2 * GROUP,
@@ -126,7 +135,7 @@ impl WeightFormat {
         }
     }
 
-    /// Bytes of a block of eight rows, packed.
+    /// Bytes of a block of a group, packed.
     pub(crate) const fn group_block_bytes(self) -> usize {
         match self {
             WeightFormat::Q4_K | WeightFormat::Q5_K | WeightFormat::Q6_K => self.group_quants().end,
@@ -134,13 +143,13 @@ impl WeightFormat {
         }
     }
 
-    /// Where the integers are in a block of eight rows: scales and minima follow, or in the K formats come first.
+    /// Where the integers are in a block of a group: scales and minima follow, or in the K formats come first.
     pub(super) const fn group_quants(self) -> Range<usize> {
         let start = if self.unit_columns() == K_UNIT { 2 * GROUP } else { 0 };
         start..start + GROUP * BLOCK * self.bits() / 8
     }
 
-    /// Bytes of a unit of eight rows, packed.
+    /// Bytes of a unit of a group, packed.
     pub(crate) const fn group_unit_bytes(self) -> usize {
         self.group_header_bytes() + self.unit_columns() / BLOCK * self.group_block_bytes()
     }
@@ -168,7 +177,9 @@ pub(crate) struct PackedMatrix {
     format: WeightFormat,
     rows: usize,
     columns: usize,
+    /// The packed bytes from `start` on, which is aligned.
     bytes: Box<[u8]>,
+    start: usize,
 }
 
 impl PackedMatrix {
@@ -181,15 +192,19 @@ impl PackedMatrix {
         let row_bytes = units * format.unit_bytes();
         assert_eq!(source.len(), rows * row_bytes, "the source is the whole matrix");
         let groups = rows.div_ceil(GROUP);
-        let mut bytes = vec![0; groups * units * format.group_unit_bytes()].into_boxed_slice();
-        for (index, target) in bytes.chunks_exact_mut(format.group_unit_bytes()).enumerate() {
+        let size = groups * units * format.group_unit_bytes();
+        let mut bytes = vec![0; size + ALIGNMENT].into_boxed_slice();
+        let start = bytes.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
+        for (index, target) in
+            bytes[start..start + size].chunks_exact_mut(format.group_unit_bytes()).enumerate()
+        {
             let (group, unit) = (index / units, index % units);
             for lane in 0..GROUP.min(rows - group * GROUP) {
                 let start = (group * GROUP + lane) * row_bytes + unit * format.unit_bytes();
                 pack_lane(format, lane, &source[start..start + format.unit_bytes()], target);
             }
         }
-        PackedMatrix { format, rows, columns, bytes }
+        PackedMatrix { format, rows, columns, bytes, start }
     }
 
     /// How its weights are written.
@@ -207,7 +222,7 @@ impl PackedMatrix {
         self.columns
     }
 
-    /// Groups of eight rows, the last one perhaps filled up.
+    /// Groups of rows, the last one perhaps filled up.
     pub(crate) fn groups(&self) -> usize {
         self.rows.div_ceil(GROUP)
     }
@@ -220,7 +235,7 @@ impl PackedMatrix {
     /// The blocks of some groups, group after group.
     pub(crate) fn groups_in(&self, groups: Range<usize>) -> &[u8] {
         let size = self.group_bytes();
-        &self.bytes[groups.start * size..groups.end * size]
+        &self.bytes[self.start + groups.start * size..self.start + groups.end * size]
     }
 
     /// One row in single precision: the embedding of a token.
@@ -358,7 +373,7 @@ pub(super) mod tests {
     #[test]
     fn a_packed_row_unpacks_to_what_the_file_says() {
         for (format, _) in WeightFormat::NAMES {
-            for rows in [1, 7, 8, 19] {
+            for rows in [1, 15, 16, 35] {
                 let columns = 3 * format.unit_columns();
                 let source = matrix_bytes(format, rows, columns, 5);
                 let matrix = PackedMatrix::pack(format, rows, columns, &source);
@@ -379,7 +394,7 @@ pub(super) mod tests {
         for (format, _) in WeightFormat::NAMES {
             let (packed, file) = (format.group_unit_bytes(), GROUP * format.unit_bytes());
             let more = match format {
-                WeightFormat::Q4_K | WeightFormat::Q5_K => 32,
+                WeightFormat::Q4_K | WeightFormat::Q5_K => 4 * GROUP,
                 _ => 0,
             };
             assert_eq!(packed, file + more, "{format:?}");
@@ -390,6 +405,7 @@ pub(super) mod tests {
     fn formats_have_the_names_of_the_file_format() {
         for (format, name) in WeightFormat::NAMES {
             assert_eq!((format!("{format:?}").as_str(), WeightFormat::by_name(name)), (name, Some(format)));
+            assert_eq!(WeightFormat::by_index(format as usize), format);
         }
         assert_eq!(WeightFormat::by_name("Q2_K"), None);
     }

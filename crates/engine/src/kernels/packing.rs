@@ -5,7 +5,7 @@
 
 use half::{bf16, f16};
 
-use super::packed_matrix::{BLOCK, GROUP, WeightFormat};
+use super::packed_matrix::{BLOCK, GROUP, QUAD_BYTES, WeightFormat};
 
 /// Puts a unit of one row, as the file has it, into a lane of a packed unit.
 pub(super) fn pack_lane(format: WeightFormat, lane: usize, source: &[u8], target: &mut [u8]) {
@@ -15,9 +15,9 @@ pub(super) fn pack_lane(format: WeightFormat, lane: usize, source: &[u8], target
         WeightFormat::Q8_0 => {
             let (scale, weights) = source.split_at(2);
             for (i, four) in weights.chunks_exact(4).enumerate() {
-                target[i * 32 + lane * 4..][..4].copy_from_slice(four);
+                target[i * QUAD_BYTES + lane * 4..][..4].copy_from_slice(four);
             }
-            pack_words::<2>(scale, lane, &mut target[256..]);
+            pack_words::<2>(scale, lane, &mut target[format.group_quants().end..]);
         }
         WeightFormat::Q4_0 | WeightFormat::Q4_1 | WeightFormat::Q5_0 | WeightFormat::Q5_1 => {
             let scales = if matches!(format, WeightFormat::Q4_0 | WeightFormat::Q5_0) { 2 } else { 4 };
@@ -81,7 +81,7 @@ fn unpack_block(format: WeightFormat, lane: usize, header: &[u8], block: &[u8], 
                 half_at(halves, lane).mul_add(quant(k), half_at(halves, GROUP + lane))
             }
             WeightFormat::Q8_0 => {
-                half_at(halves, lane) * f32::from(quants[k / 4 * 32 + lane * 4 + k % 4].cast_signed())
+                half_at(halves, lane) * f32::from(quants[k / 4 * QUAD_BYTES + lane * 4 + k % 4].cast_signed())
             }
             WeightFormat::Q4_K | WeightFormat::Q5_K => {
                 let scale = half_at(header, lane) * f32::from(block[lane]);
@@ -99,11 +99,11 @@ fn unpack_block(format: WeightFormat, lane: usize, header: &[u8], block: &[u8], 
 /// The integer at `place` (four for each lane) of the `quad`th quad of a block of 4, 5 or 6 bits, without its offset.
 #[inline(always)]
 pub(super) fn quant(format: WeightFormat, bits: &[u8], quad: usize, place: usize) -> u8 {
-    let nibble = bits[quad / 2 * 32 + place] >> (quad % 2 * 4) & 15;
+    let nibble = bits[quad / 2 * QUAD_BYTES + place] >> (quad % 2 * 4) & 15;
     match format.bits() {
         4 => nibble,
-        5 => nibble | (bits[128 + place] >> quad & 1) << 4,
-        _ => nibble | (bits[128 + quad / 4 * 32 + place] >> (quad % 4 * 2) & 3) << 4,
+        5 => nibble | (bits[4 * QUAD_BYTES + place] >> quad & 1) << 4,
+        _ => nibble | (bits[(4 + quad / 4) * QUAD_BYTES + place] >> (quad % 4 * 2) & 3) << 4,
     }
 }
 
@@ -111,10 +111,10 @@ pub(super) fn quant(format: WeightFormat, bits: &[u8], quad: usize, place: usize
 fn pack_quants(format: WeightFormat, quants: &[u8; BLOCK], lane: usize, bits: &mut [u8]) {
     for (k, quant) in quants.iter().enumerate() {
         let (quad, place) = (k / 4, lane * 4 + k % 4);
-        bits[quad / 2 * 32 + place] |= (quant & 15) << (quad % 2 * 4);
+        bits[quad / 2 * QUAD_BYTES + place] |= (quant & 15) << (quad % 2 * 4);
         match format.bits() {
-            5 => bits[128 + place] |= (quant >> 4) << quad,
-            6 => bits[128 + quad / 4 * 32 + place] |= (quant >> 4) << (quad % 4 * 2),
+            5 => bits[4 * QUAD_BYTES + place] |= (quant >> 4) << quad,
+            6 => bits[(4 + quad / 4) * QUAD_BYTES + place] |= (quant >> 4) << (quad % 4 * 2),
             _ => {}
         }
     }
