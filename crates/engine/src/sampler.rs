@@ -270,7 +270,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::kernels::lanes::PortableLanes;
+    use crate::kernels::lanes::{Arithmetic, PortableLanes};
 
     fn sampling(temperature: f32, top_p: f32, seed: u64) -> Sampling {
         Sampling { temperature, top_p, seed, choice: 0 }

@@ -19,7 +19,9 @@ pub(crate) struct NotFinite;
 /// `count` columns of `height` values.
 #[derive(Debug, Clone)]
 pub(crate) struct Columns<T = f32> {
+    count: usize,
     height: usize,
+    /// At least as many as there are; never fewer than before, so that steps of changing size write no zeros.
     values: Vec<T>,
 }
 
@@ -43,15 +45,16 @@ pub(crate) struct QuantizedBlock {
 
 impl<T> Default for Columns<T> {
     fn default() -> Self {
-        Columns { height: 0, values: Vec::new() }
+        Columns { count: 0, height: 0, values: Vec::new() }
     }
 }
 
 impl<T: Copy + Default> Columns<T> {
     /// Makes it `count` columns of `height`, keeping its memory. The values are unspecified.
     pub(crate) fn reshape(&mut self, count: usize, height: usize) {
-        self.height = height;
-        self.values.resize(count * height, T::default());
+        (self.count, self.height) = (count, height);
+        let size = self.values.len().max(count * height);
+        self.values.resize(size, T::default());
     }
 
     /// Values in a column.
@@ -61,7 +64,7 @@ impl<T: Copy + Default> Columns<T> {
 
     /// The number of columns.
     pub(crate) fn count(&self) -> usize {
-        self.values.len().checked_div(self.height).unwrap_or(0)
+        self.count
     }
 
     /// One column.
@@ -77,17 +80,17 @@ impl<T: Copy + Default> Columns<T> {
 
     /// The columns in order.
     pub(crate) fn iter(&self) -> std::slice::ChunksExact<'_, T> {
-        self.values.chunks_exact(self.height.max(1))
+        self.values[..self.count * self.height].chunks_exact(self.height.max(1))
     }
 
     /// The columns in order, to be written.
     pub(crate) fn iter_mut(&mut self) -> std::slice::ChunksExactMut<'_, T> {
-        self.values.chunks_exact_mut(self.height.max(1))
+        self.values[..self.count * self.height].chunks_exact_mut(self.height.max(1))
     }
 
     /// All columns, one after the other.
     pub(super) fn values_mut(&mut self) -> &mut [T] {
-        &mut self.values
+        &mut self.values[..self.count * self.height]
     }
 }
 

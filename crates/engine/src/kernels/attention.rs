@@ -11,7 +11,7 @@
 //! and values are read once for many: the tokens of a prompt share pages, and so do streams with a common beginning.
 
 use super::activations::Columns;
-use super::attention_tile::{LARGEST_TILE, Tile};
+use super::attention_tile::{Tile, rows_of_next_tile};
 use super::lanes::{LANES, Lanes};
 use super::thread_pool::ThreadPool;
 use super::{InstructionSet, run_with_lanes};
@@ -80,8 +80,9 @@ impl<'a> Attention<'a> {
         let row_size = shape.head_size + 2;
         let task_size = QUERIES_PER_TASK * together * row_size;
         let tasks_per_partition = shape.key_value_heads * blocks;
-        partials.0.resize(partitions * tasks_per_partition * task_size, 0.0);
-        let mut tasks: Vec<&mut [f32]> = partials.0.chunks_exact_mut(task_size).collect();
+        let tasks = partitions * tasks_per_partition;
+        partials.0.resize(partials.0.len().max(tasks * task_size), 0.0);
+        let mut tasks: Vec<&mut [f32]> = partials.0.chunks_exact_mut(task_size).take(tasks).collect();
         pool.run_on_each(&mut tasks, &|task, target| {
             let (partition, rest) = (task / tasks_per_partition, task % tasks_per_partition);
             let first_query = rest % blocks * QUERIES_PER_TASK;
@@ -126,9 +127,9 @@ impl Task<'_> {
         let mut first = 0;
         while first < self.queries.len() {
             let (count, pages) = self.that_share_pages(first);
-            let rows = first * together..(first + count) * together;
-            for row in rows.clone().step_by(LARGEST_TILE) {
-                let rows = row..rows.end.min(row + LARGEST_TILE);
+            let (mut row, end) = (first * together, (first + count) * together);
+            while row < end {
+                let rows = row..row + rows_of_next_tile(self.set, end - row);
                 let mut tile = Tile::new(self.attention, pages, self.head);
                 for row in rows.clone() {
                     let (query, head) = (row / together, self.head * together + row % together);
@@ -139,6 +140,7 @@ impl Task<'_> {
                 if !pages.is_empty() {
                     tile.compute(self.set, &mut target[rows.start * (size + 2)..rows.end * (size + 2)]);
                 }
+                row = rows.end;
             }
             first += count;
         }

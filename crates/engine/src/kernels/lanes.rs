@@ -9,18 +9,10 @@ use half::f16;
 /// The number of lanes.
 pub(crate) const LANES: usize = 8;
 
-/// Eight `f32`, each operation lane by lane.
-pub(crate) trait Lanes: Copy {
+/// Some `f32`, each operation lane by lane: what can be said without knowing how many.
+pub(crate) trait Arithmetic: Copy {
     /// The same value in every lane.
     fn splat(value: f32) -> Self;
-    /// Eight values in order.
-    fn load(source: &[f32; LANES]) -> Self;
-    /// Eight half-precision values in order, exactly.
-    fn load_f16(source: &[u16; LANES]) -> Self;
-    /// Writes the values in order.
-    fn store(self, target: &mut [f32; LANES]);
-    /// Writes the values in half precision, rounded to nearest, ties to even.
-    fn store_f16(self, target: &mut [u16; LANES]);
     /// `self + other`.
     fn add(self, other: Self) -> Self;
     /// `self − other`.
@@ -33,40 +25,8 @@ pub(crate) trait Lanes: Copy {
     fn multiply_add(self, factor: Self, summand: Self) -> Self;
     /// `if self > other { self } else { other }`: of a pair with a NaN, `other`.
     fn larger(self, other: Self) -> Self;
-    /// The absolute value.
-    fn absolute(self) -> Self;
-    /// The whole part, towards zero.
-    fn truncated(self) -> Self;
     /// 2 to the power of `self`, which is a whole number from −126 to 127.
     fn power_of_two(self) -> Self;
-    /// Writes whole numbers from −128 to 127 as bytes, in order.
-    fn store_bytes(values: [Self; 4], target: &mut [i8; 4 * LANES]);
-
-    /// The values in order.
-    #[inline(always)]
-    fn to_array(self) -> [f32; LANES] {
-        let mut values = [0.0; LANES];
-        self.store(&mut values);
-        values
-    }
-
-    /// The sum of all lanes by the one tree that every sum here uses.
-    #[inline(always)]
-    fn sum(self) -> f32 {
-        let [a, b, c, d, e, f, g, h] = self.to_array();
-        ((a + e) + (c + g)) + ((b + f) + (d + h))
-    }
-
-    /// The largest lane; none is NaN, and zeros count as equal.
-    #[inline(always)]
-    fn largest(self) -> f32 {
-        let values = self.to_array();
-        let mut largest = values[0];
-        for value in values {
-            largest = if value > largest { value } else { largest };
-        }
-        largest
-    }
 
     /// e to the power of `self`, for finite values; the argument is clamped to −87 … 88.
     ///
@@ -96,6 +56,50 @@ pub(crate) trait Lanes: Copy {
     }
 }
 
+/// Eight `f32`.
+pub(crate) trait Lanes: Arithmetic {
+    /// Eight values in order.
+    fn load(source: &[f32; LANES]) -> Self;
+    /// Eight half-precision values in order, exactly.
+    fn load_f16(source: &[u16; LANES]) -> Self;
+    /// Writes the values in order.
+    fn store(self, target: &mut [f32; LANES]);
+    /// Writes the values in half precision, rounded to nearest, ties to even.
+    fn store_f16(self, target: &mut [u16; LANES]);
+    /// The absolute value.
+    fn absolute(self) -> Self;
+    /// The whole part, towards zero.
+    fn truncated(self) -> Self;
+    /// Writes whole numbers from −128 to 127 as bytes, in order.
+    fn store_bytes(values: [Self; 4], target: &mut [i8; 4 * LANES]);
+
+    /// The values in order.
+    #[inline(always)]
+    fn to_array(self) -> [f32; LANES] {
+        let mut values = [0.0; LANES];
+        self.store(&mut values);
+        values
+    }
+
+    /// The sum of all lanes by the one tree that every sum here uses.
+    #[inline(always)]
+    fn sum(self) -> f32 {
+        let [a, b, c, d, e, f, g, h] = self.to_array();
+        ((a + e) + (c + g)) + ((b + f) + (d + h))
+    }
+
+    /// The largest lane; none is NaN, and zeros count as equal.
+    #[inline(always)]
+    fn largest(self) -> f32 {
+        let values = self.to_array();
+        let mut largest = values[0];
+        for value in values {
+            largest = if value > largest { value } else { largest };
+        }
+        largest
+    }
+}
+
 /// The definition, in plain Rust.
 #[derive(Clone, Copy)]
 pub(crate) struct PortableLanes([f32; LANES]);
@@ -107,26 +111,10 @@ impl PortableLanes {
     }
 }
 
-impl Lanes for PortableLanes {
+impl Arithmetic for PortableLanes {
     #[inline(always)]
     fn splat(value: f32) -> Self {
         PortableLanes([value; LANES])
-    }
-    #[inline(always)]
-    fn load(source: &[f32; LANES]) -> Self {
-        PortableLanes(*source)
-    }
-    #[inline(always)]
-    fn load_f16(source: &[u16; LANES]) -> Self {
-        PortableLanes(std::array::from_fn(|lane| single_from_half(source[lane])))
-    }
-    #[inline(always)]
-    fn store(self, target: &mut [f32; LANES]) {
-        *target = self.0;
-    }
-    #[inline(always)]
-    fn store_f16(self, target: &mut [u16; LANES]) {
-        *target = self.0.map(|value| f16::from_f32_const(value).to_bits());
     }
     #[inline(always)]
     fn add(self, other: Self) -> Self {
@@ -153,16 +141,35 @@ impl Lanes for PortableLanes {
         self.zip(other, |a, b| if a > b { a } else { b })
     }
     #[inline(always)]
+    fn power_of_two(self) -> Self {
+        PortableLanes(self.0.map(|n| f32::from_bits(((n as i32 + 127) as u32) << 23)))
+    }
+}
+
+impl Lanes for PortableLanes {
+    #[inline(always)]
+    fn load(source: &[f32; LANES]) -> Self {
+        PortableLanes(*source)
+    }
+    #[inline(always)]
+    fn load_f16(source: &[u16; LANES]) -> Self {
+        PortableLanes(std::array::from_fn(|lane| single_from_half(source[lane])))
+    }
+    #[inline(always)]
+    fn store(self, target: &mut [f32; LANES]) {
+        *target = self.0;
+    }
+    #[inline(always)]
+    fn store_f16(self, target: &mut [u16; LANES]) {
+        *target = self.0.map(|value| f16::from_f32_const(value).to_bits());
+    }
+    #[inline(always)]
     fn absolute(self) -> Self {
         PortableLanes(self.0.map(f32::abs))
     }
     #[inline(always)]
     fn truncated(self) -> Self {
         PortableLanes(self.0.map(f32::trunc))
-    }
-    #[inline(always)]
-    fn power_of_two(self) -> Self {
-        PortableLanes(self.0.map(|n| f32::from_bits(((n as i32 + 127) as u32) << 23)))
     }
     #[inline(always)]
     fn store_bytes(values: [Self; 4], target: &mut [i8; 4 * LANES]) {
@@ -192,41 +199,18 @@ pub(crate) use avx2::Avx2Lanes;
 mod avx2 {
     use std::arch::x86_64::*;
 
-    use super::{LANES, Lanes};
+    use super::{Arithmetic, LANES, Lanes};
 
     /// One AVX register. Values of it are made only inside functions compiled for AVX2, FMA and F16C, which
     /// `run_with_lanes!` enters only where the processor has them; every `SAFETY` below rests on that.
     #[derive(Clone, Copy)]
     pub(crate) struct Avx2Lanes(__m256);
 
-    impl Lanes for Avx2Lanes {
+    impl Arithmetic for Avx2Lanes {
         #[inline(always)]
         fn splat(value: f32) -> Self {
             // SAFETY: AVX is there, see the type.
             Avx2Lanes(unsafe { _mm256_set1_ps(value) })
-        }
-        #[inline(always)]
-        fn load(source: &[f32; LANES]) -> Self {
-            // SAFETY: the array is 32 readable bytes; the load needs no alignment.
-            Avx2Lanes(unsafe { _mm256_loadu_ps(source.as_ptr()) })
-        }
-        #[inline(always)]
-        fn load_f16(source: &[u16; LANES]) -> Self {
-            // SAFETY: the array is 16 readable bytes; the load needs no alignment.
-            Avx2Lanes(unsafe { _mm256_cvtph_ps(_mm_loadu_si128(source.as_ptr().cast())) })
-        }
-        #[inline(always)]
-        fn store(self, target: &mut [f32; LANES]) {
-            // SAFETY: the array is 32 writable bytes; the store needs no alignment.
-            unsafe { _mm256_storeu_ps(target.as_mut_ptr(), self.0) }
-        }
-        #[inline(always)]
-        fn store_f16(self, target: &mut [u16; LANES]) {
-            // SAFETY: the array is 16 writable bytes; the store needs no alignment.
-            unsafe {
-                let halves = _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(self.0);
-                _mm_storeu_si128(target.as_mut_ptr().cast(), halves);
-            }
         }
         #[inline(always)]
         fn add(self, other: Self) -> Self {
@@ -259,6 +243,40 @@ mod avx2 {
             Avx2Lanes(unsafe { _mm256_max_ps(self.0, other.0) })
         }
         #[inline(always)]
+        fn power_of_two(self) -> Self {
+            // SAFETY: AVX2 is there, see the type.
+            Avx2Lanes(unsafe {
+                let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(self.0), _mm256_set1_epi32(127));
+                _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent))
+            })
+        }
+    }
+
+    impl Lanes for Avx2Lanes {
+        #[inline(always)]
+        fn load(source: &[f32; LANES]) -> Self {
+            // SAFETY: the array is 32 readable bytes; the load needs no alignment.
+            Avx2Lanes(unsafe { _mm256_loadu_ps(source.as_ptr()) })
+        }
+        #[inline(always)]
+        fn load_f16(source: &[u16; LANES]) -> Self {
+            // SAFETY: the array is 16 readable bytes; the load needs no alignment.
+            Avx2Lanes(unsafe { _mm256_cvtph_ps(_mm_loadu_si128(source.as_ptr().cast())) })
+        }
+        #[inline(always)]
+        fn store(self, target: &mut [f32; LANES]) {
+            // SAFETY: the array is 32 writable bytes; the store needs no alignment.
+            unsafe { _mm256_storeu_ps(target.as_mut_ptr(), self.0) }
+        }
+        #[inline(always)]
+        fn store_f16(self, target: &mut [u16; LANES]) {
+            // SAFETY: the array is 16 writable bytes; the store needs no alignment.
+            unsafe {
+                let halves = _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(self.0);
+                _mm_storeu_si128(target.as_mut_ptr().cast(), halves);
+            }
+        }
+        #[inline(always)]
         fn absolute(self) -> Self {
             // SAFETY: AVX is there, see the type.
             Avx2Lanes(unsafe { _mm256_andnot_ps(_mm256_set1_ps(-0.0), self.0) })
@@ -267,14 +285,6 @@ mod avx2 {
         fn truncated(self) -> Self {
             // SAFETY: AVX is there, see the type.
             Avx2Lanes(unsafe { _mm256_round_ps::<{ _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC }>(self.0) })
-        }
-        #[inline(always)]
-        fn power_of_two(self) -> Self {
-            // SAFETY: AVX2 is there, see the type.
-            Avx2Lanes(unsafe {
-                let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(self.0), _mm256_set1_epi32(127));
-                _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent))
-            })
         }
         #[inline(always)]
         fn store_bytes(values: [Self; 4], target: &mut [i8; 4 * LANES]) {

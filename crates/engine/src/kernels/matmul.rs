@@ -10,7 +10,6 @@
 //! [`LONE_COLUMN_GROUPS`] groups at once, so that sums of several rows are under way while one waits for its last
 //! addition. None of that changes any sum.
 
-use super::InstructionSet;
 use super::activations::{Activations, Columns, QuantizedBlock};
 #[cfg(target_arch = "x86_64")]
 use super::matmul_avx2;
@@ -19,6 +18,7 @@ use super::matmul_avx512;
 use super::matmul_portable;
 use super::packed_matrix::{BLOCK, GROUP, PackedMatrix, WeightFormat};
 use super::thread_pool::ThreadPool;
+use super::{CACHE_LINE, InstructionSet, prefetch_line};
 
 /// Groups that a lone column meets at once.
 const LONE_COLUMN_GROUPS: usize = 4;
@@ -27,6 +27,9 @@ const RUNS_PER_THREAD: usize = 8;
 /// Runs are no larger: a run's weights stay in a core's second-level cache while it meets one tile of columns after
 /// the other.
 const LARGEST_RUN_BYTES: usize = 128 << 10;
+
+/// How far ahead of the reading position weights are asked for, in bytes.
+const PREFETCH_BYTES: usize = 1_024;
 
 /// What a tile kernel computes: `[group][column][row]`.
 pub(super) type Products<const GROUPS: usize, const WIDTH: usize> = [[[f32; GROUP]; WIDTH]; GROUPS];
@@ -169,7 +172,7 @@ fn multiply_tile(
             #[expect(unsafe_code, reason = "threads write disjoint rows of one output")]
             // SAFETY: a group belongs to one task, and its rows to one group.
             unsafe {
-                target.write(column, first_row + row, &values[..rows]);
+                target.write(column, first_row + row, values, rows);
             }
         }
     };
@@ -228,6 +231,14 @@ impl Tile<'_> {
     }
 }
 
+/// Asks for the weights that lie [`PREFETCH_BYTES`] behind these.
+#[inline(always)]
+pub(super) fn prefetch_weights(bytes: &[u8]) {
+    for line in (0..bytes.len()).step_by(CACHE_LINE) {
+        prefetch_line(bytes.as_ptr().wrapping_add(line + PREFETCH_BYTES));
+    }
+}
+
 /// The output of a product, written by several threads at once.
 struct SharedOutput<'a> {
     values: *mut f32,
@@ -251,17 +262,22 @@ impl<'a> SharedOutput<'a> {
         }
     }
 
-    /// Writes rows of a column from `row` on.
+    /// Writes the first `rows` values of a group into a column from `row` on.
     ///
     /// # Safety
     /// No two threads write the same row of the same column at the same time.
     #[expect(unsafe_code, reason = "threads write disjoint rows of one output")]
-    unsafe fn write(&self, column: usize, row: usize, values: &[f32]) {
-        assert!(column < self.count && row + values.len() <= self.height, "inside the output");
+    unsafe fn write(&self, column: usize, row: usize, values: &[f32; GROUP], rows: usize) {
+        assert!(column < self.count && row + rows <= self.height && rows <= GROUP, "inside the output");
         // SAFETY: in bounds by the assertion, exclusive by this function's contract.
         unsafe {
             let target = self.values.add(column * self.height + row);
-            std::ptr::copy_nonoverlapping(values.as_ptr(), target, values.len());
+            if rows == GROUP {
+                // The usual case, of a length that the compiler knows.
+                target.cast::<[f32; GROUP]>().write(*values);
+            } else {
+                std::ptr::copy_nonoverlapping(values.as_ptr(), target, rows);
+            }
         }
     }
 }
@@ -271,7 +287,7 @@ mod tests {
     use std::num::NonZeroUsize;
 
     use super::super::activations::{QuantizedColumns, quantize};
-    use super::super::packed_matrix::tests::{halves_of_unit, matrix_bytes, matrix_bytes_with};
+    use super::super::packed_matrix::tests::{halves_of_unit, matrix_bytes, matrix_bytes_with, packed};
     use super::*;
 
     fn activations(set: InstructionSet, floats: &Columns) -> Activations {
@@ -329,8 +345,7 @@ mod tests {
         for (format, _) in WeightFormat::NAMES {
             for (rows, columns) in [(1, 32_usize), (16, 64), (21, 96), (75, 576), (168, 64)] {
                 let columns = columns.next_multiple_of(format.unit_columns());
-                let matrix =
-                    PackedMatrix::pack(format, rows, columns, &matrix_bytes(format, rows, columns, 11));
+                let matrix = packed(format, rows, columns, &matrix_bytes(format, rows, columns, 11));
                 assert_agreement(&matrix, 1..=17, &[1.0, 1e-31, 3e-39, 1e30]);
             }
         }
@@ -344,7 +359,7 @@ mod tests {
         for (format, _) in WeightFormat::NAMES {
             let columns = 3 * format.unit_columns();
             let source = matrix_bytes_with(format, 85, columns, 7, extreme);
-            let matrix = PackedMatrix::pack(format, 85, columns, &source);
+            let matrix = packed(format, 85, columns, &source);
             assert_agreement(&matrix, 1..=5, &[1.0, 2e-30, 1e-33, 1e20]);
         }
     }
@@ -367,7 +382,7 @@ mod tests {
                         _ => {}
                     }
                 }
-                let matrix = PackedMatrix::pack(format, 16, columns, &bytes);
+                let matrix = packed(format, 16, columns, &bytes);
                 for sign in [1.0, -1.0] {
                     let mut floats = Columns::default();
                     floats.reshape(5, columns);
@@ -387,8 +402,7 @@ mod tests {
     #[test]
     fn a_column_is_the_same_alone_and_among_others_and_beside_another_matrix() {
         let formats = [WeightFormat::Q4_1, WeightFormat::Q8_0];
-        let matrices =
-            formats.map(|format| PackedMatrix::pack(format, 20, 64, &matrix_bytes(format, 20, 64, 3)));
+        let matrices = formats.map(|format| packed(format, 20, 64, &matrix_bytes(format, 20, 64, 3)));
         let floats = inputs(9, 64, 2.0);
         let together = product(InstructionSet::detect(), 3, &[&matrices[0], &matrices[1]], &floats);
         for column in 0..9 {

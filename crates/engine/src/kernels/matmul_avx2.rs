@@ -14,16 +14,12 @@
 
 use std::arch::x86_64::*;
 
+use super::CACHE_LINE;
 use super::activations::QuantizedBlock;
 use super::lanes::LANES;
-use super::matmul::{Products, Tile};
+use super::matmul::{Products, Tile, prefetch_weights};
 use super::matmul_avx2_dots::{Dots, HALVES, dots, dots_of_six_bits};
 use super::packed_matrix::{BLOCK, GROUP, WeightFormat};
-
-/// How far ahead of the reading position weights are asked for, in bytes.
-const PREFETCH_BYTES: usize = 1_024;
-/// Bytes that one prefetch brings.
-const CACHE_LINE: usize = 64;
 
 /// A number for each row and column: of each column, two registers.
 type Accumulators<const WIDTH: usize> = [[__m256; HALVES]; WIDTH];
@@ -79,7 +75,7 @@ fn quantized_group<const WIDTH: usize, const FORMAT: usize>(
     for unit in group.chunks_exact(format.group_unit_bytes()) {
         let (header, blocks) = unit.split_at(format.group_header_bytes());
         for (index, block) in blocks.chunks_exact(format.group_block_bytes()).enumerate() {
-            prefetch(block);
+            prefetch_weights(block);
             let mut x = [&columns[0][first + index]; WIDTH];
             for (column, x) in x.iter_mut().enumerate() {
                 *x = &columns[column][first + index];
@@ -199,7 +195,7 @@ fn float<const GROUPS: usize, const WIDTH: usize, const FORMAT: usize>(
             let start = group * tile.group_bytes + k * step;
             let bytes = &tile.weights[start..start + step];
             if k.is_multiple_of((CACHE_LINE / step).max(1)) {
-                prefetch(bytes);
+                prefetch_weights(bytes);
             }
             for half in 0..HALVES {
                 weights[group][half] = match format {
@@ -234,16 +230,6 @@ fn store<const WIDTH: usize>(accumulators: &Accumulators<WIDTH>, outputs: &mut [
             // SAFETY: the array is 32 writable bytes; the store needs no alignment.
             unsafe { _mm256_storeu_ps(output.as_mut_ptr(), *accumulator) };
         }
-    }
-}
-
-/// Asks for the bytes that lie [`PREFETCH_BYTES`] behind these.
-#[inline(always)]
-pub(super) fn prefetch(bytes: &[u8]) {
-    for line in (0..bytes.len()).step_by(CACHE_LINE) {
-        let address = bytes.as_ptr().wrapping_add(line + PREFETCH_BYTES);
-        // SAFETY: every x86-64 has SSE. Any address will do, mapped or not: a prefetch has no effect that a program can see.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) };
     }
 }
 

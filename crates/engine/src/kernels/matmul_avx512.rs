@@ -22,10 +22,10 @@
 
 use std::arch::x86_64::*;
 
+use super::CACHE_LINE;
 use super::activations::QuantizedBlock;
-use super::matmul::{Products, Tile};
-use super::matmul_avx2::prefetch;
-use super::packed_matrix::{BLOCK, GROUP, QUAD_BYTES, WeightFormat};
+use super::matmul::{Products, Tile, prefetch_weights};
+use super::packed_matrix::{BLOCK, GROUP, WeightFormat};
 
 /// Quads in a block.
 const QUADS: usize = BLOCK / 4;
@@ -80,7 +80,7 @@ fn quantized_group<const WIDTH: usize, const FORMAT: usize>(
     for unit in group.chunks_exact(format.group_unit_bytes()) {
         let (header, blocks) = unit.split_at(format.group_header_bytes());
         for (index, block) in blocks.chunks_exact(format.group_block_bytes()).enumerate() {
-            prefetch(block);
+            prefetch_weights(block);
             let mut x = [&columns[0][first + index]; WIDTH];
             for (column, x) in x.iter_mut().enumerate() {
                 *x = &columns[column][first + index];
@@ -245,8 +245,8 @@ fn float<const GROUPS: usize, const WIDTH: usize, const FORMAT: usize>(
         for group in 0..GROUPS {
             let start = group * tile.group_bytes + k * step;
             let bytes = &tile.weights[start..start + step];
-            if k.is_multiple_of((QUAD_BYTES / step).max(1)) {
-                prefetch(bytes);
+            if k.is_multiple_of((CACHE_LINE / step).max(1)) {
+                prefetch_weights(bytes);
             }
             weights[group] = match format {
                 WeightFormat::BF16 => load_truncated(bytes),

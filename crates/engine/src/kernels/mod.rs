@@ -27,6 +27,8 @@ pub(crate) mod packed_matrix;
 mod packing;
 pub(crate) mod rotary;
 pub(crate) mod thread_pool;
+pub(crate) mod weight_memory;
+mod wide_lanes;
 
 /// Which compiled form of the kernels runs. All give the same bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,3 +118,54 @@ macro_rules! run_with_lanes {
     };
 }
 pub(crate) use run_with_lanes;
+
+/// As [`run_with_lanes!`], with a type of sixteen lanes: two registers of AVX2, or one of AVX-512.
+macro_rules! run_with_wide_lanes {
+    ($set:expr, |$lanes:ident| ($($argument:ident: $type:ty),*) -> $result:ty $body:block) => {
+        match $set {
+            #[cfg(target_arch = "x86_64")]
+            $crate::kernels::InstructionSet::Avx512 => {
+                #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,fma,f16c")]
+                fn with_avx512($($argument: $type),*) -> $result {
+                    type $lanes = $crate::kernels::wide_lanes::Avx512Lanes;
+                    $body
+                }
+                #[expect(unsafe_code, reason = "calls a function compiled for AVX-512")]
+                // SAFETY: `Avx512` is chosen only after `InstructionSet::is_available` has found its features.
+                unsafe { with_avx512($($argument),*) }
+            }
+            set => $crate::kernels::run_with_lanes!(set, |L| ($($argument: $type),*) -> $result {
+                type $lanes = $crate::kernels::wide_lanes::Pair<L>;
+                $body
+            }),
+        }
+    };
+}
+pub(crate) use run_with_wide_lanes;
+
+/// Bytes that one prefetch brings.
+const CACHE_LINE: usize = 64;
+
+/// Asks for the memory of a slice ahead of its use, where the processor can be asked.
+#[inline(always)]
+pub(crate) fn prefetch<T>(values: &[T]) {
+    let bytes = size_of_val(values);
+    for line in (0..bytes).step_by(CACHE_LINE) {
+        prefetch_line(values.as_ptr().cast::<u8>().wrapping_add(line));
+    }
+}
+
+/// Asks for the line of the cache at an address. Any address will do, mapped or not: a prefetch has no effect that a
+/// program can see.
+#[inline(always)]
+pub(crate) fn prefetch_line(address: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    #[expect(unsafe_code, reason = "a prefetch is an intrinsic that takes an address")]
+    // SAFETY: every x86-64 has SSE, and the instruction does not fault.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(address.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
+}

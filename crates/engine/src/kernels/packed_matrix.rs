@@ -35,13 +35,12 @@
 use std::ops::Range;
 
 use super::packing::{pack_lane, unpack_lane};
+use super::weight_memory::{SealedWeights, WeightMemory};
 
 /// Rows in a group: one lane each.
 pub(crate) const GROUP: usize = 16;
 /// Bytes of four neighbouring weights of eight bits of each row of a group.
 pub(super) const QUAD_BYTES: usize = 4 * GROUP;
-/// The packed bytes start at a multiple of this, a line of the processor's cache.
-const ALIGNMENT: usize = 64;
 /// Columns in a block.
 pub(crate) const BLOCK: usize = 32;
 /// Columns in a unit of the K formats.
@@ -177,34 +176,40 @@ pub(crate) struct PackedMatrix {
     format: WeightFormat,
     rows: usize,
     columns: usize,
-    /// The packed bytes from `start` on, which is aligned.
-    bytes: Box<[u8]>,
-    start: usize,
+    memory: SealedWeights,
+    place: Range<usize>,
 }
 
 impl PackedMatrix {
+    /// Bytes of a matrix, packed. `columns` is a multiple of [`WeightFormat::unit_columns`].
+    pub(crate) fn packed_bytes(format: WeightFormat, rows: usize, columns: usize) -> usize {
+        rows.div_ceil(GROUP) * (columns / format.unit_columns()) * format.group_unit_bytes()
+    }
+
     /// Packs a matrix as a model file has it: row after row, each row's units in order. `columns` is a multiple of
     /// [`WeightFormat::unit_columns`], and `source` has exactly the bytes of the matrix; the reader of the file and the
-    /// model's loader have checked both.
-    pub(crate) fn pack(format: WeightFormat, rows: usize, columns: usize, source: &[u8]) -> PackedMatrix {
+    /// model's loader have checked both. It can be read once the memory is sealed.
+    pub(crate) fn pack(
+        memory: &mut WeightMemory,
+        format: WeightFormat,
+        rows: usize,
+        columns: usize,
+        source: &[u8],
+    ) -> PackedMatrix {
         assert_eq!(columns % format.unit_columns(), 0, "columns come in units");
         let units = columns / format.unit_columns();
         let row_bytes = units * format.unit_bytes();
         assert_eq!(source.len(), rows * row_bytes, "the source is the whole matrix");
-        let groups = rows.div_ceil(GROUP);
-        let size = groups * units * format.group_unit_bytes();
-        let mut bytes = vec![0; size + ALIGNMENT].into_boxed_slice();
-        let start = bytes.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
-        for (index, target) in
-            bytes[start..start + size].chunks_exact_mut(format.group_unit_bytes()).enumerate()
-        {
+        let reader = memory.reader();
+        let (place, bytes) = memory.take(PackedMatrix::packed_bytes(format, rows, columns));
+        for (index, target) in bytes.chunks_exact_mut(format.group_unit_bytes()).enumerate() {
             let (group, unit) = (index / units, index % units);
             for lane in 0..GROUP.min(rows - group * GROUP) {
                 let start = (group * GROUP + lane) * row_bytes + unit * format.unit_bytes();
                 pack_lane(format, lane, &source[start..start + format.unit_bytes()], target);
             }
         }
-        PackedMatrix { format, rows, columns, bytes, start }
+        PackedMatrix { format, rows, columns, memory: reader, place }
     }
 
     /// How its weights are written.
@@ -235,7 +240,7 @@ impl PackedMatrix {
     /// The blocks of some groups, group after group.
     pub(crate) fn groups_in(&self, groups: Range<usize>) -> &[u8] {
         let size = self.group_bytes();
-        &self.bytes[self.start + groups.start * size..self.start + groups.end * size]
+        &self.memory.bytes()[self.place.clone()][groups.start * size..groups.end * size]
     }
 
     /// One row in single precision: the embedding of a token.
@@ -255,6 +260,20 @@ pub(super) mod tests {
     use half::{bf16, f16};
 
     use super::*;
+
+    /// A matrix in memory of its own.
+    pub(in crate::kernels) fn packed(
+        format: WeightFormat,
+        rows: usize,
+        columns: usize,
+        source: &[u8],
+    ) -> PackedMatrix {
+        let size = PackedMatrix::packed_bytes(format, rows, columns);
+        let mut memory = WeightMemory::for_parts([size].into_iter()).unwrap();
+        let matrix = PackedMatrix::pack(&mut memory, format, rows, columns, source);
+        memory.seal();
+        matrix
+    }
 
     /// Numbers that look random.
     fn numbers(seed: u64) -> impl FnMut() -> u32 {
@@ -376,7 +395,7 @@ pub(super) mod tests {
             for rows in [1, 15, 16, 35] {
                 let columns = 3 * format.unit_columns();
                 let source = matrix_bytes(format, rows, columns, 5);
-                let matrix = PackedMatrix::pack(format, rows, columns, &source);
+                let matrix = packed(format, rows, columns, &source);
                 for row in 0..rows {
                     let mut values = vec![0.0; columns];
                     matrix.unpack_row(row, &mut values);

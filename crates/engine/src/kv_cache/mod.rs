@@ -1,10 +1,11 @@
 //! The keys and values of every position that may be looked back at, in half precision.
 //!
 //! Memory is cut into pages of [`PAGE_POSITIONS`] positions. A sequence holds a list of pages and never moves; a page
-//! has a place for every layer and key-value head, laid out as attention reads it:
+//! has a place for every layer and key-value head. What attention reads together, the pages of one layer and head, lies
+//! together:
 //!
 //! ```text
-//! page → layer → key-value head → keys [head_size][16], values [16][head_size]
+//! layer → key-value head → page → keys [head_size][16], values [16][head_size]
 //! ```
 //!
 //! Memory is reserved for the whole bound at the start, and used as pages are first written. Pages that are full are
@@ -244,8 +245,8 @@ impl KvCache {
     }
 
     fn head_range(&self, page: PageId, layer: usize, head: usize) -> std::ops::Range<usize> {
-        let start = page.0 as usize * self.shape.page_block()
-            + (layer * self.shape.key_value_heads + head) * self.shape.head_block();
+        let slab = (layer * self.shape.key_value_heads + head) * self.table.count();
+        let start = (slab + page.0 as usize) * self.shape.head_block();
         start..start + self.shape.head_block()
     }
 }

@@ -174,7 +174,7 @@ impl PlainLlama {
         let vocabulary = file.metadata.strings("tokenizer.ggml.tokens").unwrap().len();
         let Hyperparameters { width, feed_forward_width, heads, key_value_heads, head_size, .. } =
             hyperparameters;
-        let mut tensors = Tensors::new(file);
+        let mut tensors = Tensors::new(file).unwrap();
         let output = tensors.has("output.weight");
         let layers = (0..hyperparameters.layers).map(|layer| {
             let name = |part: &str| format!("blk.{layer}.{part}.weight");
@@ -191,13 +191,15 @@ impl PlainLlama {
                 feed_forward_norm: tensors.vector(&name("ffn_norm"), width).unwrap(),
             }
         });
-        PlainLlama {
+        let model = PlainLlama {
             layers: layers.collect(),
             embedding: tensors.matrix("token_embd.weight", vocabulary, width).unwrap(),
             output: output.then(|| tensors.matrix("output.weight", vocabulary, width).unwrap()),
             output_norm: tensors.vector("output_norm.weight", width).unwrap(),
             hyperparameters,
-        }
+        };
+        tensors.finish().unwrap();
+        model
     }
 
     /// The matrix that makes logits.

@@ -101,7 +101,7 @@ impl Llama {
                 problem,
             });
         }
-        let mut tensors = Tensors::new(file);
+        let mut tensors = Tensors::new(file)?;
         let Hyperparameters { width, .. } = hyperparameters;
         let embedding = tensors.matrix("token_embd.weight", vocabulary, width)?;
         let output = match tensors.has("output.weight") {
@@ -112,7 +112,7 @@ impl Llama {
         let layers =
             (0..hyperparameters.layers).map(|layer| Layer::load(&mut tensors, &hyperparameters, layer));
         let layers = layers.collect::<Result<_, _>>()?;
-        tensors.refuse_others()?;
+        tensors.finish()?;
         let rotary = Rotary::new(hyperparameters.rotary_dimensions, hyperparameters.rotary_base);
         Ok(Llama { hyperparameters, embedding, output, output_norm, layers, rotary })
     }

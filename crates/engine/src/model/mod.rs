@@ -58,6 +58,9 @@ pub enum ModelError {
         /// The shape it should have.
         expected: Vec<usize>,
     },
+    /// The operating system does not give the memory for the weights.
+    #[error("does not fit into memory: {0}")]
+    NoMemory(std::io::Error),
     /// Sizes that contradict each other, or that are past all bounds.
     #[error("has `{key}` of {value}, which {problem}")]
     Absurd {

@@ -5,18 +5,26 @@ use std::collections::{HashMap, HashSet};
 use super::ModelError;
 use crate::gguf::{GgufFile, TensorInfo};
 use crate::kernels::packed_matrix::{PackedMatrix, WeightFormat};
+use crate::kernels::weight_memory::WeightMemory;
 
 /// The tensors of a file, each to be taken once.
 pub(super) struct Tensors<'a> {
     file: &'a GgufFile,
     by_name: HashMap<&'a str, &'a TensorInfo>,
     taken: HashSet<String>,
+    memory: WeightMemory,
 }
 
 impl<'a> Tensors<'a> {
-    pub(super) fn new(file: &'a GgufFile) -> Tensors<'a> {
+    /// Finds them, and reserves the memory that they take packed.
+    pub(super) fn new(file: &'a GgufFile) -> Result<Tensors<'a>, ModelError> {
         let by_name = file.tensors().iter().map(|tensor| (tensor.name.as_str(), tensor)).collect();
-        Tensors { file, by_name, taken: HashSet::new() }
+        let sizes = file.tensors().iter().filter_map(|tensor| match tensor.dimensions[..] {
+            [columns, rows] => Some(PackedMatrix::packed_bytes(format_of(tensor).ok()?, rows, columns)),
+            _ => None,
+        });
+        let memory = WeightMemory::for_parts(sizes).map_err(ModelError::NoMemory)?;
+        Ok(Tensors { file, by_name, taken: HashSet::new(), memory })
     }
 
     /// Whether there is a tensor of that name.
@@ -33,7 +41,7 @@ impl<'a> Tensors<'a> {
     ) -> Result<PackedMatrix, ModelError> {
         let tensor = self.take(name, &[columns, rows])?;
         let format = format_of(tensor)?;
-        Ok(PackedMatrix::pack(format, rows, columns, self.file.tensor_bytes(tensor)))
+        Ok(PackedMatrix::pack(&mut self.memory, format, rows, columns, self.file.tensor_bytes(tensor)))
     }
 
     /// A vector in single precision.
@@ -47,11 +55,15 @@ impl<'a> Tensors<'a> {
         Ok(numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
     }
 
-    /// Refuses tensors that nobody took: a model that has them computes something else.
-    pub(super) fn refuse_others(&self) -> Result<(), ModelError> {
+    /// Makes the matrices ready to be read, and refuses tensors that nobody took: a model that has them computes
+    /// something else.
+    pub(super) fn finish(self) -> Result<(), ModelError> {
         match self.file.tensors().iter().find(|tensor| !self.taken.contains(&tensor.name)) {
             Some(tensor) => Err(ModelError::Unsupported { what: format!("tensor `{}`", tensor.name) }),
-            None => Ok(()),
+            None => {
+                self.memory.seal();
+                Ok(())
+            }
         }
     }
 
