@@ -63,12 +63,12 @@ impl<'a> Tile<'a> {
         columns
     }
 
-    /// Of each of `WIDTH` columns, its activations.
+    /// Of each of `WIDTH` columns, its activations by blocks.
     #[inline(always)]
-    pub(super) fn float_columns<const WIDTH: usize>(&self) -> [&'a [f32]; WIDTH] {
-        let mut columns: [&[f32]; WIDTH] = [&[]; WIDTH];
+    pub(super) fn float_columns<const WIDTH: usize>(&self) -> [&'a [[f32; BLOCK]]; WIDTH] {
+        let mut columns: [&[[f32; BLOCK]]; WIDTH] = [&[]; WIDTH];
         for (index, column) in columns.iter_mut().enumerate() {
-            *column = self.inputs.floats.column(self.first_column + index);
+            *column = self.inputs.floats.column(self.first_column + index).as_chunks().0;
         }
         columns
     }
@@ -98,12 +98,12 @@ pub(crate) fn multiply(
     output.reshape(count, matrices.iter().map(|matrix| matrix.rows()).sum());
     let target = SharedOutput::new(output);
     let runs = runs(matrices, pool.threads());
-    let (groups_at_once, columns_at_once) = match count {
-        1 => (LONE_COLUMN_GROUPS, 1),
-        _ => (1, tile_columns(set)),
-    };
     pool.run(runs.len(), &|task| {
         let run = &runs[task];
+        let (groups_at_once, columns_at_once) = match count {
+            1 => (LONE_COLUMN_GROUPS, 1),
+            _ => (1, tile_columns(set, run.matrix.format())),
+        };
         for first_column in (0..count).step_by(columns_at_once) {
             let columns = first_column..count.min(first_column + columns_at_once);
             let mut group = run.first_group;
@@ -117,9 +117,11 @@ pub(crate) fn multiply(
 }
 
 /// Columns that meet a group at once: as many as there are registers for.
-fn tile_columns(set: InstructionSet) -> usize {
+fn tile_columns(set: InstructionSet, format: WeightFormat) -> usize {
     match set {
         InstructionSet::Avx512 => 8,
+        // Integers need registers for their unpacking and their sums beside the accumulators.
+        InstructionSet::Avx2 if !format.is_quantized() => 6,
         InstructionSet::Avx2 | InstructionSet::Portable => 4,
     }
 }

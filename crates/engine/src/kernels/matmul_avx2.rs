@@ -189,28 +189,37 @@ fn float<const GROUPS: usize, const WIDTH: usize, const FORMAT: usize>(
     let step = format.bits() / 8 * GROUP;
     let columns = tile.float_columns::<WIDTH>();
     let mut accumulators = [[[_mm256_setzero_ps(); HALVES]; WIDTH]; GROUPS];
-    for k in 0..tile.inputs.floats.height() {
-        let mut weights = [[_mm256_setzero_ps(); HALVES]; GROUPS];
-        for group in 0..GROUPS {
-            let start = group * tile.group_bytes + k * step;
-            let bytes = &tile.weights[start..start + step];
-            if k.is_multiple_of((CACHE_LINE / step).max(1)) {
-                prefetch_weights(bytes);
-            }
-            for half in 0..HALVES {
-                weights[group][half] = match format {
-                    WeightFormat::BF16 => load_truncated(bytes, half),
-                    WeightFormat::F16 => load_halves(bytes, half),
-                    _ => _mm256_castsi256_ps(load_256(bytes, half)),
-                };
-            }
-        }
+    for block in 0..columns[0].len() {
+        let mut x = [&columns[0][block]; WIDTH];
         for column in 0..WIDTH {
-            let value = _mm256_set1_ps(columns[column][k]);
+            x[column] = &columns[column][block];
+        }
+        let mut blocks: [&[u8]; GROUPS] = [&[]; GROUPS];
+        for group in 0..GROUPS {
+            blocks[group] = &tile.group(group)[block * BLOCK * step..][..BLOCK * step];
+        }
+        for k in 0..BLOCK {
+            let mut weights = [[_mm256_setzero_ps(); HALVES]; GROUPS];
             for group in 0..GROUPS {
+                let bytes = &blocks[group][k * step..][..step];
+                if k.is_multiple_of((CACHE_LINE / step).max(1)) {
+                    prefetch_weights(bytes);
+                }
                 for half in 0..HALVES {
-                    let accumulator = &mut accumulators[group][column][half];
-                    *accumulator = _mm256_fmadd_ps(weights[group][half], value, *accumulator);
+                    weights[group][half] = match format {
+                        WeightFormat::BF16 => load_truncated(bytes, half),
+                        WeightFormat::F16 => load_halves(bytes, half),
+                        _ => _mm256_castsi256_ps(load_256(bytes, half)),
+                    };
+                }
+            }
+            for column in 0..WIDTH {
+                let value = _mm256_set1_ps(x[column][k]);
+                for group in 0..GROUPS {
+                    for half in 0..HALVES {
+                        let accumulator = &mut accumulators[group][column][half];
+                        *accumulator = _mm256_fmadd_ps(weights[group][half], value, *accumulator);
+                    }
                 }
             }
         }

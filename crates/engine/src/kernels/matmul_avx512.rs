@@ -240,25 +240,34 @@ fn float<const GROUPS: usize, const WIDTH: usize, const FORMAT: usize>(
     let step = format.bits() / 8 * GROUP;
     let columns = tile.float_columns::<WIDTH>();
     let mut accumulators = [[_mm512_setzero_ps(); WIDTH]; GROUPS];
-    for k in 0..tile.inputs.floats.height() {
-        let mut weights = [_mm512_setzero_ps(); GROUPS];
-        for group in 0..GROUPS {
-            let start = group * tile.group_bytes + k * step;
-            let bytes = &tile.weights[start..start + step];
-            if k.is_multiple_of((CACHE_LINE / step).max(1)) {
-                prefetch_weights(bytes);
-            }
-            weights[group] = match format {
-                WeightFormat::BF16 => load_truncated(bytes),
-                WeightFormat::F16 => load_halves(bytes, 0),
-                _ => _mm512_castsi512_ps(load_512(bytes, 0)),
-            };
-        }
+    for block in 0..columns[0].len() {
+        let mut x = [&columns[0][block]; WIDTH];
         for column in 0..WIDTH {
-            let value = _mm512_set1_ps(columns[column][k]);
+            x[column] = &columns[column][block];
+        }
+        let mut blocks: [&[u8]; GROUPS] = [&[]; GROUPS];
+        for group in 0..GROUPS {
+            blocks[group] = &tile.group(group)[block * BLOCK * step..][..BLOCK * step];
+        }
+        for k in 0..BLOCK {
+            let mut weights = [_mm512_setzero_ps(); GROUPS];
             for group in 0..GROUPS {
-                let accumulator = &mut accumulators[group][column];
-                *accumulator = _mm512_fmadd_ps(weights[group], value, *accumulator);
+                let bytes = &blocks[group][k * step..][..step];
+                if k.is_multiple_of((CACHE_LINE / step).max(1)) {
+                    prefetch_weights(bytes);
+                }
+                weights[group] = match format {
+                    WeightFormat::BF16 => load_truncated(bytes),
+                    WeightFormat::F16 => load_halves(bytes, 0),
+                    _ => _mm512_castsi512_ps(load_512(bytes, 0)),
+                };
+            }
+            for column in 0..WIDTH {
+                let value = _mm512_set1_ps(x[column][k]);
+                for group in 0..GROUPS {
+                    let accumulator = &mut accumulators[group][column];
+                    *accumulator = _mm512_fmadd_ps(weights[group], value, *accumulator);
+                }
             }
         }
     }

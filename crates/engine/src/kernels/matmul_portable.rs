@@ -19,7 +19,7 @@ pub(super) fn products<const GROUPS: usize, const WIDTH: usize>(tile: &Tile<'_>)
         if tile.format.is_quantized() {
             return quantized(tile.format, group, &tile.quantized_columns());
         }
-        tile.float_columns().map(|column| float(tile.format, group, column))
+        tile.float_columns().map(|column| float(tile.format, group, column.as_flattened()))
     })
 }
 
