@@ -152,45 +152,59 @@ impl<'a> Quants<'a> {
     }
 }
 
+/// Places that are added up side by side: those of eight rows, which is what a compiler finds registers for.
+const SIDE_BY_SIDE: usize = QUAD_BYTES / 2;
+
 /// The dot products of rows of nibbles with the activations.
 ///
 /// Sums of integers are exact in any order, so this is written such that a compiler finds the vectors in it. One
 /// place adds up eight products of at most 15 · 127: 15,240, below 2¹⁵. Operations that wrap, though nothing does,
 /// keep checks for overflow out of the loop.
 fn four_bits(bits: &[Quad], quants: &[[i8; 4]]) -> [i32; GROUP] {
-    let mut sums = [0_i16; QUAD_BYTES];
-    for (bytes, quants) in bits.iter().zip(quants.as_chunks::<2>().0) {
-        let (low, high) = (repeated(&quants[0]), repeated(&quants[1]));
-        for (place, sum) in sums.iter_mut().enumerate() {
-            let low = i16::from(bytes[place] & 15).wrapping_mul(low[place]);
-            let high = i16::from(bytes[place] >> 4).wrapping_mul(high[place]);
-            *sum = sum.wrapping_add(low.wrapping_add(high));
+    let mut dots = [0; GROUP];
+    for (half, dots) in dots.chunks_exact_mut(GROUP / 2).enumerate() {
+        let mut sums = [0_i16; SIDE_BY_SIDE];
+        for (bytes, quants) in bits.iter().zip(quants.as_chunks::<2>().0) {
+            let bytes = &bytes.as_chunks::<SIDE_BY_SIDE>().0[half];
+            let (low, high) = (repeated(&quants[0]), repeated(&quants[1]));
+            for (place, sum) in sums.iter_mut().enumerate() {
+                let low = i16::from(bytes[place] & 15).wrapping_mul(low[place]);
+                let high = i16::from(bytes[place] >> 4).wrapping_mul(high[place]);
+                *sum = sum.wrapping_add(low.wrapping_add(high));
+            }
         }
+        add_up_rows(&sums.map(i32::from), dots);
     }
-    sums_of_rows(&sums.map(i32::from))
+    dots
 }
 
 /// The same for rows of bytes; a product is at most 128 · 127, below 2¹⁵.
 fn eight_bits(bits: &[Quad], quants: &[[i8; 4]]) -> [i32; GROUP] {
-    let mut sums = [0_i32; QUAD_BYTES];
-    for (bytes, quants) in bits.iter().zip(quants) {
-        let quants = repeated(quants);
-        for (place, sum) in sums.iter_mut().enumerate() {
-            let product = i16::from(bytes[place].cast_signed()).wrapping_mul(quants[place]);
-            *sum = sum.wrapping_add(i32::from(product));
+    let mut dots = [0; GROUP];
+    for (half, dots) in dots.chunks_exact_mut(GROUP / 2).enumerate() {
+        let mut sums = [0_i32; SIDE_BY_SIDE];
+        for (bytes, quants) in bits.iter().zip(quants) {
+            let bytes = &bytes.as_chunks::<SIDE_BY_SIDE>().0[half];
+            let quants = repeated(quants);
+            for (place, sum) in sums.iter_mut().enumerate() {
+                let product = i16::from(bytes[place].cast_signed()).wrapping_mul(quants[place]);
+                *sum = sum.wrapping_add(i32::from(product));
+            }
         }
+        add_up_rows(&sums, dots);
     }
-    sums_of_rows(&sums)
+    dots
 }
 
 /// Four activations, once for each row.
-fn repeated(quants: &[i8; 4]) -> [i16; QUAD_BYTES] {
+fn repeated(quants: &[i8; 4]) -> [i16; SIDE_BY_SIDE] {
     std::array::from_fn(|place| i16::from(quants[place % 4]))
 }
 
-fn sums_of_rows(sums: &[i32; QUAD_BYTES]) -> [i32; GROUP] {
-    let fours = sums.as_chunks::<4>().0;
-    std::array::from_fn(|row| fours[row].iter().fold(0_i32, |sum, part| sum.wrapping_add(*part)))
+fn add_up_rows(sums: &[i32; SIDE_BY_SIDE], dots: &mut [i32]) {
+    for (dot, four) in dots.iter_mut().zip(sums.as_chunks::<4>().0) {
+        *dot = four.iter().fold(0_i32, |sum, part| sum.wrapping_add(*part));
+    }
 }
 
 fn float(format: WeightFormat, group: &[u8], column: &[f32]) -> Rows {
