@@ -14,7 +14,7 @@ use crate::gguf::{GgufError, GgufFile, Metadata};
 use crate::kernels::InstructionSet;
 use crate::kernels::thread_pool::ThreadPool;
 use crate::kv_cache::{KvCache, PAGE_POSITIONS};
-use crate::model::{self, Machine, ModelError};
+use crate::model::{self, Machine, ModelError, WeightTotals};
 use crate::scheduler::{CancelHandle, Policy, Queue, Scheduler, Sink};
 use crate::statistics::{Counters, EngineStatistics};
 use crate::tokenizer::{Tokenizer, TokenizerError};
@@ -109,6 +109,8 @@ pub struct ModelInfo {
     pub context_length: usize,
     /// The number of tokens.
     pub vocabulary_size: usize,
+    /// What its matrices weigh.
+    pub weights: WeightTotals,
 }
 
 impl ModelInfo {
@@ -168,7 +170,8 @@ impl Engine {
         }
         let cache_bytes = options.cache_bytes.unwrap_or(DEFAULT_CACHE_BYTES);
         let cache = KvCache::new(shape, context_length.max(shape.positions_in(cache_bytes)));
-        let info = ModelInfo { name, sha256, context_length, vocabulary_size: model.vocabulary_size() };
+        let (vocabulary_size, weights) = (model.vocabulary_size(), model.weight_totals());
+        let info = ModelInfo { name, sha256, context_length, vocabulary_size, weights };
         let threads = options.threads.or_else(|| std::thread::available_parallelism().ok());
         let pool = ThreadPool::new(threads.unwrap_or(NonZeroUsize::MIN)).map_err(LoadErrorKind::Threads)?;
         let set = options.kernels.filter(|set| set.is_available()).unwrap_or_else(InstructionSet::detect);

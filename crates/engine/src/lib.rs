@@ -13,6 +13,7 @@ mod generation;
 mod gguf;
 mod kernels;
 mod kv_cache;
+mod limits;
 mod model;
 mod sampler;
 mod scheduler;
@@ -26,7 +27,8 @@ pub use generation::{
 };
 pub use gguf::GgufError;
 pub use kernels::InstructionSet;
-pub use model::ModelError;
+pub use limits::{LimitsProbe, MachineLimits, OnThreads};
+pub use model::{MatrixTotals, ModelError, WeightTotals};
 pub use scheduler::{CancelHandle, Sink};
 pub use statistics::EngineStatistics;
 pub use tokenizer::TokenizerError;

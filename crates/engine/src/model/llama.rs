@@ -5,6 +5,7 @@
 //! so a step of many gives each what a step of its own would. That holds for failures too: a column in which a value
 //! becomes infinite or not a number is marked and set to zero, and its neighbours do not notice.
 
+use super::weight_totals::WeightTotals;
 use super::weights::Tensors;
 use super::{Hyperparameters, Machine, ModelError};
 use crate::generation::TokenId;
@@ -126,6 +127,12 @@ impl Llama {
     /// The number of tokens.
     pub(crate) fn vocabulary_size(&self) -> usize {
         self.embedding.rows()
+    }
+
+    /// What a step reads, and what a column multiplies.
+    pub(crate) fn weight_totals(&self) -> WeightTotals {
+        let layers: Vec<_> = self.layers.iter().flat_map(Layer::matrices).collect();
+        WeightTotals::of(&layers, self.output.as_ref().unwrap_or(&self.embedding))
     }
 
     /// Computes the inputs, stores their keys and values, and leaves the residual stream in the workspace.
@@ -296,5 +303,10 @@ impl Layer {
             up: tensors.matrix(&name("ffn_up"), feed_forward_width, width)?,
             down: tensors.matrix(&name("ffn_down"), width, feed_forward_width)?,
         })
+    }
+
+    fn matrices(&self) -> [&PackedMatrix; 7] {
+        let Layer { query, key, value, attention_output, gate, up, down, .. } = self;
+        [query, key, value, attention_output, gate, up, down]
     }
 }

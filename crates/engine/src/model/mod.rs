@@ -7,6 +7,7 @@
 mod fidelity;
 mod hyperparameters;
 mod llama;
+mod weight_totals;
 mod weights;
 
 use crate::gguf::{GgufError, GgufFile};
@@ -15,6 +16,7 @@ use crate::kernels::packed_matrix::WeightFormat;
 use crate::kernels::thread_pool::ThreadPool;
 use hyperparameters::Hyperparameters;
 pub(crate) use llama::{Cancelled, Input, Llama as Model, Workspace};
+pub use weight_totals::{MatrixTotals, WeightTotals};
 
 /// Why a model file cannot be used, though it is a sound GGUF file.
 #[derive(Debug, thiserror::Error)]
