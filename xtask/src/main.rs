@@ -1,8 +1,9 @@
 //! The project's own commands.
 //!
 //! `cargo xtask check` is what to run before a commit, `cargo xtask test` runs every test and brings what they need,
-//! `cargo xtask tidy` holds the house rules that no compiler knows.
+//! `cargo xtask tidy` holds the house rules that no compiler knows, `cargo xtask bench` tells how fast the program is.
 
+mod bench;
 mod check;
 mod metadata;
 mod steps;
@@ -25,6 +26,9 @@ enum Command {
     Test,
     /// The house rules alone
     Tidy,
+    /// How fast it is
+    #[command(subcommand)]
+    Bench(bench::Bench),
 }
 
 fn main() -> ExitCode {
@@ -32,6 +36,7 @@ fn main() -> ExitCode {
         Command::Check => check::run(),
         Command::Test => test::run(),
         Command::Tidy => tidy::run(),
+        Command::Bench(bench) => bench::run(&bench),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -60,6 +60,18 @@ impl Metadata {
     }
 }
 
+/// Where cargo puts what it builds. Asks for nothing that would have to be downloaded.
+pub(crate) fn target_directory() -> anyhow::Result<PathBuf> {
+    #[derive(Deserialize)]
+    struct Directories {
+        target_directory: PathBuf,
+    }
+    let output = output(&["metadata", "--format-version", "1", "--no-deps"])?;
+    let directories: Directories =
+        serde_json::from_str(&output).context("cargo metadata is not what was expected")?;
+    Ok(directories.target_directory)
+}
+
 /// Name and version of every package that a build of some platform, a test or a build script uses.
 fn packages_in_use() -> anyhow::Result<BTreeSet<String>> {
     let arguments = ["tree", "--workspace", "--target=all", "--edges=all", "--prefix=none", "--format={p}"];
