@@ -85,7 +85,7 @@ impl LimitsProbe {
     /// Prepares to measure for a model of these weights.
     ///
     /// # Errors
-    /// When the operating system gives no threads.
+    /// When the operating system gives no threads or no memory.
     pub fn new(
         weights: &WeightTotals,
         threads: NonZeroUsize,
@@ -142,7 +142,7 @@ impl Team {
     fn new(format: WeightFormat, threads: NonZeroUsize) -> std::io::Result<Team> {
         let row_bytes = WIDTH / format.unit_columns() * format.unit_bytes();
         let rows = (MATRIX_BYTES / row_bytes / ROWS).max(1) * ROWS * threads.get();
-        let matrix = PackedMatrix::pack(format, rows, WIDTH, &vec![WEIGHT_BYTE; rows * row_bytes]);
+        let matrix = PackedMatrix::alone(format, rows, WIDTH, &vec![WEIGHT_BYTE; rows * row_bytes])?;
         Ok(Team { pool: ThreadPool::new(threads)?, matrix, output: Columns::default() })
     }
 

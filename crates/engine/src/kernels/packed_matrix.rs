@@ -212,6 +212,23 @@ impl PackedMatrix {
         PackedMatrix { format, rows, columns, memory: reader, place }
     }
 
+    /// A matrix in memory of its own.
+    ///
+    /// # Errors
+    /// When the operating system does not give the memory.
+    pub(crate) fn alone(
+        format: WeightFormat,
+        rows: usize,
+        columns: usize,
+        source: &[u8],
+    ) -> std::io::Result<PackedMatrix> {
+        let size = PackedMatrix::packed_bytes(format, rows, columns);
+        let mut memory = WeightMemory::for_parts(std::iter::once(size))?;
+        let matrix = PackedMatrix::pack(&mut memory, format, rows, columns, source);
+        memory.seal();
+        Ok(matrix)
+    }
+
     /// How its weights are written.
     pub(crate) fn format(&self) -> WeightFormat {
         self.format
@@ -268,11 +285,7 @@ pub(super) mod tests {
         columns: usize,
         source: &[u8],
     ) -> PackedMatrix {
-        let size = PackedMatrix::packed_bytes(format, rows, columns);
-        let mut memory = WeightMemory::for_parts([size].into_iter()).unwrap();
-        let matrix = PackedMatrix::pack(&mut memory, format, rows, columns, source);
-        memory.seal();
-        matrix
+        PackedMatrix::alone(format, rows, columns, source).unwrap()
     }
 
     /// Numbers that look random.

@@ -70,21 +70,24 @@ mod tests {
 
     fn matrix(format: WeightFormat, rows: usize, columns: usize) -> PackedMatrix {
         let bytes = rows * columns / format.unit_columns() * format.unit_bytes();
-        PackedMatrix::pack(format, rows, columns, &vec![0; bytes])
+        PackedMatrix::alone(format, rows, columns, &vec![0; bytes]).unwrap()
     }
 
     #[test]
     fn bytes_are_those_of_whole_groups_and_weights_those_of_the_matrix() {
         let layers = [
             matrix(WeightFormat::Q4_1, 16, 64),
-            matrix(WeightFormat::Q8_0, 9, 32),
-            matrix(WeightFormat::Q4_1, 8, 32),
+            matrix(WeightFormat::Q8_0, 17, 32),
+            matrix(WeightFormat::Q4_1, 16, 32),
         ];
-        let head = matrix(WeightFormat::F16, 8, 64);
+        let head = matrix(WeightFormat::F16, 16, 64);
         let totals = WeightTotals::of(&layers.each_ref(), &head);
-        let expected_bytes = 16 * 2 * 20 + 16 * 34 + 8 * 20;
-        assert_eq!(totals.layers, MatrixTotals { bytes: expected_bytes, weights: 16 * 64 + 9 * 32 + 8 * 32 });
-        assert_eq!(totals.head, MatrixTotals { bytes: 8 * 64 * 2, weights: 8 * 64 });
+        let expected_bytes = 16 * 2 * 20 + 32 * 34 + 16 * 20;
+        assert_eq!(
+            totals.layers,
+            MatrixTotals { bytes: expected_bytes, weights: 16 * 64 + 17 * 32 + 16 * 32 }
+        );
+        assert_eq!(totals.head, MatrixTotals { bytes: 16 * 64 * 2, weights: 16 * 64 });
         assert_eq!(totals.main_format_name(), "Q4_1");
     }
 }
