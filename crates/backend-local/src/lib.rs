@@ -10,6 +10,7 @@ mod chat;
 mod chat_reply;
 mod identity;
 mod local_backend;
+mod measurements;
 mod parameters;
 mod stop_strings;
 mod text_stream;

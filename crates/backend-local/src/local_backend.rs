@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use interference_backend::{Backend, ModelCard, Readiness, Refusal, Reply, ReplyBody, Request};
+use interference_backend::{Backend, Measurement, ModelCard, Readiness, Refusal, Reply, ReplyBody, Request};
 use interference_engine::{ChatMessage, Engine, GenerationRequest, Sampling, SubmitError};
 
 use tokio::sync::Semaphore;
@@ -13,6 +13,7 @@ use crate::answer::Answer;
 use crate::chat::{self, Delivery};
 use crate::chat_reply::{self, Letterhead};
 use crate::identity::{Identity, random_seed};
+use crate::measurements;
 
 /// Names the parameters that were passed over.
 const IGNORED: HeaderName = HeaderName::from_static("x-interference-ignored");
@@ -156,6 +157,11 @@ impl Backend for LocalBackend {
             aliases: HABITUAL_NAMES.map(str::to_owned).to_vec(),
             context_length: engine.map(|engine| engine.model().context_length),
         }]
+    }
+
+    fn measurements(&self) -> Vec<Measurement> {
+        let engine = self.engine.get().and_then(|outcome| outcome.as_ref().ok());
+        engine.map_or_else(Vec::new, |engine| measurements::of(&engine.statistics()))
     }
 
     fn readiness(&self) -> Readiness {

@@ -173,6 +173,28 @@ pub enum Readiness {
     Failed,
 }
 
+/// A number that a backend counts or holds, for whoever watches over it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Measurement {
+    /// What it is, in lower case with underscores, its unit last.
+    pub name: &'static str,
+    /// The same in words, without a full stop.
+    pub help: &'static str,
+    /// How it moves.
+    pub kind: MeasurementKind,
+    /// The number.
+    pub value: u64,
+}
+
+/// How a [`Measurement`] moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MeasurementKind {
+    /// It only grows, from zero at the start.
+    Counter,
+    /// It goes up and down, or stands still.
+    Gauge,
+}
+
 /// Something that answers requests of the API.
 #[async_trait::async_trait]
 pub trait Backend: Send + Sync + 'static {
@@ -191,4 +213,9 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Whether it can answer now.
     fn readiness(&self) -> Readiness;
+
+    /// What it counts of itself; nothing while it loads.
+    fn measurements(&self) -> Vec<Measurement> {
+        Vec::new()
+    }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use interference_backend_local::{LocalBackend, LocalOptions};
-use interference_engine::{Engine, EngineOptions, LoadError};
+use interference_engine::{Engine, EngineOptions, EngineStatistics, LoadError};
 use interference_model_store::{ModelDirectory, ModelEntry, default_model, ensure, find};
 use interference_server::{BindError, ListenAddresses, ServeOptions, ServeOutcome, Server};
 
@@ -115,12 +115,13 @@ impl LocalServer {
     }
 
     /// Begins to load the model, which resolves the first future, and serves until `shutdown` resolves, which resolves
-    /// the second. Both must be polled; requests are refused as unavailable until the model is there.
+    /// the second. The first tells what the engine has. Both must be polled; requests are refused as unavailable until
+    /// the model is there.
     pub(crate) fn serve(
         self,
         options: ServeOptions,
         shutdown: impl Future<Output = ()>,
-    ) -> (impl Future<Output = anyhow::Result<()>>, impl Future<Output = ServeOutcome>) {
+    ) -> (impl Future<Output = anyhow::Result<EngineStatistics>>, impl Future<Output = ServeOutcome>) {
         let (model, engine) = (self.model, self.engine);
         // A thread that nobody waits for on Ctrl-C: fetching and loading can be cut off at any point.
         let (sender, receiver) = tokio::sync::oneshot::channel();
@@ -139,8 +140,9 @@ impl LocalServer {
             });
             match loaded {
                 Ok(engine) => {
+                    let statistics = engine.statistics();
                     backend.ready(engine);
-                    Ok(())
+                    Ok(statistics)
                 }
                 Err(error) => {
                     backend.failed(error.to_string());

@@ -11,7 +11,7 @@ use crate::failure::{Failure, WRONG_USAGE};
 pub(crate) const DEFAULT_PORT: u16 = 1337;
 /// The server that `chat` talks to when nobody names one.
 pub(crate) const DEFAULT_BASE_URL: &str = "http://127.0.0.1:1337/v1";
-/// Chooses the form of the kernels: `portable` or `avx2`. It changes no answer.
+/// Chooses the form of the kernels: `portable`, `avx2` or `avx512`. It changes no answer.
 const KERNELS_VARIABLE: &str = "INTERFERENCE_KERNELS";
 
 /// A key as it may be given: itself, `env:NAME`, or `@FILE`.
@@ -60,7 +60,7 @@ pub(crate) fn engine_options(
             Failure::new(
                 WRONG_USAGE,
                 message,
-                "it can be `portable`, or `avx2` on a processor that has AVX2, FMA and F16C",
+                "it can be `portable`; `avx2` with AVX2, FMA and F16C; `avx512` with these and AVX-512 F, BW, VL and VNNI",
             )
         })
     });

@@ -2,6 +2,7 @@
 
 mod chat_completions;
 mod health;
+mod metrics;
 mod models;
 
 use std::panic::AssertUnwindSafe;
@@ -56,6 +57,7 @@ fn endpoints() -> Router<Arc<Shared>> {
         // Ids may contain slashes.
         .route("/models/{*id}", get(models::retrieve))
         .route(health::PATH, get(health::health))
+        .route(metrics::PATH, get(metrics::metrics))
 }
 
 async fn unknown_path(uri: Uri) -> Rejection {

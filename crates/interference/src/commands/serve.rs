@@ -92,8 +92,14 @@ async fn serve(arguments: ServeArguments) -> anyhow::Result<()> {
             return Ok(());
         }
     };
-    loaded?;
-    say(&format!("ready after {:.2} s: {}", started.elapsed().as_secs_f64(), model.name()));
+    let cache = loaded?;
+    say(&format!(
+        "ready after {:.2} s: {}; the cache holds up to {} positions, {} MiB when full",
+        started.elapsed().as_secs_f64(),
+        model.name(),
+        cache.cache_positions,
+        cache.cache_bytes >> 20
+    ));
     tell(serving.await);
     Ok(())
 }

@@ -74,5 +74,10 @@ fn threads_and_instruction_sets_change_nothing() {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
         assert_eq!(text(&[], &[("INTERFERENCE_KERNELS", "avx2")]), usual, "on the AVX2 path");
+        if std::arch::is_x86_feature_detected!("avx512vnni")
+            && std::arch::is_x86_feature_detected!("avx512bw")
+        {
+            assert_eq!(text(&[], &[("INTERFERENCE_KERNELS", "avx512")]), usual, "on the AVX-512 path");
+        }
     }
 }

@@ -121,6 +121,28 @@ fn it_is_unavailable_until_its_model_is_there() {
     assert_eq!(healthy.json(), json!({"status": "ok"}));
 }
 
+/// The cache's bound is told at the start and by `/metrics`, beside what is in it.
+#[test]
+fn it_tells_what_its_cache_holds_and_its_bound() {
+    let bench = Bench::take();
+    let server = bench.serve(&[]);
+    ask(server.address, &request("Say something.", json!({"max_tokens": 40})));
+    let metrics = get(server.address, "/metrics").body;
+    let value = |name: &str| -> u64 {
+        let prefix = format!("interference_{name} ");
+        let line = metrics.lines().find_map(|line| line.strip_prefix(&prefix));
+        line.unwrap_or_else(|| panic!("no {name} in\n{metrics}")).parse().unwrap()
+    };
+    let (positions, bytes) = (value("cache_positions"), value("cache_bytes"));
+    // Thirty layers with three heads of 64 keys and 64 values, two bytes each.
+    assert_eq!(bytes, positions * 30 * 3 * 128 * 2);
+    let bound = format!("the cache holds up to {positions} positions, {} MiB when full\n", bytes >> 20);
+    assert!(server.said().ends_with(&bound), "{}", server.said());
+    assert_eq!((value("requests_running"), value("cache_positions_in_use")), (0, 0));
+    assert!(value("cache_positions_kept") >= 32 && value("generated_tokens_total") >= 10, "{metrics}");
+    assert!(metrics.ends_with("# EOF\n"));
+}
+
 #[test]
 fn both_addresses_of_localhost_and_both_forms_of_a_path_answer() {
     let bench = Bench::take();

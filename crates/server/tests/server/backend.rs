@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use interference_backend::{Backend, EventStream, ModelCard, Readiness, Refusal, Reply, ReplyBody, Request};
+use interference_backend::{
+    Backend, EventStream, Measurement, MeasurementKind, ModelCard, Readiness, Refusal, Reply, ReplyBody,
+    Request,
+};
 use interference_sse::Event;
 use tokio::sync::mpsc;
 
@@ -105,6 +108,22 @@ impl Backend for TestBackend {
             aliases: vec!["gpt-*".to_owned()],
             context_length: Some(2048),
         }]
+    }
+
+    fn measurements(&self) -> Vec<Measurement> {
+        let gauge = Measurement {
+            name: "places",
+            help: "Places that are free",
+            kind: MeasurementKind::Gauge,
+            value: 3,
+        };
+        let counter = Measurement {
+            name: "tokens",
+            help: "Tokens so far",
+            kind: MeasurementKind::Counter,
+            value: u64::MAX,
+        };
+        vec![gauge, counter]
     }
 
     fn readiness(&self) -> Readiness {

@@ -1,0 +1,46 @@
+//! `GET /metrics`: what the backend counts of itself, in the text form of OpenMetrics 1.0.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::header::CONTENT_TYPE;
+use interference_backend::{Measurement, MeasurementKind, Refusal};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+
+use super::Shared;
+use crate::error_response::Rejection;
+
+pub(super) const PATH: &str = "/metrics";
+/// Before every name.
+const PREFIX: &str = "interference";
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+pub(super) async fn metrics(State(shared): State<Arc<Shared>>) -> Result<Response, Rejection> {
+    let mut registry = Registry::with_prefix(PREFIX);
+    registry.register_collector(Box::new(Measurements(shared.backend.measurements())));
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry)
+        .map_err(|error| Refusal::Internal { message: format!("The metrics cannot be written: {error}") })?;
+    Ok(([(CONTENT_TYPE, OPEN_METRICS)], text).into_response())
+}
+
+#[derive(Debug)]
+struct Measurements(Vec<Measurement>);
+
+impl Collector for Measurements {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        for Measurement { name, help, kind, value } in &self.0 {
+            let metric: &dyn EncodeMetric = match kind {
+                MeasurementKind::Counter => &ConstCounter::new(*value),
+                MeasurementKind::Gauge => &ConstGauge::new(*value),
+            };
+            metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)?;
+        }
+        Ok(())
+    }
+}
