@@ -140,9 +140,8 @@ impl Scheduler {
         let cancelled = self.streams.iter().enumerate().filter(|(_, stream)| stream.is_cancelled());
         let ends = cancelled.map(|(index, _)| (index, End::Cancelled)).collect();
         self.end(ends);
-        let before = self.aside.len();
+        // Their places in the queue were given back by whoever cancelled them.
         self.aside.retain(|stream| !stream.is_cancelled());
-        (self.aside.len()..before).for_each(|_| self.queue.give_back());
     }
 
     /// Lets in those who find a place and room in the cache, in order; waits where there is nothing to do.
@@ -156,7 +155,7 @@ impl Scheduler {
             }
             let Some(next) = self.aside.pop_front() else { return Ok(()) };
             if next.tokens.len() >= next.limit {
-                self.queue.give_back();
+                self.queue.give_back(&next.job);
                 next.tell(End::Finished(FinishReason::Length));
                 if self.streams.is_empty() {
                     return Ok(());
@@ -296,7 +295,7 @@ impl Scheduler {
             let mut stream = self.streams.remove(index);
             self.cache.release(std::mem::take(&mut stream.sequence));
             // Before its end is told: whoever hears it may ask again at once, and finds the place free.
-            self.queue.give_back();
+            self.queue.give_back(&stream.job);
             self.tell_occupancy();
             stream.tell(end);
         }

@@ -1,6 +1,6 @@
 //! Generations that wait for the engine, or that it has at hand; and who may take them back.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -29,12 +29,14 @@ pub(crate) struct Queue {
 struct QueueState {
     waiting: VecDeque<Job>,
     next_number: u64,
-    /// How many generations the engine's thread has at hand.
-    at_hand: usize,
+    /// Which generations the engine's thread has at hand and somebody wants: at most as many as it has places.
+    at_hand: HashSet<u64>,
     stopped: bool,
 }
 
-/// Cancels its generation when dropped: queued, in prefill or decoding. Keep it as long as the answer is wanted.
+/// Cancels its generation when dropped: queued, in prefill or decoding. Its place in the queue is free at once; the
+/// engine lets go of one that runs between two layers, or where others run beside it, after the step. Keep it as long
+/// as the answer is wanted.
 pub struct CancelHandle {
     queue: Weak<Queue>,
     number: u64,
@@ -52,6 +54,7 @@ impl Drop for CancelHandle {
         self.cancelled.store(true, Ordering::Release);
         if let Some(queue) = self.queue.upgrade() {
             let mut state = queue.lock();
+            state.at_hand.remove(&self.number);
             let place = state.waiting.iter().position(|job| job.number == self.number);
             let job = place.and_then(|place| state.waiting.remove(place));
             // The sink is the submitter's code: it is dropped without the lock.
@@ -78,7 +81,7 @@ impl Queue {
             return Err(SubmitError::Stopped);
         }
         // What the engine has a place for is as good as taken.
-        let free_places = self.places.saturating_sub(state.at_hand);
+        let free_places = self.places.saturating_sub(state.at_hand.len());
         if state.waiting.len() >= self.bound + free_places {
             return Err(SubmitError::QueueFull { waiting: state.waiting.len() });
         }
@@ -114,9 +117,9 @@ impl Queue {
         self.lock().waiting.len()
     }
 
-    /// The engine's thread has one generation less at hand.
-    pub(super) fn give_back(&self) {
-        self.lock().at_hand -= 1;
+    /// The engine's thread is done with a generation.
+    pub(super) fn give_back(&self, job: &Job) {
+        self.lock().at_hand.remove(&job.number);
     }
 
     /// The next generation, if there is one.
@@ -153,7 +156,7 @@ impl QueueState {
             return Err(Stopped);
         }
         let job = self.waiting.pop_front();
-        self.at_hand += usize::from(job.is_some());
+        self.at_hand.extend(job.as_ref().map(|job| job.number));
         Ok(job)
     }
 }

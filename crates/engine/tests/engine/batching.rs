@@ -85,6 +85,37 @@ fn the_end_of_the_turn_can_be_ignored() {
     assert_eq!(endless.tokens[..answer.tokens.len()], answer.tokens);
 }
 
+/// With every place taken, one that is cancelled is gone after the step at hand, whose size is bounded.
+#[test]
+fn among_31_others_a_cancelled_generation_is_gone_after_a_step() {
+    let engine = engine_with(|_| {});
+    let endless = |prompt| GenerationRequest { ignore_eos: true, ..request(prompt, 4_000, Sampling::GREEDY) };
+    let long = words(&engine, "mill", 6_000);
+    let mut running: Vec<_> =
+        (0..31).map(|number| start(&engine, endless(words(&engine, "tree", 3 + number))).unwrap()).collect();
+    for (_handle, progress) in &running {
+        assert!(matches!(progress.recv_timeout(LONG), Ok(Progress::Token { .. })), "it decodes");
+    }
+    running.push(start(&engine, endless(long)).unwrap());
+    let until = |is_so: &dyn Fn(&EngineStatistics) -> bool| {
+        let started = Instant::now();
+        while !is_so(&engine.statistics()) {
+            assert!(started.elapsed() < LONG, "{:?}", engine.statistics());
+            std::thread::yield_now();
+        }
+    };
+    until(&|statistics| statistics.running == 32);
+    // The one in prefill, and one that decodes.
+    for victim in [31, 7] {
+        let (before, cancelled) = (engine.statistics(), Instant::now());
+        drop(running.remove(victim));
+        until(&|statistics| statistics.running < before.running);
+        let steps = engine.statistics().steps - before.steps;
+        println!("gone after {:?}, {steps} steps", cancelled.elapsed());
+        assert!(steps <= 2, "{steps} steps");
+    }
+}
+
 /// One that is cancelled among others leaves its place, and the others do not notice.
 #[test]
 fn a_cancelled_generation_leaves_the_others_alone() {

@@ -14,8 +14,8 @@ use std::sync::LazyLock;
 use std::sync::mpsc::{Receiver, channel};
 
 use interference_engine::{
-    CancelHandle, ChatMessage, Engine, EngineOptions, FinishReason, GenerationRequest, InstructionSet,
-    Progress, Sampling, SubmitError, TokenId,
+    CancelHandle, ChatMessage, Engine, EngineOptions, EngineStatistics, FinishReason, GenerationRequest,
+    InstructionSet, Progress, Sampling, SubmitError, TokenId,
 };
 
 /// The default model's file.

@@ -53,8 +53,10 @@ fn the_queue_is_bounded_and_a_place_is_free_as_soon_as_its_owner_goes() {
     assert_eq!(ask().unwrap_err(), SubmitError::QueueFull { waiting: 2 });
     drop(first);
     let third = ask().unwrap();
+    assert_eq!(ask().unwrap_err(), SubmitError::QueueFull { waiting: 2 });
     drop(running);
-    for (_handle, progress) in [second, third] {
+    let fourth = ask().unwrap();
+    for (_handle, progress) in [second, third, fourth] {
         assert_eq!(Answer::receive(&progress).tokens.len(), 2);
     }
 }
