@@ -208,13 +208,14 @@ impl Tile<'_> {
         set: InstructionSet,
         write: impl Fn(usize, &[[f32; GROUP]]),
     ) {
-        let products: Products<GROUPS, WIDTH> = match set {
+        let mut products: Products<GROUPS, WIDTH> = [[[0.0; GROUP]; WIDTH]; GROUPS];
+        match set {
             #[cfg(target_arch = "x86_64")]
             InstructionSet::Avx512 => {
                 #[expect(unsafe_code, reason = "calls functions compiled for AVX-512")]
                 // SAFETY: `Avx512` is chosen only after `InstructionSet::is_available` has found its features.
                 unsafe {
-                    matmul_avx512::products(self)
+                    matmul_avx512::products(self, &mut products);
                 }
             }
             #[cfg(target_arch = "x86_64")]
@@ -222,11 +223,11 @@ impl Tile<'_> {
                 #[expect(unsafe_code, reason = "calls functions compiled for AVX2")]
                 // SAFETY: `Avx2` is chosen only after `InstructionSet::is_available` has found AVX2, FMA and F16C.
                 unsafe {
-                    matmul_avx2::products(self)
+                    matmul_avx2::products(self, &mut products);
                 }
             }
-            _ => matmul_portable::products(self),
-        };
+            _ => matmul_portable::products(self, &mut products),
+        }
         for (group, outputs) in products.iter().enumerate() {
             write(group, outputs);
         }

@@ -31,20 +31,21 @@ type Accumulators<const WIDTH: usize> = [[__m256; HALVES]; WIDTH];
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(super) unsafe fn products<const GROUPS: usize, const WIDTH: usize>(
     tile: &Tile<'_>,
-) -> Products<GROUPS, WIDTH> {
+    outputs: &mut Products<GROUPS, WIDTH>,
+) {
     use WeightFormat as Format;
     match tile.format {
-        Format::Q4_0 => quantized::<GROUPS, WIDTH, { Format::Q4_0 as usize }>(tile),
-        Format::Q4_1 => quantized::<GROUPS, WIDTH, { Format::Q4_1 as usize }>(tile),
-        Format::Q5_0 => quantized::<GROUPS, WIDTH, { Format::Q5_0 as usize }>(tile),
-        Format::Q5_1 => quantized::<GROUPS, WIDTH, { Format::Q5_1 as usize }>(tile),
-        Format::Q8_0 => quantized::<GROUPS, WIDTH, { Format::Q8_0 as usize }>(tile),
-        Format::Q4_K => quantized::<GROUPS, WIDTH, { Format::Q4_K as usize }>(tile),
-        Format::Q5_K => quantized::<GROUPS, WIDTH, { Format::Q5_K as usize }>(tile),
-        Format::Q6_K => quantized::<GROUPS, WIDTH, { Format::Q6_K as usize }>(tile),
-        Format::F16 => float::<GROUPS, WIDTH, { Format::F16 as usize }>(tile),
-        Format::BF16 => float::<GROUPS, WIDTH, { Format::BF16 as usize }>(tile),
-        Format::F32 => float::<GROUPS, WIDTH, { Format::F32 as usize }>(tile),
+        Format::Q4_0 => quantized::<GROUPS, WIDTH, { Format::Q4_0 as usize }>(tile, outputs),
+        Format::Q4_1 => quantized::<GROUPS, WIDTH, { Format::Q4_1 as usize }>(tile, outputs),
+        Format::Q5_0 => quantized::<GROUPS, WIDTH, { Format::Q5_0 as usize }>(tile, outputs),
+        Format::Q5_1 => quantized::<GROUPS, WIDTH, { Format::Q5_1 as usize }>(tile, outputs),
+        Format::Q8_0 => quantized::<GROUPS, WIDTH, { Format::Q8_0 as usize }>(tile, outputs),
+        Format::Q4_K => quantized::<GROUPS, WIDTH, { Format::Q4_K as usize }>(tile, outputs),
+        Format::Q5_K => quantized::<GROUPS, WIDTH, { Format::Q5_K as usize }>(tile, outputs),
+        Format::Q6_K => quantized::<GROUPS, WIDTH, { Format::Q6_K as usize }>(tile, outputs),
+        Format::F16 => float::<GROUPS, WIDTH, { Format::F16 as usize }>(tile, outputs),
+        Format::BF16 => float::<GROUPS, WIDTH, { Format::BF16 as usize }>(tile, outputs),
+        Format::F32 => float::<GROUPS, WIDTH, { Format::F32 as usize }>(tile, outputs),
     }
 }
 
@@ -52,14 +53,13 @@ pub(super) unsafe fn products<const GROUPS: usize, const WIDTH: usize>(
 #[target_feature(enable = "avx2,fma,f16c")]
 fn quantized<const GROUPS: usize, const WIDTH: usize, const FORMAT: usize>(
     tile: &Tile<'_>,
-) -> Products<GROUPS, WIDTH> {
+    outputs: &mut Products<GROUPS, WIDTH>,
+) {
     let columns = tile.quantized_columns::<WIDTH>();
-    let mut outputs = [[[0.0; GROUP]; WIDTH]; GROUPS];
     for (index, outputs) in outputs.iter_mut().enumerate() {
         let accumulators = quantized_group::<WIDTH, FORMAT>(tile.group(index), &columns);
         store(&accumulators, outputs);
     }
-    outputs
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
@@ -184,7 +184,8 @@ fn add_scaled<const WIDTH: usize>(
 #[target_feature(enable = "avx2,fma,f16c")]
 fn float<const GROUPS: usize, const WIDTH: usize, const FORMAT: usize>(
     tile: &Tile<'_>,
-) -> Products<GROUPS, WIDTH> {
+    outputs: &mut Products<GROUPS, WIDTH>,
+) {
     let format = const { WeightFormat::by_index(FORMAT) };
     let step = format.bits() / 8 * GROUP;
     let columns = tile.float_columns::<WIDTH>();
@@ -224,11 +225,9 @@ fn float<const GROUPS: usize, const WIDTH: usize, const FORMAT: usize>(
             }
         }
     }
-    let mut outputs = [[[0.0; GROUP]; WIDTH]; GROUPS];
-    for (accumulators, outputs) in accumulators.iter().zip(&mut outputs) {
+    for (accumulators, outputs) in accumulators.iter().zip(outputs) {
         store(accumulators, outputs);
     }
-    outputs
 }
 
 #[target_feature(enable = "avx2")]

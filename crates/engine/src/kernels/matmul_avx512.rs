@@ -37,20 +37,21 @@ const QUADS: usize = BLOCK / 4;
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 pub(super) unsafe fn products<const GROUPS: usize, const WIDTH: usize>(
     tile: &Tile<'_>,
-) -> Products<GROUPS, WIDTH> {
+    outputs: &mut Products<GROUPS, WIDTH>,
+) {
     use WeightFormat as Format;
     match tile.format {
-        Format::Q4_0 => quantized::<GROUPS, WIDTH, { Format::Q4_0 as usize }>(tile),
-        Format::Q4_1 => quantized::<GROUPS, WIDTH, { Format::Q4_1 as usize }>(tile),
-        Format::Q5_0 => quantized::<GROUPS, WIDTH, { Format::Q5_0 as usize }>(tile),
-        Format::Q5_1 => quantized::<GROUPS, WIDTH, { Format::Q5_1 as usize }>(tile),
-        Format::Q8_0 => quantized::<GROUPS, WIDTH, { Format::Q8_0 as usize }>(tile),
-        Format::Q4_K => quantized::<GROUPS, WIDTH, { Format::Q4_K as usize }>(tile),
-        Format::Q5_K => quantized::<GROUPS, WIDTH, { Format::Q5_K as usize }>(tile),
-        Format::Q6_K => quantized::<GROUPS, WIDTH, { Format::Q6_K as usize }>(tile),
-        Format::F16 => float::<GROUPS, WIDTH, { Format::F16 as usize }>(tile),
-        Format::BF16 => float::<GROUPS, WIDTH, { Format::BF16 as usize }>(tile),
-        Format::F32 => float::<GROUPS, WIDTH, { Format::F32 as usize }>(tile),
+        Format::Q4_0 => quantized::<GROUPS, WIDTH, { Format::Q4_0 as usize }>(tile, outputs),
+        Format::Q4_1 => quantized::<GROUPS, WIDTH, { Format::Q4_1 as usize }>(tile, outputs),
+        Format::Q5_0 => quantized::<GROUPS, WIDTH, { Format::Q5_0 as usize }>(tile, outputs),
+        Format::Q5_1 => quantized::<GROUPS, WIDTH, { Format::Q5_1 as usize }>(tile, outputs),
+        Format::Q8_0 => quantized::<GROUPS, WIDTH, { Format::Q8_0 as usize }>(tile, outputs),
+        Format::Q4_K => quantized::<GROUPS, WIDTH, { Format::Q4_K as usize }>(tile, outputs),
+        Format::Q5_K => quantized::<GROUPS, WIDTH, { Format::Q5_K as usize }>(tile, outputs),
+        Format::Q6_K => quantized::<GROUPS, WIDTH, { Format::Q6_K as usize }>(tile, outputs),
+        Format::F16 => float::<GROUPS, WIDTH, { Format::F16 as usize }>(tile, outputs),
+        Format::BF16 => float::<GROUPS, WIDTH, { Format::BF16 as usize }>(tile, outputs),
+        Format::F32 => float::<GROUPS, WIDTH, { Format::F32 as usize }>(tile, outputs),
     }
 }
 
@@ -58,13 +59,12 @@ pub(super) unsafe fn products<const GROUPS: usize, const WIDTH: usize>(
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 fn quantized<const GROUPS: usize, const WIDTH: usize, const FORMAT: usize>(
     tile: &Tile<'_>,
-) -> Products<GROUPS, WIDTH> {
+    outputs: &mut Products<GROUPS, WIDTH>,
+) {
     let columns = tile.quantized_columns::<WIDTH>();
-    let mut outputs = [[[0.0; GROUP]; WIDTH]; GROUPS];
     for (index, outputs) in outputs.iter_mut().enumerate() {
         store(&quantized_group::<WIDTH, FORMAT>(tile.group(index), &columns), outputs);
     }
-    outputs
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
@@ -235,7 +235,8 @@ fn shifted_left(words: __m512i, by: i32) -> __m512i {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 fn float<const GROUPS: usize, const WIDTH: usize, const FORMAT: usize>(
     tile: &Tile<'_>,
-) -> Products<GROUPS, WIDTH> {
+    outputs: &mut Products<GROUPS, WIDTH>,
+) {
     let format = const { WeightFormat::by_index(FORMAT) };
     let step = format.bits() / 8 * GROUP;
     let columns = tile.float_columns::<WIDTH>();
@@ -271,11 +272,9 @@ fn float<const GROUPS: usize, const WIDTH: usize, const FORMAT: usize>(
             }
         }
     }
-    let mut outputs = [[[0.0; GROUP]; WIDTH]; GROUPS];
-    for (accumulators, outputs) in accumulators.iter().zip(&mut outputs) {
+    for (accumulators, outputs) in accumulators.iter().zip(outputs) {
         store(accumulators, outputs);
     }
-    outputs
 }
 
 #[target_feature(enable = "avx512f")]

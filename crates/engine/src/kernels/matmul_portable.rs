@@ -13,14 +13,18 @@ type Rows = [f32; GROUP];
 type Quad = [u8; QUAD_BYTES];
 
 /// The products of `GROUPS` groups of rows with `WIDTH` columns.
-pub(super) fn products<const GROUPS: usize, const WIDTH: usize>(tile: &Tile<'_>) -> Products<GROUPS, WIDTH> {
-    std::array::from_fn(|index| {
+pub(super) fn products<const GROUPS: usize, const WIDTH: usize>(
+    tile: &Tile<'_>,
+    outputs: &mut Products<GROUPS, WIDTH>,
+) {
+    for (index, outputs) in outputs.iter_mut().enumerate() {
         let group = tile.group(index);
-        if tile.format.is_quantized() {
-            return quantized(tile.format, group, &tile.quantized_columns());
-        }
-        tile.float_columns().map(|column| float(tile.format, group, column.as_flattened()))
-    })
+        *outputs = if tile.format.is_quantized() {
+            quantized(tile.format, group, &tile.quantized_columns())
+        } else {
+            tile.float_columns().map(|column| float(tile.format, group, column.as_flattened()))
+        };
+    }
 }
 
 fn quantized<const WIDTH: usize>(
