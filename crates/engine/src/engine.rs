@@ -13,6 +13,7 @@ use crate::generation::{ChatMessage, GenerationRequest, SubmitError, TokenId};
 use crate::gguf::{GgufError, GgufFile, Metadata};
 use crate::kernels::InstructionSet;
 use crate::kernels::thread_pool::ThreadPool;
+use crate::kernels::weight_memory::give_back_free_memory;
 use crate::kv_cache::{KvCache, PAGE_POSITIONS};
 use crate::model::{self, Machine, ModelError, WeightTotals};
 use crate::scheduler::{CancelHandle, Policy, Queue, Scheduler, Sink};
@@ -191,6 +192,7 @@ impl Engine {
             .name("engine".to_owned())
             .spawn(move || scheduler.run())
             .map_err(LoadErrorKind::Threads)?;
+        give_back_free_memory();
         let longest_token_bytes = tokenizer.longest_token_bytes();
         let page_bytes = shape.page_bytes();
         let thread = Some(thread);

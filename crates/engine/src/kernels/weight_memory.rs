@@ -69,6 +69,17 @@ impl SealedWeights {
     }
 }
 
+/// Gives memory back to the operating system that was allocated for a while, and is free again: what reading a model file
+/// took, some MB. Allocators otherwise keep it for later.
+pub(crate) fn give_back_free_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    #[expect(unsafe_code, reason = "a function of the C library")]
+    // SAFETY: it may be called at any time, from any thread, and touches only memory that nobody has.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 fn aligned(size: usize) -> usize {
     size.next_multiple_of(CACHE_LINE)
 }

@@ -59,7 +59,7 @@ pub(crate) struct Tokenizer {
     pre_tokenizer: PreTokenizer,
     merger: BPE,
     /// What each token stands for; empty for control tokens.
-    bytes: Vec<Box<[u8]>>,
+    bytes: TokenBytes,
     /// Control tokens by spelling, longest first.
     control: Vec<(String, TokenId)>,
     end_of_turn: Vec<TokenId>,
@@ -102,13 +102,13 @@ impl Tokenizer {
                 .flatten()
                 .collect();
         let mut control = Vec::new();
-        let mut bytes = Vec::with_capacity(spellings.len());
+        let mut bytes = TokenBytes::default();
         for (id, spelling) in spellings.iter().enumerate() {
             if !is_control(id) {
-                bytes.push(spelling_to_bytes(spelling));
+                bytes.push(spelling);
                 continue;
             }
-            bytes.push(Box::default());
+            bytes.push("");
             control.push(((*spelling).to_owned(), id as TokenId));
             if ENDS_OF_TURN.contains(spelling) {
                 end_of_turn.push(id as TokenId);
@@ -124,12 +124,12 @@ impl Tokenizer {
 
     /// What a token stands for: part of a text, perhaps cut inside a character; nothing for control tokens.
     pub(crate) fn token_bytes(&self, id: TokenId) -> &[u8] {
-        self.bytes.get(id as usize).map_or(&[], |bytes| bytes)
+        self.bytes.get(id as usize).unwrap_or_default()
     }
 
     /// The length of the longest token's bytes: no text has fewer tokens than its length divided by this.
     pub(crate) fn longest_token_bytes(&self) -> usize {
-        self.bytes.iter().map(|bytes| bytes.len()).max().unwrap_or(1).max(1)
+        self.bytes.longest().max(1)
     }
 
     /// The tokens that end an answer.
@@ -200,14 +200,33 @@ fn build_merger(spellings: &[&str], merges: &[&str]) -> Result<BPE, TokenizerErr
     builder.build().map_err(|error| damaged(format!("a merge is of unknown tokens ({error})")))
 }
 
-/// The bytes behind a spelling; a character that stands for no byte is itself.
-fn spelling_to_bytes(spelling: &str) -> Box<[u8]> {
-    let mut bytes = Vec::with_capacity(spelling.len());
-    for character in spelling.chars() {
-        match byte_of(character) {
-            Some(byte) => bytes.push(byte),
-            None => bytes.extend(character.encode_utf8(&mut [0; 4]).as_bytes()),
+/// The bytes behind each token's spelling, one after the other: tens of thousands of small texts, in two allocations.
+#[derive(Default)]
+struct TokenBytes {
+    bytes: Vec<u8>,
+    /// Where each token's bytes end.
+    ends: Vec<usize>,
+}
+
+impl TokenBytes {
+    /// Adds the next token; a character that stands for no byte is itself.
+    fn push(&mut self, spelling: &str) {
+        for character in spelling.chars() {
+            match byte_of(character) {
+                Some(byte) => self.bytes.push(byte),
+                None => self.bytes.extend(character.encode_utf8(&mut [0; 4]).as_bytes()),
+            }
         }
+        self.ends.push(self.bytes.len());
     }
-    bytes.into_boxed_slice()
+
+    fn get(&self, index: usize) -> Option<&[u8]> {
+        let end = *self.ends.get(index)?;
+        let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
+        Some(&self.bytes[start..end])
+    }
+
+    fn longest(&self) -> usize {
+        (0..self.ends.len()).filter_map(|index| self.get(index)).map(<[u8]>::len).max().unwrap_or(0)
+    }
 }
