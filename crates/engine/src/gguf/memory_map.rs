@@ -13,10 +13,11 @@ pub(crate) struct MappedFile {
 impl MappedFile {
     /// Maps a whole file for reading.
     pub(crate) fn open(path: &Path) -> std::io::Result<MappedFile> {
-        let file = File::open(path)?;
-        if !file.metadata()?.is_file() {
+        // Asked before opening: a named pipe would be waited for.
+        if !std::fs::metadata(path)?.is_file() {
             return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is not a file"));
         }
+        let file = File::open(path)?;
         #[expect(unsafe_code, reason = "a memory map is unsafe by nature")]
         // SAFETY: the map is read-only, and lives only while a model is loaded. Whoever changes or truncates the file
         // in that time can make the model wrong or this process die of a bus error; model files are written once and

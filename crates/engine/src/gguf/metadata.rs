@@ -7,8 +7,11 @@ use super::reader::Reader;
 
 /// The least bytes that a key and its value take: a length, a type, one byte.
 pub(super) const SMALLEST_ENTRY: usize = 13;
-/// More elements than any list of a model has. Values take more memory here than in the file.
-const LONGEST_LIST: usize = 1 << 22;
+/// More values than any model has.
+pub(super) const MOST_VALUES: usize = 1 << 16;
+/// More elements than all lists of a model have together. They take more memory here than in the file: a byte becomes
+/// a [`Value`].
+const MOST_ELEMENTS: usize = 1 << 22;
 /// Lists of lists may be nested this deep; the format sets no bound.
 const DEEPEST_LIST: usize = 4;
 
@@ -38,12 +41,13 @@ pub(crate) struct Metadata {
 impl Metadata {
     pub(super) fn read(reader: &mut Reader<'_>, count: usize) -> Result<Metadata, GgufError> {
         let mut values = BTreeMap::new();
+        let mut elements_left = MOST_ELEMENTS;
         for index in 0..count {
             let offset = reader.position();
-            let key = reader.string(&format!("the key of metadata value {index}"))?;
+            let key = reader.name(&format!("the key of metadata value {index}"))?;
             let what = format!("metadata `{key}`");
             let kind = reader.u32(&what)?;
-            let value = read_value(reader, kind, &what, 0)?;
+            let value = read_value(reader, kind, &what, 0, &mut elements_left)?;
             if values.insert(key.to_owned(), value).is_some() {
                 return Err(GgufError::Invalid { what, offset, problem: "is there twice".to_owned() });
             }
@@ -139,7 +143,13 @@ fn wrong(key: &str, expected: &str) -> GgufError {
     GgufError::WrongMetadata { key: key.to_owned(), expected: expected.to_owned() }
 }
 
-fn read_value(reader: &mut Reader<'_>, kind: u32, what: &str, depth: usize) -> Result<Value, GgufError> {
+fn read_value(
+    reader: &mut Reader<'_>,
+    kind: u32,
+    what: &str,
+    depth: usize,
+    elements_left: &mut usize,
+) -> Result<Value, GgufError> {
     let offset = reader.position();
     let invalid = |problem: String| GgufError::Invalid { what: what.to_owned(), offset, problem };
     Ok(match kind {
@@ -169,11 +179,9 @@ fn read_value(reader: &mut Reader<'_>, kind: u32, what: &str, depth: usize) -> R
                 9 => 12,
                 other => return Err(invalid(format!("has elements of unknown type {other}"))),
             };
-            let count = reader.count(what, smallest)?;
-            if count > LONGEST_LIST {
-                return Err(invalid(format!("has {count} elements, more than {LONGEST_LIST}")));
-            }
-            let values = (0..count).map(|_| read_value(reader, kind, what, depth + 1));
+            let count = reader.count(what, smallest, *elements_left)?;
+            *elements_left -= count;
+            let values = (0..count).map(|_| read_value(reader, kind, what, depth + 1, elements_left));
             Value::List(values.collect::<Result<_, _>>()?)
         }
         10 => Value::Unsigned(reader.u64(what)?),

@@ -76,6 +76,21 @@ pub enum GgufError {
     },
 }
 
+/// A text of the file, for a message: its beginning, without characters that move a terminal's cursor.
+pub(crate) fn excerpt(text: &str) -> String {
+    const LONGEST: usize = 80;
+    let mut characters = text.chars();
+    let shown = characters.by_ref().take(LONGEST).map(|character| match character {
+        character if character.is_control() => character.escape_debug().to_string(),
+        character => character.to_string(),
+    });
+    let mut shown: String = shown.collect();
+    if characters.next().is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
 /// A model file, mapped into memory and checked.
 pub(crate) struct GgufFile {
     map: MappedFile,
@@ -119,8 +134,10 @@ fn read_head(bytes: &[u8]) -> Result<(Metadata, Vec<TensorInfo>), GgufError> {
     if !(2..=3).contains(&version) {
         return Err(GgufError::UnsupportedVersion { version });
     }
-    let tensor_count = reader.count("the number of tensors", tensors::SMALLEST_ENTRY)?;
-    let value_count = reader.count("the number of metadata values", metadata::SMALLEST_ENTRY)?;
+    let tensor_count =
+        reader.count("the number of tensors", tensors::SMALLEST_ENTRY, tensors::MOST_TENSORS)?;
+    let value_count =
+        reader.count("the number of metadata values", metadata::SMALLEST_ENTRY, metadata::MOST_VALUES)?;
     let metadata = Metadata::read(&mut reader, value_count)?;
     let tensors = tensors::read(&mut reader, tensor_count, &metadata)?;
     Ok((metadata, tensors))
@@ -225,6 +242,12 @@ mod tests {
                 bytes[position % length] = value;
             }
             drop(read_head(&bytes));
+        }
+
+        #[test]
+        fn excerpts_are_short_and_harmless(text in any::<String>()) {
+            let shown = excerpt(&text.repeat(9));
+            prop_assert!(shown.chars().count() <= 80 * 8 + 1 && !shown.chars().any(char::is_control));
         }
 
         #[test]

@@ -2,6 +2,9 @@
 
 use super::GgufError;
 
+/// A name may be this long, in bytes. The longest of a real model has some 60.
+const LONGEST_NAME: usize = 256;
+
 /// Reads little-endian values one after the other.
 pub(super) struct Reader<'a> {
     bytes: &'a [u8],
@@ -64,15 +67,19 @@ impl<'a> Reader<'a> {
         self.array(what).map(u64::from_le_bytes)
     }
 
-    /// A number of things of which each takes at least `smallest` bytes: more than the rest of the file can hold is
-    /// an error here, before anybody reserves memory for them.
-    pub(super) fn count(&mut self, what: &str, smallest: usize) -> Result<usize, GgufError> {
+    /// A number of things of which each takes at least `smallest` bytes: more than `most`, or than the rest of the
+    /// file can hold, is an error here, before anybody reserves memory for them.
+    pub(super) fn count(&mut self, what: &str, smallest: usize, most: usize) -> Result<usize, GgufError> {
         let offset = self.position;
         let count = self.u64(what)?;
         let needed = count.saturating_mul(smallest as u64);
         let available = self.bytes.len() - self.position;
         if needed > available as u64 {
             return Err(GgufError::Truncated { what: what.to_owned(), offset, needed, available });
+        }
+        if count > most as u64 {
+            let problem = format!("has a count of {count}, where {most} is the bound");
+            return Err(GgufError::Invalid { what: what.to_owned(), offset, problem });
         }
         Ok(count as usize)
     }
@@ -87,5 +94,19 @@ impl<'a> Reader<'a> {
             offset,
             problem: format!("is not UTF-8 ({error})"),
         })
+    }
+
+    /// A text that names something: short and without control characters, so that any message can show it.
+    pub(super) fn name(&mut self, what: &str) -> Result<&'a str, GgufError> {
+        let offset = self.position;
+        let name = self.string(what)?;
+        let problem = if name.len() > LONGEST_NAME {
+            format!("has {} bytes, where {LONGEST_NAME} is the bound", name.len())
+        } else if name.chars().any(char::is_control) {
+            "has control characters".to_owned()
+        } else {
+            return Ok(name);
+        };
+        Err(GgufError::Invalid { what: what.to_owned(), offset, problem })
     }
 }

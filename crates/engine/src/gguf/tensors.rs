@@ -7,6 +7,8 @@ use super::{GgufError, Metadata};
 
 /// The least bytes that an entry takes: a name's length, a number of dimensions, a type, an offset.
 pub(super) const SMALLEST_ENTRY: usize = 24;
+/// More tensors than any model has.
+pub(super) const MOST_TENSORS: usize = 1 << 16;
 /// As the format has it.
 const MOST_DIMENSIONS: u32 = 4;
 /// Unless `general.alignment` says otherwise.
@@ -117,7 +119,7 @@ struct Entry {
 impl Entry {
     fn read(reader: &mut Reader<'_>, index: usize) -> Result<Entry, GgufError> {
         let position = reader.position();
-        let name = reader.string(&format!("the name of tensor {index}"))?.to_owned();
+        let name = reader.name(&format!("the name of tensor {index}"))?.to_owned();
         let what = format!("tensor `{name}`");
         let invalid = |problem: String| GgufError::Invalid { what: what.clone(), offset: position, problem };
         let rank = reader.u32(&what)?;
@@ -125,6 +127,9 @@ impl Entry {
             return Err(invalid(format!("has {rank} dimensions; 1 to {MOST_DIMENSIONS} are possible")));
         }
         let dimensions: Vec<u64> = (0..rank).map(|_| reader.u64(&what)).collect::<Result<_, _>>()?;
+        if dimensions.contains(&0) {
+            return Err(invalid("has a dimension of 0".to_owned()));
+        }
         let number = reader.u32(&what)?;
         let known = TYPES.iter().find(|(known, ..)| *known == number);
         let &(_, type_name, block_weights, block_bytes) =

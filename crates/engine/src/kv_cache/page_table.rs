@@ -31,7 +31,11 @@ type Key = (Content, PageTokens);
 
 /// All pages of a cache.
 pub(super) struct PageTable {
+    /// Pages there may be.
+    count: usize,
+    /// Those that were ever claimed: a file can ask for millions that are never used.
     pages: Vec<Page>,
+    /// Those of them that are free again.
     free: Vec<PageId>,
     published: HashMap<Key, PageId>,
     /// Published pages without users, by when they were left.
@@ -60,8 +64,9 @@ impl PageTable {
     /// So many pages, all free.
     pub(super) fn new(count: u32) -> PageTable {
         PageTable {
-            pages: vec![Page::default(); count as usize],
-            free: (0..count).rev().map(PageId).collect(),
+            count: count as usize,
+            pages: Vec::new(),
+            free: Vec::new(),
             published: HashMap::new(),
             left: BTreeMap::new(),
             contents: 0,
@@ -71,12 +76,12 @@ impl PageTable {
 
     /// All pages.
     pub(super) fn count(&self) -> usize {
-        self.pages.len()
+        self.count
     }
 
     /// How many pages [`PageTable::claim`] would give.
     pub(super) fn available(&self) -> usize {
-        self.free.len() + self.left.len()
+        self.count - self.pages.len() + self.free.len() + self.left.len()
     }
 
     /// How many pages hold something that nobody uses.
@@ -88,6 +93,10 @@ impl PageTable {
     pub(super) fn claim(&mut self) -> Option<PageId> {
         let id = match self.free.pop() {
             Some(id) => id,
+            None if self.pages.len() < self.count => {
+                self.pages.push(Page::default());
+                PageId(self.pages.len() as u32 - 1)
+            }
             None => {
                 let (_, id) = self.left.pop_first()?;
                 if let Some(published) = self.page(id).published.take() {

@@ -1,7 +1,7 @@
 //! The sizes of a model of architecture `llama`, read from metadata and checked against each other.
 
 use super::ModelError;
-use crate::gguf::Metadata;
+use crate::gguf::{GgufError, Metadata, excerpt};
 use crate::kernels::lanes::LANES;
 use crate::kernels::packed_matrix::BLOCK;
 
@@ -61,8 +61,8 @@ impl Hyperparameters {
             key_value_heads: optional("llama.attention.head_count_kv", WIDEST, heads)?,
             head_size,
             rotary_dimensions: optional("llama.rope.dimension_count", WIDEST, head_size)?,
-            rotary_base: metadata.optional("llama.rope.freq_base", Metadata::f32)?.unwrap_or(10_000.0),
-            norm_epsilon: metadata.f32("llama.attention.layer_norm_rms_epsilon")?,
+            rotary_base: metadata.optional("llama.rope.freq_base", rotary_base)?.unwrap_or(10_000.0),
+            norm_epsilon: norm_epsilon(metadata)?,
             context_length: number("llama.context_length", LONGEST_CONTEXT)?,
         };
         result.check(optional("llama.attention.value_length", WIDEST, head_size)?)?;
@@ -102,6 +102,21 @@ impl Hyperparameters {
     }
 }
 
+fn rotary_base(metadata: &Metadata, key: &str) -> Result<f32, GgufError> {
+    let base = metadata.f32(key)?;
+    let wrong =
+        || GgufError::WrongMetadata { key: key.to_owned(), expected: "a finite number from 1 on".to_owned() };
+    if base.is_finite() && base >= 1.0 { Ok(base) } else { Err(wrong()) }
+}
+
+fn norm_epsilon(metadata: &Metadata) -> Result<f32, GgufError> {
+    let key = "llama.attention.layer_norm_rms_epsilon";
+    let epsilon = metadata.f32(key)?;
+    let wrong =
+        || GgufError::WrongMetadata { key: key.to_owned(), expected: "a number between 0 and 1".to_owned() };
+    if epsilon > 0.0 && epsilon < 1.0 { Ok(epsilon) } else { Err(wrong()) }
+}
+
 /// Keys that are read here, or that change no answer.
 const KNOWN_KEYS: [&str; 16] = [
     "llama.attention.head_count",
@@ -131,7 +146,7 @@ fn refuse_unknown(metadata: &Metadata) -> Result<(), ModelError> {
     if let Some(kind) = metadata.optional("llama.rope.scaling.type", Metadata::string)?
         && kind != "none"
     {
-        return Err(ModelError::Unsupported { what: format!("rotary scaling `{kind}`") });
+        return Err(ModelError::Unsupported { what: format!("rotary scaling `{}`", excerpt(kind)) });
     }
     if let Some(experts) = metadata.optional("llama.expert_count", Metadata::u32)?
         && experts > 0

@@ -10,7 +10,7 @@ mod llama;
 mod weight_totals;
 mod weights;
 
-use crate::gguf::{GgufError, GgufFile};
+use crate::gguf::{GgufError, GgufFile, excerpt};
 use crate::kernels::InstructionSet;
 use crate::kernels::packed_matrix::WeightFormat;
 use crate::kernels::thread_pool::ThreadPool;
@@ -90,6 +90,6 @@ pub(crate) fn load(file: &GgufFile) -> Result<Model, ModelError> {
     let architecture = file.metadata.string("general.architecture")?;
     match architecture {
         "llama" => Model::load(file),
-        other => Err(ModelError::UnsupportedArchitecture { architecture: other.to_owned() }),
+        other => Err(ModelError::UnsupportedArchitecture { architecture: excerpt(other) }),
     }
 }

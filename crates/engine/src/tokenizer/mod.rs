@@ -17,7 +17,7 @@ use tokenizers::Model as _;
 use tokenizers::models::bpe::BPE;
 
 use crate::generation::TokenId;
-use crate::gguf::{GgufError, Metadata};
+use crate::gguf::{GgufError, Metadata, excerpt};
 use bytes_as_characters::{byte_of, character_of};
 use pre_tokenizer::PreTokenizer;
 
@@ -74,11 +74,11 @@ impl Tokenizer {
     pub(crate) fn from_metadata(metadata: &Metadata) -> Result<Tokenizer, TokenizerError> {
         let kind = metadata.string("tokenizer.ggml.model")?;
         if kind != "gpt2" {
-            return Err(TokenizerError::UnsupportedKind { kind: kind.to_owned() });
+            return Err(TokenizerError::UnsupportedKind { kind: excerpt(kind) });
         }
         let name = metadata.optional("tokenizer.ggml.pre", Metadata::string)?.unwrap_or("default");
         let pre_tokenizer = PreTokenizer::by_name(name).ok_or_else(|| {
-            TokenizerError::UnsupportedPreTokenizer { name: name.to_owned(), known: PreTokenizer::names() }
+            TokenizerError::UnsupportedPreTokenizer { name: excerpt(name), known: PreTokenizer::names() }
         })?;
         let spellings = metadata.strings("tokenizer.ggml.tokens")?;
         let kinds = metadata.numbers("tokenizer.ggml.token_type")?;
@@ -191,13 +191,16 @@ fn build_merger(spellings: &[&str], merges: &[&str]) -> Result<BPE, TokenizerErr
         return Err(damaged("a token is there twice".to_owned()));
     }
     let pairs = merges.iter().map(|merge| {
-        let (left, right) =
-            merge.split_once(' ').ok_or_else(|| damaged(format!("the merge {merge:?} is no pair")))?;
+        let (left, right) = merge
+            .split_once(' ')
+            .ok_or_else(|| damaged(format!("the merge `{}` is no pair", excerpt(merge))))?;
         Ok((left.to_owned(), right.to_owned()))
     });
     let pairs = pairs.collect::<Result<Vec<_>, TokenizerError>>()?;
     let builder = BPE::builder().vocab_and_merges(vocabulary, pairs);
-    builder.build().map_err(|error| damaged(format!("a merge is of unknown tokens ({error})")))
+    builder
+        .build()
+        .map_err(|error| damaged(format!("a merge is of unknown tokens ({})", excerpt(&error.to_string()))))
 }
 
 /// The bytes behind each token's spelling, one after the other: tens of thousands of small texts, in two allocations.

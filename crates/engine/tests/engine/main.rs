@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod batching;
+mod damaged_files;
 mod golden;
 mod model_files;
 mod queue;
+mod small_model;
 mod tokens;
 
 use std::num::NonZeroUsize;
