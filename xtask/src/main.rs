@@ -1,10 +1,12 @@
 //! The project's own commands.
 //!
 //! `cargo xtask check` is what to run before a commit, `cargo xtask test` runs every test and brings what they need,
-//! `cargo xtask tidy` holds the house rules that no compiler knows, `cargo xtask bench` tells how fast the program is.
+//! `cargo xtask fuzz` looks for bytes that crash what reads them, `cargo xtask tidy` holds the house rules that no
+//! compiler knows, `cargo xtask bench` tells how fast the program is.
 
 mod bench;
 mod check;
+mod fuzz;
 mod metadata;
 mod steps;
 mod system_packages;
@@ -24,6 +26,8 @@ enum Command {
     Check,
     /// Every test there is; sets up what they need: real clients, the default model
     Test,
+    /// A fuzzer against what reads bytes from outside; fails when something crashes
+    Fuzz(fuzz::Options),
     /// The house rules alone
     Tidy,
     /// How fast it is
@@ -35,6 +39,7 @@ fn main() -> ExitCode {
     let outcome = match Command::parse() {
         Command::Check => check::run(),
         Command::Test => test::run(),
+        Command::Fuzz(options) => fuzz::run(&options),
         Command::Tidy => tidy::run(),
         Command::Bench(bench) => bench::run(&bench),
     };

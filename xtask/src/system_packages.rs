@@ -12,6 +12,7 @@ const NEEDED: &[(&[&str], &str)] = &[
     (&["node", "--version"], "nodejs"),
     (&["npm", "--version"], "npm"),
     (&["curl", "--version"], "curl"),
+    (&["c++", "--version"], "g++"),
 ];
 
 /// Fails with the command that installs all that is missing.

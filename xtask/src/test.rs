@@ -5,12 +5,16 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 
+use crate::fuzz;
 use crate::metadata::Metadata;
 use crate::steps::{Steps, cargo, succeed_reading};
 use crate::system_packages;
 use crate::test_environment::TestEnvironment;
 
-/// Sets up real clients and the default model, then runs all tests. They learn from variables where things are:
+/// The last step: some seconds a target, which finds what a change broke openly. `cargo xtask fuzz` digs deeper.
+const FUZZ: fuzz::Options = fuzz::Options { seconds: 10, input: None, targets: Vec::new() };
+
+/// Sets up real clients and the default model, then runs all tests, and the fuzzer. The tests learn from variables where things are:
 ///
 /// - `INTERFERENCE_TEST_PYTHON`, `INTERFERENCE_TEST_PYTHON_028`: interpreters that have openai-python
 /// - `INTERFERENCE_TEST_NODE_CLIENT`: a folder with `chat.mjs` and what it imports
@@ -32,10 +36,11 @@ pub(crate) fn run() -> anyhow::Result<()> {
         .env("INTERFERENCE_TEST_NODE_CLIENT", &environment.node_client)
         .env("INTERFERENCE_TEST_MODEL", &model);
     let outcome = steps.step("all tests", || succeed_reading(&mut tests, |line| totals.add(line)));
+    let fuzzed = outcome.and_then(|()| fuzz::steps_of(&FUZZ, &metadata, &mut steps));
     steps.summarise()?;
     let Totals { passed, failed, ignored } = totals;
     writeln!(std::io::stdout().lock(), "tests: {passed} passed, {failed} failed, {ignored} skipped")?;
-    outcome
+    fuzzed
 }
 
 /// Has the binary fetch the default model, and returns the path that it prints.

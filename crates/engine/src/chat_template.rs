@@ -70,7 +70,7 @@ impl ChatTemplate {
         ChatTemplate::new(source, beginning, end).map(Some)
     }
 
-    fn new(source: &str, beginning: String, end: String) -> Result<ChatTemplate, TemplateError> {
+    pub(crate) fn new(source: &str, beginning: String, end: String) -> Result<ChatTemplate, TemplateError> {
         if source.len() > LONGEST_TEMPLATE {
             let problem = format!("it has {} bytes, more than {LONGEST_TEMPLATE}", source.len());
             return Err(TemplateError::Invalid(problem));

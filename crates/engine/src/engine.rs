@@ -140,23 +140,29 @@ impl Engine {
     /// # Errors
     /// A [`LoadError`] that names the file and what in it is wrong or not supported.
     pub fn load(path: &Path, options: &EngineOptions) -> Result<Engine, LoadError> {
-        Engine::load_file(path, options).map_err(|kind| LoadError { path: path.to_owned(), kind })
+        let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let engine = GgufFile::open(path).map_err(LoadErrorKind::from);
+        let engine = engine.and_then(|file| Engine::start(&file, stem, options));
+        engine.map_err(|kind| LoadError { path: path.to_owned(), kind })
     }
 
-    fn load_file(path: &Path, options: &EngineOptions) -> Result<Engine, LoadErrorKind> {
-        let file = GgufFile::open(path)?;
+    /// Loads the model of a file; `stem` is its name where the file has none.
+    pub(crate) fn start(
+        file: &GgufFile,
+        stem: String,
+        options: &EngineOptions,
+    ) -> Result<Engine, LoadErrorKind> {
         let (sha256, tokenizer, model) = std::thread::scope(|scope| {
             let tokenizer = scope.spawn(|| {
                 let sha256 = hexadecimal(&Sha256::digest(file.bytes()));
                 Tokenizer::from_metadata(&file.metadata).map(|tokenizer| (sha256, tokenizer))
             });
-            let model = model::load(&file);
+            let model = model::load(file);
             let (sha256, tokenizer) =
                 tokenizer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
             Ok::<_, LoadErrorKind>((sha256, tokenizer, model?))
         })?;
         let template = ChatTemplate::from_metadata(&file.metadata)?;
-        let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         let name = file.metadata.optional("general.name", Metadata::string)?.map_or(stem, str::to_owned);
         let shape = model.cache_shape();
         let trained = model.hyperparameters.context_length;

@@ -9,6 +9,9 @@
 
 mod chat_template;
 mod engine;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod generation;
 mod gguf;
 mod kernels;

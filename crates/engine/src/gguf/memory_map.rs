@@ -26,6 +26,14 @@ impl MappedFile {
         Ok(MappedFile { map })
     }
 
+    /// These bytes, as if a file had them.
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn holding(bytes: &[u8]) -> std::io::Result<MappedFile> {
+        let mut map = memmap2::MmapMut::map_anon(bytes.len())?;
+        map.copy_from_slice(bytes);
+        Ok(MappedFile { map: map.make_read_only()? })
+    }
+
     /// The file's bytes.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.map

@@ -101,7 +101,11 @@ pub(crate) struct GgufFile {
 impl GgufFile {
     /// Maps a file and reads its head.
     pub(crate) fn open(path: &Path) -> Result<GgufFile, GgufError> {
-        let map = MappedFile::open(path)?;
+        GgufFile::read(MappedFile::open(path)?)
+    }
+
+    /// Reads the head of a file.
+    pub(crate) fn read(map: MappedFile) -> Result<GgufFile, GgufError> {
         let (metadata, tensors) = read_head(map.bytes())?;
         Ok(GgufFile { map, metadata, tensors })
     }

@@ -47,6 +47,17 @@ fn a_small_model_loads_and_answers() {
     assert!(answer.tokens.len() == 5 || answer.finish == FinishReason::EndOfTurn, "{answer:?}");
 }
 
+/// The fuzzer starts from the same file.
+#[test]
+fn the_fuzzers_seed_is_the_small_model() {
+    let seed = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/seeds/model-file/small.gguf");
+    let small = SmallModel::new().encode();
+    if std::env::var_os("INTERFERENCE_UPDATE_SEEDS").is_some() {
+        std::fs::write(seed, &small).unwrap();
+    }
+    assert!(std::fs::read(seed).unwrap() == small, "set INTERFERENCE_UPDATE_SEEDS to write {seed} anew");
+}
+
 #[test]
 fn a_file_cut_at_any_byte_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
