@@ -118,7 +118,7 @@ struct Workplace<'a> {
 
 impl Workplace<'_> {
     fn build(&self) -> anyhow::Result<()> {
-        let mut build = cargo(["build", "--release", "--quiet", "--locked", "--bins"]);
+        let mut build = cargo(["build", "--release", "--quiet", "--bins"]);
         build.args(["--target", &self.platform]).arg("--target-dir").arg(&self.folder);
         // What cargo sets for xtask itself must not reach another build.
         build.current_dir(self.root.join("fuzz")).env_remove("RUSTFLAGS");

@@ -78,9 +78,13 @@ pub enum GgufError {
 
 /// A text of the file, for a message: its beginning, without characters that move a terminal's cursor.
 pub(crate) fn excerpt(text: &str) -> String {
-    const LONGEST: usize = 80;
+    excerpt_of(text, 80)
+}
+
+/// The same with so many characters at most.
+pub(crate) fn excerpt_of(text: &str, longest: usize) -> String {
     let mut characters = text.chars();
-    let shown = characters.by_ref().take(LONGEST).map(|character| match character {
+    let shown = characters.by_ref().take(longest).map(|character| match character {
         character if character.is_control() => character.escape_debug().to_string(),
         character => character.to_string(),
     });

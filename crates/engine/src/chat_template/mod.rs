@@ -5,21 +5,20 @@
 //! spells; what lies outside came from the template, and may hold control tokens. White space around a text stays
 //! outside the marks, so that templates that trim still do.
 //!
-//! Templates see a fixed clock, and a bound on the work that they may do.
+//! Templates see a fixed clock, and are kept within bounds of work, text and memory: [`confinement`].
+
+mod confinement;
+mod gates;
+mod weight;
 
 use std::ops::Range;
 
-use minijinja::syntax::SyntaxConfig;
-use minijinja::{Environment, Error, ErrorKind, context};
+use minijinja::context;
 
 use crate::generation::ChatMessage;
 use crate::gguf::{GgufError, Metadata};
+use confinement::Confined;
 
-/// What rendering may take: instructions, and the text that it makes at some 64 bytes a unit, so 128 MB at most. The
-/// longest context needs a thousandth; a loop without end stops here.
-const FUEL: u64 = 2_000_000;
-/// A template may be this long, in bytes.
-const LONGEST_TEMPLATE: usize = 1 << 20;
 /// What `strftime_now` answers, whatever the format: the same request gives the same prompt on every day.
 const FIXED_DATE: &str = "26 Jul 2024";
 
@@ -35,11 +34,17 @@ pub enum TemplateError {
     /// It refused the messages, or failed on them.
     #[error("the model's chat template refuses these messages: {0}")]
     Refused(String),
+    /// It asks for more than any template needs.
+    #[error("the model's chat template is not run to its end: {0}")]
+    Excessive(String),
+    /// The operating system gives no thread to run it on.
+    #[error("the model's chat template cannot be run: {0}")]
+    NoThread(String),
 }
 
 /// A parsed template.
 pub(crate) struct ChatTemplate {
-    environment: Environment<'static>,
+    confined: Confined,
     beginning: String,
     end: String,
 }
@@ -51,8 +56,6 @@ pub(crate) struct RenderedPrompt {
     /// Ascending ranges of bytes.
     pub(crate) from_messages: Vec<Range<usize>>,
 }
-
-const NAME: &str = "chat";
 
 impl ChatTemplate {
     /// The template of a model file; none is no error yet.
@@ -71,45 +74,23 @@ impl ChatTemplate {
     }
 
     pub(crate) fn new(source: &str, beginning: String, end: String) -> Result<ChatTemplate, TemplateError> {
-        if source.len() > LONGEST_TEMPLATE {
-            let problem = format!("it has {} bytes, more than {LONGEST_TEMPLATE}", source.len());
-            return Err(TemplateError::Invalid(problem));
-        }
-        let mut environment = Environment::new();
-        environment.set_fuel(Some(FUEL));
-        // As the library that the models' authors use has it set.
-        match SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build() {
-            Ok(syntax) => environment.set_syntax(syntax),
-            Err(error) => return Err(TemplateError::Invalid(error.to_string())),
-        }
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        environment.add_function("raise_exception", |message: String| -> Result<String, Error> {
-            Err(Error::new(ErrorKind::InvalidOperation, message))
-        });
-        environment.add_function("strftime_now", |_format: String| FIXED_DATE);
-        environment
-            .add_template_owned(NAME, source.to_owned())
-            .map_err(|error| TemplateError::Invalid(error.to_string()))?;
-        Ok(ChatTemplate { environment, beginning, end })
+        Ok(ChatTemplate { confined: Confined::new(source)?, beginning, end })
     }
 
     /// The prompt that asks for the next message of a conversation.
     pub(crate) fn render(&self, messages: &[ChatMessage]) -> Result<RenderedPrompt, TemplateError> {
-        let refused = |error: Error| TemplateError::Refused(error.detail().unwrap_or("it fails").to_owned());
         let fence = Fence::for_messages(messages);
         let fenced: Vec<_> = messages
             .iter()
             .map(|message| context! { role => &message.role, content => fence.around(&message.content) })
             .collect();
-        let template = self.environment.get_template(NAME).map_err(refused)?;
-        let rendered = template
-            .render(context! {
-                messages => fenced,
-                add_generation_prompt => true,
-                bos_token => &self.beginning,
-                eos_token => &self.end,
-            })
-            .map_err(refused)?;
+        let bytes = messages.iter().map(|message| message.content.len() + message.role.len()).sum();
+        let others = context! {
+            add_generation_prompt => true,
+            bos_token => &self.beginning,
+            eos_token => &self.end,
+        };
+        let rendered = self.confined.render(fenced, bytes, others)?;
         Ok(fence.take_away(&rendered))
     }
 }
@@ -177,6 +158,9 @@ impl Fence {
         }
     }
 }
+
+#[cfg(test)]
+mod hostile;
 
 #[cfg(test)]
 mod tests {
