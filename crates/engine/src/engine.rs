@@ -143,6 +143,8 @@ impl Engine {
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         let engine = GgufFile::open(path).map_err(LoadErrorKind::from);
         let engine = engine.and_then(|file| Engine::start(&file, stem, options));
+        // The file is closed, and all that was read of it is dropped.
+        give_back_free_memory();
         engine.map_err(|kind| LoadError { path: path.to_owned(), kind })
     }
 
@@ -198,7 +200,6 @@ impl Engine {
             .name("engine".to_owned())
             .spawn(move || scheduler.run())
             .map_err(LoadErrorKind::Threads)?;
-        give_back_free_memory();
         let longest_token_bytes = tokenizer.longest_token_bytes();
         let page_bytes = shape.page_bytes();
         let thread = Some(thread);
