@@ -99,6 +99,27 @@ pub enum LoadErrorKind {
     Threads(std::io::Error),
 }
 
+impl LoadErrorKind {
+    /// Whether the file may well be sound, and asks for something that this engine does not have: another program may
+    /// run it.
+    pub fn is_unsupported(&self) -> bool {
+        match self {
+            LoadErrorKind::Gguf(error) => matches!(error, GgufError::UnsupportedVersion { .. }),
+            LoadErrorKind::Model(error) => matches!(
+                error,
+                ModelError::UnsupportedArchitecture { .. }
+                    | ModelError::Unsupported { .. }
+                    | ModelError::UnsupportedType { .. }
+            ),
+            LoadErrorKind::Tokenizer(error) => matches!(
+                error,
+                TokenizerError::UnsupportedKind { .. } | TokenizerError::UnsupportedPreTokenizer { .. }
+            ),
+            LoadErrorKind::Template(_) | LoadErrorKind::Threads(_) => false,
+        }
+    }
+}
+
 /// What is known of a loaded model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelInfo {

@@ -73,6 +73,10 @@ pub(crate) fn unknown_model(name: &str) -> Failure {
 /// The error for a file that cannot be run: the user's is replaced by another, our own is fetched anew.
 fn not_loaded(model: &LocalModel, error: &LoadError) -> Failure {
     let hint = match model {
+        LocalModel::File(_) if error.kind.is_unsupported() => {
+            "serve this model with a program that runs it, and talk to that: `interference chat --base-url URL`"
+                .to_owned()
+        }
         LocalModel::File(_) => {
             "name another GGUF file with `-m PATH`, or leave `-m` out: the default model is fetched by itself"
                 .to_owned()

@@ -234,6 +234,34 @@ impl Tile<'_> {
     }
 }
 
+/// Calls what is compiled for one format, with that format's index as a constant: the first for those that are
+/// quantised, the second for the others.
+macro_rules! by_format {
+    ($format:expr, |$index:ident| $quantized:expr, $float:expr) => {{
+        use $crate::kernels::packed_matrix::WeightFormat;
+        macro_rules! call {
+            ($name:ident, $call:expr) => {{
+                const $index: usize = WeightFormat::$name as usize;
+                $call
+            }};
+        }
+        match $format {
+            WeightFormat::Q4_0 => call!(Q4_0, $quantized),
+            WeightFormat::Q4_1 => call!(Q4_1, $quantized),
+            WeightFormat::Q5_0 => call!(Q5_0, $quantized),
+            WeightFormat::Q5_1 => call!(Q5_1, $quantized),
+            WeightFormat::Q8_0 => call!(Q8_0, $quantized),
+            WeightFormat::Q4_K => call!(Q4_K, $quantized),
+            WeightFormat::Q5_K => call!(Q5_K, $quantized),
+            WeightFormat::Q6_K => call!(Q6_K, $quantized),
+            WeightFormat::F16 => call!(F16, $float),
+            WeightFormat::BF16 => call!(BF16, $float),
+            WeightFormat::F32 => call!(F32, $float),
+        }
+    }};
+}
+pub(super) use by_format;
+
 /// Asks for the weights that lie [`PREFETCH_BYTES`] behind these.
 #[inline(always)]
 pub(super) fn prefetch_weights(bytes: &[u8]) {

@@ -24,7 +24,7 @@ use std::arch::x86_64::*;
 
 use super::CACHE_LINE;
 use super::activations::QuantizedBlock;
-use super::matmul::{Products, Tile, prefetch_weights};
+use super::matmul::{Products, Tile, by_format, prefetch_weights};
 use super::packed_matrix::{BLOCK, GROUP, WeightFormat};
 
 /// Quads in a block.
@@ -39,20 +39,11 @@ pub(super) unsafe fn products<const GROUPS: usize, const WIDTH: usize>(
     tile: &Tile<'_>,
     outputs: &mut Products<GROUPS, WIDTH>,
 ) {
-    use WeightFormat as Format;
-    match tile.format {
-        Format::Q4_0 => quantized::<GROUPS, WIDTH, { Format::Q4_0 as usize }>(tile, outputs),
-        Format::Q4_1 => quantized::<GROUPS, WIDTH, { Format::Q4_1 as usize }>(tile, outputs),
-        Format::Q5_0 => quantized::<GROUPS, WIDTH, { Format::Q5_0 as usize }>(tile, outputs),
-        Format::Q5_1 => quantized::<GROUPS, WIDTH, { Format::Q5_1 as usize }>(tile, outputs),
-        Format::Q8_0 => quantized::<GROUPS, WIDTH, { Format::Q8_0 as usize }>(tile, outputs),
-        Format::Q4_K => quantized::<GROUPS, WIDTH, { Format::Q4_K as usize }>(tile, outputs),
-        Format::Q5_K => quantized::<GROUPS, WIDTH, { Format::Q5_K as usize }>(tile, outputs),
-        Format::Q6_K => quantized::<GROUPS, WIDTH, { Format::Q6_K as usize }>(tile, outputs),
-        Format::F16 => float::<GROUPS, WIDTH, { Format::F16 as usize }>(tile, outputs),
-        Format::BF16 => float::<GROUPS, WIDTH, { Format::BF16 as usize }>(tile, outputs),
-        Format::F32 => float::<GROUPS, WIDTH, { Format::F32 as usize }>(tile, outputs),
-    }
+    by_format!(
+        tile.format,
+        |FORMAT| quantized::<GROUPS, WIDTH, FORMAT>(tile, outputs),
+        float::<GROUPS, WIDTH, FORMAT>(tile, outputs)
+    );
 }
 
 /// Quantised weights of the format whose index is `FORMAT`, group after group.

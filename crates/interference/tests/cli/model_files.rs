@@ -40,6 +40,22 @@ fn a_file_that_is_no_model_is_told_as_one() {
     }
 }
 
+/// A sound file that this engine does not run: what can be done is told.
+#[test]
+fn a_model_of_another_architecture_is_refused_by_name() {
+    let bench = Bench::take();
+    let folder = tempfile::tempdir().unwrap();
+    let mut bytes = fs::read(from_xtask("INTERFERENCE_TEST_MODEL")).unwrap();
+    let name = bytes.windows(5).position(|window| window == b"llama").unwrap();
+    bytes[name..name + 5].copy_from_slice(b"gemma");
+    let path = folder.path().join("other.gguf");
+    fs::write(&path, bytes).unwrap();
+    let finished = serve(&bench, &path);
+    let said = finished.failed_with(3);
+    assert!(said.contains("has the architecture `gemma`; supported: `llama`"), "{said}");
+    assert!(said.contains("hint: serve this model with a program that runs it"), "{said}");
+}
+
 #[test]
 fn without_network_and_model_both_sources_are_named() {
     let bench = Bench::take();
