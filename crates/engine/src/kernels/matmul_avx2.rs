@@ -5,9 +5,9 @@
 //! are made in [`super::matmul_avx2_dots`]; here they are scaled and added up. Every lane keeps to its row: nothing is
 //! ever added across lanes.
 //!
-//! A tile has up to four columns: broadcasts are shared by the halves, unpacked weights by the columns. Adapters that
-//! take closures (`array::from_fn`, `map`) are avoided in the loops: they are not compiled for the features of the
-//! function around them, and are then not inlined either.
+//! A tile has up to four columns of integers, or six of floats: broadcasts are shared by the halves, unpacked weights by
+//! the columns. Adapters that take closures (`array::from_fn`, `map`) are avoided in the loops: they are not compiled for
+//! the features of the function around them, and are then not inlined either.
 
 #![expect(unsafe_code, reason = "AVX2 intrinsics")]
 #![expect(clippy::needless_range_loop, reason = "one index goes through several arrays of registers")]
