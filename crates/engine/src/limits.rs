@@ -24,7 +24,7 @@ const INPUTS: usize = 64;
 /// Bytes of the small matrix for each thread, about: a core's second-level cache holds them beside their inputs.
 const MATRIX_BYTES: usize = 128 << 10;
 /// Its rows come in multiples of this, so that every thread gets an equal number of whole tiles.
-const ROWS: usize = 16 * GROUP;
+const ROWS: usize = 4 * GROUP;
 /// A byte that, repeated, is a sound number in every format, and of ordinary size.
 const WEIGHT_BYTE: u8 = 0x2c;
 /// Bytes that a thread reads at a time.
@@ -55,8 +55,8 @@ pub struct OnThreads {
 pub struct MachineLimits {
     /// Bytes per second of a streaming read over a buffer far larger than the caches.
     pub memory_read: OnThreads,
-    /// Bytes per second of a streaming read, again and again, over as many bytes as the model's matrices have: more
-    /// than from memory where a cache holds them.
+    /// Bytes per second of a streaming read, again and again, over as many bytes as the model's matrices have, at
+    /// most the buffer's: more than from memory where a cache holds them.
     pub weights_read: OnThreads,
     /// Operations per second of the product kernel for the model's main format, two for each weight and column, on a
     /// matrix that stays in a core's own caches.
@@ -82,7 +82,8 @@ struct Team {
 }
 
 impl LimitsProbe {
-    /// Prepares to measure for a model of these weights.
+    /// Prepares to measure for a model of these weights, with the best kernels there are where the processor lacks those
+    /// of `set`.
     ///
     /// # Errors
     /// When the operating system gives no threads or no memory.
@@ -91,6 +92,8 @@ impl LimitsProbe {
         threads: NonZeroUsize,
         set: InstructionSet,
     ) -> std::io::Result<LimitsProbe> {
+        // Kernels that the processor lacks must not run, whoever asks.
+        let set = if set.is_available() { set } else { InstructionSet::detect() };
         let effort = Effort { buffer_bytes: buffer_bytes(), tries: 3, time: Duration::from_millis(20) };
         let weights_bytes = (weights.layers.bytes + weights.head.bytes) as usize;
         LimitsProbe::with_effort(weights.main_format(), weights_bytes, threads, set, effort)

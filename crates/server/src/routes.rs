@@ -68,7 +68,7 @@ async fn method_not_allowed(method: Method, uri: Uri) -> Rejection {
     Rejection::MethodNotAllowed { method, path: uri.path().to_owned() }
 }
 
-/// Who may ask at all: the right host, and the right key. Whoever watches over the server needs no key.
+/// Who may ask at all: the right host, and the right key. Only whether the server can answer is told without one.
 async fn check(
     State(shared): State<Arc<Shared>>,
     request: Request,

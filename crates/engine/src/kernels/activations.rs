@@ -69,6 +69,7 @@ impl<T: Copy + Default> Columns<T> {
 
     /// One column.
     pub(crate) fn column(&self, index: usize) -> &[T] {
+        assert!(index < self.count, "one of the columns");
         &self.values[index * self.height..(index + 1) * self.height]
     }
 

@@ -367,11 +367,14 @@ mod tests {
             let case = case(530, heads, key_value_heads, head_size);
             let positions = [0, 1, 15, 16, 17, 254, 255, 256, 257, 300, 511, 512, 529];
             let portable = run(&case, InstructionSet::Portable, 1, &positions);
-            let together = run(&case, InstructionSet::detect(), 3, &positions);
-            assert_eq!(portable, together, "one instruction set and thread, or another");
+            for set in InstructionSet::available() {
+                assert_eq!(portable, run(&case, set, 3, &positions), "{set:?} and threads change nothing");
+            }
             for (position, output) in positions.iter().zip(&portable) {
-                let alone = run(&case, InstructionSet::detect(), 2, &[*position]);
-                assert_eq!(output, &alone[0], "alone at position {position}");
+                for set in InstructionSet::available() {
+                    let alone = run(&case, set, 2, &[*position]);
+                    assert_eq!(output, &alone[0], "{set:?}, alone at position {position}");
+                }
                 for (a, b) in output.iter().zip(truth(&case, *position)) {
                     assert!((f64::from(*a) - b).abs() < 2e-5, "{a} is not {b} at position {position}");
                 }

@@ -202,7 +202,8 @@ mod avx2 {
     use super::{Arithmetic, LANES, Lanes};
 
     /// One AVX register. Values of it are made only inside functions compiled for AVX2, FMA and F16C, which
-    /// `run_with_lanes!` enters only where the processor has them; every `SAFETY` below rests on that.
+    /// `run_with_lanes!` and `run_with_wide_lanes!` enter only where the processor has them; every `SAFETY` below rests
+    /// on that.
     #[derive(Clone, Copy)]
     pub(crate) struct Avx2Lanes(__m256);
 

@@ -7,8 +7,8 @@
 //!
 //! Rows are split over the threads in runs of whole groups; a group meets as many columns at once as the instruction
 //! set has registers for, so that weights are unpacked once for several columns. A column that is alone meets
-//! [`LONE_COLUMN_GROUPS`] groups at once, so that sums of several rows are under way while one waits for its last
-//! addition. None of that changes any sum.
+//! [`LONE_COLUMN_GROUPS`] groups in one call; where weights are floats their sums go side by side, so that one need not
+//! wait for its last addition. None of that changes any sum.
 
 use super::activations::{Activations, Columns, QuantizedBlock};
 #[cfg(target_arch = "x86_64")]

@@ -4,11 +4,12 @@
 //! Every output has one accumulator, and what is added to it, and in which order, depends on nothing but the model
 //! and the tokens before it: not on the number of columns computed together, of threads, or of lanes.
 //!
-//! Each kernel exists once per instruction set. Element-wise work and attention are written once over
-//! [`lanes::Lanes`] and compiled for each; products with weights are written by hand for AVX2 ([`matmul_avx2`]) and
-//! AVX-512 ([`matmul_avx512`]), and held against the portable form ([`matmul_portable`]) bit for bit by the tests.
+//! Each kernel exists once per instruction set. Element-wise work is written once over [`lanes::Lanes`], portable and
+//! AVX2, which AVX-512 uses too; attention over [`wide_lanes::WideLanes`], for each. Products with weights are written by
+//! hand for AVX2 ([`matmul_avx2`]) and AVX-512 ([`matmul_avx512`]), and held against the portable form
+//! ([`matmul_portable`]) bit for bit by the tests.
 //!
-//! `unsafe` lives here (and in the memory map of a model file), nowhere else.
+//! Of the program, `unsafe` lives here, and in the memory map of a model file.
 
 pub(crate) mod activations;
 pub(crate) mod attention;
