@@ -40,10 +40,13 @@ const LAYERS: &[(&str, Layer)] = &[
     ("xtask", Layer::Ground),
 ];
 
-/// Imports within a layer that are meant: a backend is made of the trait, and the relay asks as a client does.
+/// Imports within a layer that are meant: a backend is made of the trait, a reply may bring a plan of
+/// faults, and the relay asks as a client does.
 const BESIDE: &[(&str, &str)] = &[
     ("interference-backend-local", "interference-backend"),
     ("interference-backend-script", "interference-backend"),
+    ("interference-backend", "interference-faults"),
+    ("interference-backend-script", "interference-faults"),
     ("interference-backend-relay", "interference-backend"),
     ("interference-backend-relay", "interference-client"),
     ("interference-backend-replay", "interference-backend"),

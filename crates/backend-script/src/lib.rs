@@ -1,0 +1,1 @@
+//! A script as a backend: rules that match requests, and the answers to them.
