@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use interference_api_types::openai::chat_completions::FinishReason;
+use interference_api_types::openai::chat_reply::FinishReason;
 use interference_engine::{
     CancelHandle, Engine, EngineFailure, FinishReason as EngineFinish, GenerationRequest, Progress,
     SubmitError, TokenId,

@@ -1,19 +1,15 @@
 //! Reads a chat request: JSON in, an order for the engine out, or what is wrong with it.
 
 use interference_api_types::openai::chat_completions::{
-    ChatCompletionRequest, Content, ContentPart, RequestMessage, Role, Stop,
+    ChatCompletionRequest, Content, ContentPart, RequestMessage, Role,
 };
+use interference_api_types::openai::chat_parameters::InvalidParameter;
+use interference_api_types::openai::chat_reply::Delivery;
 use interference_api_types::{Parsed, RequestBodyError, parse};
 use interference_backend::{Refusal, Strictness};
 use interference_engine::ChatMessage;
 
 use crate::parameters;
-
-/// How many stop strings a request may have: the API's own limit.
-const MOST_STOP_STRINGS: usize = 4;
-
-/// How long a stop string may be, in bytes: it bounds the text that is held back.
-const LONGEST_STOP_STRING: usize = 4096;
 
 /// The temperature of requests that name none. The API's is 1; at that, a small model loses its thread within a few
 /// lines, and most local servers choose a lower one.
@@ -44,27 +40,6 @@ pub(crate) struct ChatOrder {
     pub(crate) ignored: Vec<String>,
 }
 
-/// How an answer is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Delivery {
-    /// In one piece.
-    Whole,
-    /// In chunks, as it comes.
-    Streamed {
-        /// Whether a last chunk tells the usage.
-        usage: UsageChunk,
-    },
-}
-
-/// Whether a last chunk tells the usage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum UsageChunk {
-    /// Yes; all others have `"usage": null`.
-    Included,
-    /// No, and no chunk has the member.
-    Absent,
-}
-
 /// Reads and checks a request's body.
 ///
 /// # Errors
@@ -73,51 +48,51 @@ pub(crate) fn read(body: &[u8], strictness: Strictness) -> Result<ChatOrder, Ref
     let Parsed { request, unknown } = parse::<ChatCompletionRequest>(body).map_err(broken)?;
     let mut ignored: Vec<String> = parameters::pass_over(&request)?.into_iter().map(str::to_owned).collect();
     ignored.extend(unknown);
-    let delivery = delivery(&request, &mut ignored);
-    let model = required("model", request.model.clone())?;
-    if model.is_empty() {
-        return Err(invalid("model", "'model' must not be empty."));
-    }
-    let messages = messages(required("messages", request.messages.as_deref())?, &mut ignored)?;
-    if strictness == Strictness::RefuseIgnored && !ignored.is_empty() {
-        return Err(refuse_ignored(&ignored));
-    }
+    ignored.extend(ignored_stream_options(&request));
+    let model = request.checked_model().map_err(out_of_bounds)?.to_owned();
+    let messages = messages(request.checked_messages().map_err(out_of_bounds)?, &mut ignored)?;
+    strictness.check(&ignored)?;
     Ok(ChatOrder {
         model,
         messages,
-        max_tokens: max_tokens(&request)?,
-        temperature: temperature(&request)?,
-        top_p: top_p(&request)?,
+        max_tokens: request.checked_max_tokens().map_err(out_of_bounds)?,
+        temperature: temperature(request.checked_temperature().map_err(out_of_bounds)?),
+        top_p: top_p(request.checked_top_p().map_err(out_of_bounds)?),
         seed: request.seed,
-        stops: stops(request.stop)?,
+        stops: request.checked_stops().map_err(out_of_bounds)?.to_vec(),
         ignore_eos: request.ignore_eos == Some(true),
-        delivery,
+        delivery: request.delivery(),
         ignored,
     })
 }
 
-fn delivery(request: &ChatCompletionRequest, ignored: &mut Vec<String>) -> Delivery {
+fn temperature(given: Option<f64>) -> f32 {
+    match given {
+        None => DEFAULT_TEMPERATURE,
+        Some(0.0) => 0.0,
+        Some(value) => (value as f32).max(LOWEST_TEMPERATURE),
+    }
+}
+
+/// 0 means the most likely token alone, which is what the smallest number above it gives.
+fn top_p(given: Option<f64>) -> f32 {
+    given.map_or(1.0, |value| (value as f32).max(f32::MIN_POSITIVE))
+}
+
+/// What of the stream's options is passed over.
+fn ignored_stream_options(request: &ChatCompletionRequest) -> impl Iterator<Item = String> {
     let options = request.stream_options.unwrap_or_default();
-    if options.include_obfuscation == Some(true) {
-        ignored.push("stream_options.include_obfuscation".to_owned());
-    }
-    let usage = match options.include_usage {
-        Some(true) => UsageChunk::Included,
-        Some(false) | None => UsageChunk::Absent,
-    };
-    if request.stream == Some(true) {
-        return Delivery::Streamed { usage };
-    }
-    if usage == UsageChunk::Included {
-        ignored.push("stream_options.include_usage".to_owned());
-    }
-    Delivery::Whole
+    let without_a_stream = request.stream != Some(true);
+    [
+        ("stream_options.include_obfuscation", options.include_obfuscation == Some(true)),
+        ("stream_options.include_usage", options.include_usage == Some(true) && without_a_stream),
+    ]
+    .into_iter()
+    .filter(|(_, ignored)| *ignored)
+    .map(|(name, _)| name.to_owned())
 }
 
 fn messages(given: &[RequestMessage], ignored: &mut Vec<String>) -> Result<Vec<ChatMessage>, Refusal> {
-    if given.is_empty() {
-        return Err(invalid("messages", "'messages' must have at least one message."));
-    }
     let mut messages = Vec::with_capacity(given.len());
     for (position, message) in given.iter().enumerate() {
         let path = format!("messages[{position}]");
@@ -200,71 +175,6 @@ fn part_text<'part>(part: &'part ContentPart, path: &str) -> Result<&'part str, 
     })
 }
 
-fn max_tokens(request: &ChatCompletionRequest) -> Result<Option<usize>, Refusal> {
-    let (name, limit) = match (request.max_tokens, request.max_completion_tokens) {
-        (Some(older), Some(newer)) if older != newer => {
-            return Err(invalid(
-                "max_tokens",
-                "'max_tokens' and 'max_completion_tokens' differ. Please give one.",
-            ));
-        }
-        (_, Some(newer)) => ("max_completion_tokens", newer),
-        (Some(older), None) => ("max_tokens", older),
-        (None, None) => return Ok(None),
-    };
-    if limit == 0 {
-        return Err(invalid(name, &format!("'{name}' must be at least 1.")));
-    }
-    Ok(Some(usize::try_from(limit).unwrap_or(usize::MAX)))
-}
-
-fn temperature(request: &ChatCompletionRequest) -> Result<f32, Refusal> {
-    match request.temperature {
-        None => Ok(DEFAULT_TEMPERATURE),
-        Some(0.0) => Ok(0.0),
-        Some(value) if (0.0..=2.0).contains(&value) => Ok((value as f32).max(LOWEST_TEMPERATURE)),
-        Some(value) => {
-            Err(invalid("temperature", &format!("'temperature' is {value}; it must be from 0 to 2.")))
-        }
-    }
-}
-
-fn top_p(request: &ChatCompletionRequest) -> Result<f32, Refusal> {
-    match request.top_p {
-        None => Ok(1.0),
-        // 0 means the most likely token alone, which is what the smallest number above it gives.
-        Some(value) if (0.0..=1.0).contains(&value) => Ok((value as f32).max(f32::MIN_POSITIVE)),
-        Some(value) => Err(invalid("top_p", &format!("'top_p' is {value}; it must be from 0 to 1."))),
-    }
-}
-
-fn stops(stop: Option<Stop>) -> Result<Vec<String>, Refusal> {
-    let Stop(stops) = stop.unwrap_or(Stop(Vec::new()));
-    if stops.len() > MOST_STOP_STRINGS {
-        let message = format!("'stop' has {} strings; at most {MOST_STOP_STRINGS} are allowed.", stops.len());
-        return Err(invalid("stop", &message));
-    }
-    for (position, stop) in stops.iter().enumerate() {
-        if stop.is_empty() {
-            return Err(invalid("stop", &format!("'stop' must not be empty (string {position}).")));
-        }
-        if stop.len() > LONGEST_STOP_STRING {
-            let message =
-                format!("'stop' is too long (string {position}): at most {LONGEST_STOP_STRING} bytes.");
-            return Err(invalid("stop", &message));
-        }
-    }
-    Ok(stops)
-}
-
-fn required<T>(name: &str, value: Option<T>) -> Result<T, Refusal> {
-    value.ok_or_else(|| Refusal::InvalidRequest {
-        message: format!("Missing required parameter: '{name}'."),
-        param: Some(name.to_owned()),
-        code: Some("missing_required_parameter"),
-    })
-}
-
 fn invalid(param: &str, message: &str) -> Refusal {
     Refusal::InvalidRequest {
         message: message.to_owned(),
@@ -281,15 +191,8 @@ fn unsupported(param: String, message: &str) -> Refusal {
     }
 }
 
-fn refuse_ignored(ignored: &[String]) -> Refusal {
-    Refusal::InvalidRequest {
-        message: format!(
-            "This server is strict, and these parameters would be ignored: {}.",
-            ignored.join(", ")
-        ),
-        param: ignored.first().cloned(),
-        code: Some("unknown_parameter"),
-    }
+fn out_of_bounds(InvalidParameter { param, message, code }: InvalidParameter) -> Refusal {
+    Refusal::InvalidRequest { message, param: Some(param), code: Some(code) }
 }
 
 fn broken(error: RequestBodyError) -> Refusal {
@@ -306,6 +209,8 @@ fn broken(error: RequestBodyError) -> Refusal {
 
 #[cfg(test)]
 mod tests {
+    use interference_api_types::openai::chat_reply::UsageChunk;
+
     use super::*;
 
     /// A request with one message and these members more.

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
-use interference_api_types::openai::chat_completions::{
-    AssistantMessage, ChatCompletion, ChatCompletionChunk, Choice, ChunkChoice, Delta, FinishReason, Usage,
+use interference_api_types::openai::chat_reply::{
+    AssistantMessage, ChatChunks, Choice, Letterhead, Usage, UsageChunk,
 };
 use interference_api_types::openai::error::ErrorEnvelope;
 use interference_backend::{EventStream, Refusal};
@@ -12,16 +12,11 @@ use interference_sse::Event;
 use serde::Serialize;
 
 use crate::answer::{Answer, End, Step};
-use crate::chat::UsageChunk;
 
 /// What all chunks of an answer have in common, and what its usage needs.
 #[derive(Debug, Clone)]
-pub(crate) struct Letterhead {
-    pub(crate) id: String,
-    pub(crate) created: u64,
-    /// The model that answers, under its own name.
-    pub(crate) model: String,
-    pub(crate) system_fingerprint: String,
+pub(crate) struct AnswerHead {
+    pub(crate) letterhead: Letterhead,
     pub(crate) prompt_tokens: u64,
 }
 
@@ -29,7 +24,7 @@ pub(crate) struct Letterhead {
 ///
 /// # Errors
 /// The engine broke off.
-pub(crate) async fn whole(mut answer: Answer, letterhead: Letterhead) -> Result<Bytes, Refusal> {
+pub(crate) async fn whole(mut answer: Answer, head: AnswerHead) -> Result<Bytes, Refusal> {
     let mut content = String::new();
     let finish_reason = loop {
         match answer.next().await {
@@ -38,87 +33,51 @@ pub(crate) async fn whole(mut answer: Answer, letterhead: Letterhead) -> Result<
             Step::End(End::Failed(failure)) => return Err(refusal(&failure)),
         }
     };
-    let completion = ChatCompletion {
-        id: letterhead.id,
-        object: "chat.completion",
-        created: letterhead.created,
-        model: letterhead.model,
-        choices: vec![Choice {
-            index: 0,
-            message: AssistantMessage { role: "assistant", content: Some(content), refusal: None },
-            logprobs: None,
-            finish_reason,
-        }],
-        usage: Usage::new(letterhead.prompt_tokens, answer.completion_tokens()),
-        system_fingerprint: letterhead.system_fingerprint,
+    let message = AssistantMessage {
+        role: "assistant",
+        content: Some(content),
+        refusal: None,
+        reasoning_content: None,
+        tool_calls: Vec::new(),
     };
-    Ok(Bytes::from(json(&completion)))
+    let choice = Choice { index: 0, message, logprobs: None, finish_reason };
+    let usage = Usage::new(head.prompt_tokens, answer.completion_tokens());
+    Ok(Bytes::from(head.letterhead.completion(&[choice], usage)))
 }
 
 /// Tells an answer as it comes: who speaks, at once; a chunk for each token that adds text; why it ended; the usage, if
 /// included; `[DONE]`. If the engine breaks off, an error takes the place of what is missing before `[DONE]`.
-pub(crate) fn streamed(answer: Answer, letterhead: Letterhead, usage: UsageChunk) -> EventStream {
-    let chunks = Chunks { letterhead, usage };
-    let speaker = Delta { role: Some("assistant"), content: Some(String::new()) };
-    let first = chunks.of_delta(speaker, None);
-    let rest = stream::unfold(Some((answer, chunks)), |state| async move {
+pub(crate) fn streamed(answer: Answer, head: &AnswerHead, usage: UsageChunk) -> EventStream {
+    let chunks = ChatChunks::new(&head.letterhead, usage);
+    let prompt_tokens = head.prompt_tokens;
+    let first = Event::data(chunks.speaker(0));
+    let rest = stream::unfold(Some((answer, chunks)), move |state| async move {
         let (mut answer, chunks) = state?;
         Some(match answer.next().await {
-            Step::Text(text) => {
-                let chunk = chunks.of_delta(Delta { role: None, content: Some(text) }, None);
-                (vec![chunk], Some((answer, chunks)))
+            Step::Text(text) => (vec![Event::data(chunks.content(0, &text, None))], Some((answer, chunks))),
+            Step::End(end) => {
+                let usage = Usage::new(prompt_tokens, answer.completion_tokens());
+                (last_events(&chunks, &end, usage), None)
             }
-            Step::End(end) => (chunks.of_end(&end, answer.completion_tokens()), None),
         })
     });
     Box::pin(stream::once(async move { first }).chain(rest.flat_map(stream::iter)))
 }
 
-struct Chunks {
-    letterhead: Letterhead,
-    usage: UsageChunk,
-}
-
-impl Chunks {
-    fn of_delta(&self, delta: Delta, finish_reason: Option<FinishReason>) -> Event {
-        let choice = ChunkChoice { index: 0, delta, logprobs: None, finish_reason };
-        let usage = match self.usage {
-            UsageChunk::Included => Some(None),
-            UsageChunk::Absent => None,
-        };
-        self.chunk(vec![choice], usage)
-    }
-
-    fn of_end(&self, end: &End, completion_tokens: u64) -> Vec<Event> {
-        let mut events = Vec::with_capacity(3);
-        match end {
-            End::Finished(reason) => {
-                events.push(self.of_delta(Delta::default(), Some(*reason)));
-                if self.usage == UsageChunk::Included {
-                    let usage = Usage::new(self.letterhead.prompt_tokens, completion_tokens);
-                    events.push(self.chunk(Vec::new(), Some(Some(usage))));
-                }
-            }
-            End::Failed(failure) => {
-                let envelope = ErrorEnvelope::server_error(broke_off(failure), Some(failure_code(failure)));
-                events.push(Event::data(json(&envelope)));
-            }
+fn last_events(chunks: &ChatChunks, end: &End, usage: Usage) -> Vec<Event> {
+    let mut events = Vec::with_capacity(3);
+    match end {
+        End::Finished(reason) => {
+            events.push(Event::data(chunks.finish(0, *reason)));
+            events.extend(chunks.usage(usage).map(Event::data));
         }
-        events.push(Event::data("[DONE]"));
-        events
+        End::Failed(failure) => {
+            let envelope = ErrorEnvelope::server_error(broke_off(failure), Some(failure_code(failure)));
+            events.push(Event::data(json(&envelope)));
+        }
     }
-
-    fn chunk(&self, choices: Vec<ChunkChoice>, usage: Option<Option<Usage>>) -> Event {
-        Event::data(json(&ChatCompletionChunk {
-            id: self.letterhead.id.clone(),
-            object: "chat.completion.chunk",
-            created: self.letterhead.created,
-            model: self.letterhead.model.clone(),
-            system_fingerprint: self.letterhead.system_fingerprint.clone(),
-            choices,
-            usage,
-        }))
-    }
+    events.push(Event::data("[DONE]"));
+    events
 }
 
 fn broke_off(failure: &EngineFailure) -> String {
@@ -154,19 +113,19 @@ mod tests {
     use crate::answer::tests::{answer, token};
     use interference_engine::{FinishReason as EngineFinish, Progress};
 
-    fn letterhead() -> Letterhead {
-        Letterhead {
+    fn head() -> AnswerHead {
+        let letterhead = Letterhead {
             id: "chatcmpl-1".into(),
             created: 7,
             model: "m".into(),
             system_fingerprint: "fp".into(),
-            prompt_tokens: 3,
-        }
+        };
+        AnswerHead { letterhead, prompt_tokens: 3 }
     }
 
     /// The data of all events, without the members that all chunks have in common.
     async fn data(progress: Vec<Progress>, usage: UsageChunk) -> Vec<String> {
-        let events: Vec<Event> = streamed(answer(progress, &[]), letterhead(), usage).collect().await;
+        let events: Vec<Event> = streamed(answer(progress, &[]), &head(), usage).collect().await;
         let head = r#"{"id":"chatcmpl-1","object":"chat.completion.chunk","created":7,"model":"m","system_fingerprint":"fp","#;
         let data = events.into_iter().map(|event| match event {
             Event::Data { name: None, data } => data.replace(head, "{"),
@@ -178,7 +137,7 @@ mod tests {
     #[tokio::test]
     async fn a_whole_answer() {
         let progress = vec![token(0), token(1), Progress::Finished(EngineFinish::EndOfTurn)];
-        let body = whole(answer(progress, &[]), letterhead()).await.unwrap();
+        let body = whole(answer(progress, &[]), head()).await.unwrap();
         assert_eq!(
             body,
             r#"{"id":"chatcmpl-1","object":"chat.completion","created":7,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"a tree","refusal":null},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5},"system_fingerprint":"fp"}"#

@@ -8,7 +8,6 @@ mod aliases;
 mod answer;
 mod chat;
 mod chat_reply;
-mod identity;
 mod local_backend;
 mod measurements;
 mod parameters;

@@ -3,29 +3,20 @@
 use std::sync::{Arc, OnceLock};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use interference_api_types::openai::chat_reply::{Delivery, Letterhead};
+use interference_api_types::openai::identity::{Identity, random_seed};
 use interference_backend::{Backend, Measurement, ModelCard, Readiness, Refusal, Reply, ReplyBody, Request};
 use interference_engine::{ChatMessage, Engine, GenerationRequest, Sampling, SubmitError};
-
 use tokio::sync::Semaphore;
 
 use crate::aliases::{HABITUAL_NAMES, is_habitual_name};
 use crate::answer::Answer;
-use crate::chat::{self, Delivery};
-use crate::chat_reply::{self, Letterhead};
-use crate::identity::{Identity, random_seed};
+use crate::chat;
+use crate::chat_reply::{self, AnswerHead};
 use crate::measurements;
-
-/// Names the parameters that were passed over.
-const IGNORED: HeaderName = HeaderName::from_static("x-interference-ignored");
 
 /// Tells the seed that the answer was drawn with.
 const SEED: HeaderName = HeaderName::from_static("x-interference-seed");
-
-/// How many names [`IGNORED`] has at most; `...` stands for the rest.
-const MOST_IGNORED_NAMES: usize = 16;
-
-/// How long a name in [`IGNORED`] is at most.
-const LONGEST_IGNORED_NAME: usize = 64;
 
 /// Requests that are read and tokenised at once; more wait. It takes memory in proportion to the request.
 const ADMISSIONS_AT_ONCE: usize = 2;
@@ -66,9 +57,10 @@ struct Service {
 /// A request that was admitted.
 struct Admitted {
     answer: Answer,
-    letterhead: Letterhead,
+    head: AnswerHead,
     delivery: Delivery,
-    headers: HeaderMap,
+    seed: u64,
+    ignored: Vec<String>,
 }
 
 impl LocalBackend {
@@ -138,14 +130,13 @@ impl Backend for LocalBackend {
             Refusal::Internal { message: "The server failed while it read the request.".to_owned() }
         })??;
         let body = match admitted.delivery {
-            Delivery::Whole => {
-                ReplyBody::Whole(chat_reply::whole(admitted.answer, admitted.letterhead).await?)
-            }
+            Delivery::Whole => ReplyBody::Whole(chat_reply::whole(admitted.answer, admitted.head).await?),
             Delivery::Streamed { usage } => {
-                ReplyBody::Events(chat_reply::streamed(admitted.answer, admitted.letterhead, usage))
+                ReplyBody::Events(chat_reply::streamed(admitted.answer, &admitted.head, usage))
             }
         };
-        Ok(Reply { status: StatusCode::OK, headers: admitted.headers, body })
+        let headers = HeaderMap::from_iter([(SEED, HeaderValue::from(admitted.seed))]);
+        Ok(Reply { headers, ignored: admitted.ignored, ..Reply::new(StatusCode::OK, body) })
     }
 
     fn models(&self) -> Vec<ModelCard> {
@@ -190,8 +181,8 @@ impl Service {
             // Not the alias that was asked for: the API, too, answers with the name behind an alias.
             model: self.name.clone(),
             system_fingerprint: engine.model().fingerprint(),
-            prompt_tokens: prompt.len() as u64,
         };
+        let head = AnswerHead { letterhead, prompt_tokens: prompt.len() as u64 };
         let seed = order.seed.or(self.options.seed).unwrap_or_else(random_seed);
         let generation = GenerationRequest {
             prompt,
@@ -201,7 +192,7 @@ impl Service {
             ignore_eos: order.ignore_eos,
         };
         let answer = Answer::submit(engine, generation, order.stops).map_err(not_admitted)?;
-        Ok(Admitted { answer, letterhead, delivery: order.delivery, headers: headers(seed, &order.ignored) })
+        Ok(Admitted { answer, head, delivery: order.delivery, seed, ignored: order.ignored })
     }
 
     fn check_model(&self, asked: &str) -> Result<(), Refusal> {
@@ -249,30 +240,6 @@ fn not_admitted(error: SubmitError) -> Refusal {
         error @ SubmitError::UnknownToken { .. } => Refusal::Internal { message: error.to_string() },
         SubmitError::Stopped => Refusal::Unavailable { message: "The model has stopped.".to_owned() },
     }
-}
-
-fn headers(seed: u64, ignored: &[String]) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    headers.insert(SEED, HeaderValue::from(seed));
-    if !ignored.is_empty() {
-        let names = ignored.iter().take(MOST_IGNORED_NAMES).map(|name| header_safe(name));
-        let mut names: Vec<String> = names.collect();
-        if ignored.len() > MOST_IGNORED_NAMES {
-            names.push("...".to_owned());
-        }
-        // Cannot fail, since the names were made safe; if it did, the answer would still be worth having.
-        if let Ok(value) = HeaderValue::try_from(names.join(", ")) {
-            headers.insert(IGNORED, value);
-        }
-    }
-    headers
-}
-
-/// A name as it can stand in a list in a header: what else it has is replaced, and it is not long.
-fn header_safe(name: &str) -> String {
-    let is_safe = |character: char| character.is_ascii_alphanumeric() || "_-.[]".contains(character);
-    let characters = name.chars().map(|character| if is_safe(character) { character } else { '?' });
-    characters.take(LONGEST_IGNORED_NAME).collect()
 }
 
 #[cfg(test)]
@@ -323,16 +290,5 @@ mod tests {
 
         let any = backend(LocalOptions { any_model: true, ..LocalOptions::default() });
         assert_eq!(any.service.check_model("large"), Ok(()));
-    }
-
-    #[test]
-    fn names_in_the_header_are_safe_and_few() {
-        let names: Vec<String> =
-            ["plain", "messages[].mood", "evil\r\nset-cookie: a", "été, b"].map(str::to_owned).into();
-        assert_eq!(headers(7, &names)[IGNORED], "plain, messages[].mood, evil??set-cookie??a, ?t???b");
-        assert_eq!(headers(7, &names)[SEED], "7");
-        let many = vec!["x".repeat(1000); 100];
-        assert_eq!(headers(7, &many)[IGNORED].len(), 16 * (64 + 2) + 3);
-        assert!(!headers(7, &[]).contains_key(IGNORED));
     }
 }

@@ -39,6 +39,26 @@ pub enum Strictness {
     RefuseIgnored,
 }
 
+impl Strictness {
+    /// Refuses the request that has parameters which would be ignored, if it is to be.
+    ///
+    /// # Errors
+    /// Names all of them.
+    pub fn check(self, ignored: &[String]) -> Result<(), Refusal> {
+        if self == Strictness::NameIgnored || ignored.is_empty() {
+            return Ok(());
+        }
+        Err(Refusal::InvalidRequest {
+            message: format!(
+                "This server is strict, and these parameters would be ignored: {}.",
+                ignored.join(", ")
+            ),
+            param: ignored.first().cloned(),
+            code: Some("unknown_parameter"),
+        })
+    }
+}
+
 /// A sequence of events; the server encodes them as they come. It ends as its dialect ends (for chat: `[DONE]`).
 pub type EventStream = Pin<Box<dyn Stream<Item = Event> + Send>>;
 
@@ -52,8 +72,17 @@ pub struct Reply {
     pub status: StatusCode,
     /// Headers beside those that the server sets itself (content type of events, length, cache control).
     pub headers: HeaderMap,
+    /// The parameters of the request that were passed over; the server names them to the client.
+    pub ignored: Vec<String>,
     /// What follows the headers.
     pub body: ReplyBody,
+}
+
+impl Reply {
+    /// A reply without headers of its own, which honours all of the request.
+    pub fn new(status: StatusCode, body: ReplyBody) -> Reply {
+        Reply { status, headers: HeaderMap::new(), ignored: Vec::new(), body }
+    }
 }
 
 /// The body of a [`Reply`].
@@ -96,6 +125,14 @@ pub enum Refusal {
         model: String,
         /// The names that would have worked.
         known: Vec<String>,
+    },
+    /// Nothing here answers such a request.
+    #[error("{message}")]
+    NothingFits {
+        /// What was looked for, and what came nearest, for a person.
+        message: String,
+        /// A stable word for programs.
+        code: &'static str,
     },
     /// The prompt and the answer do not fit the model's context.
     #[error(

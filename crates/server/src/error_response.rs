@@ -59,7 +59,7 @@ impl Rejection {
                 Refusal::InvalidRequest { .. } | Refusal::ContextLengthExceeded { .. } => {
                     StatusCode::BAD_REQUEST
                 }
-                Refusal::UnknownModel { .. } => StatusCode::NOT_FOUND,
+                Refusal::UnknownModel { .. } | Refusal::NothingFits { .. } => StatusCode::NOT_FOUND,
                 Refusal::Overloaded { .. } => StatusCode::TOO_MANY_REQUESTS,
                 Refusal::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
                 Refusal::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
@@ -136,6 +136,7 @@ impl Rejection {
             Rejection::Refused(refusal) => match refusal {
                 Refusal::InvalidRequest { code, .. } => *code,
                 Refusal::UnknownModel { .. } => Some("model_not_found"),
+                Refusal::NothingFits { code, .. } => Some(*code),
                 Refusal::ContextLengthExceeded { .. } => Some("context_length_exceeded"),
                 Refusal::Overloaded { .. } => Some("rate_limit_exceeded"),
                 Refusal::Unavailable { .. } => Some("service_unavailable"),

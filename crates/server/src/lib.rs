@@ -12,6 +12,7 @@ mod connections;
 mod error_response;
 mod event_stream;
 mod host_check;
+mod ignored_header;
 mod limits;
 mod listen;
 mod routes;

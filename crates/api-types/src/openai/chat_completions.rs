@@ -1,10 +1,10 @@
-//! `POST /chat/completions`: the request, the whole answer, and the chunks of a streamed one.
+//! `POST /chat/completions`: the request. What answers look like is in `chat_reply`.
 
 use std::fmt;
 
+use serde::Deserialize;
 use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::request_body::{
@@ -223,121 +223,6 @@ impl<'de> Deserialize<'de> for Stop {
     }
 }
 
-/// A whole answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ChatCompletion {
-    /// The answer's own name.
-    pub id: String,
-    /// Always `chat.completion`.
-    pub object: &'static str,
-    /// Seconds since the epoch.
-    pub created: u64,
-    /// The model that answered.
-    pub model: String,
-    /// One for each answer.
-    pub choices: Vec<Choice>,
-    /// What it cost.
-    pub usage: Usage,
-    /// What the answer depends on beside the request.
-    pub system_fingerprint: String,
-}
-
-/// One of the answers to a request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Choice {
-    /// Which one, from 0.
-    pub index: u32,
-    /// What is said.
-    pub message: AssistantMessage,
-    /// Log probabilities, if asked for.
-    pub logprobs: Option<Value>,
-    /// Why it ended.
-    pub finish_reason: FinishReason,
-}
-
-/// What the model says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct AssistantMessage {
-    /// Always `assistant`.
-    pub role: &'static str,
-    /// The text.
-    pub content: Option<String>,
-    /// What the model said instead of an answer.
-    pub refusal: Option<String>,
-}
-
-/// Why an answer ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FinishReason {
-    /// The model ended its turn, or a stop string appeared.
-    Stop,
-    /// The limit of tokens, or the end of the context.
-    Length,
-}
-
-/// What an answer cost, in tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Usage {
-    /// Read.
-    pub prompt_tokens: u64,
-    /// Written.
-    pub completion_tokens: u64,
-    /// Both.
-    pub total_tokens: u64,
-}
-
-impl Usage {
-    /// Adds up the total.
-    pub fn new(prompt_tokens: u64, completion_tokens: u64) -> Usage {
-        Usage { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens }
-    }
-}
-
-/// A piece of a streamed answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ChatCompletionChunk {
-    /// The answer's own name, the same in all its chunks.
-    pub id: String,
-    /// Always `chat.completion.chunk`.
-    pub object: &'static str,
-    /// Seconds since the epoch, the same in all chunks.
-    pub created: u64,
-    /// The model that answers.
-    pub model: String,
-    /// What the answer depends on beside the request.
-    pub system_fingerprint: String,
-    /// At most one; empty in the chunk that tells the usage.
-    pub choices: Vec<ChunkChoice>,
-    /// Absent unless the request includes it; then null in all chunks but the last.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub usage: Option<Option<Usage>>,
-}
-
-/// A piece of one answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ChunkChoice {
-    /// Of which one, from 0.
-    pub index: u32,
-    /// What is new.
-    pub delta: Delta,
-    /// Log probabilities, if asked for.
-    pub logprobs: Option<Value>,
-    /// Why it ended, in its last chunk.
-    pub finish_reason: Option<FinishReason>,
-}
-
-/// What is new in a chunk; what is not new is absent.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
-pub struct Delta {
-    /// Who speaks, in the first chunk: `assistant`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub role: Option<&'static str>,
-    /// More text.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub content: Option<String>,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -440,30 +325,5 @@ mod tests {
     fn a_negative_seed_is_its_bits() {
         assert_eq!(read(r#"{"seed":-1}"#).unwrap().request.seed, Some(u64::MAX));
         assert_eq!(read(r#"{"seed":18446744073709551615}"#).unwrap().request.seed, Some(u64::MAX));
-    }
-
-    #[test]
-    fn a_chunk_reads_as_the_api_has_it() {
-        let mut chunk = ChatCompletionChunk {
-            id: "chatcmpl-1".into(),
-            object: "chat.completion.chunk",
-            created: 7,
-            model: "m".into(),
-            system_fingerprint: "fp".into(),
-            choices: vec![ChunkChoice {
-                index: 0,
-                delta: Delta { role: Some("assistant"), content: Some(String::new()) },
-                logprobs: None,
-                finish_reason: None,
-            }],
-            usage: None,
-        };
-        assert_eq!(
-            serde_json::to_string(&chunk).unwrap(),
-            r#"{"id":"chatcmpl-1","object":"chat.completion.chunk","created":7,"model":"m","system_fingerprint":"fp","choices":[{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}]}"#
-        );
-        chunk.choices.clear();
-        chunk.usage = Some(None);
-        assert!(serde_json::to_string(&chunk).unwrap().ends_with(r#""choices":[],"usage":null}"#));
     }
 }

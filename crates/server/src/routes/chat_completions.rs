@@ -14,6 +14,7 @@ use crate::body::read_json;
 use crate::closing::Phase;
 use crate::error_response::Rejection;
 use crate::event_stream;
+use crate::ignored_header;
 
 pub(super) const PATH: &str = "/chat/completions";
 
@@ -41,7 +42,10 @@ pub(super) async fn create(
 }
 
 fn respond(reply: Reply, shared: &Shared) -> Response {
-    let Reply { status, mut headers, body } = reply;
+    let Reply { status, mut headers, ignored, body } = reply;
+    if let Some(names) = ignored_header::value(&ignored) {
+        headers.insert(ignored_header::IGNORED, names);
+    }
     match body {
         ReplyBody::Whole(bytes) => {
             headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));

@@ -47,7 +47,7 @@ impl TestBackend {
 fn reply(body: ReplyBody) -> Result<Reply, Refusal> {
     let mut headers = HeaderMap::new();
     headers.insert("x-interference-seed", HeaderValue::from_static("7"));
-    Ok(Reply { status: StatusCode::OK, headers, body })
+    Ok(Reply { headers, ..Reply::new(StatusCode::OK, body) })
 }
 
 fn events(events: Vec<Event>) -> Result<Reply, Refusal> {

@@ -1,4 +1,6 @@
 //! What tells one answer from another: its id, its time, and a seed where the request has none.
+//!
+//! Every backend takes these from here, so that `--fixed-ids` means the same for all.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -11,7 +13,7 @@ const FIXED_CREATED: u64 = 1_735_689_600;
 
 /// Whether answers carry marks of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Identity {
+pub enum Identity {
     /// Each answer has its own id and time.
     Individual,
     /// All have the same, so that whole answers can be compared.
@@ -20,7 +22,7 @@ pub(crate) enum Identity {
 
 impl Identity {
     /// The id of the next answer.
-    pub(crate) fn id(self) -> String {
+    pub fn id(self) -> String {
         match self {
             Identity::Individual => format!("chatcmpl-{:016x}{:016x}", random(), random()),
             Identity::Fixed => FIXED_ID.to_owned(),
@@ -28,7 +30,7 @@ impl Identity {
     }
 
     /// Seconds since the epoch, now.
-    pub(crate) fn created(self) -> u64 {
+    pub fn created(self) -> u64 {
         match self {
             Identity::Individual => {
                 SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
@@ -39,7 +41,7 @@ impl Identity {
 }
 
 /// A seed for a request without one. It has 53 bits, so that clients whose numbers are all floating can send it back.
-pub(crate) fn random_seed() -> u64 {
+pub fn random_seed() -> u64 {
     random() >> 11
 }
 

@@ -1,0 +1,180 @@
+//! `POST /chat/completions`: the bounds of its parameters, which are the same whoever answers.
+//!
+//! Owns what makes a value wrong for every server of the API. It refuses to know defaults, and what a backend honours.
+
+use super::chat_completions::{ChatCompletionRequest, RequestMessage, Stop};
+
+/// How many stop strings a request may have: the API's own limit.
+const MOST_STOP_STRINGS: usize = 4;
+
+/// How long a stop string may be, in bytes: it bounds the text that is held back.
+const LONGEST_STOP_STRING: usize = 4096;
+
+/// How many answers a request may ask for: the API's own limit.
+const MOST_CHOICES: u64 = 128;
+
+/// How many alternatives to a token a request may ask for: the API's own limit.
+const MOST_TOP_LOGPROBS: u64 = 20;
+
+/// A parameter that is wrong for every server.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct InvalidParameter {
+    /// Which one, as a path such as `messages[0].content`.
+    pub param: String,
+    /// What is wrong, for a person.
+    pub message: String,
+    /// A stable word for programs.
+    pub code: &'static str,
+}
+
+impl InvalidParameter {
+    /// A value that is out of its bounds.
+    pub fn value(param: impl Into<String>, message: impl Into<String>) -> InvalidParameter {
+        InvalidParameter { param: param.into(), message: message.into(), code: "invalid_value" }
+    }
+
+    /// A parameter that must be there.
+    pub fn missing(param: &str) -> InvalidParameter {
+        InvalidParameter {
+            param: param.to_owned(),
+            message: format!("Missing required parameter: '{param}'."),
+            code: "missing_required_parameter",
+        }
+    }
+}
+
+impl ChatCompletionRequest {
+    /// The model's name.
+    ///
+    /// # Errors
+    /// It is missing or empty.
+    pub fn checked_model(&self) -> Result<&str, InvalidParameter> {
+        match self.model.as_deref() {
+            None => Err(InvalidParameter::missing("model")),
+            Some("") => Err(InvalidParameter::value("model", "'model' must not be empty.")),
+            Some(model) => Ok(model),
+        }
+    }
+
+    /// The conversation, at least one message.
+    ///
+    /// # Errors
+    /// It is missing or empty.
+    pub fn checked_messages(&self) -> Result<&[RequestMessage], InvalidParameter> {
+        match self.messages.as_deref() {
+            None => Err(InvalidParameter::missing("messages")),
+            Some([]) => {
+                Err(InvalidParameter::value("messages", "'messages' must have at least one message."))
+            }
+            Some(messages) => Ok(messages),
+        }
+    }
+
+    /// The limit of tokens under either of its names, at least 1.
+    ///
+    /// # Errors
+    /// It is 0, or both names are given with different values.
+    pub fn checked_max_tokens(&self) -> Result<Option<usize>, InvalidParameter> {
+        let (name, limit) = match (self.max_tokens, self.max_completion_tokens) {
+            (Some(older), Some(newer)) if older != newer => {
+                return Err(InvalidParameter::value(
+                    "max_tokens",
+                    "'max_tokens' and 'max_completion_tokens' differ. Please give one.",
+                ));
+            }
+            (_, Some(newer)) => ("max_completion_tokens", newer),
+            (Some(older), None) => ("max_tokens", older),
+            (None, None) => return Ok(None),
+        };
+        if limit == 0 {
+            return Err(InvalidParameter::value(name, format!("'{name}' must be at least 1.")));
+        }
+        Ok(Some(usize::try_from(limit).unwrap_or(usize::MAX)))
+    }
+
+    /// The temperature, from 0 to 2.
+    ///
+    /// # Errors
+    /// It is outside.
+    pub fn checked_temperature(&self) -> Result<Option<f64>, InvalidParameter> {
+        within("temperature", self.temperature, 0.0, 2.0)
+    }
+
+    /// The share of the nucleus, from 0 to 1.
+    ///
+    /// # Errors
+    /// It is outside.
+    pub fn checked_top_p(&self) -> Result<Option<f64>, InvalidParameter> {
+        within("top_p", self.top_p, 0.0, 1.0)
+    }
+
+    /// The strings that end the answer: at most 4, none of them empty, of at most 4,096 bytes each.
+    ///
+    /// # Errors
+    /// One of these bounds is broken.
+    pub fn checked_stops(&self) -> Result<&[String], InvalidParameter> {
+        let stops = self.stop.as_ref().map_or(&[][..], |Stop(stops)| stops);
+        if stops.len() > MOST_STOP_STRINGS {
+            let message =
+                format!("'stop' has {} strings; at most {MOST_STOP_STRINGS} are allowed.", stops.len());
+            return Err(InvalidParameter::value("stop", message));
+        }
+        for (position, stop) in stops.iter().enumerate() {
+            if stop.is_empty() {
+                let message = format!("'stop' must not be empty (string {position}).");
+                return Err(InvalidParameter::value("stop", message));
+            }
+            if stop.len() > LONGEST_STOP_STRING {
+                let message =
+                    format!("'stop' is too long (string {position}): at most {LONGEST_STOP_STRING} bytes.");
+                return Err(InvalidParameter::value("stop", message));
+            }
+        }
+        Ok(stops)
+    }
+
+    /// The number of answers, from 1 to 128; 1 when none is given.
+    ///
+    /// # Errors
+    /// It is outside.
+    pub fn checked_choices(&self) -> Result<u32, InvalidParameter> {
+        match self.n {
+            None => Ok(1),
+            Some(count @ 1..=MOST_CHOICES) => Ok(count as u32),
+            Some(count) => Err(InvalidParameter::value(
+                "n",
+                format!("'n' is {count}; it must be from 1 to {MOST_CHOICES}."),
+            )),
+        }
+    }
+
+    /// The number of alternatives that come with each token's log probability, from 0 to 20; none when no log
+    /// probabilities are asked for.
+    ///
+    /// # Errors
+    /// It is outside, or given without `logprobs`.
+    pub fn checked_logprobs(&self) -> Result<Option<usize>, InvalidParameter> {
+        match (self.logprobs.unwrap_or(false), self.top_logprobs.unwrap_or(0)) {
+            (true, count @ 0..=MOST_TOP_LOGPROBS) => Ok(Some(count as usize)),
+            (false, 0) => Ok(None),
+            (true, count) => Err(InvalidParameter::value(
+                "top_logprobs",
+                format!("'top_logprobs' is {count}; it must be from 0 to {MOST_TOP_LOGPROBS}."),
+            )),
+            (false, _) => {
+                Err(InvalidParameter::value("top_logprobs", "'top_logprobs' needs 'logprobs' to be true."))
+            }
+        }
+    }
+}
+
+fn within(name: &str, value: Option<f64>, low: f64, high: f64) -> Result<Option<f64>, InvalidParameter> {
+    match value {
+        Some(value) if !(low..=high).contains(&value) => Err(InvalidParameter::value(
+            name,
+            format!("'{name}' is {value}; it must be from {low} to {high}."),
+        )),
+        value => Ok(value),
+    }
+}
