@@ -1,12 +1,16 @@
 //! Accepts connections, and owns them until they are closed.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use futures::future::select_all;
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
@@ -16,6 +20,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::closing::{Closing, Phase};
 use crate::limits::Limits;
+use crate::takeover::{self, Takeover};
 
 /// How long accepting rests after the system refused, which it does when it has no more file handles.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -65,22 +70,13 @@ impl Connections {
     fn start(&mut self, stream: TcpStream, place: OwnedSemaphorePermit) {
         // Tokens are small and each is wanted at once. A connection that refuses this is about to fail anyway.
         let _refused = stream.set_nodelay(true);
-        let service = TowerToHyperService::new(self.router.clone());
-        let connection = self.protocol.serve_connection(TokioIo::new(stream), service);
-        let mut closing = self.closing.clone();
+        let connection = Connection {
+            protocol: self.protocol.clone(),
+            router: TowerToHyperService::new(self.router.clone()),
+            closing: self.closing.clone(),
+        };
         self.tasks.spawn(async move {
-            let mut connection = std::pin::pin!(connection);
-            let ended = tokio::select! {
-                ended = connection.as_mut() => ended,
-                () = closing.reached(Phase::Draining) => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
-                }
-            };
-            // Clients go away as they please.
-            if let Err(error) = ended {
-                tracing::debug!(%error, "a connection ended early");
-            }
+            connection.serve(stream).await;
             drop(place);
         });
     }
@@ -99,6 +95,70 @@ impl Connections {
     /// Closes all at once.
     pub(crate) async fn abort(&mut self) {
         self.tasks.shutdown().await;
+    }
+}
+
+/// One connection, from its first request to its end.
+struct Connection {
+    protocol: http1::Builder,
+    router: TowerToHyperService<Router>,
+    closing: Closing,
+}
+
+impl Connection {
+    async fn serve(mut self, stream: TcpStream) {
+        let mut next = Some(stream);
+        while let Some(stream) = next {
+            next = self.serve_until_taken_over(stream).await;
+        }
+    }
+
+    /// Lets the HTTP library serve until the end, or until an answer leaves it. Gives the socket back if more requests
+    /// may come after such an answer.
+    async fn serve_until_taken_over(&mut self, stream: TcpStream) -> Option<TcpStream> {
+        let (takeover, mut taken_over) = takeover::channel();
+        let service = WithTakeover { router: self.router.clone(), takeover };
+        let mut connection = self.protocol.serve_connection(TokioIo::new(stream), service);
+        let answer = tokio::select! {
+            ended = &mut connection => return told(ended),
+            answer = taken_over.answer() => answer,
+            () = self.closing.reached(Phase::Draining) => {
+                Pin::new(&mut connection).graceful_shutdown();
+                tokio::select! {
+                    ended = &mut connection => return told(ended),
+                    answer = taken_over.answer() => answer,
+                }
+            }
+        };
+        // This drops the handler, which waits for nothing else. The answers before have been sent: the library reads a
+        // request when they are.
+        let parts = connection.into_parts();
+        answer.write(parts.io.into_inner(), !parts.read_buf.is_empty()).await
+    }
+}
+
+/// Clients go away as they please.
+fn told(ended: hyper::Result<()>) -> Option<TcpStream> {
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
+    }
+    None
+}
+
+/// The router, which finds the connection's way around the library in every request.
+struct WithTakeover {
+    router: TowerToHyperService<Router>,
+    takeover: Takeover,
+}
+
+impl Service<Request<Incoming>> for WithTakeover {
+    type Response = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Response;
+    type Error = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Error;
+    type Future = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Future;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(self.takeover.clone());
+        self.router.call(request)
     }
 }
 

@@ -6,6 +6,8 @@ use http::{HeaderValue, Method, StatusCode};
 use interference_api_types::openai::error::{ErrorEnvelope, ErrorKind, ErrorObject};
 use interference_backend::Refusal;
 
+use crate::fault_plan::FaultRequestError;
+
 /// When another try may succeed while a model loads or a server goes down, in seconds.
 const RETRY_AFTER_UNAVAILABLE_SECONDS: u64 = 1;
 
@@ -37,8 +39,16 @@ pub(crate) enum Rejection {
     ForeignHost { host: String },
     /// There is no Host header, or more than one.
     NotOneHost,
+    /// The faults that it asks for cannot be had.
+    Faults(FaultRequestError),
     /// A bug of ours.
     Panicked,
+}
+
+impl From<FaultRequestError> for Rejection {
+    fn from(error: FaultRequestError) -> Rejection {
+        Rejection::Faults(error)
+    }
 }
 
 impl From<Refusal> for Rejection {
@@ -69,7 +79,7 @@ impl Rejection {
             Rejection::NotJson { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Rejection::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Rejection::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
-            Rejection::BodyBroken | Rejection::NotOneHost => StatusCode::BAD_REQUEST,
+            Rejection::BodyBroken | Rejection::NotOneHost | Rejection::Faults(_) => StatusCode::BAD_REQUEST,
             Rejection::MissingKey | Rejection::WrongKey => StatusCode::UNAUTHORIZED,
             Rejection::ForeignHost { .. } => StatusCode::FORBIDDEN,
             Rejection::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
@@ -80,8 +90,9 @@ impl Rejection {
         match self {
             Rejection::Refused(refusal) => refusal.to_string(),
             Rejection::UnknownPath { path } => format!(
-                "Nothing is at {}. There are POST /v1/chat/completions, GET /v1/models, GET /v1/models/{{id}} and \
-                 GET /health, all of them with and without /v1.",
+                "Nothing is at {}. There are POST /v1/chat/completions, POST /v1/embeddings, GET /v1/models, \
+                 GET /v1/models/{{id}}, GET /health, GET /metrics and GET /_interference/requests, all of them with \
+                 and without /v1.",
                 quote(path)
             ),
             Rejection::MethodNotAllowed { method, path } => {
@@ -110,6 +121,7 @@ impl Rejection {
                 quote(host)
             ),
             Rejection::NotOneHost => "A request must have exactly one Host header.".to_owned(),
+            Rejection::Faults(error) => error.to_string(),
             Rejection::Panicked => "The server has a bug, and this request met it.".to_owned(),
         }
     }
@@ -149,6 +161,8 @@ impl Rejection {
             Rejection::BodyTooSlow => Some("request_timeout"),
             Rejection::MissingKey | Rejection::WrongKey => Some("invalid_api_key"),
             Rejection::ForeignHost { .. } => Some("host_not_allowed"),
+            Rejection::Faults(FaultRequestError::NotAllowed) => Some("faults_not_allowed"),
+            Rejection::Faults(_) => Some("invalid_fault_plan"),
             Rejection::BodyBroken | Rejection::NotOneHost | Rejection::Panicked => None,
         }
     }

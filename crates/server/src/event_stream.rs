@@ -1,16 +1,17 @@
-//! Writes a stream of events as a body, and sees to it that the stream has exactly one end.
+//! Writes a stream of events as bytes, and sees to it that the stream has exactly one end.
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures::{FutureExt, StreamExt, stream};
+use futures::{FutureExt, Stream};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use interference_backend::EventStream;
 use interference_sse::{Event, encode};
+use tokio::time::{Instant, Sleep, sleep};
 
 use crate::closing::{Closing, Phase};
 use crate::error_response::error_data;
@@ -21,63 +22,113 @@ const DONE: &str = "[DONE]";
 /// Asks proxies of the nginx kind not to collect the stream before they pass it on.
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// The answer that carries these events.
-///
-/// While the backend is silent for `ping`, a comment keeps the connection alive. When the stream panics, ends before its
-/// time, or is cut off because the server goes down, an error event and `[DONE]` end it. Nothing follows `[DONE]`.
-pub(crate) fn response(
-    status: StatusCode,
-    headers: HeaderMap,
-    events: EventStream,
-    ping: Duration,
-    closing: Closing,
-) -> Response {
-    let writer = Writer { events, ping, closing };
-    let pieces = stream::unfold(Some(writer), |writer| async move {
-        let mut writer = writer?;
-        Some(match writer.next().await {
-            Written::Event(event) => (written(&[event]), Some(writer)),
-            Written::Last(events) => (written(&events), None),
-        })
-    });
-    let mut response =
-        (status, headers, Body::from_stream(pieces.map(Ok::<Bytes, std::convert::Infallible>)))
-            .into_response();
-    let headers = response.headers_mut();
+/// Sets the headers that every stream of events has.
+pub(crate) fn set_headers(headers: &mut HeaderMap) {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
-    response
 }
 
-struct Writer {
-    events: EventStream,
+/// The bytes of the events, one event in each item.
+///
+/// While the backend is silent for `ping`, a comment keeps the connection alive. When the stream panics, ends before its
+/// time, or is cut off because the server goes down, an error event and `[DONE]` end it. Nothing follows `[DONE]`.
+pub(crate) struct EventBytes {
+    /// None after the end.
+    events: Option<EventStream>,
     ping: Duration,
-    closing: Closing,
+    /// When the next comment is due. Moved only when it comes too early, since moving it costs more than an event.
+    silence: Pin<Box<Sleep>>,
+    last_event: Instant,
+    cut: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
-/// What is written next.
-enum Written {
-    /// One event, and the stream goes on.
-    Event(Event),
-    /// These, and no more.
-    Last(Vec<Event>),
-}
-
-impl Writer {
-    async fn next(&mut self) -> Written {
-        tokio::select! {
-            // In this order: a stream that always has something is cut off, too.
-            biased;
-            () = self.closing.reached(Phase::Cut) => broken_off("The server is going down.", "server_stopping"),
-            event = AssertUnwindSafe(self.events.next()).catch_unwind() => match event {
-                Ok(Some(event)) if is_done(&event) => Written::Last(vec![event]),
-                Ok(Some(event)) => Written::Event(event),
-                Ok(None) => broken_off("The answer broke off.", "stream_ended_early"),
-                Err(_panic) => broken_off("The server has a bug, and this answer met it.", "internal_error"),
-            },
-            () = tokio::time::sleep(self.ping) => Written::Event(Event::Comment("waiting".to_owned())),
+impl EventBytes {
+    /// Of these events.
+    pub(crate) fn new(events: EventStream, ping: Duration, mut closing: Closing) -> EventBytes {
+        EventBytes {
+            events: Some(events),
+            ping,
+            silence: Box::pin(sleep(ping)),
+            last_event: Instant::now(),
+            cut: Box::pin(async move { closing.reached(Phase::Cut).await }),
         }
+    }
+
+    fn last(&mut self, events: &[Event]) -> Poll<Option<Bytes>> {
+        self.events = None;
+        Poll::Ready(Some(written(events)))
+    }
+
+    fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        while self.silence.poll_unpin(context).is_ready() {
+            let now = Instant::now();
+            let due = self.last_event + self.ping;
+            if due <= now {
+                self.last_event = now;
+                self.silence.as_mut().reset(now + self.ping);
+                return Poll::Ready(Some(written(&[Event::Comment("waiting".to_owned())])));
+            }
+            self.silence.as_mut().reset(due);
+        }
+        Poll::Pending
+    }
+}
+
+impl Stream for EventBytes {
+    type Item = Bytes;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let Some(events) = self.events.as_mut() else { return Poll::Ready(None) };
+        let next = catch_unwind(AssertUnwindSafe(|| events.as_mut().poll_next(context)));
+        // A stream that always has something is cut off, too.
+        if self.cut.poll_unpin(context).is_ready() {
+            return self.last(&broken_off("The server is going down.", "server_stopping"));
+        }
+        match next {
+            Ok(Poll::Ready(Some(event))) if is_done(&event) => self.last(&[event]),
+            Ok(Poll::Ready(Some(event))) => {
+                self.last_event = Instant::now();
+                Poll::Ready(Some(written(&[event])))
+            }
+            Ok(Poll::Ready(None)) => {
+                let events = broken_off("The answer broke off.", "stream_ended_early");
+                self.last(&events)
+            }
+            Ok(Poll::Pending) => self.poll_silence(context),
+            Err(_panic) => {
+                let events = broken_off("The server has a bug, and this answer met it.", "internal_error");
+                self.last(&events)
+            }
+        }
+    }
+}
+
+/// Gives each item alone: between two it asks to be polled again, which makes the HTTP library send what it has. Else
+/// events that are ready at the same time would arrive together.
+pub(crate) struct EachAlone<S> {
+    stream: S,
+    given: bool,
+}
+
+impl<S> EachAlone<S> {
+    /// Of this stream.
+    pub(crate) fn new(stream: S) -> EachAlone<S> {
+        EachAlone { stream, given: false }
+    }
+}
+
+impl<S: Stream + Unpin> Stream for EachAlone<S> {
+    type Item = S::Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<S::Item>> {
+        if std::mem::take(&mut self.given) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let next = Pin::new(&mut self.stream).poll_next(context);
+        self.given = matches!(next, Poll::Ready(Some(_)));
+        next
     }
 }
 
@@ -85,9 +136,9 @@ fn is_done(event: &Event) -> bool {
     matches!(event, Event::Data { data, .. } if data == DONE)
 }
 
-fn broken_off(message: &str, code: &str) -> Written {
+fn broken_off(message: &str, code: &str) -> [Event; 2] {
     tracing::warn!(code, "a stream was ended by the server");
-    Written::Last(vec![Event::data(error_data(message, code)), Event::data(DONE)])
+    [Event::data(error_data(message, code)), Event::data(DONE)]
 }
 
 fn written(events: &[Event]) -> Bytes {

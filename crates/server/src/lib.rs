@@ -11,13 +11,18 @@ mod closing;
 mod connections;
 mod error_response;
 mod event_stream;
+mod fault_plan;
+mod faulted_answer;
 mod host_check;
 mod ignored_header;
+mod journal;
 mod limits;
 mod listen;
 mod routes;
 mod server;
+mod takeover;
 
+pub use fault_plan::HeaderFaults;
 pub use limits::Limits;
 pub use listen::{BindError, ListenAddresses, ParseAddressError};
 pub use server::{ServeOptions, ServeOutcome, Server};

@@ -1,7 +1,8 @@
 //! The paths of the API, and what every request passes before it reaches one.
 
-mod chat_completions;
+mod answers;
 mod health;
+mod journal;
 mod metrics;
 mod models;
 
@@ -21,7 +22,9 @@ use interference_backend::{Backend, Strictness};
 use crate::auth::ApiKeys;
 use crate::closing::Closing;
 use crate::error_response::Rejection;
+use crate::fault_plan::FaultPlans;
 use crate::host_check::HostCheck;
+use crate::journal::{Journal, JournaledBody};
 use crate::limits::Limits;
 
 /// Under which every path is found a second time.
@@ -34,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) keys: ApiKeys,
     pub(crate) hosts: HostCheck,
     pub(crate) limits: Limits,
+    pub(crate) faults: FaultPlans,
+    pub(crate) journal: Arc<Journal>,
     pub(crate) ping: Duration,
     pub(crate) closing: Closing,
 }
@@ -46,18 +51,22 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .fallback(unknown_path)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(Arc::clone(&shared), check))
+        .layer(from_fn_with_state(Arc::clone(&shared), write_down))
         .layer(from_fn(catch_panic))
         .with_state(shared)
 }
 
 fn endpoints() -> Router<Arc<Shared>> {
-    Router::new()
-        .route(chat_completions::PATH, post(chat_completions::create))
+    let answers = answers::PATHS
+        .into_iter()
+        .fold(Router::new(), |router, path| router.route(path, post(answers::create)));
+    answers
         .route("/models", get(models::list))
         // Ids may contain slashes.
         .route("/models/{*id}", get(models::retrieve))
         .route(health::PATH, get(health::health))
         .route(metrics::PATH, get(metrics::metrics))
+        .route(journal::PATH, get(journal::read).delete(journal::clear))
 }
 
 async fn unknown_path(uri: Uri) -> Rejection {
@@ -80,6 +89,24 @@ async fn check(
         shared.keys.check(request.headers())?;
     }
     Ok(next.run(request).await)
+}
+
+/// Keeps the exchange in the journal. What watches over the server itself is no exchange of a client's.
+async fn write_down(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    if [health::PATH, metrics::PATH, journal::PATH].contains(&path.strip_prefix(PREFIX).unwrap_or(path)) {
+        return next.run(request).await;
+    }
+    let (head, body) = request.into_parts();
+    let record = shared.journal.begin(&head);
+    let mut request = Request::from_parts(head, body);
+    request.extensions_mut().insert(record.clone());
+    let waiting = record.until_answered();
+    let response = next.run(request).await;
+    waiting.answered();
+    let (head, body) = response.into_parts();
+    record.head(head.status, &head.headers);
+    Response::from_parts(head, JournaledBody::new(body, record).into())
 }
 
 /// A bug ends one request, not the connection.

@@ -6,13 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use interference_backend::{Backend, Strictness};
+use interference_faults::Plan;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 
 use crate::auth::ApiKeys;
 use crate::closing::{Closing, Phase};
 use crate::connections::Connections;
+use crate::fault_plan::{FaultPlans, HeaderFaults};
 use crate::host_check::HostCheck;
+use crate::journal::Journal;
 use crate::limits::Limits;
 use crate::listen::{self, BindError, ListenAddresses};
 use crate::routes::{Shared, router};
@@ -38,6 +41,10 @@ pub struct ServeOptions {
     pub allowed_hosts: Vec<String>,
     /// How long requests may run on after the server was told to stop. Default 10 s.
     pub drain: Duration,
+    /// What goes wrong with every answer. Default nothing.
+    pub faults: Option<Plan>,
+    /// Whether requests may ask for faults in their header. Default not.
+    pub header_faults: HeaderFaults,
     /// After how long a silent stream gets a comment. Default 5 s.
     pub ping: Duration,
     /// The bounds of everything else.
@@ -51,6 +58,8 @@ impl Default for ServeOptions {
             api_keys: Vec::new(),
             allowed_hosts: Vec::new(),
             drain: Duration::from_secs(10),
+            faults: None,
+            header_faults: HeaderFaults::default(),
             ping: Duration::from_secs(5),
             limits: Limits::default(),
         }
@@ -104,6 +113,8 @@ impl Server {
             keys: ApiKeys(options.api_keys),
             hosts: HostCheck::new(&self.addresses, &options.allowed_hosts),
             limits: options.limits.clone(),
+            faults: FaultPlans::new(options.header_faults, options.faults),
+            journal: Arc::new(Journal::new()),
             ping: options.ping,
             closing: closing.clone(),
         }));

@@ -1,0 +1,347 @@
+//! An answer with faults, written to the byte.
+//!
+//! Owns the head and the framing of such an answer, its schedule, and its end. What goes wrong is the plan's; the bytes
+//! on the socket are the responder's. It refuses to know where the answer comes from.
+
+use std::io;
+use std::pin::Pin;
+use std::time::SystemTime;
+
+use bytes::{Bytes, BytesMut};
+use futures::{Stream, StreamExt};
+use http::header::{
+    CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, DATE, TRANSFER_ENCODING,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
+use interference_faults::{Action, AnswerFaults, Ending, LengthFault, Pipeline};
+use interference_wire::{Gone, LAST_CHUNK, Responder, chunk};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use crate::closing::{Closing, Phase};
+use crate::journal::{Ended, Record};
+
+/// How much of a stream is collected where its length must be known, in bytes. Longer ones break off there.
+const MOST_COLLECTED: usize = 16 << 20;
+
+/// An answer, and what is to go wrong with it.
+pub(crate) struct FaultedAnswer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Body,
+    pub(crate) faults: AnswerFaults,
+    pub(crate) request: RequestTraits,
+    pub(crate) record: Record,
+    pub(crate) closing: Closing,
+}
+
+/// What follows the head.
+pub(crate) enum Body {
+    /// Everything at once.
+    Whole(Bytes),
+    /// Piece by piece.
+    Stream(Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>),
+}
+
+/// What of the request its answer's framing depends on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RequestTraits {
+    version: Version,
+    wants_close: bool,
+}
+
+impl RequestTraits {
+    pub(crate) fn of(version: Version, headers: &HeaderMap) -> RequestTraits {
+        let options = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+        let wants_close =
+            options.flat_map(|value| value.split(',')).any(|option| option.trim().eq_ignore_ascii_case("close"));
+        RequestTraits { version, wants_close }
+    }
+}
+
+/// How the body's end is known to the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Framing {
+    /// So many bytes.
+    Length(u64),
+    /// Chunked coding.
+    Chunked,
+    /// The end of the connection.
+    Close,
+}
+
+/// What becomes of the socket.
+enum Fate {
+    /// Another request may follow.
+    Reusable(TcpStream),
+    /// It is closed.
+    Closed,
+}
+
+impl FaultedAnswer {
+    /// Writes the answer. Gives the socket back if another request may follow on it.
+    ///
+    /// # Cancellation
+    /// Dropping the future closes the socket.
+    pub(crate) async fn write(self, stream: TcpStream, more_is_read: bool) -> Option<TcpStream> {
+        let record = self.record.clone();
+        let writer = Writer {
+            responder: Responder::new(stream),
+            framing: Framing::Chunked,
+            due: Instant::now(),
+            // Requests that were read ahead are lost with the library's buffer.
+            closes: more_is_read || self.request.wants_close || self.request.version == Version::HTTP_10,
+            record: self.record.clone(),
+            closing: self.closing.clone(),
+        };
+        match writer.run(self).await {
+            Ok(Fate::Reusable(stream)) => Some(stream),
+            Ok(Fate::Closed) => None,
+            Err(gone) => {
+                tracing::debug!(%gone, "a client went away from an answer with faults");
+                record.end(Ended::ClientGone);
+                None
+            }
+        }
+    }
+}
+
+struct Writer {
+    responder: Responder,
+    framing: Framing,
+    /// When the next bytes are due: waits are laid behind one another, so that a late timer makes nothing else late.
+    due: Instant,
+    closes: bool,
+    record: Record,
+    closing: Closing,
+}
+
+impl Writer {
+    async fn run(mut self, answer: FaultedAnswer) -> Result<Fate, Gone> {
+        let FaultedAnswer { status, mut headers, body, faults, request, .. } = answer;
+        let status = faults.http().status.and_then(|code| StatusCode::from_u16(code).ok()).unwrap_or(status);
+        set_http_faults(&mut headers, &faults);
+        if let Some(wait) = faults.http().slow_head {
+            self.wait(wait).await?;
+        }
+        let mut pipeline = faults.pipeline();
+        match (body, faults.length()) {
+            (Body::Stream(mut source), None) => {
+                self.framing =
+                    if request.version == Version::HTTP_10 { Framing::Close } else { Framing::Chunked };
+                self.write_head(status, headers).await?;
+                self.write_stream(&mut source, &mut pipeline).await
+            }
+            (body, length) => {
+                let body = match body {
+                    Body::Whole(bytes) => bytes,
+                    Body::Stream(source) => collect(source, &mut self.responder).await?,
+                };
+                let declared = declared_length(faults.uncut_length(&body), length);
+                let mut actions = Vec::new();
+                pipeline.push(&body, &mut actions);
+                pipeline.finish(&mut actions);
+                self.framing = Framing::Length(declared);
+                // A wrong length leaves no place at which another answer could begin.
+                self.closes |= length.is_some();
+                self.write_head(status, headers).await?;
+                self.record.happened(pipeline.happened().to_vec());
+                for action in actions {
+                    if let Some(ending) = self.act(action).await? {
+                        return self.end(ending).await;
+                    }
+                }
+                self.end(Ending::Complete).await
+            }
+        }
+    }
+
+    async fn write_head(&mut self, status: StatusCode, mut headers: HeaderMap) -> Result<(), Gone> {
+        headers.insert(DATE, header_value(&httpdate::fmt_http_date(SystemTime::now())));
+        match self.framing {
+            Framing::Length(length) => {
+                headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+            }
+            Framing::Chunked => {
+                headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+            }
+            Framing::Close => {}
+        }
+        if self.closes {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        self.record.head(status, &headers);
+        let mut head = format!("HTTP/1.1 {status}\r\n").into_bytes();
+        for (name, value) in &headers {
+            head.extend_from_slice(name.as_str().as_bytes());
+            head.extend_from_slice(b": ");
+            head.extend_from_slice(value.as_bytes());
+            head.extend_from_slice(b"\r\n");
+        }
+        head.extend_from_slice(b"\r\n");
+        self.responder.write(&head).await
+    }
+
+    async fn write_stream(
+        mut self,
+        source: &mut Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>,
+        pipeline: &mut Pipeline,
+    ) -> Result<Fate, Gone> {
+        let mut actions = Vec::new();
+        loop {
+            match self.next_piece(source).await? {
+                Some(Ok(piece)) => pipeline.push(&piece, &mut actions),
+                None => pipeline.finish(&mut actions),
+                Some(Err(error)) => {
+                    tracing::warn!(%error, "the source of an answer broke off");
+                    actions.push(Action::End(Ending::Close));
+                }
+            }
+            self.record.happened(pipeline.happened().to_vec());
+            for action in actions.drain(..) {
+                if let Some(ending) = self.act(action).await? {
+                    return self.end(ending).await;
+                }
+            }
+        }
+    }
+
+    /// The next piece of the source; ends when the client goes.
+    async fn next_piece(
+        &mut self,
+        source: &mut Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>,
+    ) -> Result<Option<io::Result<Bytes>>, Gone> {
+        // A source that has something at once is ahead of its schedule, which is then kept.
+        let mut waited = false;
+        let piece = tokio::select! {
+            biased;
+            piece = std::future::poll_fn(|context| {
+                let next = source.poll_next_unpin(context);
+                waited |= next.is_pending();
+                next
+            }) => piece,
+            gone = self.responder.peer_gone() => return Err(gone),
+        };
+        if waited {
+            self.due = self.due.max(Instant::now());
+        }
+        Ok(piece)
+    }
+
+    /// Does one thing; gives the ending when it has come.
+    async fn act(&mut self, action: Action) -> Result<Option<Ending>, Gone> {
+        match action {
+            Action::Wait(time) => self.wait(time).await?,
+            Action::Write(bytes) => {
+                self.record.sent(&bytes);
+                match self.framing {
+                    // An empty chunk would be the last one.
+                    Framing::Chunked if bytes.is_empty() => {}
+                    Framing::Chunked => self.responder.write(&chunk(&bytes)).await?,
+                    Framing::Length(_) | Framing::Close => self.responder.write(&bytes).await?,
+                }
+            }
+            Action::End(ending) => return Ok(Some(ending)),
+        }
+        Ok(None)
+    }
+
+    /// Waits; not at all when the server is to end now.
+    async fn wait(&mut self, time: std::time::Duration) -> Result<(), Gone> {
+        self.due += time;
+        tokio::select! {
+            waited = self.responder.wait_until(self.due) => waited,
+            () = self.closing.reached(Phase::Cut) => Ok(()),
+        }
+    }
+
+    async fn end(mut self, ending: Ending) -> Result<Fate, Gone> {
+        match ending {
+            Ending::Complete => {
+                if self.framing == Framing::Chunked {
+                    self.responder.write(LAST_CHUNK).await?;
+                }
+                self.record.end(Ended::Complete);
+                if !self.closes {
+                    return Ok(Fate::Reusable(self.responder.into_stream()));
+                }
+                self.responder.close().await;
+            }
+            Ending::Close => {
+                self.record.end(Ended::Fault);
+                self.responder.close().await;
+            }
+            Ending::Reset => {
+                self.record.end(Ended::Fault);
+                self.responder.reset();
+            }
+            Ending::HalfClose => {
+                self.record.end(Ended::Fault);
+                self.responder.half_close().await?;
+                self.until_gone().await;
+            }
+            Ending::Hold => {
+                self.until_gone().await;
+                self.record.end(Ended::Fault);
+            }
+        }
+        Ok(Fate::Closed)
+    }
+
+    /// Until the client goes, or the server.
+    async fn until_gone(&mut self) {
+        tokio::select! {
+            _gone = self.responder.peer_gone() => {}
+            () = self.closing.reached(Phase::Draining) => {}
+        }
+    }
+}
+
+/// All of a stream, so far as it has room.
+async fn collect(
+    mut source: Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>,
+    responder: &mut Responder,
+) -> Result<Bytes, Gone> {
+    let mut collected = BytesMut::new();
+    loop {
+        let piece = tokio::select! {
+            piece = source.next() => piece,
+            gone = responder.peer_gone() => return Err(gone),
+        };
+        match piece {
+            Some(Ok(piece)) if collected.len() + piece.len() <= MOST_COLLECTED => {
+                collected.extend_from_slice(&piece);
+            }
+            _ => return Ok(collected.freeze()),
+        }
+    }
+}
+
+fn declared_length(length: u64, fault: Option<LengthFault>) -> u64 {
+    match fault {
+        None => length,
+        Some(LengthFault::More(more)) => length.saturating_add(more),
+        Some(LengthFault::Fewer(fewer)) => length.saturating_sub(fewer),
+    }
+}
+
+fn set_http_faults(headers: &mut HeaderMap, faults: &AnswerFaults) {
+    let http = faults.http();
+    if let Some(content_type) = &http.content_type {
+        headers.insert(CONTENT_TYPE, header_value(content_type));
+    }
+    if let Some(retry_after) = &http.retry_after {
+        let (name, value) = retry_after.header(SystemTime::now());
+        headers.insert(HeaderName::from_static(name), header_value(&value));
+    }
+    if http.gzip {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+}
+
+/// Text as a header's value. What cannot stand in one becomes a question mark; plans have checked theirs before.
+fn header_value(text: &str) -> HeaderValue {
+    let safe: String =
+        text.chars().map(|character| if matches!(character, ' '..='~') { character } else { '?' }).collect();
+    HeaderValue::try_from(safe).unwrap_or(HeaderValue::from_static("?"))
+}

@@ -1,0 +1,323 @@
+//! What clients sent and what they got, for the tests of whoever wrote the client.
+//!
+//! Owns the memory of recent exchanges: it is bounded in number and in bytes, the oldest are forgotten, and what was
+//! forgotten is counted. Secrets are taken out before anything is kept. It refuses to know what bodies mean.
+
+mod entry;
+mod journaled_body;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, StatusCode};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use entry::Entry;
+pub(crate) use entry::{Ended, Happening};
+pub(crate) use journaled_body::JournaledBody;
+
+/// How many exchanges are remembered.
+pub(crate) const MOST_ENTRIES: usize = 1_000;
+
+/// How many bytes of bodies are remembered, of all exchanges together.
+const MOST_BYTES: usize = 64 << 20;
+
+/// The memory of recent exchanges.
+pub(crate) struct Journal {
+    memory: Mutex<Memory>,
+    /// Told after every change.
+    changed: watch::Sender<()>,
+}
+
+#[derive(Default)]
+struct Memory {
+    entries: VecDeque<Arc<Mutex<Entry>>>,
+    /// Since the start or the last clearing, with those that were forgotten.
+    received: u64,
+    ended: u64,
+    /// Of bodies, in all entries.
+    bytes: usize,
+    /// Clearings so far: an exchange that began before the last one counts no more.
+    generation: u64,
+}
+
+/// What a reader of the journal waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Awaited {
+    /// At least so many exchanges.
+    pub(crate) count: u64,
+    /// Only those that have ended count.
+    pub(crate) ended: bool,
+    /// No longer than this.
+    pub(crate) bound: Duration,
+}
+
+impl Journal {
+    pub(crate) fn new() -> Journal {
+        Journal { memory: Mutex::default(), changed: watch::Sender::new(()) }
+    }
+
+    /// A request has come. The headers are kept without secrets.
+    pub(crate) fn begin(self: &Arc<Journal>, head: &Parts) -> Record {
+        let mut memory = self.memory();
+        memory.received += 1;
+        let entry = Arc::new(Mutex::new(Entry::new(memory.received, head)));
+        memory.entries.push_back(Arc::clone(&entry));
+        let generation = memory.generation;
+        memory.forget_beyond_bounds();
+        drop(memory);
+        self.changed.send_replace(());
+        Record { journal: Arc::clone(self), entry, generation }
+    }
+
+    /// Forgets everything. Exchanges that still run are no longer seen.
+    pub(crate) fn clear(&self) {
+        let mut memory = self.memory();
+        *memory = Memory { generation: memory.generation + 1, ..Memory::default() };
+        drop(memory);
+        self.changed.send_replace(());
+    }
+
+    /// Waits until as many exchanges are there, or for the bound; then gives all that are remembered, as JSON.
+    pub(crate) async fn read(&self, awaited: Awaited) -> Value {
+        let mut changed = self.changed.subscribe();
+        let enough = |()| {
+            let memory = self.memory();
+            (if awaited.ended { memory.ended } else { memory.received }) >= awaited.count
+        };
+        let reached = timeout(awaited.bound, changed.wait_for(|()| enough(()))).await;
+        let (entries, received, ended) = {
+            let memory = self.memory();
+            (memory.entries.clone(), memory.received, memory.ended)
+        };
+        let requests: Vec<Value> = entries.iter().map(|entry| locked(entry).to_json()).collect();
+        json!({
+            "requests": requests,
+            "received": received,
+            "ended": ended,
+            "forgotten": received - entries.len() as u64,
+            "timed_out": reached.is_err(),
+        })
+    }
+
+    fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn grew(&self, generation: u64, bytes: usize) {
+        let mut memory = self.memory();
+        if memory.generation == generation && bytes > 0 {
+            memory.bytes += bytes;
+            memory.forget_beyond_bounds();
+        }
+    }
+}
+
+impl Memory {
+    fn forget_beyond_bounds(&mut self) {
+        while self.entries.len() > MOST_ENTRIES || self.bytes > MOST_BYTES {
+            let Some(oldest) = self.entries.pop_front() else { return };
+            self.bytes = self.bytes.saturating_sub(locked(&oldest).forget());
+        }
+    }
+}
+
+fn locked(entry: &Mutex<Entry>) -> std::sync::MutexGuard<'_, Entry> {
+    entry.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One exchange that is being written down. Clones write into the same entry.
+#[derive(Clone)]
+pub(crate) struct Record {
+    journal: Arc<Journal>,
+    entry: Arc<Mutex<Entry>>,
+    generation: u64,
+}
+
+impl Record {
+    /// The request's body, so far as it came.
+    pub(crate) fn body(&self, body: &Bytes) {
+        let kept = locked(&self.entry).set_body(body);
+        self.journal.grew(self.generation, kept);
+    }
+
+    /// Status and headers of the answer, as they go out.
+    pub(crate) fn head(&self, status: StatusCode, headers: &HeaderMap) {
+        locked(&self.entry).set_head(status, headers);
+    }
+
+    /// Bytes of the answer's body, as they go out.
+    pub(crate) fn sent(&self, bytes: &Bytes) {
+        let kept = locked(&self.entry).add_sent(bytes);
+        self.journal.grew(self.generation, kept);
+    }
+
+    /// What faults did to the answer.
+    pub(crate) fn happened(&self, happenings: Vec<Happening>) {
+        locked(&self.entry).set_happened(happenings);
+    }
+
+    /// The exchange is over. Only the first word counts.
+    pub(crate) fn end(&self, ended: Ended) {
+        if !locked(&self.entry).end(ended) {
+            return;
+        }
+        let mut memory = self.journal.memory();
+        if memory.generation == self.generation {
+            memory.ended += 1;
+        }
+        drop(memory);
+        self.journal.changed.send_replace(());
+    }
+
+    /// Somebody else will tell the end: whoever held the exchange so far does not, by going.
+    pub(crate) fn hand_over(&self) {
+        locked(&self.entry).handed_over = true;
+    }
+
+    /// Ends the exchange as one whose client went away, when it is dropped before an answer is there.
+    pub(crate) fn until_answered(&self) -> UntilAnswered {
+        UntilAnswered(Some(self.clone()))
+    }
+}
+
+/// See [`Record::until_answered`].
+pub(crate) struct UntilAnswered(Option<Record>);
+
+impl UntilAnswered {
+    /// An answer is there.
+    pub(crate) fn answered(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for UntilAnswered {
+    fn drop(&mut self) {
+        if let Some(record) = self.0.take()
+            && !locked(&record.entry).handed_over
+        {
+            record.end(Ended::ClientGone);
+        }
+    }
+}
+
+/// When something was, as the journal writes it.
+#[derive(Debug, Clone, Copy)]
+struct Clock {
+    wall: SystemTime,
+    monotonic: Instant,
+}
+
+impl Clock {
+    fn now() -> Clock {
+        Clock { wall: SystemTime::now(), monotonic: Instant::now() }
+    }
+
+    /// Since then, in milliseconds with three digits behind the point.
+    fn elapsed_ms(&self) -> f64 {
+        (self.monotonic.elapsed().as_micros() as f64) / 1_000.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(path: &str) -> Parts {
+        let (head, ()) = http::Request::post(path)
+            .header("authorization", "Bearer sk-secret")
+            .header("X-Api-Key", "sk-secret")
+            .header("x-team", "blue")
+            .body(())
+            .unwrap()
+            .into_parts();
+        head
+    }
+
+    fn at_once() -> Awaited {
+        Awaited { count: 0, ended: false, bound: Duration::ZERO }
+    }
+
+    #[tokio::test]
+    async fn an_exchange_is_written_down_without_secrets() {
+        let journal = Arc::new(Journal::new());
+        let record = journal.begin(&head("/v1/chat/completions?a=b"));
+        record.body(&Bytes::from_static(b"{\"model\":\"m\"}"));
+        record.head(StatusCode::OK, &HeaderMap::new());
+        record.sent(&Bytes::from_static(b"data: a\n\n"));
+        record.sent(&Bytes::from_static(b"data: b\n\n"));
+        record.end(Ended::Complete);
+        record.end(Ended::ClientGone);
+        let read = journal.read(at_once()).await;
+        assert!(!read.to_string().contains("sk-secret"), "{read}");
+        let request = &read["requests"][0];
+        assert_eq!(request["number"], 1);
+        assert_eq!(request["method"], "POST");
+        assert_eq!(request["path"], "/v1/chat/completions");
+        assert_eq!(request["query"], "a=b");
+        assert_eq!(request["headers"]["authorization"], "[redacted]");
+        assert_eq!(request["headers"]["x-team"], "blue");
+        assert_eq!(request["body"], json!({"model": "m"}));
+        assert_eq!(request["answer"]["status"], 200);
+        assert_eq!(request["answer"]["body"], "data: a\n\ndata: b\n\n");
+        assert_eq!(request["answer"]["body_bytes"], 18);
+        assert_eq!(request["ended"], "complete");
+        assert_eq!((&read["received"], &read["ended"], &read["forgotten"]), (&json!(1), &json!(1), &json!(0)));
+    }
+
+    #[tokio::test]
+    async fn who_waits_is_told_when_enough_has_come() {
+        let journal = Arc::new(Journal::new());
+        let awaited = Awaited { count: 2, ended: true, bound: Duration::from_secs(60) };
+        let reader = tokio::spawn({
+            let journal = Arc::clone(&journal);
+            async move { journal.read(awaited).await }
+        });
+        let records = [journal.begin(&head("/a")), journal.begin(&head("/b"))];
+        records[0].end(Ended::Complete);
+        drop(records[1].until_answered());
+        let read = reader.await.unwrap();
+        assert_eq!(read["timed_out"], false);
+        assert_eq!(read["requests"][1]["ended"], "client_gone");
+
+        let late = journal.read(Awaited { count: 3, ended: false, bound: Duration::ZERO }).await;
+        assert_eq!(late["timed_out"], true);
+        assert_eq!(late["received"], 2);
+    }
+
+    #[tokio::test]
+    async fn memory_is_bounded_and_what_is_forgotten_is_counted() {
+        let journal = Arc::new(Journal::new());
+        let large = Bytes::from(vec![b' '; 10 << 20]);
+        for _ in 0..MOST_ENTRIES + 500 {
+            journal.begin(&head("/a")).sent(&large);
+        }
+        let memory_bytes = journal.memory().bytes;
+        assert!(memory_bytes <= MOST_BYTES, "{memory_bytes}");
+        let counted: usize =
+            journal.memory().entries.iter().map(|entry| locked(entry).kept_bytes()).sum();
+        assert_eq!(counted, memory_bytes);
+        let read = journal.read(at_once()).await;
+        let kept = read["requests"].as_array().unwrap().len() as u64;
+        assert!(kept < MOST_ENTRIES as u64);
+        assert_eq!(read["forgotten"], MOST_ENTRIES as u64 + 500 - kept);
+    }
+
+    #[tokio::test]
+    async fn after_clearing_nothing_of_before_counts() {
+        let journal = Arc::new(Journal::new());
+        let record = journal.begin(&head("/a"));
+        journal.clear();
+        record.sent(&Bytes::from_static(b"late"));
+        record.end(Ended::Complete);
+        let read = journal.read(at_once()).await;
+        assert_eq!(read["requests"], json!([]));
+        assert_eq!((&read["received"], &read["ended"]), (&json!(0), &json!(0)));
+        assert_eq!(journal.memory().bytes, 0);
+    }
+}

@@ -1,0 +1,252 @@
+//! One exchange as it is remembered, and as it is told.
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SET_COOKIE};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use serde_json::{Map, Value, json};
+
+use super::Clock;
+
+/// How much of a body is kept, in bytes.
+const LONGEST_BODY: usize = 256 << 10;
+
+/// What stands for a secret.
+const REDACTED: HeaderValue = HeaderValue::from_static("[redacted]");
+
+/// Headers that carry keys, by the names under which clients of various services send them.
+const SECRET_HEADERS: [HeaderName; 7] = [
+    AUTHORIZATION,
+    PROXY_AUTHORIZATION,
+    COOKIE,
+    SET_COOKIE,
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("x-goog-api-key"),
+];
+
+/// How an exchange ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// The whole answer was handed to the system.
+    Complete,
+    /// The client went away before.
+    ClientGone,
+    /// A fault ended it before its time.
+    Fault,
+    /// The server went down.
+    ServerStopped,
+}
+
+impl Ended {
+    fn name(self) -> &'static str {
+        match self {
+            Ended::Complete => "complete",
+            Ended::ClientGone => "client_gone",
+            Ended::Fault => "fault",
+            Ended::ServerStopped => "server_stopped",
+        }
+    }
+}
+
+/// What a fault did, and where.
+pub(crate) type Happening = interference_faults::Happening;
+
+/// What is remembered.
+pub(super) struct Entry {
+    number: u64,
+    received: Clock,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Kept,
+    answer: Option<Answer>,
+    happened: Vec<Happening>,
+    ended: Option<(Ended, f64)>,
+    pub(super) handed_over: bool,
+    /// It is no longer in the journal: nothing more needs to be kept.
+    forgotten: bool,
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    head_ms: f64,
+    first_byte_ms: Option<f64>,
+    last_byte_ms: Option<f64>,
+    /// How often bytes were handed on.
+    writes: u64,
+    body: Kept,
+}
+
+/// The beginning of a body, in the pieces in which it came.
+#[derive(Default)]
+struct Kept {
+    pieces: Vec<Bytes>,
+    kept: usize,
+    total: u64,
+}
+
+impl Kept {
+    /// Keeps what still has room. Returns how much that is.
+    fn push(&mut self, bytes: &Bytes) -> usize {
+        self.total += bytes.len() as u64;
+        let room = LONGEST_BODY - self.kept;
+        let kept = bytes.len().min(room);
+        if kept > 0 {
+            // A small part of a large buffer would keep all of it alive.
+            let piece =
+                if kept == bytes.len() { bytes.clone() } else { Bytes::copy_from_slice(&bytes[..kept]) };
+            self.pieces.push(piece);
+            self.kept += kept;
+        }
+        kept
+    }
+
+    /// JSON as a value, anything else as text; null for nothing.
+    fn to_json(&self) -> Value {
+        if self.total == 0 {
+            return Value::Null;
+        }
+        let whole = self.pieces.concat();
+        serde_json::from_slice(&whole).unwrap_or_else(|_| String::from_utf8_lossy(&whole).into())
+    }
+
+    fn is_truncated(&self) -> bool {
+        self.total > self.kept as u64
+    }
+}
+
+impl Entry {
+    pub(super) fn new(number: u64, head: &Parts) -> Entry {
+        Entry {
+            number,
+            received: Clock::now(),
+            method: head.method.clone(),
+            uri: head.uri.clone(),
+            headers: without_secrets(&head.headers),
+            body: Kept::default(),
+            answer: None,
+            happened: Vec::new(),
+            ended: None,
+            handed_over: false,
+            forgotten: false,
+        }
+    }
+
+    /// Returns how many bytes more are kept now.
+    pub(super) fn set_body(&mut self, body: &Bytes) -> usize {
+        if self.forgotten { 0 } else { self.body.push(body) }
+    }
+
+    pub(super) fn set_head(&mut self, status: StatusCode, headers: &HeaderMap) {
+        self.answer = Some(Answer {
+            status,
+            headers: without_secrets(headers),
+            head_ms: self.received.elapsed_ms(),
+            first_byte_ms: None,
+            last_byte_ms: None,
+            writes: 0,
+            body: Kept::default(),
+        });
+    }
+
+    /// Returns how many bytes more are kept now.
+    pub(super) fn add_sent(&mut self, bytes: &Bytes) -> usize {
+        let now = self.received.elapsed_ms();
+        let Some(answer) = self.answer.as_mut() else {
+            self.set_head(StatusCode::OK, &HeaderMap::new());
+            return self.add_sent(bytes);
+        };
+        answer.first_byte_ms.get_or_insert(now);
+        answer.last_byte_ms = Some(now);
+        answer.writes += 1;
+        if self.forgotten { 0 } else { answer.body.push(bytes) }
+    }
+
+    pub(super) fn set_happened(&mut self, happenings: Vec<Happening>) {
+        self.happened = happenings;
+    }
+
+    /// Returns whether this is news.
+    pub(super) fn end(&mut self, ended: Ended) -> bool {
+        let is_first = self.ended.is_none();
+        if is_first {
+            self.ended = Some((ended, self.received.elapsed_ms()));
+        }
+        is_first
+    }
+
+    /// Lets go of the bodies. Returns how many bytes they had.
+    pub(super) fn forget(&mut self) -> usize {
+        let bytes = self.kept_bytes();
+        self.forgotten = true;
+        self.body = Kept::default();
+        if let Some(answer) = &mut self.answer {
+            answer.body = Kept::default();
+        }
+        bytes
+    }
+
+    pub(super) fn kept_bytes(&self) -> usize {
+        self.body.kept + self.answer.as_ref().map_or(0, |answer| answer.body.kept)
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        json!({
+            "number": self.number,
+            "received_at_ms": self.received.wall.duration_since(std::time::UNIX_EPOCH)
+                .map_or(0, |elapsed| elapsed.as_millis() as u64),
+            "method": self.method.as_str(),
+            "path": self.uri.path(),
+            "query": self.uri.query(),
+            "headers": headers_to_json(&self.headers),
+            "body": self.body.to_json(),
+            "body_bytes": self.body.total,
+            "body_truncated": self.body.is_truncated(),
+            "answer": self.answer.as_ref().map(Answer::to_json),
+            "ended": self.ended.map(|(ended, _)| ended.name()),
+            "ended_ms": self.ended.map(|(_, after)| after),
+            "faults": self.happened,
+        })
+    }
+}
+
+impl Answer {
+    fn to_json(&self) -> Value {
+        json!({
+            "status": self.status.as_u16(),
+            "headers": headers_to_json(&self.headers),
+            "body": self.body.to_json(),
+            "body_bytes": self.body.total,
+            "body_truncated": self.body.is_truncated(),
+            "writes": self.writes,
+            "head_ms": self.head_ms,
+            "first_byte_ms": self.first_byte_ms,
+            "last_byte_ms": self.last_byte_ms,
+        })
+    }
+}
+
+fn without_secrets(headers: &HeaderMap) -> HeaderMap {
+    let mut headers = headers.clone();
+    for name in SECRET_HEADERS {
+        if let Some(value) = headers.get_mut(&name) {
+            *value = REDACTED;
+            // Further values of the same name go, too.
+            headers.insert(name, REDACTED);
+        }
+    }
+    headers
+}
+
+/// Values of one name are joined, as RFC 9110 §5.3 has it.
+fn headers_to_json(headers: &HeaderMap) -> Value {
+    let mut object = Map::new();
+    for name in headers.keys() {
+        let values = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+        let joined = values.collect::<Vec<_>>().join(", ");
+        object.insert(name.as_str().to_owned(), joined.into());
+    }
+    object.into()
+}

@@ -1,0 +1,105 @@
+//! `/_interference/requests`: the journal, for tests.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use http::StatusCode;
+use serde_json::json;
+
+use super::Shared;
+use crate::error_response::{Rejection, json_response};
+use crate::journal::{Awaited, MOST_ENTRIES};
+
+pub(super) const PATH: &str = "/_interference/requests";
+
+/// How long a reader may wait.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// How long one waits that does not say.
+const DEFAULT_WAIT: Duration = Duration::from_secs(5);
+
+pub(super) async fn read(
+    State(shared): State<Arc<Shared>>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Rejection> {
+    let awaited = awaited(query.as_deref().unwrap_or_default()).map_err(Rejection::invalid)?;
+    Ok(json_response(StatusCode::OK, &shared.journal.read(awaited).await))
+}
+
+pub(super) async fn clear(State(shared): State<Arc<Shared>>) -> Response {
+    shared.journal.clear();
+    json_response(StatusCode::OK, &json!({"cleared": true}))
+}
+
+/// Reads `min=3&timeout=2s&ended=true`, in any order, all of them optional.
+fn awaited(query: &str) -> Result<Awaited, String> {
+    let mut awaited = Awaited { count: 0, ended: false, bound: DEFAULT_WAIT };
+    for part in query.split('&').filter(|part| !part.is_empty()) {
+        let (name, value) = part.split_once('=').unwrap_or((part, ""));
+        match name {
+            "min" => {
+                awaited.count =
+                    value.parse().ok().filter(|count| *count <= MOST_ENTRIES as u64).ok_or_else(|| {
+                        format!("'min' is '{value}'; it must be a whole number up to {MOST_ENTRIES}.")
+                    })?;
+            }
+            "timeout" => {
+                awaited.bound = interference_faults::parse_duration(value)
+                    .ok()
+                    .filter(|bound| *bound <= LONGEST_WAIT)
+                    .ok_or_else(|| {
+                        format!("'timeout' is '{value}'; it must be a time such as 2s or 500ms, up to 60s.")
+                    })?;
+            }
+            "ended" => {
+                awaited.ended = match value {
+                    "true" | "" => true,
+                    "false" => false,
+                    _ => return Err(format!("'ended' is '{value}'; it must be true or false.")),
+                }
+            }
+            _ => {
+                return Err(format!(
+                    "'{name}' is not known here. There are 'min', 'timeout' and 'ended', as in \
+                     ?min=3&timeout=2s&ended=true."
+                ));
+            }
+        }
+    }
+    Ok(awaited)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_says_what_is_waited_for() {
+        let table = [
+            ("", 0, false, DEFAULT_WAIT),
+            ("min=3&timeout=2s", 3, false, Duration::from_secs(2)),
+            ("ended=true&min=1&", 1, true, DEFAULT_WAIT),
+            ("timeout=500ms", 0, false, Duration::from_millis(500)),
+        ];
+        for (query, count, ended, bound) in table {
+            assert_eq!(awaited(query), Ok(Awaited { count, ended, bound }), "{query}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (query, said) in [
+            ("min=-1", "'min' is '-1'"),
+            ("min=1001", "'min' is '1001'"),
+            ("timeout=2h", "'timeout' is '2h'"),
+            ("timeout=soon", "'timeout' is 'soon'"),
+            ("ended=perhaps", "'ended' is 'perhaps'"),
+            ("max=3", "'max' is not known here"),
+        ] {
+            let error = awaited(query).unwrap_err();
+            assert!(error.starts_with(said), "{error}");
+        }
+    }
+}
