@@ -12,6 +12,7 @@ use std::pin::Pin;
 use bytes::Bytes;
 use futures::Stream;
 use http::{HeaderMap, Method, StatusCode};
+use interference_faults::Drawn;
 use interference_sse::Event;
 
 /// A request as it came in, unparsed.
@@ -74,6 +75,8 @@ pub struct Reply {
     pub headers: HeaderMap,
     /// The parameters of the request that were passed over; the server names them to the client.
     pub ignored: Vec<String>,
+    /// What is to go wrong with the answer, where the backend wants that; the server sees to it.
+    pub faults: Option<Drawn>,
     /// What follows the headers.
     pub body: ReplyBody,
 }
@@ -81,7 +84,7 @@ pub struct Reply {
 impl Reply {
     /// A reply without headers of its own, which honours all of the request.
     pub fn new(status: StatusCode, body: ReplyBody) -> Reply {
-        Reply { status, headers: HeaderMap::new(), ignored: Vec::new(), body }
+        Reply { status, headers: HeaderMap::new(), ignored: Vec::new(), faults: None, body }
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::HEADER_BYTES_MAX;
 use crate::http_faults::{HttpFaults, LengthFault};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Action, Pipeline};
 use crate::plan::model::{CutPlace, Faults, RoleFault, UsageFault};
 use crate::plan::{LEFT_OUT, Plan};
 use crate::seeds;
@@ -139,6 +139,21 @@ impl AnswerFaults {
     /// The names of the plan's faults that cannot show on this answer.
     pub fn skipped(&self) -> Vec<&'static str> {
         self.skipped.clone()
+    }
+
+    /// How long this body is when it goes out whole, in bytes: with all that changes its length, and without the cut. It
+    /// is what an honest Content-Length says before the answer breaks off.
+    pub fn uncut_length(&self, body: &[u8]) -> u64 {
+        let mut uncut = self.clone();
+        uncut.faults.cut = None;
+        let (mut pipeline, mut actions) = (uncut.pipeline(), Vec::new());
+        pipeline.push(body, &mut actions);
+        pipeline.finish(&mut actions);
+        let lengths = actions.iter().map(|action| match action {
+            Action::Write(bytes) => bytes.len() as u64,
+            Action::Wait(_) | Action::End(_) => 0,
+        });
+        lengths.sum()
     }
 
     /// Whether nothing is to go wrong.

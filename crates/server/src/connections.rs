@@ -1,7 +1,6 @@
 //! Accepts connections, and owns them until they are closed.
 
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -130,8 +129,7 @@ impl Connection {
                 }
             }
         };
-        // This drops the handler, which waits for nothing else. The answers before have been sent: the library reads a
-        // request when they are.
+        // This drops the handler, which waits for nothing else.
         let parts = connection.into_parts();
         answer.write(parts.io.into_inner(), !parts.read_buf.is_empty()).await
     }

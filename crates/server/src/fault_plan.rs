@@ -109,8 +109,8 @@ fn split_model(body: Bytes) -> Result<(Option<Plan>, Bytes), FaultRequestError> 
     let Some((name, plan)) = name.as_deref().and_then(|name| name.split_once(SEPARATOR)) else {
         return Ok((None, body));
     };
-    let plan = Plan::parse(plan)
-        .map_err(|error| FaultRequestError::Wrong { place: "the model's name", error })?;
+    let plan =
+        Plan::parse(plan).map_err(|error| FaultRequestError::Wrong { place: "the model's name", error })?;
     // `raw` is a part of `body`.
     let start = raw.as_ptr().addr() - body.as_ptr().addr();
     let name = serde_json::Value::from(name).to_string();
@@ -140,7 +140,10 @@ mod tests {
     fn a_plan_behind_the_name_is_taken_out() {
         let table = [
             (r#"{"model":"m#cut.after_events=5,seed=7"}"#, r#"{"model":"m"}"#),
-            (r##"{ "a": 1.50, "model" : "m\"#cut = {by=\"reset\", after_events=1}, seed=7", "b":"#" }"##, r##"{ "a": 1.50, "model" : "m\"", "b":"#" }"##),
+            (
+                r##"{ "a": 1.50, "model" : "m\"#cut = {by=\"reset\", after_events=1}, seed=7", "b":"#" }"##,
+                r##"{ "a": 1.50, "model" : "m\"", "b":"#" }"##,
+            ),
         ];
         for (body, without) in table {
             assert_eq!(asked(None, body), Ok((Some(7), without.to_owned())));
@@ -149,7 +152,9 @@ mod tests {
 
     #[test]
     fn other_bodies_stay_as_they_are() {
-        for body in ["", "#", "{#}", r##"{"model":"m","messages":"#"}"##, r##"{"model":["#"]}"##, r##"{"x":"a#b"}"##] {
+        for body in
+            ["", "#", "{#}", r##"{"model":"m","messages":"#"}"##, r##"{"model":["#"]}"##, r##"{"x":"a#b"}"##]
+        {
             assert_eq!(asked(None, body), Ok((None, body.to_owned())));
         }
     }

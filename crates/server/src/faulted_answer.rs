@@ -9,9 +9,7 @@ use std::time::SystemTime;
 
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt};
-use http::header::{
-    CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, DATE, TRANSFER_ENCODING,
-};
+use http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, DATE, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 use interference_faults::{Action, AnswerFaults, Ending, LengthFault, Pipeline};
 use interference_wire::{Gone, LAST_CHUNK, Responder, chunk};
@@ -53,8 +51,9 @@ pub(crate) struct RequestTraits {
 impl RequestTraits {
     pub(crate) fn of(version: Version, headers: &HeaderMap) -> RequestTraits {
         let options = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
-        let wants_close =
-            options.flat_map(|value| value.split(',')).any(|option| option.trim().eq_ignore_ascii_case("close"));
+        let wants_close = options
+            .flat_map(|value| value.split(','))
+            .any(|option| option.trim().eq_ignore_ascii_case("close"));
         RequestTraits { version, wants_close }
     }
 }
@@ -276,24 +275,21 @@ impl Writer {
                 self.responder.reset();
             }
             Ending::HalfClose => {
-                self.record.end(Ended::Fault);
                 self.responder.half_close().await?;
                 self.until_gone().await;
             }
-            Ending::Hold => {
-                self.until_gone().await;
-                self.record.end(Ended::Fault);
-            }
+            Ending::Hold => self.until_gone().await,
         }
         Ok(Fate::Closed)
     }
 
-    /// Until the client goes, or the server.
+    /// Until the client goes, or the server: nothing more comes, and nobody needs to wait for it.
     async fn until_gone(&mut self) {
-        tokio::select! {
-            _gone = self.responder.peer_gone() => {}
-            () = self.closing.reached(Phase::Draining) => {}
-        }
+        let ended = tokio::select! {
+            _gone = self.responder.peer_gone() => Ended::Fault,
+            () = self.closing.reached(Phase::Draining) => Ended::ServerStopped,
+        };
+        self.record.end(ended);
     }
 }
 

@@ -267,7 +267,10 @@ mod tests {
         assert_eq!(request["answer"]["body"], "data: a\n\ndata: b\n\n");
         assert_eq!(request["answer"]["body_bytes"], 18);
         assert_eq!(request["ended"], "complete");
-        assert_eq!((&read["received"], &read["ended"], &read["forgotten"]), (&json!(1), &json!(1), &json!(0)));
+        assert_eq!(
+            (&read["received"], &read["ended"], &read["forgotten"]),
+            (&json!(1), &json!(1), &json!(0))
+        );
     }
 
     #[tokio::test]
@@ -299,8 +302,7 @@ mod tests {
         }
         let memory_bytes = journal.memory().bytes;
         assert!(memory_bytes <= MOST_BYTES, "{memory_bytes}");
-        let counted: usize =
-            journal.memory().entries.iter().map(|entry| locked(entry).kept_bytes()).sum();
+        let counted: usize = journal.memory().entries.iter().map(|entry| locked(entry).kept_bytes()).sum();
         assert_eq!(counted, memory_bytes);
         let read = journal.read(at_once()).await;
         let kept = read["requests"].as_array().unwrap().len() as u64;

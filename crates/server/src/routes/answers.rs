@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures::{StreamExt, stream};
+use futures::StreamExt;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -97,7 +97,8 @@ async fn respond(reply: Reply, drawn: Option<Drawn>, shared: &Shared, exchange: 
     });
     let mut passed_over = ignored;
     if let Some(faults) = &faults {
-        passed_over.extend(faults.skipped().iter().map(|name| format!("{}.{name}", crate::fault_plan::WANTED)));
+        passed_over
+            .extend(faults.skipped().iter().map(|name| format!("{}.{name}", crate::fault_plan::WANTED)));
         if let Ok(value) = HeaderValue::try_from(faults.header_value()) {
             headers.insert(APPLIED, value);
         }
