@@ -6,6 +6,7 @@
 mod target;
 mod transport;
 
+use std::collections::VecDeque;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -78,7 +79,7 @@ pub struct Connection {
     transport: Transport,
     limits: Limits,
     /// What came after the end of the last answer, at most what one answer may have.
-    carried: Vec<(Vec<u8>, Instant)>,
+    carried: VecDeque<(Vec<u8>, Instant)>,
     ended: Option<ConnectionEnd>,
     sent_at: Option<Instant>,
     buffer: Vec<u8>,
@@ -100,7 +101,7 @@ impl Connection {
         Ok(Connection {
             transport,
             limits,
-            carried: Vec::new(),
+            carried: VecDeque::new(),
             ended: None,
             sent_at: None,
             buffer: vec![0; READ_BYTES],
@@ -182,7 +183,7 @@ impl Connection {
         match timeout_at(until, self.read_socket(READ_BYTES)).await {
             Err(_) => Aftermath::Quiet,
             Ok(Ok((len, at))) => {
-                self.carried.push((self.buffer[..len].to_vec(), at));
+                self.carried.push_back((self.buffer[..len].to_vec(), at));
                 Aftermath::Surplus
             }
             Ok(Err(end)) => Aftermath::Ended(end),
@@ -255,8 +256,7 @@ impl Reading<'_> {
         if self.stop.is_some() {
             return None;
         }
-        if !self.connection.carried.is_empty() {
-            let (bytes, at) = self.connection.carried.remove(0);
+        if let Some((bytes, at)) = self.connection.carried.pop_front() {
             return self.take(&bytes, at);
         }
         let Some((until, bound)) = self.deadline() else {
@@ -297,16 +297,10 @@ impl Reading<'_> {
         answer.sent_at = self.connection.sent_at;
         let received = &answer.received;
         if received.ending.is_complete() {
-            let surplus: Vec<_> = received
-                .reads
-                .iter()
-                .filter(|read| read.offset + read.len > received.end)
-                .map(|read| {
-                    let range = read.offset.max(received.end)..read.offset + read.len;
-                    (received.raw[range].to_vec(), read.at)
-                })
-                .collect();
-            self.connection.carried.splice(0..0, surplus);
+            for read in received.reads.iter().rev().take_while(|read| read.offset + read.len > received.end) {
+                let surplus = read.offset.max(received.end)..read.offset + read.len;
+                self.connection.carried.push_front((received.raw[surplus].to_vec(), read.at));
+            }
         }
         answer
     }

@@ -7,6 +7,7 @@
 mod play;
 mod watch;
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -65,13 +66,13 @@ pub struct Responder {
     /// How the peer went, once known: the system tells an error only once.
     gone: OnceLock<Gone>,
     /// What was read beyond a request, at most what one request may have.
-    carried: Vec<(Vec<u8>, Instant)>,
+    carried: VecDeque<(Vec<u8>, Instant)>,
 }
 
 impl Responder {
     /// Takes over a connection, and has it send small writes without delay (TCP_NODELAY).
     pub fn new(stream: TcpStream) -> Responder {
-        let responder = Responder { stream, gone: OnceLock::new(), carried: Vec::new() };
+        let responder = Responder { stream, gone: OnceLock::new(), carried: VecDeque::new() };
         // Fails only on a socket that is broken already, and then so does the first write.
         let _ = responder.stream.set_nodelay(true);
         responder
@@ -199,8 +200,8 @@ impl Responder {
         started_at: Instant,
         limits: &Limits,
     ) -> Result<(Vec<u8>, Instant), ConnectionEnd> {
-        if !self.carried.is_empty() {
-            return Ok(self.carried.remove(0));
+        if let Some(read) = self.carried.pop_front() {
+            return Ok(read);
         }
         let time = &limits.time;
         let (until, bound) = match parser.so_far().reads.last() {
@@ -230,7 +231,7 @@ impl Responder {
     fn carry_surplus(&mut self, request: &Request) {
         let surplus = request.received.surplus();
         if let (false, Some(read)) = (surplus.is_empty(), request.received.reads.last()) {
-            self.carried.insert(0, (surplus.to_vec(), read.at));
+            self.carried.push_front((surplus.to_vec(), read.at));
         }
     }
 
