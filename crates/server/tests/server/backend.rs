@@ -60,6 +60,7 @@ impl Backend for TestBackend {
         assert_eq!(request.path, "/chat/completions");
         match request.body.as_ref() {
             b"whole" => reply(ReplyBody::Whole(Bytes::from_static(b"{\"whole\":true}"))),
+            br#"{"model":"echo"}"# => reply(ReplyBody::Whole(request.body)),
             b"frames" => reply(ReplyBody::Frames(Box::pin(stream::iter([
                 Ok(Bytes::from_static(b"one ")),
                 Ok(Bytes::from_static(b"two")),
