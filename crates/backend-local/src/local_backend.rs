@@ -109,11 +109,9 @@ impl LocalBackend {
 impl Backend for LocalBackend {
     async fn answer(&self, request: Request) -> Result<Reply, Refusal> {
         if request.method != Method::POST || request.path != "/chat/completions" {
-            return Err(Refusal::InvalidRequest {
-                message: "The local model answers POST /chat/completions only.".to_owned(),
-                param: None,
-                code: None,
-            });
+            let message =
+                format!("The local model does not answer {}, only /chat/completions.", request.path);
+            return Err(Refusal::NothingFits { message, code: "unknown_url" });
         }
         let engine = Arc::clone(self.engine()?);
         let service = Arc::clone(&self.service);

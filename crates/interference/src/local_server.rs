@@ -4,6 +4,7 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use interference_backend::Backend;
 use interference_backend_local::{LocalBackend, LocalOptions};
 use interference_engine::{Engine, EngineOptions, EngineStatistics, LoadError};
 use interference_model_store::{ModelDirectory, ModelEntry, default_model, ensure, find};
@@ -120,11 +121,12 @@ impl LocalServer {
 
     /// Begins to load the model, which resolves the first future, and serves until `shutdown` resolves, which resolves
     /// the second. The first tells what the engine has. Both must be polled; requests are refused as unavailable until
-    /// the model is there.
+    /// the model is there. `front` puts something before the model, or gives it back as it is.
     pub(crate) fn serve(
         self,
         options: ServeOptions,
         shutdown: impl Future<Output = ()>,
+        front: impl FnOnce(Arc<dyn Backend>) -> Arc<dyn Backend>,
     ) -> (impl Future<Output = anyhow::Result<EngineStatistics>>, impl Future<Output = ServeOutcome>) {
         let (model, engine) = (self.model, self.engine);
         // A thread that nobody waits for on Ctrl-C: fetching and loading can be cut off at any point.
@@ -154,6 +156,6 @@ impl LocalServer {
                 }
             }
         };
-        (loading, self.server.serve(self.backend, options, shutdown))
+        (loading, self.server.serve(front(self.backend), options, shutdown))
     }
 }

@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 
 use interference_engine::{EngineOptions, InstructionSet};
+use interference_faults::Plan;
 use secrecy::SecretString;
 
 use crate::failure::{Failure, WRONG_USAGE};
@@ -42,6 +43,29 @@ pub(crate) fn api_key(given: &str) -> anyhow::Result<SecretString> {
         given.to_owned()
     };
     Ok(SecretString::from(key))
+}
+
+/// A plan of faults as it may be given: one line of TOML, or the path of a file (`@FILE`, or anything that is no TOML
+/// line because it has no `=`).
+///
+/// # Errors
+/// When the file cannot be read, or the plan is wrong.
+pub(crate) fn fault_plan(given: &str) -> anyhow::Result<Plan> {
+    let path = given.strip_prefix('@').or_else(|| (!given.contains('=')).then_some(given));
+    let (text, place) = match path {
+        None => (given.to_owned(), "the plan of faults".to_owned()),
+        Some(path) => {
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                let message = format!("the plan of faults, {path}, cannot be read: {error}");
+                Failure::new(WRONG_USAGE, message, "a plan is a line such as `--faults 'cut.after_events=5'`, or a file")
+            })?;
+            (text, path.to_owned())
+        }
+    };
+    Plan::parse(&text).map_err(|error| {
+        let hint = "docs/faults.md lists all faults, with an example of each";
+        Failure::new(WRONG_USAGE, format!("{place} is wrong: {error}"), hint).into()
+    })
 }
 
 /// How the engine runs. `threads` is the flag.

@@ -1,17 +1,25 @@
-//! `interference serve`: a local OpenAI server with a real model inside.
+//! `interference serve`: a local OpenAI server with a real model inside, or a script.
 
+mod script_first;
+
+use std::future::Future;
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use interference_backend::Strictness;
 use interference_backend_local::LocalOptions;
-use interference_server::{BindError, ListenAddresses, ServeOptions, ServeOutcome};
+use interference_server::{
+    BindError, HeaderFaults, ListenAddresses, ServeOptions, ServeOutcome, Server,
+};
 
 use crate::failure::{Failure, TOOL_FAILED, WRONG_USAGE};
 use crate::interrupt::{asked_to_end, end_at_ctrl_c};
 use crate::local_server::{LocalModel, LocalServer, unknown_model};
 use crate::settings;
 use crate::talk::say;
+use script_first::Scripted;
 
 /// What `interference serve` takes.
 #[derive(Debug, clap::Args)]
@@ -22,6 +30,15 @@ pub(crate) struct ServeArguments {
     /// The model: a name that `interference models` lists, or the path of a GGUF file
     #[arg(short, long, value_name = "NAME|PATH")]
     model: Option<String>,
+    /// Answer from this script instead of a model, or, with `-m`, before it; it is read again when it changes
+    #[arg(long, value_name = "FILE")]
+    script: Option<PathBuf>,
+    /// What goes wrong with answers: a plan in one line, or the path of a file
+    #[arg(long, value_name = "PLAN|FILE")]
+    faults: Option<String>,
+    /// Let requests ask for faults in the header `x-interference`
+    #[arg(long)]
+    allow_faults: bool,
     /// A key that opens the server (repeatable); `env:NAME` or `@FILE` keep it off the command line
     #[arg(long, value_name = "KEY")]
     api_key: Vec<String>,
@@ -73,35 +90,89 @@ async fn serve(arguments: ServeArguments) -> anyhow::Result<()> {
     let addresses: ListenAddresses = arguments.listen.parse().map_err(|error| {
         Failure::new(WRONG_USAGE, format!("{error}"), "the default is `--listen localhost:1337`")
     })?;
+    let options = serve_options(&arguments)?;
+    let script = arguments.script.as_deref().map(|path| Scripted::load(path, arguments.fixed_ids)).transpose()?;
+    match script {
+        Some(script) if arguments.model.is_none() => {
+            serve_script(&addresses, script, options, started, terminated).await
+        }
+        script => serve_model(&arguments, &addresses, script, options, started, terminated).await,
+    }
+}
+
+/// Serves a script alone: no model is looked for.
+async fn serve_script(
+    addresses: &ListenAddresses,
+    script: Scripted,
+    options: ServeOptions,
+    started: Instant,
+    terminated: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    let server = Server::bind(addresses).await.map_err(not_bound)?;
+    tell_addresses(server.local_addresses());
+    say(&format!("ready after {:.2} s: {}", started.elapsed().as_secs_f64(), script.summary()));
+    tokio::select! {
+        outcome = server.serve(script.backend(), options, terminated) => tell(outcome),
+        () = script.watch() => {}
+    }
+    Ok(())
+}
+
+async fn serve_model(
+    arguments: &ServeArguments,
+    addresses: &ListenAddresses,
+    script: Option<Scripted>,
+    options: ServeOptions,
+    started: Instant,
+    terminated: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
     let name = arguments.model.as_deref();
     let model = LocalModel::from_argument(name).ok_or_else(|| unknown_model(name.unwrap_or_default()))?;
     let engine = settings::engine_options(arguments.threads, arguments.queue, arguments.streams)?;
-    let options = serve_options(&arguments)?;
     let local =
         LocalOptions { seed: arguments.seed, fixed_ids: arguments.fixed_ids, any_model: arguments.any_model };
-    let server = LocalServer::bind(&addresses, model.clone(), local, engine).await.map_err(not_bound)?;
-    for address in server.addresses() {
-        say(&format!("listening on http://{address}/v1"));
-    }
-    let (loading, serving) = server.serve(options, terminated);
+    let server = LocalServer::bind(addresses, model.clone(), local, engine).await.map_err(not_bound)?;
+    tell_addresses(&server.addresses());
+    let (loading, serving) = server.serve(options, terminated, |model| match &script {
+        None => model,
+        Some(script) => script.before(model),
+    });
+    let watching = async {
+        match &script {
+            Some(script) => script.watch().await,
+            None => std::future::pending().await,
+        }
+    };
     let mut serving = std::pin::pin!(serving);
+    let mut watching = std::pin::pin!(watching);
     let loaded = tokio::select! {
         loaded = loading => loaded,
         outcome = &mut serving => {
             tell(outcome);
             return Ok(());
         }
+        () = &mut watching => return Ok(()),
     };
     let cache = loaded?;
+    let before = script.as_ref().map(|script| format!("{}, then ", script.summary())).unwrap_or_default();
     say(&format!(
-        "ready after {:.2} s: {}; the cache holds up to {} positions, {} MiB when full",
+        "ready after {:.2} s: {before}{}; the cache holds up to {} positions, {} MiB when full",
         started.elapsed().as_secs_f64(),
         model.name(),
         cache.cache_positions,
         cache.cache_bytes >> 20
     ));
-    tell(serving.await);
+    tokio::select! {
+        outcome = serving => tell(outcome),
+        () = watching => {}
+    }
     Ok(())
+}
+
+fn tell_addresses(addresses: &[SocketAddr]) {
+    for address in addresses {
+        say(&format!("listening on http://{address}/v1"));
+    }
 }
 
 fn serve_options(arguments: &ServeArguments) -> anyhow::Result<ServeOptions> {
@@ -111,6 +182,8 @@ fn serve_options(arguments: &ServeArguments) -> anyhow::Result<ServeOptions> {
         api_keys: keys.collect::<anyhow::Result<_>>()?,
         allowed_hosts: arguments.allow_host.clone(),
         drain: Duration::from_secs(arguments.drain),
+        faults: arguments.faults.as_deref().map(settings::fault_plan).transpose()?,
+        header_faults: if arguments.allow_faults { HeaderFaults::Allowed } else { HeaderFaults::Refused },
         ..ServeOptions::default()
     })
 }

@@ -134,10 +134,9 @@ async fn start(arguments: &ChatArguments, client: Client) -> anyhow::Result<Reac
     };
     say(&format!("nothing listens on port {DEFAULT_PORT}: serving {model_name} from this process"));
     let (stop, stopped) = oneshot::channel();
-    let (loading, serving) = server.serve(ServeOptions::default(), async {
-        // Also when the sender is dropped: then the command has ended.
-        drop(stopped.await);
-    });
+    // Also when the sender is dropped: then the command has ended.
+    let stopped = async { drop(stopped.await) };
+    let (loading, serving) = server.serve(ServeOptions::default(), stopped, |model| model);
     let serving = tokio::spawn(serving);
     loading.await?;
     Ok(Reached { client, model: model_name, own: Some(OwnServer { stop, serving }) })

@@ -1,0 +1,94 @@
+//! A script that answers, alone or before a model.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use interference_backend::{Backend, Measurement, ModelCard, Readiness, Refusal, Reply, Request};
+use interference_backend_script::{Report, ScriptBackend, ScriptFile, ScriptOptions};
+
+use crate::failure::{Failure, WRONG_USAGE};
+use crate::talk::say;
+
+/// A script that was loaded, and its file.
+pub(super) struct Scripted {
+    file: ScriptFile,
+    backend: Arc<ScriptBackend>,
+}
+
+impl Scripted {
+    /// Reads the script.
+    ///
+    /// # Errors
+    /// It cannot be read, or has mistakes; all of them are told.
+    pub(super) fn load(path: &Path, fixed_ids: bool) -> anyhow::Result<Scripted> {
+        let file = ScriptFile::new(path);
+        let script = file.load().map_err(|error| {
+            let hint = "docs/script.md tells what a script can have; a first one is:  [[rule]]  answer.text = \"Hello.\"";
+            Failure::new(WRONG_USAGE, error.to_string(), hint)
+        })?;
+        let backend = Arc::new(ScriptBackend::new(script, ScriptOptions { fixed_ids }));
+        Ok(Scripted { file, backend })
+    }
+
+    /// For the line that says what is served.
+    pub(super) fn summary(&self) -> String {
+        let rules = self.backend.rule_count();
+        format!("{}, {rules} {}", self.file.path().display(), if rules == 1 { "rule" } else { "rules" })
+    }
+
+    /// The script alone.
+    pub(super) fn backend(&self) -> Arc<dyn Backend> {
+        Arc::clone(&self.backend) as Arc<dyn Backend>
+    }
+
+    /// The script, and the model for what no rule matches.
+    pub(super) fn before(&self, model: Arc<dyn Backend>) -> Arc<dyn Backend> {
+        Arc::new(ScriptFirst { script: Arc::clone(&self.backend), model })
+    }
+
+    /// Takes over what changes in the file, and says so. Never ends.
+    pub(super) async fn watch(&self) {
+        self.file.watch(&self.backend, |report| match report {
+            Report::Reloaded { rules } => say(&format!("read again: {}, rules: {rules}", self.file.path().display())),
+            Report::Vanished => tell_problem(&format!("{} is gone", self.file.path().display())),
+            Report::BackAgain => say(&format!("{} is back", self.file.path().display())),
+            Report::Broken(error) => tell_problem(&error.to_string()),
+        })
+        .await;
+    }
+}
+
+/// What is wrong with the file now; it goes on with what it had.
+fn tell_problem(problem: &str) {
+    say(&format!("warning: {problem}\nthe last good script goes on serving"));
+}
+
+/// A script before a model.
+struct ScriptFirst {
+    script: Arc<ScriptBackend>,
+    model: Arc<dyn Backend>,
+}
+
+#[async_trait::async_trait]
+impl Backend for ScriptFirst {
+    async fn answer(&self, request: Request) -> Result<Reply, Refusal> {
+        match self.script.answer(request.clone()).await {
+            Err(Refusal::NothingFits { .. } | Refusal::UnknownModel { .. }) => self.model.answer(request).await,
+            answered => answered,
+        }
+    }
+
+    fn models(&self) -> Vec<ModelCard> {
+        let mut models = self.script.models();
+        models.extend(self.model.models());
+        models
+    }
+
+    fn readiness(&self) -> Readiness {
+        self.model.readiness()
+    }
+
+    fn measurements(&self) -> Vec<Measurement> {
+        self.model.measurements()
+    }
+}
