@@ -43,7 +43,7 @@ struct Target {
     memory_mb: u32,
 }
 
-const TARGETS: [Target; 3] = [
+const TARGETS: [Target; 4] = [
     Target {
         name: "model-file",
         seeds: "fuzz/seeds/model-file",
@@ -62,6 +62,13 @@ const TARGETS: [Target; 3] = [
         name: "event-stream",
         seeds: "fuzz/seeds/event-stream",
         dictionary: None,
+        longest_input: 1_024,
+        memory_mb: 512,
+    },
+    Target {
+        name: "wire-answer",
+        seeds: "fuzz/seeds/wire-answer",
+        dictionary: Some("fuzz/dictionaries/wire-answer.dict"),
         longest_input: 1_024,
         memory_mb: 512,
     },
