@@ -432,3 +432,27 @@ fn durations_are_kept_to_the_microsecond() {
     assert_eq!(plan.faults.stall.and_then(|stall| stall.time), Some(Duration::from_micros(1_000_001)));
     assert_eq!(plan.to_string(), "stall = { after_events = 1, time = \"1000001us\" }");
 }
+
+#[test]
+fn every_example_of_the_documentation_is_a_plan() {
+    let documentation = include_str!("../../../../docs/faults.md");
+    // The rows of the tables that end in an example.
+    let cells = documentation
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.strip_suffix("` |")?.rsplit_once("| `"));
+    let rows: Vec<&str> = cells.map(|(_, example)| example).collect();
+    let kinds = documentation.lines().filter_map(|line| line.strip_suffix("` |")?.rsplit_once("| `latency."));
+    let kinds: Vec<String> = kinds.map(|(_, example)| format!("latency.{example}")).collect();
+    assert_eq!((rows.len(), kinds.len()), (31, 10));
+    for example in rows.into_iter().chain(kinds.iter().map(String::as_str)) {
+        assert_ne!(parse(example), Plan::default(), "{example}");
+    }
+    for block in documentation.split("```toml\n").skip(1) {
+        let block = block.split("```").next().unwrap_or_default();
+        assert_eq!(
+            parse(block.trim()),
+            parse("cut = { after_events = 5, by = \"reset\" }, seed = 7"),
+            "{block}"
+        );
+    }
+}
