@@ -1,0 +1,166 @@
+//! What a plan comes to for one request and for one kind of answer.
+//!
+//! Owns the count of a plan that stands for many requests, and the line that repeats one of them. How the faults are
+//! carried out is the pipeline's.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::HEADER_BYTES_MAX;
+use crate::http_faults::{HttpFaults, LengthFault};
+use crate::pipeline::Pipeline;
+use crate::plan::model::{CutPlace, Faults, RoleFault, UsageFault};
+use crate::plan::{LEFT_OUT, Plan};
+use crate::seeds;
+
+/// A plan that stands for many requests: it counts them, and draws for each.
+#[derive(Debug)]
+pub struct StandingPlan {
+    plan: Plan,
+    seed: u64,
+    next_number: AtomicU64,
+}
+
+impl StandingPlan {
+    /// A plan before its first request. Without a seed of its own it draws one, for all requests.
+    pub fn new(plan: Plan) -> StandingPlan {
+        let seed = plan.seed.unwrap_or_else(seeds::random_seed);
+        StandingPlan { plan, seed, next_number: AtomicU64::new(0) }
+    }
+
+    /// What the plan comes to for the next request.
+    pub fn next(&self) -> Drawn {
+        self.plan.draw_with(self.seed, self.next_number.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+}
+
+/// What a plan came to for one request.
+#[derive(Debug, Clone)]
+pub struct Drawn {
+    seed: u64,
+    applies: bool,
+    faults: Faults,
+}
+
+/// The kinds of answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnswerKind {
+    /// One body; no events.
+    Whole,
+    /// A stream of events.
+    Stream,
+}
+
+impl Drawn {
+    pub(crate) fn new(seed: u64, applies: bool, faults: Faults) -> Drawn {
+        Drawn { seed, applies, faults }
+    }
+
+    /// The request's own seed, below 2^53. As `seed` of the same plan, given for one request alone, it repeats this one.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Whether the plan concerns this request at all, by its `probability` and `times`.
+    pub fn applies(&self) -> bool {
+        self.applies
+    }
+
+    /// What concerns an answer of that kind. Faults that cannot show on it are set apart.
+    pub fn faults_for(&self, kind: AnswerKind) -> AnswerFaults {
+        if !self.applies {
+            return AnswerFaults { seed: self.seed, kind, faults: Faults::default(), skipped: Vec::new() };
+        }
+        let mut faults = self.faults.clone();
+        let skipped = match kind {
+            AnswerKind::Stream => Vec::new(),
+            AnswerKind::Whole => set_apart(&mut faults),
+        };
+        AnswerFaults { seed: self.seed, kind, faults, skipped }
+    }
+}
+
+/// Takes out what needs events, and names it.
+fn set_apart(faults: &mut Faults) -> Vec<&'static str> {
+    let mut skipped = Vec::new();
+    let mut skip = |name, is_there: bool| {
+        if is_there {
+            skipped.push(name);
+        }
+    };
+    skip("drop", faults.drop.take().is_some());
+    skip("duplicate", faults.duplicate.take().is_some());
+    skip("reorder", faults.reorder.take().is_some());
+    skip("delay", faults.delay.take().is_some());
+    skip("stall", faults.stall.take().is_some());
+    skip("error", faults.error.take().is_some());
+    let by_events = |cut: &mut crate::plan::model::CutFault| matches!(cut.place, CutPlace::AfterEvents(_));
+    skip("cut", faults.cut.take_if(by_events).is_some());
+    skip("done", faults.done.take().is_some());
+    skip("role", faults.role.take_if(|role| *role == RoleFault::Repeat).is_some());
+    skip("usage", faults.usage.take_if(|usage| *usage == UsageFault::EveryChunk).is_some());
+    skip("join", std::mem::take(&mut faults.join));
+    skip("latency.between_tokens", faults.latency.between_tokens.take().is_some());
+    skipped
+}
+
+/// The faults of one answer.
+#[derive(Debug, Clone)]
+pub struct AnswerFaults {
+    seed: u64,
+    kind: AnswerKind,
+    faults: Faults,
+    skipped: Vec<&'static str>,
+}
+
+impl AnswerFaults {
+    /// The value for the header `x-interference-applied`: the canonical line of what is applied, with the request's seed
+    /// and without `probability` and `times`. Given as a plan, it repeats this answer.
+    ///
+    /// ASCII, at most [`HEADER_BYTES_MAX`] bytes. If nothing applies it is `none, seed=N`. A longer line is left out: the
+    /// value then is `left_out_bytes = LENGTH, seed = N`, which as a plan is refused with the advice to give the plan
+    /// itself with that seed.
+    pub fn header_value(&self) -> String {
+        if self.is_empty() {
+            return format!("none, seed={}", self.seed);
+        }
+        let plan = Plan { seed: Some(self.seed), faults: self.faults.clone(), ..Plan::default() };
+        let line = plan.to_string();
+        if line.len() <= HEADER_BYTES_MAX {
+            return line;
+        }
+        format!("{LEFT_OUT} = {}, seed = {}", line.len(), self.seed)
+    }
+
+    /// The names of the plan's faults that cannot show on this answer.
+    pub fn skipped(&self) -> Vec<&'static str> {
+        self.skipped.clone()
+    }
+
+    /// Whether nothing is to go wrong.
+    pub fn is_empty(&self) -> bool {
+        self.faults == Faults::default()
+    }
+
+    /// What goes wrong in the head.
+    pub fn http(&self) -> &HttpFaults {
+        &self.faults.http
+    }
+
+    /// What is wrong with the declared length. It is the length of the body that the pipeline makes.
+    pub fn length(&self) -> Option<LengthFault> {
+        self.faults.length
+    }
+
+    /// The chain that turns the sound answer into the faulty one.
+    pub fn pipeline(&self) -> Pipeline {
+        Pipeline::new(self.seed, self.kind, &self.faults)
+    }
+}
+
+#[cfg(test)]
+mod tests;

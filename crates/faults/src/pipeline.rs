@@ -1,0 +1,90 @@
+//! The chain that an answer goes through: frames, then bytes, then the ending.
+//!
+//! Bytes of the sound answer go in, actions come out. Owns their order and the single end; what a fault does is the
+//! business of the stages. Knows no clock: a wait is a duration, from the action before it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::drawn::AnswerKind;
+use crate::happenings::{Happening, Happenings};
+use crate::plan::model::Faults;
+
+/// How much of an answer a pipeline keeps at most, where a fault needs all of it: 16 MiB. What is longer goes on without
+/// that fault.
+pub const COLLECTED_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Into how many writes `split` and `drip` cut an answer at most. What follows goes out uncut.
+pub const PIECES_MAX: usize = 100_000;
+
+/// One thing to do with the connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Nothing for this long, from the end of the action before.
+    Wait(Duration),
+    /// Sends these bytes of the body, and flushes them alone. Never empty.
+    Write(Bytes),
+    /// Ends the answer. Nothing follows.
+    End(Ending),
+}
+
+/// How an answer ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// The body ends as its framing demands.
+    Complete,
+    /// The connection closes, without the end of the body.
+    Close,
+    /// The sending side closes, without the end of the body; the other stays open until the client goes.
+    HalfClose,
+    /// The connection is reset.
+    Reset,
+    /// Silence until the client goes.
+    Hold,
+}
+
+/// Turns the bytes of a sound answer into actions.
+#[derive(Debug)]
+pub struct Pipeline {
+    happenings: Happenings,
+    ended: bool,
+}
+
+impl Pipeline {
+    pub(crate) fn new(_seed: u64, _kind: AnswerKind, _faults: &Faults) -> Pipeline {
+        Pipeline { happenings: Happenings::default(), ended: false }
+    }
+
+    /// Takes the next bytes of the encoded answer, cut anywhere, and appends what is to be done.
+    ///
+    /// After an [`Action::End`] nothing is appended any more.
+    pub fn push(&mut self, bytes: &[u8], actions: &mut Vec<Action>) {
+        if !self.ended && !bytes.is_empty() {
+            actions.push(Action::Write(Bytes::copy_from_slice(bytes)));
+        }
+    }
+
+    /// The answer ended well. Appends what is left, and [`Action::End`] unless there was one.
+    pub fn finish(&mut self, actions: &mut Vec<Action>) {
+        if !self.ended {
+            self.ended = true;
+            actions.push(Action::End(Ending::Complete));
+        }
+    }
+
+    /// Whether there was an [`Action::End`]: no more of the answer is needed.
+    pub fn is_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// What was done so far, at most [`HAPPENINGS_MAX`](crate::HAPPENINGS_MAX) of it.
+    pub fn happened(&self) -> &[Happening] {
+        self.happenings.remembered()
+    }
+
+    /// How much more was done than [`Pipeline::happened`] tells.
+    pub fn happened_beyond(&self) -> u64 {
+        self.happenings.beyond()
+    }
+}
