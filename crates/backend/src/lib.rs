@@ -12,6 +12,7 @@ use std::pin::Pin;
 use bytes::Bytes;
 use futures::Stream;
 use http::{HeaderMap, Method, StatusCode};
+use interference_faults::Plan;
 use interference_sse::Event;
 
 /// A request as it came in, unparsed.
@@ -74,14 +75,16 @@ pub struct Reply {
     pub headers: HeaderMap,
     /// The parameters of the request that were passed over; the server names them to the client.
     pub ignored: Vec<String>,
+    /// What is to go wrong with this answer; the server sees to it.
+    pub faults: Option<Plan>,
     /// What follows the headers.
     pub body: ReplyBody,
 }
 
 impl Reply {
-    /// A reply without headers of its own, which honours all of the request.
+    /// A sound reply without headers of its own, which honours all of the request.
     pub fn new(status: StatusCode, body: ReplyBody) -> Reply {
-        Reply { status, headers: HeaderMap::new(), ignored: Vec::new(), body }
+        Reply { status, headers: HeaderMap::new(), ignored: Vec::new(), faults: None, body }
     }
 }
 
