@@ -2,6 +2,7 @@
 
 mod broken;
 mod chat;
+mod crowd;
 mod documentation;
 mod exchange;
 mod making;
