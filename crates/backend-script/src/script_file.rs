@@ -312,7 +312,7 @@ mod tests {
         assert_eq!(file.load().unwrap_err().to_string(), "a.toml: the script is larger than 4194304 bytes");
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn watching_goes_on_until_it_is_dropped() {
         let directory = tempfile::tempdir().unwrap();
         let file = ScriptFile::new(directory.path().join("a.toml"));

@@ -308,19 +308,16 @@ mod tests {
     fn the_deepest_nesting_is_survived() {
         let nested =
             "{% set ns = namespace(x=[]) %}{% for i in range(20000) %}{% set ns.x = [ns.x] %}{% endfor %}";
-        let start = std::time::Instant::now();
         assert_eq!(rendered(nested).unwrap(), "");
-        println!("nested {:?}", start.elapsed());
-        for (head, part, tail) in [
-            ("{% if a %}", "{% elif a %}", "{% endif %}"),
-            ("{{ a", ".b", " }}"),
-            ("{{ a", "+1", " }}"),
-            ("{{ a", "|e", " }}"),
+        // Sums take time with the square of their length, so theirs is not as long as it might be.
+        for (head, part, tail, longest) in [
+            ("{% if a %}", "{% elif a %}", "{% endif %}", LONGEST_TEMPLATE),
+            ("{{ a", ".b", " }}", LONGEST_TEMPLATE),
+            ("{{ a", "|e", " }}", LONGEST_TEMPLATE),
+            ("{{ a", "+1", " }}", LONGEST_TEMPLATE / 8),
         ] {
-            let start = std::time::Instant::now();
-            let source = [head, &part.repeat((LONGEST_TEMPLATE - 20) / part.len()), tail].concat();
+            let source = [head, &part.repeat((longest - 20) / part.len()), tail].concat();
             on_large_stack(|| TemplatesBuilder::new().add(&source).map(|_| ())).unwrap().unwrap();
-            println!("{part} {:?}", start.elapsed());
         }
     }
 }

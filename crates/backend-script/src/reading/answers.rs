@@ -7,7 +7,7 @@ use interference_api_types::openai::chat_reply::FinishReason;
 use interference_faults::{Latency, StandingPlan};
 use toml::de::DeTable;
 
-use super::members::{KINDS, Members, Named, Origin, named_answer};
+use super::members::{KINDS, Members, Named, Origin, exclude_each_other, named_answer};
 use super::{LONGEST_NAME, calls};
 use crate::answer::{Answer, AnswerBody, Call, ChatAnswer, Logprobs, Part, Saying, Step};
 use crate::pieces::Cut;
@@ -314,11 +314,7 @@ fn optional<T>(read: Option<Option<T>>) -> Option<Option<T>> {
 
 /// Notes kinds that exclude each other, and members that say nothing in an answer of its kind.
 fn check_kinds(members: &Members<'_, '_>, kinds: &[&str], problems: &mut Problems) -> bool {
-    let is_lonely = |kind: &&&str| ["embedding", "error"].contains(*kind);
-    let clash = match kinds.iter().find(is_lonely) {
-        Some(_) if kinds.len() > 1 => true,
-        _ => kinds.contains(&"text") && kinds.contains(&"template"),
-    };
+    let clash = kinds.iter().any(|one| kinds.iter().any(|other| exclude_each_other(one, other)));
     if clash {
         let keys = kinds.iter().filter_map(|kind| members.map.get(kind));
         let span = keys.map(|member| member.key_span.clone()).max_by_key(|span| span.start).unwrap_or(0..0);

@@ -14,8 +14,15 @@ use crate::values::{Node, Problems, shortened};
 /// How many answers may be each like the next.
 pub const LONGEST_LIKE: usize = 16;
 
-/// The members that make the kind of an answer: one that has any of its own takes none of these from another.
+/// The members that make the kind of an answer.
 pub(super) const KINDS: [&str; 6] = ["text", "template", "tool_calls", "embedding", "error", "refusal"];
+
+/// Whether an answer cannot have both of these kinds. It takes none from another that its own exclude.
+pub(super) fn exclude_each_other(one: &str, other: &str) -> bool {
+    let is_alone = |kind: &str| ["embedding", "error"].contains(&kind);
+    let makes_the_text = |kind: &str| ["text", "template"].contains(&kind);
+    one != other && (is_alone(one) || is_alone(other) || (makes_the_text(one) && makes_the_text(other)))
+}
 
 /// A member of an answer.
 #[derive(Clone)]
@@ -74,10 +81,10 @@ impl<'n, 'i> Members<'n, 'i> {
     }
 
     fn take(&mut self, table: &'n DeTable<'i>, origin: Origin) {
-        let has_kind = KINDS.iter().any(|kind| self.map.contains_key(kind));
+        let kinds: Vec<&str> = KINDS.into_iter().filter(|kind| self.map.contains_key(kind)).collect();
         for (key, node) in table.iter() {
             let name = key.get_ref().as_ref();
-            if has_kind && KINDS.contains(&name) {
+            if KINDS.contains(&name) && kinds.iter().any(|kind| exclude_each_other(kind, name)) {
                 continue;
             }
             self.map.entry(name).or_insert(Member { key_span: key.span(), node, origin });

@@ -65,6 +65,7 @@ async fn an_answer_takes_the_members_of_the_one_it_is_like() {
         ("{ like = \"sunny\" }", r#"["It is sunny."]"#),
         ("{ like = \"sunny\", pieces = \"words\" }", r#"["It", " is", " sunny."]"#),
         ("{ like = \"sunny\", template = \"{{ text }} it is\" }", r#"["a it is"]"#),
+        ("{ like = \"sunny\", refusal = \"No.\" }", r#"["It is sunny."]"#),
         ("{ like = \"base\", text = [\"a\", \"b\"] }", r#"["a", "b"]"#),
     ] {
         let wishes = r#""stream":true,"stream_options":{"include_usage":true}"#;
