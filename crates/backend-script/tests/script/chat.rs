@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 use interference_backend::{Backend, Refusal, Strictness};
+use interference_faults::AnswerKind;
 
 use crate::exchange::{backend, chat, chunks, request, saying, whole};
 
@@ -54,7 +55,7 @@ async fn a_whole_text() {
     let reply = chat(&backend(&answering(SUNNY)), &saying("hello there", ""), &[]).await.unwrap();
     assert_eq!(reply.headers["x-interference-rule"], "only");
     assert!(reply.ignored.is_empty());
-    assert_eq!(reply.faults, None);
+    assert!(reply.faults.is_none());
     assert_eq!(
         whole(reply),
         r#"{"id":"chatcmpl-interference","object":"chat.completion","created":1735689600,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"It is \"sunny\".","refusal":null},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":2,"completion_tokens":3,"total_tokens":5},"system_fingerprint":"fp"}"#
@@ -296,13 +297,18 @@ async fn errors_are_answers() {
 }
 
 #[tokio::test]
-async fn faults_go_along() {
-    let members = "text = \"a\", faults = \"cut.after_events = 2\"";
-    let reply = chat(&backend(&answering(members)), &saying("a", ""), &[]).await.unwrap();
-    assert_eq!(reply.faults.unwrap().to_string(), "cut = { after_events = 2 }");
-    let members = "text = \"a\", faults = { cut = { after_events = 2 }, seed = 7 }";
-    let reply = chat(&backend(&answering(members)), &saying("a", ""), &[]).await.unwrap();
-    assert_eq!(reply.faults.unwrap().to_string(), "cut = { after_events = 2 }, seed = 7");
+async fn faults_go_along_and_are_counted() {
+    let members = "text = \"a\", faults = { cut = { after_events = 2 }, seed = 7, times = 2 }";
+    let backend = backend(&answering(members));
+    let mut applied = Vec::new();
+    for _ in 0..3 {
+        let faults = chat(&backend, &saying("a", ""), &[]).await.unwrap().faults.unwrap();
+        applied.push(faults.faults_for(AnswerKind::Stream).header_value());
+    }
+    assert_eq!(applied[0], "cut = { after_events = 2 }, seed = 7");
+    assert!(applied[1].starts_with("cut = { after_events = 2 }, seed = "), "{applied:?}");
+    assert_ne!(applied[0], applied[1]);
+    assert!(applied[2].starts_with("none, seed="), "{applied:?}");
 }
 
 #[tokio::test]
