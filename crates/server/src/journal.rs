@@ -7,6 +7,7 @@ mod entry;
 mod journaled_body;
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -25,25 +26,31 @@ pub(crate) use journaled_body::JournaledBody;
 pub(crate) const MOST_ENTRIES: usize = 1_000;
 
 /// How many bytes of bodies are remembered, of all exchanges together.
-const MOST_BYTES: usize = 64 << 20;
+const MOST_BYTES: i64 = 64 << 20;
 
 /// The memory of recent exchanges.
 pub(crate) struct Journal {
     memory: Mutex<Memory>,
-    /// Told after every change.
+    /// Told after every change that somebody waits for.
     changed: watch::Sender<()>,
 }
 
+/// What the lock protects. It is held for no longer than it takes to put one entry in and to take one out.
 #[derive(Default)]
 struct Memory {
     entries: VecDeque<Arc<Mutex<Entry>>>,
-    /// Since the start or the last clearing, with those that were forgotten.
-    received: u64,
-    ended: u64,
-    /// Of bodies, in all entries.
-    bytes: usize,
-    /// Clearings so far: an exchange that began before the last one counts no more.
-    generation: u64,
+    /// Another one after every clearing: exchanges that began before count no more.
+    counts: Arc<Counts>,
+}
+
+/// Counted since the start, or since the last clearing.
+#[derive(Default)]
+struct Counts {
+    /// With those that were forgotten.
+    received: AtomicU64,
+    ended: AtomicU64,
+    /// Of bodies, in all entries. Bytes may be taken off before they were added, when an entry is forgotten meanwhile.
+    bytes: AtomicI64,
 }
 
 /// What a reader of the journal waits for.
@@ -64,36 +71,39 @@ impl Journal {
 
     /// A request has come. The headers are kept without secrets.
     pub(crate) fn begin(self: &Arc<Journal>, head: &Parts) -> Record {
+        let entry = Arc::new(Mutex::new(Entry::new(head)));
         let mut memory = self.memory();
-        memory.received += 1;
-        let entry = Arc::new(Mutex::new(Entry::new(memory.received, head)));
+        let counts = Arc::clone(&memory.counts);
+        locked(&entry).number = counts.received.fetch_add(1, Ordering::SeqCst) + 1;
         memory.entries.push_back(Arc::clone(&entry));
-        let generation = memory.generation;
-        memory.forget_beyond_bounds();
+        let oldest = if memory.entries.len() > MOST_ENTRIES { memory.entries.pop_front() } else { None };
         drop(memory);
-        self.changed.send_replace(());
-        Record { journal: Arc::clone(self), entry, generation }
+        if let Some(oldest) = oldest {
+            counts.forget(&oldest);
+        }
+        self.tell();
+        Record { journal: Arc::clone(self), entry, counts }
     }
 
     /// Forgets everything. Exchanges that still run are no longer seen.
     pub(crate) fn clear(&self) {
-        let mut memory = self.memory();
-        *memory = Memory { generation: memory.generation + 1, ..Memory::default() };
-        drop(memory);
-        self.changed.send_replace(());
+        let forgotten = std::mem::take(&mut *self.memory());
+        drop(forgotten);
+        self.tell();
     }
 
     /// Waits until as many exchanges are there, or for the bound; then gives all that are remembered, as JSON.
     pub(crate) async fn read(&self, awaited: Awaited) -> Value {
         let mut changed = self.changed.subscribe();
-        let enough = |()| {
-            let memory = self.memory();
-            (if awaited.ended { memory.ended } else { memory.received }) >= awaited.count
+        let enough = || {
+            let counts = Arc::clone(&self.memory().counts);
+            (if awaited.ended { &counts.ended } else { &counts.received }).load(Ordering::SeqCst)
+                >= awaited.count
         };
-        let reached = timeout(awaited.bound, changed.wait_for(|()| enough(()))).await;
+        let reached = timeout(awaited.bound, changed.wait_for(|()| enough())).await;
         let (entries, received, ended) = {
-            let memory = self.memory();
-            (memory.entries.clone(), memory.received, memory.ended)
+            let Memory { entries, counts } = &*self.memory();
+            (entries.clone(), counts.received.load(Ordering::SeqCst), counts.ended.load(Ordering::SeqCst))
         };
         let requests: Vec<Value> = entries.iter().map(|entry| locked(entry).to_json()).collect();
         json!({
@@ -109,21 +119,29 @@ impl Journal {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn grew(&self, generation: u64, bytes: usize) {
-        let mut memory = self.memory();
-        if memory.generation == generation && bytes > 0 {
-            memory.bytes += bytes;
-            memory.forget_beyond_bounds();
+    /// Wakes readers. Who begins to wait after this looked for readers sees the change by itself.
+    fn tell(&self) {
+        if self.changed.receiver_count() > 0 {
+            self.changed.send_replace(());
+        }
+    }
+
+    /// More of a body is kept. The oldest entries go when there is too much.
+    fn grew(&self, counts: &Counts, bytes: usize) {
+        let before = counts.bytes.fetch_add(bytes as i64, Ordering::SeqCst);
+        if before + bytes as i64 <= MOST_BYTES {
+            return;
+        }
+        while counts.bytes.load(Ordering::SeqCst) > MOST_BYTES {
+            let Some(oldest) = self.memory().entries.pop_front() else { return };
+            counts.forget(&oldest);
         }
     }
 }
 
-impl Memory {
-    fn forget_beyond_bounds(&mut self) {
-        while self.entries.len() > MOST_ENTRIES || self.bytes > MOST_BYTES {
-            let Some(oldest) = self.entries.pop_front() else { return };
-            self.bytes = self.bytes.saturating_sub(locked(&oldest).forget());
-        }
+impl Counts {
+    fn forget(&self, entry: &Mutex<Entry>) {
+        self.bytes.fetch_sub(locked(entry).forget() as i64, Ordering::SeqCst);
     }
 }
 
@@ -136,14 +154,14 @@ fn locked(entry: &Mutex<Entry>) -> std::sync::MutexGuard<'_, Entry> {
 pub(crate) struct Record {
     journal: Arc<Journal>,
     entry: Arc<Mutex<Entry>>,
-    generation: u64,
+    counts: Arc<Counts>,
 }
 
 impl Record {
     /// The request's body, so far as it came.
     pub(crate) fn body(&self, body: &Bytes) {
         let kept = locked(&self.entry).set_body(body);
-        self.journal.grew(self.generation, kept);
+        self.journal.grew(&self.counts, kept);
     }
 
     /// Status and headers of the answer, as they go out.
@@ -154,7 +172,7 @@ impl Record {
     /// Bytes of the answer's body, as they go out.
     pub(crate) fn sent(&self, bytes: &Bytes) {
         let kept = locked(&self.entry).add_sent(bytes);
-        self.journal.grew(self.generation, kept);
+        self.journal.grew(&self.counts, kept);
     }
 
     /// What faults did to the answer.
@@ -167,12 +185,8 @@ impl Record {
         if !locked(&self.entry).end(ended) {
             return;
         }
-        let mut memory = self.journal.memory();
-        if memory.generation == self.generation {
-            memory.ended += 1;
-        }
-        drop(memory);
-        self.journal.changed.send_replace(());
+        self.counts.ended.fetch_add(1, Ordering::SeqCst);
+        self.journal.tell();
     }
 
     /// Somebody else will tell the end: whoever held the exchange so far does not, by going.
@@ -300,10 +314,10 @@ mod tests {
         for _ in 0..MOST_ENTRIES + 500 {
             journal.begin(&head("/a")).sent(&large);
         }
-        let memory_bytes = journal.memory().bytes;
+        let memory_bytes = journal.memory().counts.bytes.load(Ordering::SeqCst);
         assert!(memory_bytes <= MOST_BYTES, "{memory_bytes}");
         let counted: usize = journal.memory().entries.iter().map(|entry| locked(entry).kept_bytes()).sum();
-        assert_eq!(counted, memory_bytes);
+        assert_eq!(counted as i64, memory_bytes);
         let read = journal.read(at_once()).await;
         let kept = read["requests"].as_array().unwrap().len() as u64;
         assert!(kept < MOST_ENTRIES as u64);
@@ -320,6 +334,6 @@ mod tests {
         let read = journal.read(at_once()).await;
         assert_eq!(read["requests"], json!([]));
         assert_eq!((&read["received"], &read["ended"]), (&json!(0), &json!(0)));
-        assert_eq!(journal.memory().bytes, 0);
+        assert_eq!(journal.memory().counts.bytes.load(Ordering::SeqCst), 0);
     }
 }

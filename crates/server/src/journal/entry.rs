@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SET_COOKIE};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::Clock;
@@ -12,7 +12,7 @@ use super::Clock;
 const LONGEST_BODY: usize = 256 << 10;
 
 /// What stands for a secret.
-const REDACTED: HeaderValue = HeaderValue::from_static("[redacted]");
+const REDACTED: &[u8] = b"[redacted]";
 
 /// Headers that carry keys, by the names under which clients of various services send them.
 const SECRET_HEADERS: [HeaderName; 7] = [
@@ -54,11 +54,11 @@ pub(crate) type Happening = interference_faults::Happening;
 
 /// What is remembered.
 pub(super) struct Entry {
-    number: u64,
+    pub(super) number: u64,
     received: Clock,
     method: Method,
-    uri: Uri,
-    headers: HeaderMap,
+    uri: String,
+    headers: Headers,
     body: Kept,
     answer: Option<Answer>,
     happened: Vec<Happening>,
@@ -70,7 +70,7 @@ pub(super) struct Entry {
 
 struct Answer {
     status: StatusCode,
-    headers: HeaderMap,
+    headers: Headers,
     head_ms: f64,
     first_byte_ms: Option<f64>,
     last_byte_ms: Option<f64>,
@@ -118,13 +118,13 @@ impl Kept {
 }
 
 impl Entry {
-    pub(super) fn new(number: u64, head: &Parts) -> Entry {
+    pub(super) fn new(head: &Parts) -> Entry {
         Entry {
-            number,
+            number: 0,
             received: Clock::now(),
             method: head.method.clone(),
-            uri: head.uri.clone(),
-            headers: without_secrets(&head.headers),
+            uri: head.uri.to_string(),
+            headers: Headers::of(&head.headers),
             body: Kept::default(),
             answer: None,
             happened: Vec::new(),
@@ -142,7 +142,7 @@ impl Entry {
     pub(super) fn set_head(&mut self, status: StatusCode, headers: &HeaderMap) {
         self.answer = Some(Answer {
             status,
-            headers: without_secrets(headers),
+            headers: Headers::of(headers),
             head_ms: self.received.elapsed_ms(),
             first_byte_ms: None,
             last_byte_ms: None,
@@ -193,14 +193,18 @@ impl Entry {
     }
 
     pub(super) fn to_json(&self) -> Value {
+        let (path, query) = match self.uri.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (self.uri.as_str(), None),
+        };
         json!({
             "number": self.number,
             "received_at_ms": self.received.wall.duration_since(std::time::UNIX_EPOCH)
                 .map_or(0, |elapsed| elapsed.as_millis() as u64),
             "method": self.method.as_str(),
-            "path": self.uri.path(),
-            "query": self.uri.query(),
-            "headers": headers_to_json(&self.headers),
+            "path": path,
+            "query": query,
+            "headers": self.headers.to_json(),
             "body": self.body.to_json(),
             "body_bytes": self.body.total,
             "body_truncated": self.body.is_truncated(),
@@ -216,7 +220,7 @@ impl Answer {
     fn to_json(&self) -> Value {
         json!({
             "status": self.status.as_u16(),
-            "headers": headers_to_json(&self.headers),
+            "headers": self.headers.to_json(),
             "body": self.body.to_json(),
             "body_bytes": self.body.total,
             "body_truncated": self.body.is_truncated(),
@@ -228,25 +232,42 @@ impl Answer {
     }
 }
 
-fn without_secrets(headers: &HeaderMap) -> HeaderMap {
-    let mut headers = headers.clone();
-    for name in SECRET_HEADERS {
-        if let Some(value) = headers.get_mut(&name) {
-            *value = REDACTED;
-            // Further values of the same name go, too.
-            headers.insert(name, REDACTED);
-        }
-    }
-    headers
+/// Headers without secrets, in one piece of memory: the originals are parts of the connection's buffer, and would keep
+/// all of it.
+struct Headers {
+    /// Name and value of each, one behind the other.
+    bytes: Vec<u8>,
+    /// The ends of each name and value in it.
+    ends: Vec<(usize, usize)>,
 }
 
-/// Values of one name are joined, as RFC 9110 §5.3 has it.
-fn headers_to_json(headers: &HeaderMap) -> Value {
-    let mut object = Map::new();
-    for name in headers.keys() {
-        let values = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
-        let joined = values.collect::<Vec<_>>().join(", ");
-        object.insert(name.as_str().to_owned(), joined.into());
+impl Headers {
+    fn of(headers: &HeaderMap) -> Headers {
+        let length = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        let mut kept = Headers { bytes: Vec::with_capacity(length), ends: Vec::with_capacity(headers.len()) };
+        for (name, value) in headers {
+            let value = if SECRET_HEADERS.contains(name) { REDACTED } else { value.as_bytes() };
+            kept.bytes.extend_from_slice(name.as_str().as_bytes());
+            let name_end = kept.bytes.len();
+            kept.bytes.extend_from_slice(value);
+            kept.ends.push((name_end, kept.bytes.len()));
+        }
+        kept
     }
-    object.into()
+
+    /// Values of one name are joined, as RFC 9110 §5.3 has it.
+    fn to_json(&self) -> Value {
+        let mut object = Map::new();
+        let mut start = 0;
+        for (name_end, end) in &self.ends {
+            let [name, value] =
+                [start..*name_end, *name_end..*end].map(|range| String::from_utf8_lossy(&self.bytes[range]));
+            start = *end;
+            match object.get_mut(name.as_ref()) {
+                Some(Value::String(joined)) => *joined = format!("{joined}, {value}"),
+                _ => drop(object.insert(name.into_owned(), value.into())),
+            }
+        }
+        object.into()
+    }
 }
