@@ -43,7 +43,7 @@ struct Target {
     memory_mb: u32,
 }
 
-const TARGETS: [Target; 3] = [
+const TARGETS: [Target; 5] = [
     Target {
         name: "model-file",
         seeds: "fuzz/seeds/model-file",
@@ -63,6 +63,20 @@ const TARGETS: [Target; 3] = [
         seeds: "fuzz/seeds/event-stream",
         dictionary: None,
         longest_input: 1_024,
+        memory_mb: 512,
+    },
+    Target {
+        name: "wire-answer",
+        seeds: "fuzz/seeds/wire-answer",
+        dictionary: Some("fuzz/dictionaries/wire-answer.dict"),
+        longest_input: 1_024,
+        memory_mb: 512,
+    },
+    Target {
+        name: "fault-plan",
+        seeds: "fuzz/seeds/fault-plan",
+        dictionary: None,
+        longest_input: 2_048,
         memory_mb: 512,
     },
 ];

@@ -7,6 +7,7 @@
 //! Synchronous, and without input or output of its own. It knows no sockets, no HTTP library and no backend; whoever
 //! executes the actions owns the clock and the connection.
 
+mod body_faults;
 mod byte_faults;
 mod chunk_json;
 mod delay;

@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::body_faults::BodyFaults;
+use crate::byte_faults::ByteFaults;
 use crate::drawn::AnswerKind;
+use crate::frame_faults::FrameFaults;
 use crate::happenings::{Happening, Happenings};
 use crate::plan::model::Faults;
 
@@ -47,38 +50,65 @@ pub enum Ending {
 /// Turns the bytes of a sound answer into actions.
 #[derive(Debug)]
 pub struct Pipeline {
+    frames: Frames,
+    bytes: ByteFaults,
     happenings: Happenings,
-    ended: bool,
+}
+
+/// The stage that knows what kind of answer it is.
+#[derive(Debug)]
+enum Frames {
+    Stream(Box<FrameFaults>),
+    Whole(BodyFaults),
 }
 
 impl Pipeline {
-    pub(crate) fn new(_seed: u64, _kind: AnswerKind, _faults: &Faults) -> Pipeline {
-        Pipeline { happenings: Happenings::default(), ended: false }
+    pub(crate) fn new(seed: u64, kind: AnswerKind, faults: &Faults) -> Pipeline {
+        let frames = match kind {
+            AnswerKind::Stream => Frames::Stream(Box::new(FrameFaults::new(seed, faults))),
+            AnswerKind::Whole => Frames::Whole(BodyFaults::new(seed, faults)),
+        };
+        Pipeline { frames, bytes: ByteFaults::new(seed, faults), happenings: Happenings::default() }
     }
 
     /// Takes the next bytes of the encoded answer, cut anywhere, and appends what is to be done.
     ///
-    /// After an [`Action::End`] nothing is appended any more.
+    /// An event of a stream comes out as soon as it is complete, a whole body when it is finished. After an
+    /// [`Action::End`] nothing is appended any more.
     pub fn push(&mut self, bytes: &[u8], actions: &mut Vec<Action>) {
-        if !self.ended && !bytes.is_empty() {
-            actions.push(Action::Write(Bytes::copy_from_slice(bytes)));
+        if self.is_ended() {
+            return;
         }
+        let mut of_frames = Vec::new();
+        match &mut self.frames {
+            Frames::Stream(stream) => stream.push(bytes, &mut self.happenings, &mut of_frames),
+            Frames::Whole(body) => body.push(bytes, &mut self.happenings, &mut of_frames),
+        }
+        self.pass_on(of_frames, actions);
     }
 
     /// The answer ended well. Appends what is left, and [`Action::End`] unless there was one.
     pub fn finish(&mut self, actions: &mut Vec<Action>) {
-        if !self.ended {
-            self.ended = true;
-            actions.push(Action::End(Ending::Complete));
+        if self.is_ended() {
+            return;
         }
+        let mut of_frames = Vec::new();
+        match &mut self.frames {
+            Frames::Stream(stream) => stream.finish(&mut self.happenings, &mut of_frames),
+            Frames::Whole(body) => body.finish(&mut self.happenings, &mut of_frames),
+        }
+        self.pass_on(of_frames, actions);
     }
 
     /// Whether there was an [`Action::End`]: no more of the answer is needed.
     pub fn is_ended(&self) -> bool {
-        self.ended
+        self.bytes.has_ended()
     }
 
     /// What was done so far, at most [`HAPPENINGS_MAX`](crate::HAPPENINGS_MAX) of it.
+    ///
+    /// A fault that concerns every place alike (`split`, `drip`, `line_ends`, `latency.between_tokens`) is told once, with
+    /// the first.
     pub fn happened(&self) -> &[Happening] {
         self.happenings.remembered()
     }
@@ -87,4 +117,13 @@ impl Pipeline {
     pub fn happened_beyond(&self) -> u64 {
         self.happenings.beyond()
     }
+
+    fn pass_on(&mut self, of_frames: Vec<Action>, actions: &mut Vec<Action>) {
+        for action in of_frames {
+            self.bytes.take(action, &mut self.happenings, actions);
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;

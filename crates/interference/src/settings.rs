@@ -57,7 +57,11 @@ pub(crate) fn fault_plan(given: &str) -> anyhow::Result<Plan> {
         Some(path) => {
             let text = std::fs::read_to_string(path).map_err(|error| {
                 let message = format!("the plan of faults, {path}, cannot be read: {error}");
-                Failure::new(WRONG_USAGE, message, "a plan is a line such as `--faults 'cut.after_events=5'`, or a file")
+                Failure::new(
+                    WRONG_USAGE,
+                    message,
+                    "a plan is a line such as `--faults 'cut.after_events=5'`, or a file",
+                )
             })?;
             (text, path.to_owned())
         }

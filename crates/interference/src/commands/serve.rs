@@ -10,9 +10,7 @@ use std::time::{Duration, Instant};
 
 use interference_backend::Strictness;
 use interference_backend_local::LocalOptions;
-use interference_server::{
-    BindError, HeaderFaults, ListenAddresses, ServeOptions, ServeOutcome, Server,
-};
+use interference_server::{BindError, HeaderFaults, ListenAddresses, ServeOptions, ServeOutcome, Server};
 
 use crate::failure::{Failure, TOOL_FAILED, WRONG_USAGE};
 use crate::interrupt::{asked_to_end, end_at_ctrl_c};
@@ -91,7 +89,8 @@ async fn serve(arguments: ServeArguments) -> anyhow::Result<()> {
         Failure::new(WRONG_USAGE, format!("{error}"), "the default is `--listen localhost:1337`")
     })?;
     let options = serve_options(&arguments)?;
-    let script = arguments.script.as_deref().map(|path| Scripted::load(path, arguments.fixed_ids)).transpose()?;
+    let script =
+        arguments.script.as_deref().map(|path| Scripted::load(path, arguments.fixed_ids)).transpose()?;
     match script {
         Some(script) if arguments.model.is_none() => {
             serve_script(&addresses, script, options, started, terminated).await

@@ -283,6 +283,8 @@ async fn a_server_that_stops_does_not_wait_for_a_stall() {
     let stopped = server.stop();
     while timeout(BOUND, reading.next_read()).await.unwrap().is_some() {}
     let answer = reading.finish();
-    assert_eq!(chunks(&answer), [A, B, DONE, ""]);
+    let error = "data: {\"error\":{\"message\":\"The server is going down.\",\"type\":\"server_error\",\
+                 \"param\":null,\"code\":\"server_stopping\"}}\n\n";
+    assert_eq!(chunks(&answer), [A, error, DONE, ""]);
     assert_eq!(outcome(stopped).await, ServeOutcome::CutOff { connections: 1 });
 }

@@ -48,13 +48,16 @@ impl Scripted {
 
     /// Takes over what changes in the file, and says so. Never ends.
     pub(super) async fn watch(&self) {
-        self.file.watch(&self.backend, |report| match report {
-            Report::Reloaded { rules } => say(&format!("read again: {}, rules: {rules}", self.file.path().display())),
-            Report::Vanished => tell_problem(&format!("{} is gone", self.file.path().display())),
-            Report::BackAgain => say(&format!("{} is back", self.file.path().display())),
-            Report::Broken(error) => tell_problem(&error.to_string()),
-        })
-        .await;
+        self.file
+            .watch(&self.backend, |report| match report {
+                Report::Reloaded { rules } => {
+                    say(&format!("read again: {}, rules: {rules}", self.file.path().display()))
+                }
+                Report::Vanished => tell_problem(&format!("{} is gone", self.file.path().display())),
+                Report::BackAgain => say(&format!("{} is back", self.file.path().display())),
+                Report::Broken(error) => tell_problem(&error.to_string()),
+            })
+            .await;
     }
 }
 
@@ -73,7 +76,9 @@ struct ScriptFirst {
 impl Backend for ScriptFirst {
     async fn answer(&self, request: Request) -> Result<Reply, Refusal> {
         match self.script.answer(request.clone()).await {
-            Err(Refusal::NothingFits { .. } | Refusal::UnknownModel { .. }) => self.model.answer(request).await,
+            Err(Refusal::NothingFits { .. } | Refusal::UnknownModel { .. }) => {
+                self.model.answer(request).await
+            }
             answered => answered,
         }
     }

@@ -1,0 +1,82 @@
+//! Faults of a whole body: a pause before it, and edits of its JSON.
+//!
+//! Keeps the body until it is complete, up to a bound. What is longer goes on unedited.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use crate::chunk_json::{Change, ChunkEditor};
+use crate::drawn::AnswerKind;
+use crate::frame_faults::push_wait;
+use crate::happenings::Happenings;
+use crate::pipeline::{Action, COLLECTED_BYTES_MAX, Ending};
+use crate::plan::model::Faults;
+
+/// What a happening tells for a body, which is one event.
+const THE_BODY: u64 = 1;
+
+/// The faults of one whole body.
+#[derive(Debug)]
+pub(crate) struct BodyFaults {
+    body: Vec<u8>,
+    first_token: Option<Duration>,
+    editor: ChunkEditor,
+    /// A part of the body went on already: it was too long to keep.
+    is_too_long: bool,
+}
+
+impl BodyFaults {
+    pub(crate) fn new(seed: u64, faults: &Faults) -> BodyFaults {
+        let first_token = faults.latency.first_token.as_ref();
+        BodyFaults {
+            body: Vec::new(),
+            first_token: first_token
+                .and_then(|delay| delay.sampler_named(seed, "latency.first_token").next()),
+            editor: ChunkEditor::new(AnswerKind::Whole, faults),
+            is_too_long: false,
+        }
+    }
+
+    pub(crate) fn push(&mut self, mut bytes: &[u8], happenings: &mut Happenings, actions: &mut Vec<Action>) {
+        while self.body.len() + bytes.len() > COLLECTED_BYTES_MAX {
+            let (fitting, rest) = bytes.split_at(COLLECTED_BYTES_MAX - self.body.len());
+            self.body.extend_from_slice(fitting);
+            bytes = rest;
+            self.is_too_long = true;
+            self.release(happenings, actions);
+        }
+        self.body.extend_from_slice(bytes);
+    }
+
+    pub(crate) fn finish(&mut self, happenings: &mut Happenings, actions: &mut Vec<Action>) {
+        if self.editor.is_needed()
+            && !self.is_too_long
+            && let Ok(mut json) = serde_json::from_slice::<Value>(&self.body)
+        {
+            let mut is_edited = false;
+            for (fault, change) in self.editor.edit(&mut json).all() {
+                if change != Change::Nothing {
+                    happenings.at_event(fault, THE_BODY);
+                    is_edited = true;
+                }
+            }
+            if is_edited {
+                self.body = json.to_string().into_bytes();
+            }
+        }
+        self.release(happenings, actions);
+        actions.push(Action::End(Ending::Complete));
+    }
+
+    fn release(&mut self, happenings: &mut Happenings, actions: &mut Vec<Action>) {
+        if let Some(time) = self.first_token.take() {
+            happenings.at_event("latency.first_token", THE_BODY);
+            push_wait(time, actions);
+        }
+        if !self.body.is_empty() {
+            actions.push(Action::Write(Bytes::from(std::mem::take(&mut self.body))));
+        }
+    }
+}
