@@ -1,8 +1,9 @@
-//! `cargo xtask bench engine`: how fast the engine is, beside what the machine can do, and beside a peer.
+//! `cargo xtask bench`: how fast the program is, beside what the machine can do, and beside peers.
 //!
-//! The engine is measured in process by its own benchmark; what that counted becomes a table here. A peer is any
-//! OpenAI server that runs already: the program is started beside it, and both get the same requests in turn. Figures
-//! of two machines, or of one machine on two days, are not comparable; those of one run are.
+//! `engine` is measured in process by its own benchmark; what that counted becomes a table here. Its peer is any OpenAI
+//! server that runs already: the program is started beside it, and both get the same requests in turn. `server` is the
+//! program with a script instead of a model, beside a bare HTTP server and other programs of its kind. Figures of two
+//! machines, or of one machine on two days, are not comparable; those of one run are.
 
 mod chat_server;
 mod comparison;
@@ -13,6 +14,7 @@ mod load;
 mod model_file;
 mod roofline;
 mod served;
+mod server;
 mod spread;
 mod table;
 
@@ -34,6 +36,8 @@ use served::Served;
 pub(crate) enum Bench {
     /// Prompts and decoding in tokens per second, and how near that is to what the machine can do
     Engine(EngineArguments),
+    /// Requests and chunks per second of a scripted answer, beside bare hyper and other mock servers
+    Server(server::ServerArguments),
 }
 
 /// What `cargo xtask bench engine` takes.
@@ -65,15 +69,21 @@ struct Report {
 
 /// Measures, and prints what was measured on stdout.
 pub(crate) fn run(bench: &Bench) -> anyhow::Result<()> {
-    let Bench::Engine(EngineArguments { model, threads, rounds, peer, json }) = bench;
+    match bench {
+        Bench::Engine(arguments) => measure_engine(arguments),
+        Bench::Server(arguments) => server::run(arguments),
+    }
+}
+
+fn measure_engine(arguments: &EngineArguments) -> anyhow::Result<()> {
+    let EngineArguments { model, threads, rounds, peer, json } = arguments;
     // First of all: whoever mistypes a URL should not wait for minutes to learn it.
     let peer = peer.as_deref().map(|url| ChatServer::find("the peer", url)).transpose()?;
     let threads = threads.or_else(|| std::thread::available_parallelism().ok()).map_or(2, NonZeroUsize::get);
     let at_path = model_file::at_path(model.as_deref())?;
     let program = program()?;
     if peer.is_some() || at_path.is_none() {
-        announce("==> build of the program")?;
-        succeed(&mut cargo(["build", "--release", "--package", "interference"]))?;
+        build()?;
     }
     let file = at_path.map_or_else(|| model_file::by_name(model.as_deref(), &program), Ok)?;
     announce("==> the engine")?;
@@ -109,9 +119,15 @@ fn compare(
     peer: &ChatServer,
 ) -> anyhow::Result<PeerReport> {
     announce("==> the peer")?;
-    let served = Served::start(program, model, threads)?;
+    let served = Served::with_model(program, model, threads)?;
     let ours = ChatServer::find("interference", served.url())?;
     comparison::run(&ours, peer, rounds)
+}
+
+/// Builds the program in its release form.
+fn build() -> anyhow::Result<()> {
+    announce("==> build of the program")?;
+    succeed(&mut cargo(["build", "--release", "--package", "interference"]))
 }
 
 /// Where cargo puts the program in its release form.

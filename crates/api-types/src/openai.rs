@@ -3,6 +3,7 @@
 pub mod chat_completions;
 pub mod chat_parameters;
 pub mod chat_reply;
+pub mod embeddings;
 pub mod error;
 pub mod identity;
 pub mod models;

@@ -82,7 +82,7 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// A reply without headers of its own, which honours all of the request.
+    /// A sound reply without headers of its own, which honours all of the request.
     pub fn new(status: StatusCode, body: ReplyBody) -> Reply {
         Reply { status, headers: HeaderMap::new(), ignored: Vec::new(), faults: None, body }
     }

@@ -1,9 +1,9 @@
-//! The program as a server, started for a measurement and ended with it.
+//! A program as a server, started for a measurement and ended with it.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -11,44 +11,53 @@ use anyhow::{Context, bail};
 
 use super::http::{BaseUrl, get_json};
 
-/// Until it listens, and then until its model is loaded.
+/// Until it listens, and then until it is ready.
 const LONGEST_START: Duration = Duration::from_secs(120);
 const BETWEEN_QUESTIONS: Duration = Duration::from_millis(50);
 
 /// A server on a port of its own. Dropping it ends it.
 pub(crate) struct Served {
     child: Child,
-    /// Reads what it says on stderr, to the end, so that it can always say it.
-    reader: Option<JoinHandle<()>>,
+    /// Read what it says, to the end, so that it can always say it.
+    readers: Vec<JoinHandle<()>>,
     url: String,
 }
 
 impl Served {
-    /// Starts `interference serve`, and waits until it is ready.
+    /// Starts `interference serve` with a model, and waits until it is ready.
+    ///
+    /// # Errors
+    /// As [`Served::start`].
+    pub(crate) fn with_model(program: &Path, model: &Path, threads: usize) -> anyhow::Result<Served> {
+        let mut command = Command::new(program);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--threads", &threads.to_string(), "--model"]);
+        Served::start("`interference serve`", command.arg(model))
+    }
+
+    /// Starts a server that says its URL, on whichever of its outputs, and waits until `GET /health` is answered with
+    /// JSON.
     ///
     /// # Errors
     /// When it cannot be started, ends, or is not ready in two minutes; with what it said.
-    pub(crate) fn start(program: &Path, model: &Path, threads: usize) -> anyhow::Result<Served> {
-        let mut command = Command::new(program);
-        command.args(["serve", "--listen", "127.0.0.1:0", "--threads", &threads.to_string(), "--model"]);
-        command.arg(model).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    pub(crate) fn start(name: &str, command: &mut Command) -> anyhow::Result<Served> {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
-        let stderr = child.stderr.take();
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         // From here on whatever fails ends the child.
-        let mut served = Served { child, reader: None, url: String::new() };
+        let mut served = Served { child, readers: Vec::new(), url: String::new() };
         let (sender, said) = channel();
-        let stderr = stderr.context("its stderr is not piped")?;
-        served.reader = Some(std::thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                // Once it is ready, nobody listens.
-                drop(sender.send(line));
-            }
-        }));
+        served.readers.push(pass_on(stdout.context("its stdout is not piped")?, sender.clone()));
+        served.readers.push(pass_on(stderr.context("its stderr is not piped")?, sender));
         let mut heard = Vec::new();
         served
             .wait_until_ready(&said, &mut heard)
-            .with_context(|| format!("`interference serve` did not start; it said: {}", heard.join(" / ")))?;
+            .with_context(|| format!("{name} did not start; it said: {}", heard.join(" / ")))?;
         Ok(served)
+    }
+
+    /// The number of its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Its base URL, as an SDK takes it.
@@ -61,7 +70,7 @@ impl Served {
         while self.url.is_empty() {
             match said.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(line) => {
-                    if let Some(url) = line.strip_prefix("listening on ") {
+                    if let Some(url) = url_in(&line) {
                         url.clone_into(&mut self.url);
                     }
                     heard.push(line);
@@ -90,10 +99,24 @@ impl Drop for Served {
         // It may have ended by itself.
         drop(self.child.kill());
         drop(self.child.wait());
-        if let Some(reader) = self.reader.take() {
+        for reader in self.readers.drain(..) {
             drop(reader.join());
         }
     }
+}
+
+/// Once it is ready, nobody listens, and its lines are read all the same.
+fn pass_on(output: impl Read + Send + 'static, sender: Sender<String>) -> JoinHandle<()> {
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            drop(sender.send(line));
+        }
+    })
+}
+
+/// A URL that ends a line.
+fn url_in(line: &str) -> Option<&str> {
+    line.split(' ').next_back().filter(|word| word.starts_with("http://"))
 }
 
 #[cfg(all(test, unix))]
@@ -103,8 +126,15 @@ mod tests {
     #[test]
     fn a_program_that_ends_is_told_with_what_it_said() {
         // `false` takes any arguments, says nothing and fails.
-        let error = Served::start(Path::new("false"), Path::new("x.gguf"), 1).err().unwrap();
+        let error = Served::with_model(Path::new("false"), Path::new("x.gguf"), 1).err().unwrap();
         let text = format!("{error:#}");
         assert!(text.contains("did not start") && text.contains("it ended with exit status: 1"), "{text}");
+    }
+
+    #[test]
+    fn a_url_is_found_where_a_line_ends_with_it() {
+        assert_eq!(url_in("listening on http://127.0.0.1:1/v1"), Some("http://127.0.0.1:1/v1"));
+        assert_eq!(url_in("listening on http://127.0.0.1:1/v1 soon"), None);
+        assert_eq!(url_in(""), None);
     }
 }

@@ -32,8 +32,7 @@ impl Scripted {
 
     /// For the line that says what is served.
     pub(super) fn summary(&self) -> String {
-        let rules = self.backend.rule_count();
-        format!("{}, {rules} {}", self.file.path().display(), if rules == 1 { "rule" } else { "rules" })
+        format!("{}, {}", self.file.path.display(), counted(self.backend.script().rule_count()))
     }
 
     /// The script alone.
@@ -48,17 +47,19 @@ impl Scripted {
 
     /// Takes over what changes in the file, and says so. Never ends.
     pub(super) async fn watch(&self) {
-        self.file
-            .watch(&self.backend, |report| match report {
-                Report::Reloaded { rules } => {
-                    say(&format!("read again: {}, rules: {rules}", self.file.path().display()))
-                }
-                Report::Vanished => tell_problem(&format!("{} is gone", self.file.path().display())),
-                Report::BackAgain => say(&format!("{} is back", self.file.path().display())),
-                Report::Broken(error) => tell_problem(&error.to_string()),
-            })
-            .await;
+        let name = self.file.path.display();
+        let tell = |report| match report {
+            Report::Reloaded { rules } => say(&format!("read again: {name}, {}", counted(rules))),
+            Report::Vanished => tell_problem(&format!("{name} is gone")),
+            Report::BackAgain => say(&format!("{name} is back")),
+            Report::Broken(error) => tell_problem(&error.to_string()),
+        };
+        self.file.clone().watch(Arc::clone(&self.backend), tell).await;
     }
+}
+
+fn counted(rules: usize) -> String {
+    format!("{rules} {}", if rules == 1 { "rule" } else { "rules" })
 }
 
 /// What is wrong with the file now; it goes on with what it had.

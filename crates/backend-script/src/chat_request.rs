@@ -1,0 +1,112 @@
+//! Reads a chat request: what a script honours of it, or what is wrong with it.
+//!
+//! Owns the checks that every server of the API makes, and the list of what is passed over. It refuses to know rules.
+
+use interference_api_types::openai::chat_completions::{
+    ChatCompletionRequest, Content, RequestMessage, Role,
+};
+use interference_api_types::openai::chat_parameters::InvalidParameter;
+use interference_api_types::openai::chat_reply::Delivery;
+use interference_api_types::{Parsed, RequestBodyError, parse};
+use interference_backend::{Refusal, Strictness};
+
+/// What a request wants of its answer, whatever that is.
+#[derive(Debug, PartialEq)]
+pub(crate) struct ChatOrder {
+    pub(crate) request: ChatCompletionRequest,
+    pub(crate) wishes: Wishes,
+    pub(crate) delivery: Delivery,
+    /// Names of parameters that were passed over.
+    pub(crate) ignored: Vec<String>,
+}
+
+/// What of the request's parameters changes how an answer is told.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Wishes {
+    /// At most so many pieces.
+    pub(crate) max_tokens: Option<usize>,
+    /// Strings that end the text.
+    pub(crate) stops: Vec<String>,
+    /// So many answers, at least one.
+    pub(crate) choices: u32,
+    /// With log probabilities, and with so many alternatives to each.
+    pub(crate) logprobs: Option<usize>,
+}
+
+/// Reads and checks a request's body.
+///
+/// Parameters that tell a model how to choose its words are checked and change nothing: the script has chosen.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub(crate) fn read(body: &[u8], strictness: Strictness) -> Result<ChatOrder, Refusal> {
+    let Parsed { request, unknown: mut ignored } = parse::<ChatCompletionRequest>(body).map_err(broken)?;
+    ignored.extend(ignored_stream_options(&request));
+    request.checked_model().map_err(out_of_bounds)?;
+    check_contents(request.checked_messages().map_err(out_of_bounds)?)?;
+    strictness.check(&ignored)?;
+    let max_tokens = request.checked_max_tokens().map_err(out_of_bounds)?;
+    request.checked_temperature().map_err(out_of_bounds)?;
+    request.checked_top_p().map_err(out_of_bounds)?;
+    let wishes = Wishes {
+        max_tokens,
+        stops: request.checked_stops().map_err(out_of_bounds)?.to_vec(),
+        choices: request.checked_choices().map_err(out_of_bounds)?,
+        logprobs: request.checked_logprobs().map_err(out_of_bounds)?,
+    };
+    Ok(ChatOrder { wishes, delivery: request.delivery(), ignored, request })
+}
+
+/// What of the stream's options is passed over.
+fn ignored_stream_options(request: &ChatCompletionRequest) -> impl Iterator<Item = String> {
+    let options = request.stream_options.unwrap_or_default();
+    let without_a_stream = request.stream != Some(true);
+    [
+        ("stream_options.include_obfuscation", options.include_obfuscation == Some(true)),
+        ("stream_options.include_usage", options.include_usage == Some(true) && without_a_stream),
+    ]
+    .into_iter()
+    .filter(|(_, ignored)| *ignored)
+    .map(|(name, _)| name.to_owned())
+}
+
+/// Content is required of all but the assistant, whose messages may consist of calls.
+fn check_contents(messages: &[RequestMessage]) -> Result<(), Refusal> {
+    for (position, message) in messages.iter().enumerate() {
+        match &message.content {
+            None if message.role != Role::Assistant => {
+                let path = format!("messages[{position}].content");
+                let message = format!("'{path}' is required: a string or an array of content parts.");
+                return Err(out_of_bounds(InvalidParameter::value(path, message)));
+            }
+            Some(Content::Parts(parts)) => {
+                let missing = parts.iter().position(|part| part.kind == "text" && part.text.is_none());
+                if let Some(part) = missing {
+                    let path = format!("messages[{position}].content[{part}].text");
+                    let message = format!("'{path}' is required for a part of type 'text'.");
+                    return Err(out_of_bounds(InvalidParameter::value(path, message)));
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// A parameter that is wrong for every server.
+pub(crate) fn out_of_bounds(InvalidParameter { param, message, code }: InvalidParameter) -> Refusal {
+    Refusal::InvalidRequest { message, param: Some(param), code: Some(code) }
+}
+
+/// A body that is no request.
+pub(crate) fn broken(error: RequestBodyError) -> Refusal {
+    let message = error.to_string();
+    match error {
+        RequestBodyError::InvalidField { param, .. } => {
+            Refusal::InvalidRequest { message, param: Some(param), code: Some("invalid_value") }
+        }
+        RequestBodyError::NotJson { .. } | RequestBodyError::NotARequest { .. } => {
+            Refusal::InvalidRequest { message, param: None, code: None }
+        }
+    }
+}

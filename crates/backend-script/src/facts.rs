@@ -1,0 +1,143 @@
+//! What rules look at in a request.
+//!
+//! Owns how a chat request and an embeddings request are seen by conditions: the last user message, the number of the
+//! turn, the tool that has just answered. It refuses to know conditions, and what is wrong with a request.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use http::HeaderMap;
+use interference_api_types::openai::chat_completions::{
+    ChatCompletionRequest, Content, RequestMessage, Role,
+};
+use serde_json::Value;
+
+/// Which endpoint a request came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    /// `POST /chat/completions`.
+    Chat,
+    /// `POST /embeddings`.
+    Embeddings,
+}
+
+impl Endpoint {
+    /// As scripts name it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Endpoint::Chat => "chat",
+            Endpoint::Embeddings => "embeddings",
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// A request as conditions see it.
+#[derive(Debug)]
+pub(crate) struct Facts<'r> {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) model: &'r str,
+    /// The last user message, or the input of embeddings.
+    pub(crate) text: Option<Cow<'r, str>>,
+    /// How many user messages the conversation has; 0 where there is no conversation.
+    pub(crate) turn: u64,
+    /// The last message, if it is a tool's.
+    pub(crate) tool_result: Option<ToolResult<'r>>,
+    /// The names of the tools that are offered.
+    pub(crate) tools: Vec<&'r str>,
+    pub(crate) stream: bool,
+    /// The texts of system and developer messages.
+    pub(crate) system: Vec<Cow<'r, str>>,
+    pub(crate) headers: &'r HeaderMap,
+}
+
+/// What a tool has answered.
+#[derive(Debug)]
+pub(crate) struct ToolResult<'r> {
+    pub(crate) text: Cow<'r, str>,
+    /// The tool's name, where the conversation tells it.
+    pub(crate) tool: Option<&'r str>,
+}
+
+impl<'r> Facts<'r> {
+    /// Those of a chat request.
+    pub(crate) fn of_chat(
+        request: &'r ChatCompletionRequest,
+        model: &'r str,
+        messages: &'r [RequestMessage],
+        headers: &'r HeaderMap,
+    ) -> Facts<'r> {
+        let of_user = || messages.iter().filter(|message| message.role == Role::User);
+        let is_instruction =
+            |message: &&RequestMessage| matches!(message.role, Role::System | Role::Developer);
+        Facts {
+            endpoint: Endpoint::Chat,
+            model,
+            text: of_user().next_back().map(text_of),
+            turn: of_user().count() as u64,
+            tool_result: tool_result(messages),
+            tools: offered_tools(request),
+            stream: request.stream == Some(true),
+            system: messages.iter().filter(is_instruction).map(text_of).collect(),
+            headers,
+        }
+    }
+
+    /// Those of an embeddings request with this input.
+    pub(crate) fn of_embeddings(model: &'r str, input: Cow<'r, str>, headers: &'r HeaderMap) -> Facts<'r> {
+        Facts {
+            endpoint: Endpoint::Embeddings,
+            model,
+            text: Some(input),
+            turn: 0,
+            tool_result: None,
+            tools: Vec::new(),
+            stream: false,
+            system: Vec::new(),
+            headers,
+        }
+    }
+}
+
+/// The text of a message; parts are joined by line feeds, and those without text are passed over.
+pub(crate) fn text_of(message: &RequestMessage) -> Cow<'_, str> {
+    match &message.content {
+        Some(Content::Text(text)) => Cow::Borrowed(text),
+        Some(Content::Parts(parts)) => {
+            let texts: Vec<&str> = parts.iter().filter_map(|part| part.text.as_deref()).collect();
+            match texts.as_slice() {
+                [text] => Cow::Borrowed(text),
+                texts => Cow::Owned(texts.join("\n")),
+            }
+        }
+        None => Cow::Borrowed(""),
+    }
+}
+
+/// The names of the functions among `tools`.
+pub(crate) fn offered_tools(request: &ChatCompletionRequest) -> Vec<&str> {
+    let tools = request.tools.as_ref().and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    tools.iter().filter_map(|tool| tool.get("function")?.get("name")?.as_str()).collect()
+}
+
+fn tool_result(messages: &[RequestMessage]) -> Option<ToolResult<'_>> {
+    let (last, before) = messages.split_last()?;
+    let tool = match last.role {
+        Role::Tool => last.tool_call_id.as_deref().and_then(|id| called_tool(before, id)),
+        Role::Function => last.name.as_deref(),
+        _ => return None,
+    };
+    Some(ToolResult { text: text_of(last), tool })
+}
+
+/// The name of the function in the latest call with this id.
+fn called_tool<'r>(messages: &'r [RequestMessage], id: &str) -> Option<&'r str> {
+    let calls = messages.iter().rev().filter_map(|message| message.tool_calls.as_ref()?.as_array()).flatten();
+    let mut named = calls.filter(|call| call.get("id").and_then(Value::as_str) == Some(id));
+    named.next()?.get("function")?.get("name")?.as_str()
+}

@@ -1,0 +1,153 @@
+//! Chats: from the request to the whole answer, or to its stream.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::StatusCode;
+use interference_api_types::openai::chat_completions::{ChatCompletionRequest, RequestMessage};
+use interference_api_types::openai::chat_reply::{ChatChunks, Delivery, Letterhead, Usage};
+use interference_backend::{Refusal, Reply, ReplyBody, Request};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::{Chosen, ScriptBackend, error_reply, reply};
+use crate::answer::{AnswerBody, ChatAnswer, Part, Saying, Step};
+use crate::chat_request::{self, ChatOrder};
+use crate::chat_stream::ChatStream;
+use crate::condition::Condition;
+use crate::facts::{Facts, offered_tools};
+use crate::script::Script;
+use crate::telling::Telling;
+use crate::template::{Captures, TemplateValues};
+use crate::usage::prompt_tokens;
+
+impl ScriptBackend {
+    pub(super) async fn chat(
+        &self,
+        script: &Script,
+        request: &Request,
+        start: Instant,
+    ) -> Result<Reply, Refusal> {
+        let ChatOrder { request: asked, wishes, delivery, ignored } =
+            chat_request::read(&request.body, request.strictness)?;
+        let model = asked.model.as_deref().unwrap_or_default();
+        let messages = asked.messages.as_deref().unwrap_or_default();
+        let facts = Facts::of_chat(&asked, model, messages, &request.headers);
+        let chosen = self.choose(script, &facts)?;
+        let pace = self.pace(&chosen.answer, start, asked.seed);
+        let chat = match &chosen.answer.body {
+            AnswerBody::Chat(chat) => chat,
+            AnswerBody::Error(error) => {
+                if let Some(pace) = pace {
+                    pace.all(1).await;
+                }
+                return Ok(error_reply(&chosen, error, ignored));
+            }
+            AnswerBody::Embedding(_) => return Err(wrong_kind(script, &chosen)),
+        };
+        check_calls(script, &chosen, chat, &asked)?;
+        let steps = self.steps(script, &chosen, chat, &facts, &request.body).await?;
+        let letterhead = self.letterhead(script, chat, model);
+        let own = letterhead.id.strip_prefix("chatcmpl-").unwrap_or(&letterhead.id);
+        let call_id = |position: usize| format!("call_{own}_{}", position + 1);
+        let telling = Telling::new(&chosen.answer, chat, steps, &wishes, call_id);
+        let usage = usage(chat, messages, telling.tokens, wishes.choices);
+        let body = match delivery {
+            Delivery::Whole => {
+                if let Some(pace) = pace {
+                    pace.all(telling.len()).await;
+                }
+                let choices: Vec<_> = (0..wishes.choices).map(|index| telling.choice(index)).collect();
+                ReplyBody::Whole(Bytes::from(letterhead.completion(&choices, usage)))
+            }
+            Delivery::Streamed { usage: chunk } => {
+                let chunks = ChatChunks::new(&letterhead, chunk);
+                ReplyBody::Events(Box::pin(ChatStream::new(chunks, telling, wishes.choices, usage, pace)))
+            }
+        };
+        Ok(reply(&chosen, StatusCode::OK, body, ignored))
+    }
+
+    fn letterhead(&self, script: &Script, chat: &ChatAnswer, model: &str) -> Letterhead {
+        Letterhead {
+            id: self.identity.id(),
+            created: self.identity.created(),
+            // As it was asked for: the script stands for any model.
+            model: model.to_owned(),
+            system_fingerprint: chat.system_fingerprint.as_ref().unwrap_or(&script.fingerprint).clone(),
+        }
+    }
+
+    /// The steps of an answer, made from its template where it has one.
+    async fn steps(
+        &self,
+        script: &Script,
+        chosen: &Chosen<'_>,
+        chat: &ChatAnswer,
+        facts: &Facts<'_>,
+        body: &Bytes,
+    ) -> Result<Arc<[Step]>, Refusal> {
+        let (name, cut, before, behind) = match &chat.saying {
+            Saying::Constant(steps) => return Ok(Arc::clone(steps)),
+            Saying::Template { name, cut, before, behind } => (name, cut, before, behind),
+        };
+        let text = facts.text.as_deref().unwrap_or_default();
+        let regex = chosen.rule.conditions.iter().find_map(|condition| match condition {
+            Condition::Regex(regex) => Some(regex),
+            _ => None,
+        });
+        let values = TemplateValues {
+            request: body.clone(),
+            text: text.to_owned(),
+            turn: facts.turn,
+            model: facts.model.to_owned(),
+            captures: regex.map(|regex| Captures::of(regex, text)).unwrap_or_default(),
+            state: chosen.state.clone(),
+            headers: facts.headers.clone(),
+        };
+        let rendered = script.templates.render(&self.templates, name, values).await;
+        let rendered =
+            rendered.map_err(|reason| broken(script, chosen, &format!("its template {reason}")))?;
+        let content = cut.pieces(&rendered).into_iter().map(|piece| Step::new(Part::Content, piece));
+        Ok(before.iter().cloned().chain(content).chain(behind.iter().cloned()).collect())
+    }
+}
+
+/// What it cost: what the script says, else an estimate of what was read, and the pieces that are told.
+fn usage(chat: &ChatAnswer, messages: &[RequestMessage], tokens: u64, choices: u32) -> Usage {
+    let read = chat.usage.prompt_tokens.unwrap_or_else(|| prompt_tokens(messages));
+    let written = chat.usage.completion_tokens.unwrap_or(tokens * u64::from(choices));
+    Usage::new(read, written)
+}
+
+/// A call of what the request does not offer is the script's mistake: no model could have made it.
+fn check_calls(
+    script: &Script,
+    chosen: &Chosen<'_>,
+    chat: &ChatAnswer,
+    request: &ChatCompletionRequest,
+) -> Result<(), Refusal> {
+    let forbids = request.tool_choice.as_ref().and_then(Value::as_str) == Some("none");
+    let offered = offered_tools(request);
+    match chat.calls.iter().find(|call| forbids || !offered.contains(&call.name.as_str())) {
+        None => Ok(()),
+        Some(call) => {
+            let reason = if forbids { "forbids" } else { "does not offer" };
+            let what =
+                format!("the script answers with a call of `{}`, which the request {reason}", call.name);
+            Err(broken(script, chosen, &what))
+        }
+    }
+}
+
+/// A failure of the script that shows with this request only.
+fn broken(script: &Script, chosen: &Chosen<'_>, what: &str) -> Refusal {
+    let message = format!("Rule `{}` of {}: {what}.", chosen.rule.name, script.file_name);
+    tracing::warn!(rule = chosen.rule.name, "{message}");
+    Refusal::Internal { message }
+}
+
+/// Rules whose answers do not fit an endpoint never match there.
+pub(super) fn wrong_kind(script: &Script, chosen: &Chosen<'_>) -> Refusal {
+    broken(script, chosen, "its answer is of another kind")
+}

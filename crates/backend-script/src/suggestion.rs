@@ -1,0 +1,54 @@
+//! What somebody may have meant who wrote a name that is not known.
+
+/// How many edits apart two names may be for one to be suggested for the other.
+const MOST_EDITS: usize = 2;
+
+/// How long a name may be to be compared, in characters.
+const LONGEST_NAME: usize = 64;
+
+/// `; did you mean …?` for the nearest of the known names, or nothing.
+pub(crate) fn did_you_mean<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> String {
+    if name.chars().count() > LONGEST_NAME {
+        return String::new();
+    }
+    let near = known.into_iter().filter(|known| known.len() <= LONGEST_NAME * 4).filter_map(|known| {
+        let edits = edits_between(name, known);
+        // Of a short name, most edits would leave nothing.
+        (edits <= MOST_EDITS && edits * 2 <= name.chars().count()).then_some((edits, known))
+    });
+    near.min().map_or_else(String::new, |(_, known)| format!("; did you mean `{known}`?"))
+}
+
+/// The fewest characters to be added, taken away, changed, or exchanged with their neighbour.
+fn edits_between(left: &str, right: &str) -> usize {
+    let (left, right): (Vec<char>, Vec<char>) = (left.chars().collect(), right.chars().collect());
+    let mut before: Vec<usize> = Vec::new();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (i, one) in left.iter().enumerate() {
+        let mut next = vec![i + 1];
+        for (j, other) in right.iter().enumerate() {
+            let mut edits = (row[j] + usize::from(one != other)).min(row[j + 1] + 1).min(next[j] + 1);
+            if i > 0 && j > 0 && *one == right[j - 1] && left[i - 1] == *other {
+                edits = edits.min(before[j - 1] + 1);
+            }
+            next.push(edits);
+        }
+        before = std::mem::replace(&mut row, next);
+    }
+    row[right.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_suggested() {
+        assert_eq!(did_you_mean("wen", ["name", "when", "then"]), "; did you mean `when`?");
+        assert_eq!(did_you_mean("txet", ["text", "turn"]), "; did you mean `text`?");
+        assert_eq!(did_you_mean("colour", ["text", "turn"]), "");
+        assert_eq!(did_you_mean("", ["text", "as"]), "");
+        assert_eq!(did_you_mean("c", ["a"]), "");
+        assert_eq!(did_you_mean(&"x".repeat(1000), ["text"]), "");
+    }
+}

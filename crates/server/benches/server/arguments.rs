@@ -1,0 +1,150 @@
+//! What the program is told on its command line.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::AnyError;
+
+const USAGE: &str = "usage: bare --captured FILE --first-ms N --between-ms N
+       capture --address A --to FILE
+       plain|stream --address A [--pid N] [--connections N] [--seconds S]
+       pace --address A [--streams N] --first-ms N --between-ms N [--header 'NAME: VALUE']";
+
+/// What this start is for.
+pub(crate) enum Task {
+    Bare(BareTask),
+    Capture(CaptureTask),
+    Load(LoadTask),
+    Pace(PaceTask),
+}
+
+/// A bare server on a free port of 127.0.0.1.
+pub(crate) struct BareTask {
+    /// What it answers.
+    pub(crate) captured: PathBuf,
+    pub(crate) schedule: Schedule,
+}
+
+/// One answer of each kind, kept.
+pub(crate) struct CaptureTask {
+    pub(crate) address: SocketAddr,
+    pub(crate) to: PathBuf,
+}
+
+/// As many answers as can be had.
+pub(crate) struct LoadTask {
+    pub(crate) address: SocketAddr,
+    pub(crate) kind: LoadKind,
+    /// The server's process, whose processor time is read where the system tells it.
+    pub(crate) pid: Option<u32>,
+    /// Each asks again as soon as its answer is complete. Default 64.
+    pub(crate) connections: usize,
+    /// Default 2 s.
+    pub(crate) duration: Duration,
+}
+
+/// Whole answers, or streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LoadKind {
+    Plain,
+    Stream,
+}
+
+/// Streams whose chunks come by the clock.
+pub(crate) struct PaceTask {
+    pub(crate) address: SocketAddr,
+    /// Default 1,000.
+    pub(crate) streams: usize,
+    pub(crate) schedule: Schedule,
+    /// A header of the requests for streams, `NAME: VALUE`.
+    pub(crate) header: Option<String>,
+}
+
+/// When pieces of text are due, counted from the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Schedule {
+    pub(crate) first: Duration,
+    pub(crate) between: Duration,
+}
+
+/// Everything that any task takes; what a task needs and does not find is an error.
+#[derive(Default)]
+struct Given {
+    address: Option<SocketAddr>,
+    captured: Option<PathBuf>,
+    to: Option<PathBuf>,
+    pid: Option<u32>,
+    connections: Option<NonZeroUsize>,
+    streams: Option<NonZeroUsize>,
+    seconds: Option<f64>,
+    first_ms: Option<u64>,
+    between_ms: Option<u64>,
+    header: Option<String>,
+}
+
+/// Reads the command line without the program's name.
+pub(crate) fn read(arguments: impl Iterator<Item = String>) -> Result<Task, AnyError> {
+    // Cargo says `--bench` to every benchmark.
+    let mut arguments = arguments.filter(|argument| argument != "--bench");
+    let task = arguments.next().ok_or(USAGE)?;
+    let mut given = Given::default();
+    while let Some(name) = arguments.next() {
+        let value = arguments.next().ok_or_else(|| format!("{name} without a value; {USAGE}"))?;
+        given.set(&name, value).map_err(|reason| format!("{name}: {reason}; {USAGE}"))?;
+    }
+    match task.as_str() {
+        "bare" => Ok(Task::Bare(BareTask {
+            captured: given.captured.clone().ok_or(USAGE)?,
+            schedule: given.schedule().ok_or(USAGE)?,
+        })),
+        "capture" => Ok(Task::Capture(CaptureTask {
+            address: given.address.ok_or(USAGE)?,
+            to: given.to.ok_or(USAGE)?,
+        })),
+        "plain" => Ok(Task::Load(given.load(LoadKind::Plain)?)),
+        "stream" => Ok(Task::Load(given.load(LoadKind::Stream)?)),
+        "pace" => Ok(Task::Pace(PaceTask {
+            address: given.address.ok_or(USAGE)?,
+            streams: given.streams.map_or(1_000, NonZeroUsize::get),
+            schedule: given.schedule().ok_or(USAGE)?,
+            header: given.header,
+        })),
+        _ => Err(format!("unknown task `{task}`; {USAGE}").into()),
+    }
+}
+
+impl Given {
+    fn set(&mut self, name: &str, value: String) -> Result<(), AnyError> {
+        match name {
+            "--address" => self.address = Some(value.parse()?),
+            "--captured" => self.captured = Some(value.into()),
+            "--to" => self.to = Some(value.into()),
+            "--pid" => self.pid = Some(value.parse()?),
+            "--connections" => self.connections = Some(value.parse()?),
+            "--streams" => self.streams = Some(value.parse()?),
+            "--seconds" => self.seconds = Some(value.parse()?),
+            "--first-ms" => self.first_ms = Some(value.parse()?),
+            "--between-ms" => self.between_ms = Some(value.parse()?),
+            "--header" => self.header = Some(value),
+            _ => return Err("is unknown".into()),
+        }
+        Ok(())
+    }
+
+    fn schedule(&self) -> Option<Schedule> {
+        let milliseconds = |given: Option<u64>| given.map(Duration::from_millis);
+        Some(Schedule { first: milliseconds(self.first_ms)?, between: milliseconds(self.between_ms)? })
+    }
+
+    fn load(&self, kind: LoadKind) -> Result<LoadTask, AnyError> {
+        Ok(LoadTask {
+            address: self.address.ok_or(USAGE)?,
+            kind,
+            pid: self.pid,
+            connections: self.connections.map_or(64, NonZeroUsize::get),
+            duration: Duration::try_from_secs_f64(self.seconds.unwrap_or(2.0))?,
+        })
+    }
+}

@@ -1,0 +1,49 @@
+//! What the system counts of a process: the processor time it took, and how often it wrote.
+
+use std::time::Duration;
+
+/// Ticks of the times in `/proc`: what Linux promises to programs, whatever its own clock is.
+const TICKS_PER_SECOND: u64 = 100;
+/// Fields of `/proc/PID/stat` behind the program's name that come before the two times.
+const FIELDS_BEFORE: usize = 11;
+
+/// The counters of a process so far.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ProcessCounters {
+    /// Of all threads, in the program and in the kernel.
+    cpu: Duration,
+    /// System calls that write to files or sockets. Waking a thread of the runtime is one, too, which is rare under load.
+    writes: u64,
+}
+
+/// How two readings differ.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Taken {
+    pub(crate) cpu_seconds: f64,
+    pub(crate) writes: u64,
+}
+
+impl ProcessCounters {
+    /// Of the process with this number. None where the system has no `/proc`, or no such process.
+    pub(crate) fn of(pid: u32) -> Option<ProcessCounters> {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name stands in parentheses, and may hold anything.
+        let (_, behind_name) = stat.rsplit_once(')')?;
+        let mut times = behind_name.split_ascii_whitespace().skip(FIELDS_BEFORE);
+        let ticks = times.next()?.parse::<u64>().ok()? + times.next()?.parse::<u64>().ok()?;
+        let io = std::fs::read_to_string(format!("/proc/{pid}/io")).ok()?;
+        let writes = io.lines().find_map(|line| line.strip_prefix("syscw: "))?;
+        Some(ProcessCounters {
+            cpu: Duration::from_millis(ticks * 1_000 / TICKS_PER_SECOND),
+            writes: writes.parse().ok()?,
+        })
+    }
+
+    /// What was added since an earlier reading.
+    pub(crate) fn since(&self, earlier: &ProcessCounters) -> Taken {
+        Taken {
+            cpu_seconds: self.cpu.saturating_sub(earlier.cpu).as_secs_f64(),
+            writes: self.writes.saturating_sub(earlier.writes),
+        }
+    }
+}
