@@ -18,6 +18,7 @@ const FUZZ: fuzz::Options = fuzz::Options { seconds: 10, input: None, targets: V
 ///
 /// - `INTERFERENCE_TEST_PYTHON`, `INTERFERENCE_TEST_PYTHON_028`: interpreters that have openai-python
 /// - `INTERFERENCE_TEST_NODE_CLIENT`: a folder with `chat.mjs` and what it imports
+/// - `INTERFERENCE_TEST_RUST_CLIENT`: the program of `clients/rust`, built
 /// - `INTERFERENCE_TEST_MODEL`: the default model's file
 pub(crate) fn run() -> anyhow::Result<()> {
     let mut steps = Steps::default();
@@ -34,6 +35,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         .env("INTERFERENCE_TEST_PYTHON", &environment.python)
         .env("INTERFERENCE_TEST_PYTHON_028", &environment.python_028)
         .env("INTERFERENCE_TEST_NODE_CLIENT", &environment.node_client)
+        .env("INTERFERENCE_TEST_RUST_CLIENT", &environment.rust_client)
         .env("INTERFERENCE_TEST_MODEL", &model);
     let outcome = steps.step("all tests", || succeed_reading(&mut tests, |line| totals.add(line)));
     let fuzzed = outcome.and_then(|()| fuzz::steps_of(&FUZZ, &metadata, &mut steps));

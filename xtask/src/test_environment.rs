@@ -1,7 +1,7 @@
 //! The real clients that tests run: installed once, and again when their requirements change.
 //!
-//! Python's go below the target directory, so that `cargo clean` removes them. Node looks for packages beside the
-//! program that imports them, so those are installed beside it.
+//! Python's go below the target directory, so that `cargo clean` removes them; so does what is built in Rust. Node
+//! looks for packages beside the program that imports them, so those are installed beside it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use std::process::Command;
 use anyhow::Context;
 
 use crate::metadata::Metadata;
-use crate::steps::{Steps, announce, succeed};
+use crate::steps::{Steps, announce, cargo, succeed};
 
 const STAMP: &str = "interference-requirements";
 
@@ -23,6 +23,8 @@ pub(crate) struct TestEnvironment {
     pub(crate) python_028: PathBuf,
     /// The folder with `chat.mjs` and its packages.
     pub(crate) node_client: PathBuf,
+    /// The program of `clients/rust`.
+    pub(crate) rust_client: PathBuf,
 }
 
 impl TestEnvironment {
@@ -38,7 +40,9 @@ impl TestEnvironment {
             prepare_python(&environments.join("python-0.28"), &clients.join("python-0.28/requirements.txt"))
         })?;
         steps.step("Node client", || prepare_node(&node_client))?;
-        Ok(TestEnvironment { python, python_028, node_client })
+        let rust_client =
+            steps.step("Rust client", || prepare_rust(&clients.join("rust"), &environments.join("rust")))?;
+        Ok(TestEnvironment { python, python_028, node_client, rust_client })
     }
 }
 
@@ -57,6 +61,14 @@ fn prepare_node(client: &Path) -> anyhow::Result<()> {
         let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
         succeed(Command::new(npm).args(["ci", "--no-audit", "--no-fund"]).current_dir(client))
     })
+}
+
+/// Builds a workspace of its own: what it depends on concerns no crate of the project.
+fn prepare_rust(client: &Path, folder: &Path) -> anyhow::Result<PathBuf> {
+    let mut build = cargo(["build", "--quiet", "--locked"]);
+    succeed(build.arg("--target-dir").arg(folder).current_dir(client))?;
+    let name = format!("interference-client-rust{}", std::env::consts::EXE_SUFFIX);
+    Ok(folder.join("debug").join(name))
 }
 
 /// Installs into `folder` unless a stamp in there says that it was done with these very requirements. The stamp is

@@ -42,11 +42,18 @@ impl Bench {
 
     /// The binary with these arguments, and nothing in its environment that changes it.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_interference"));
+        let mut command = self.program(env!("CARGO_BIN_EXE_interference"));
+        command.args(arguments);
+        command
+    }
+
+    /// Any program that may run the binary, with the same environment.
+    pub(crate) fn program(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
         for variable in MEANINGFUL_VARIABLES {
             command.env_remove(variable);
         }
-        command.args(arguments).stdin(Stdio::null());
+        command.stdin(Stdio::null());
         command
     }
 

@@ -14,6 +14,7 @@
 mod bench;
 mod exchange;
 
+mod applications;
 mod chat;
 mod clients;
 mod disconnect;

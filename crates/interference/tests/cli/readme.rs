@@ -1,15 +1,19 @@
 //! What the README promises to the byte.
 
-use crate::bench::Bench;
+use crate::bench::{Bench, finish};
 
 const README: &str = include_str!("../../../../README.md");
 const COMMAND: &str = "cargo run --release -- ";
 
-/// The text block that follows directly on a block of one command, and that command's arguments.
-fn transcript() -> (Vec<String>, String) {
-    let (before, after) = README.split_once("\n```\n```text\n").expect("there is a command with its output");
+/// The text block that follows directly on a block of one command, the first of these, and that command's arguments.
+fn transcript(text: &str) -> (Vec<String>, String) {
+    let (before, after) = text.split_once("\n```\n```text\n").expect("there is a command with its output");
     let command = before.rsplit("```sh\n").next().unwrap();
     let output = after.split("```").next().unwrap();
+    (arguments(command), output.to_owned())
+}
+
+fn arguments(command: &str) -> Vec<String> {
     let arguments = command.strip_prefix(COMMAND).expect("the command is ours");
     // Words in quotes belong together.
     let parts = arguments.split('"').enumerate();
@@ -17,18 +21,40 @@ fn transcript() -> (Vec<String>, String) {
         0 => part.split_whitespace().map(str::to_owned).collect(),
         _ => vec![part.to_owned()],
     });
-    (words.collect(), output.to_owned())
+    words.collect()
 }
 
 #[test]
 fn the_transcript_is_what_the_command_prints() {
     let bench = Bench::take();
     let server = bench.serve(&[]);
-    let (arguments, output) = transcript();
+    let (arguments, output) = transcript(README);
     let base_url = server.base_url();
     let mut words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     words.extend(["--base-url", &base_url]);
     assert_eq!(bench.run(&words).succeeded(), output);
+}
+
+#[test]
+fn the_cut_answer_is_what_the_command_prints() {
+    let bench = Bench::take();
+    let (_, section) = README.split_once("## Test your application\n").expect("the section is there");
+    let (_, block) = section.split_once("```sh\n").expect("it begins with a server");
+    let (script, server) = block.split("\n```").next().unwrap().split_once('\n').expect("of two lines");
+    let folder = tempfile::tempdir().unwrap();
+    finish(bench.program("bash").args(["-c", script]).current_dir(folder.path())).succeeded();
+
+    let path = folder.path().join("script.toml");
+    let server = arguments(server).join(" ").replace("script.toml", path.to_str().unwrap());
+    let server: Vec<&str> = server.split(' ').collect();
+    let server = bench.serve(server.strip_prefix(&["serve"]).expect("it is a server"));
+
+    let (mut arguments, output) = transcript(section);
+    arguments.extend(["--base-url".to_owned(), server.base_url()]);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let finished = bench.run(&arguments);
+    finished.failed_with(1);
+    assert_eq!(finished.stdout + &finished.stderr, output);
 }
 
 #[test]
