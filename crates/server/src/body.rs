@@ -1,18 +1,21 @@
 //! Reads a request's body within its limits.
 
-use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http::header::{CONTENT_TYPE, EXPECT};
 use http_body_util::BodyExt;
-use hyper::body::Body as _;
+use hyper::body::{Body as _, Incoming};
 use tokio::time::timeout;
 
 use crate::error_response::Rejection;
 use crate::limits::Limits;
 
 /// Reads a body that must be JSON, so far as its headers tell. A body that does not say what it is may be.
-pub(crate) async fn read_json(headers: &HeaderMap, body: Body, limits: &Limits) -> Result<Bytes, Rejection> {
+pub(crate) async fn read_json(
+    headers: &HeaderMap,
+    body: Incoming,
+    limits: &Limits,
+) -> Result<Bytes, Rejection> {
     if let Some(content_type) = headers.get(CONTENT_TYPE) {
         let content_type = String::from_utf8_lossy(content_type.as_bytes());
         if !is_json(&content_type) {
@@ -27,7 +30,7 @@ pub(crate) async fn read_json(headers: &HeaderMap, body: Body, limits: &Limits) 
     timeout(limits.body_time, read(body, limits)).await.map_err(|_elapsed| Rejection::BodyTooSlow)?
 }
 
-async fn read(mut body: Body, limits: &Limits) -> Result<Bytes, Rejection> {
+async fn read(mut body: Incoming, limits: &Limits) -> Result<Bytes, Rejection> {
     let mut bytes = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|_broken| Rejection::BodyBroken)?.into_data() else {
@@ -45,7 +48,7 @@ async fn read(mut body: Body, limits: &Limits) -> Result<Bytes, Rejection> {
 
 /// Reads on without keeping anything. Who closes a connection with bytes unread resets it, and the client loses the
 /// answer that tells what is wrong.
-async fn discard(mut body: Body, most: usize) {
+async fn discard(mut body: Incoming, most: usize) {
     let mut discarded = 0;
     while discarded < most {
         match body.frame().await {

@@ -1,32 +1,29 @@
 //! Accepts connections, and owns them until they are closed.
 
+use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use futures::future::select_all;
-use http::Request;
-use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::Service;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::closing::{Closing, Phase};
-use crate::limits::Limits;
-use crate::takeover::{self, Takeover};
+use crate::routes::{self, Shared};
+use crate::takeover;
 
 /// How long accepting rests after the system refused, which it does when it has no more file handles.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// All connections of a server, one task each.
 pub(crate) struct Connections {
-    router: Router,
+    shared: Arc<Shared>,
     protocol: http1::Builder,
     places: Arc<Semaphore>,
     closing: Closing,
@@ -35,14 +32,14 @@ pub(crate) struct Connections {
 
 impl Connections {
     /// None yet.
-    pub(crate) fn new(router: Router, limits: Limits, closing: Closing) -> Connections {
+    pub(crate) fn new(shared: Arc<Shared>) -> Connections {
         let mut protocol = http1::Builder::new();
-        protocol.timer(TokioTimer::new()).header_read_timeout(limits.header_time);
+        protocol.timer(TokioTimer::new()).header_read_timeout(shared.limits.header_time);
         Connections {
-            router,
+            places: Arc::new(Semaphore::new(shared.limits.connections)),
+            closing: shared.closing.clone(),
+            shared,
             protocol,
-            places: Arc::new(Semaphore::new(limits.connections)),
-            closing,
             tasks: JoinSet::new(),
         }
     }
@@ -71,7 +68,7 @@ impl Connections {
         let _refused = stream.set_nodelay(true);
         let connection = Connection {
             protocol: self.protocol.clone(),
-            router: TowerToHyperService::new(self.router.clone()),
+            shared: Arc::clone(&self.shared),
             closing: self.closing.clone(),
         };
         self.tasks.spawn(async move {
@@ -100,7 +97,7 @@ impl Connections {
 /// One connection, from its first request to its end.
 struct Connection {
     protocol: http1::Builder,
-    router: TowerToHyperService<Router>,
+    shared: Arc<Shared>,
     closing: Closing,
 }
 
@@ -116,7 +113,11 @@ impl Connection {
     /// may come after such an answer.
     async fn serve_until_taken_over(&mut self, stream: TcpStream) -> Option<TcpStream> {
         let (takeover, mut taken_over) = takeover::channel();
-        let service = WithTakeover { router: self.router.clone(), takeover };
+        let shared = Arc::clone(&self.shared);
+        let service = service_fn(move |request| {
+            let answer = routes::answer(Arc::clone(&shared), takeover.clone(), request);
+            async { Ok::<_, Infallible>(answer.await) }
+        });
         let mut connection = self.protocol.serve_connection(TokioIo::new(stream), service);
         let answer = tokio::select! {
             ended = &mut connection => return told(ended),
@@ -141,23 +142,6 @@ fn told(ended: hyper::Result<()>) -> Option<TcpStream> {
         tracing::debug!(%error, "a connection ended early");
     }
     None
-}
-
-/// The router, which finds the connection's way around the library in every request.
-struct WithTakeover {
-    router: TowerToHyperService<Router>,
-    takeover: Takeover,
-}
-
-impl Service<Request<Incoming>> for WithTakeover {
-    type Response = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Response;
-    type Error = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Error;
-    type Future = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Future;
-
-    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        request.extensions_mut().insert(self.takeover.clone());
-        self.router.call(request)
-    }
 }
 
 /// The next connection of any listener, when there is a place for it.

@@ -1,11 +1,11 @@
 //! The one place where what went wrong becomes a status and the envelope of the API.
 
-use axum::response::{IntoResponse, Response};
 use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, StatusCode};
 use interference_api_types::openai::error::{ErrorEnvelope, ErrorKind, ErrorObject};
 use interference_backend::Refusal;
 
+use crate::answer_body::{AnswerBody, Response};
 use crate::fault_plan::FaultRequestError;
 
 /// When another try may succeed while a model loads or a server goes down, in seconds.
@@ -176,8 +176,9 @@ impl Rejection {
     }
 }
 
-impl IntoResponse for Rejection {
-    fn into_response(self) -> Response {
+impl Rejection {
+    /// The answer that tells it.
+    pub(crate) fn into_response(self) -> Response {
         let envelope = ErrorEnvelope {
             error: ErrorObject {
                 message: self.message(),
@@ -207,16 +208,15 @@ impl IntoResponse for Rejection {
 
 /// A body of JSON with a status.
 pub(crate) fn json_response(status: StatusCode, value: &impl serde::Serialize) -> Response {
-    match serde_json::to_string(value) {
-        Ok(text) => {
-            (status, [(CONTENT_TYPE, HeaderValue::from_static("application/json"))], text).into_response()
-        }
-        // None of our types has what JSON cannot say.
-        Err(error) => {
-            tracing::error!(%error, "an answer cannot be written");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
-    }
+    // None of our types has what JSON cannot say; if one had, nothing could be told of it.
+    let text = serde_json::to_string(value).unwrap_or_else(|error| {
+        tracing::error!(%error, "an answer cannot be written");
+        "{}".to_owned()
+    });
+    let mut response = Response::new(AnswerBody::whole(text));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }
 
 /// The event that ends a stream for which the server has to speak: the envelope, as JSON.

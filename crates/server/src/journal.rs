@@ -4,7 +4,6 @@
 //! forgotten is counted. Secrets are taken out before anything is kept. It refuses to know what bodies mean.
 
 mod entry;
-mod journaled_body;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -20,7 +19,6 @@ use tokio::time::timeout;
 
 use entry::Entry;
 pub(crate) use entry::{Ended, Happening};
-pub(crate) use journaled_body::JournaledBody;
 
 /// How many exchanges are remembered.
 pub(crate) const MOST_ENTRIES: usize = 1_000;

@@ -5,6 +5,7 @@
 //!
 //! Every route answers under `/v1/…` and under `/…`. Every error is the envelope of the API.
 
+mod answer_body;
 mod auth;
 mod body;
 mod closing;

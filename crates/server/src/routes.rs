@@ -10,22 +10,22 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use futures::FutureExt;
-use http::{Method, Uri};
+use http::header::ALLOW;
+use http::request::Parts;
+use http::{HeaderValue, Method, Request};
+use hyper::body::Incoming;
 use interference_backend::{Backend, Strictness};
 
+use crate::answer_body::Response;
 use crate::auth::ApiKeys;
 use crate::closing::Closing;
 use crate::error_response::Rejection;
 use crate::fault_plan::FaultPlans;
 use crate::host_check::HostCheck;
-use crate::journal::{Journal, JournaledBody};
+use crate::journal::{Journal, Record};
 use crate::limits::Limits;
+use crate::takeover::Takeover;
 
 /// Under which every path is found a second time.
 const PREFIX: &str = "/v1";
@@ -43,77 +43,145 @@ pub(crate) struct Shared {
     pub(crate) closing: Closing,
 }
 
-/// All routes, with and without [`PREFIX`].
-pub(crate) fn router(shared: Arc<Shared>) -> Router {
-    Router::new()
-        .merge(endpoints())
-        .nest(PREFIX, endpoints())
-        .fallback(unknown_path)
-        .method_not_allowed_fallback(method_not_allowed)
-        .layer(from_fn_with_state(Arc::clone(&shared), check))
-        .layer(from_fn_with_state(Arc::clone(&shared), write_down))
-        .layer(from_fn(catch_panic))
-        .with_state(shared)
+/// What is at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Route<'path> {
+    /// The backend answers; the path without [`PREFIX`].
+    Answers(&'path str),
+    Models,
+    /// With the model's name as the path spells it.
+    Model(&'path str),
+    Health,
+    Metrics,
+    Journal,
+    Unknown,
 }
 
-fn endpoints() -> Router<Arc<Shared>> {
-    let answers = answers::PATHS
-        .into_iter()
-        .fold(Router::new(), |router, path| router.route(path, post(answers::create)));
-    answers
-        .route("/models", get(models::list))
-        // Ids may contain slashes.
-        .route("/models/{*id}", get(models::retrieve))
-        .route(health::PATH, get(health::health))
-        .route(metrics::PATH, get(metrics::metrics))
-        .route(journal::PATH, get(journal::read).delete(journal::clear))
+impl<'path> Route<'path> {
+    fn of(path: &'path str) -> Route<'path> {
+        let path = path.strip_prefix(PREFIX).unwrap_or(path);
+        match path {
+            _ if answers::PATHS.contains(&path) => Route::Answers(path),
+            models::PATH => Route::Models,
+            health::PATH => Route::Health,
+            metrics::PATH => Route::Metrics,
+            journal::PATH => Route::Journal,
+            // Names may contain slashes.
+            _ => match path.strip_prefix(models::PATH).and_then(|rest| rest.strip_prefix('/')) {
+                Some(name) if !name.is_empty() => Route::Model(name),
+                _ => Route::Unknown,
+            },
+        }
+    }
+
+    /// Whether it serves those who look after the server: their requests are no exchange of a client's.
+    fn is_for_keepers(self) -> bool {
+        matches!(self, Route::Health | Route::Metrics | Route::Journal)
+    }
+
+    /// The methods that it takes, as the header `Allow` has them.
+    fn methods(self) -> &'static str {
+        match self {
+            Route::Answers(_) => "POST",
+            Route::Models | Route::Model(_) | Route::Health | Route::Metrics => "GET,HEAD",
+            Route::Journal => "GET,HEAD,DELETE",
+            Route::Unknown => "",
+        }
+    }
+
+    fn takes(self, method: &Method) -> bool {
+        self == Route::Unknown || self.methods().split(',').any(|taken| taken == method.as_str())
+    }
 }
 
-async fn unknown_path(uri: Uri) -> Rejection {
-    Rejection::UnknownPath { path: uri.path().to_owned() }
+/// Answers a request, whatever it is. A bug ends one request, not the connection.
+pub(crate) async fn answer(shared: Arc<Shared>, takeover: Takeover, request: Request<Incoming>) -> Response {
+    let (head, body) = request.into_parts();
+    if Route::of(head.uri.path()).is_for_keepers() {
+        return without_panic(dispatch(&shared, head, body, None)).await;
+    }
+    let record = shared.journal.begin(&head);
+    let waiting = record.until_answered();
+    let exchange = Exchange { takeover, record: record.clone() };
+    let response = without_panic(dispatch(&shared, head, body, Some(exchange))).await;
+    waiting.answered();
+    record.head(response.status(), response.headers());
+    response.map(|body| body.written_down(record))
 }
 
-async fn method_not_allowed(method: Method, uri: Uri) -> Rejection {
-    Rejection::MethodNotAllowed { method, path: uri.path().to_owned() }
+/// What comes with a request of a client's beside its head and its body.
+struct Exchange {
+    takeover: Takeover,
+    record: Record,
+}
+
+async fn without_panic(answer: impl Future<Output = Result<Response, Rejection>>) -> Response {
+    let answered = AssertUnwindSafe(answer).catch_unwind().await;
+    // The panic itself was told by the panic hook.
+    let answered = answered.unwrap_or(Err(Rejection::Panicked));
+    answered.unwrap_or_else(|rejection| rejection.into_response())
+}
+
+async fn dispatch(
+    shared: &Shared,
+    head: Parts,
+    body: Incoming,
+    exchange: Option<Exchange>,
+) -> Result<Response, Rejection> {
+    check(shared, &head)?;
+    let path = head.uri.path();
+    let route = Route::of(path);
+    if !route.takes(&head.method) {
+        let mut response = Rejection::MethodNotAllowed { method: head.method.clone(), path: path.to_owned() }
+            .into_response();
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static(route.methods()));
+        return Ok(response);
+    }
+    match (route, exchange) {
+        (Route::Answers(_), Some(exchange)) => answers::create(shared, head, body, exchange).await,
+        (Route::Models, _) => Ok(models::list(shared)),
+        (Route::Model(name), _) => models::retrieve(shared, name),
+        (Route::Health, _) => health::health(shared),
+        (Route::Metrics, _) => metrics::metrics(shared),
+        (Route::Journal, _) if head.method == Method::DELETE => Ok(journal::clear(shared)),
+        (Route::Journal, _) => journal::read(shared, head.uri.query()).await,
+        (Route::Unknown | Route::Answers(_), _) => Err(Rejection::UnknownPath { path: path.to_owned() }),
+    }
 }
 
 /// Who may ask at all: the right host, and the right key. Only whether the server can answer is told without one.
-async fn check(
-    State(shared): State<Arc<Shared>>,
-    request: Request,
-    next: Next,
-) -> Result<Response, Rejection> {
-    shared.hosts.check(request.version(), request.uri(), request.headers())?;
-    let path = request.uri().path();
-    if path.strip_prefix(PREFIX).unwrap_or(path) != health::PATH {
-        shared.keys.check(request.headers())?;
+fn check(shared: &Shared, head: &Parts) -> Result<(), Rejection> {
+    shared.hosts.check(head.version, &head.uri, &head.headers)?;
+    match Route::of(head.uri.path()) {
+        Route::Health => Ok(()),
+        _ => shared.keys.check(&head.headers),
     }
-    Ok(next.run(request).await)
 }
 
-/// Keeps the exchange in the journal. What watches over the server itself is no exchange of a client's.
-async fn write_down(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
-    let path = request.uri().path();
-    if [health::PATH, metrics::PATH, journal::PATH].contains(&path.strip_prefix(PREFIX).unwrap_or(path)) {
-        return next.run(request).await;
-    }
-    let (head, body) = request.into_parts();
-    let record = shared.journal.begin(&head);
-    let mut request = Request::from_parts(head, body);
-    request.extensions_mut().insert(record.clone());
-    let waiting = record.until_answered();
-    let response = next.run(request).await;
-    waiting.answered();
-    let (head, body) = response.into_parts();
-    record.head(head.status, &head.headers);
-    Response::from_parts(head, JournaledBody::new(body, record).into())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// A bug ends one request, not the connection.
-async fn catch_panic(request: Request, next: Next) -> Response {
-    match AssertUnwindSafe(next.run(request)).catch_unwind().await {
-        Ok(response) => response,
-        // The panic itself was told by the panic hook.
-        Err(_panic) => Rejection::Panicked.into_response(),
+    #[test]
+    fn every_path_is_found_with_and_without_the_prefix() {
+        let table = [
+            ("/chat/completions", Route::Answers("/chat/completions")),
+            ("/embeddings", Route::Answers("/embeddings")),
+            ("/models", Route::Models),
+            ("/models/maker/small", Route::Model("maker/small")),
+            ("/health", Route::Health),
+            ("/metrics", Route::Metrics),
+            ("/_interference/requests", Route::Journal),
+            ("/models/", Route::Unknown),
+            ("/modelsx", Route::Unknown),
+            ("/chat/completions/x", Route::Unknown),
+            ("/", Route::Unknown),
+            ("", Route::Unknown),
+        ];
+        for (path, route) in table {
+            assert_eq!(Route::of(path), route, "{path}");
+            assert_eq!(Route::of(&format!("/v1{path}")), route, "/v1{path}");
+        }
+        assert_eq!(Route::of("/v1/v1/models"), Route::Unknown);
     }
 }

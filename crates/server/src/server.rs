@@ -18,7 +18,7 @@ use crate::host_check::HostCheck;
 use crate::journal::Journal;
 use crate::limits::Limits;
 use crate::listen::{self, BindError, ListenAddresses};
-use crate::routes::{Shared, router};
+use crate::routes::Shared;
 
 /// How long what was cut off has to write its last words.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -107,18 +107,18 @@ impl Server {
         shutdown: impl Future<Output = ()>,
     ) -> ServeOutcome {
         let (phase, closing) = Closing::channel();
-        let router = router(Arc::new(Shared {
+        let shared = Arc::new(Shared {
             backend,
             strictness: options.strictness,
             keys: ApiKeys(options.api_keys),
             hosts: HostCheck::new(&self.addresses, &options.allowed_hosts),
-            limits: options.limits.clone(),
+            limits: options.limits,
             faults: FaultPlans::new(options.header_faults, options.faults),
             journal: Arc::new(Journal::new()),
             ping: options.ping,
-            closing: closing.clone(),
-        }));
-        let mut connections = Connections::new(router, options.limits, closing);
+            closing,
+        });
+        let mut connections = Connections::new(shared);
         tokio::select! {
             () = shutdown => {}
             () = connections.accept_from(&self.listeners) => {}

@@ -1,14 +1,12 @@
 //! `/_interference/requests`: the journal, for tests.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{RawQuery, State};
-use axum::response::Response;
 use http::StatusCode;
 use serde_json::json;
 
 use super::Shared;
+use crate::answer_body::Response;
 use crate::error_response::{Rejection, json_response};
 use crate::journal::{Awaited, MOST_ENTRIES};
 
@@ -20,15 +18,12 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// How long one waits that does not say.
 const DEFAULT_WAIT: Duration = Duration::from_secs(5);
 
-pub(super) async fn read(
-    State(shared): State<Arc<Shared>>,
-    RawQuery(query): RawQuery,
-) -> Result<Response, Rejection> {
-    let awaited = awaited(query.as_deref().unwrap_or_default()).map_err(Rejection::invalid)?;
+pub(super) async fn read(shared: &Shared, query: Option<&str>) -> Result<Response, Rejection> {
+    let awaited = awaited(query.unwrap_or_default()).map_err(Rejection::invalid)?;
     Ok(json_response(StatusCode::OK, &shared.journal.read(awaited).await))
 }
 
-pub(super) async fn clear(State(shared): State<Arc<Shared>>) -> Response {
+pub(super) fn clear(shared: &Shared) -> Response {
     shared.journal.clear();
     json_response(StatusCode::OK, &json!({"cleared": true}))
 }

@@ -1,9 +1,6 @@
 //! `GET /metrics`: what the backend counts of itself, in the text form of OpenMetrics 1.0.
 
-use std::sync::Arc;
-
-use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 use interference_backend::{Measurement, MeasurementKind, Refusal};
 use prometheus_client::collector::Collector;
@@ -13,20 +10,24 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use super::Shared;
+use crate::answer_body::{AnswerBody, Response};
 use crate::error_response::Rejection;
 
 pub(super) const PATH: &str = "/metrics";
 /// Before every name.
 const PREFIX: &str = "interference";
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const OPEN_METRICS: HeaderValue =
+    HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 
-pub(super) async fn metrics(State(shared): State<Arc<Shared>>) -> Result<Response, Rejection> {
+pub(super) fn metrics(shared: &Shared) -> Result<Response, Rejection> {
     let mut registry = Registry::with_prefix(PREFIX);
     registry.register_collector(Box::new(Measurements(shared.backend.measurements())));
     let mut text = String::new();
     prometheus_client::encoding::text::encode(&mut text, &registry)
         .map_err(|error| Refusal::Internal { message: format!("The metrics cannot be written: {error}") })?;
-    Ok(([(CONTENT_TYPE, OPEN_METRICS)], text).into_response())
+    let mut response = Response::new(AnswerBody::whole(text));
+    response.headers_mut().insert(CONTENT_TYPE, OPEN_METRICS);
+    Ok(response)
 }
 
 #[derive(Debug)]

@@ -1,31 +1,30 @@
 //! `GET /models` and `GET /models/{id}`.
 
-use std::sync::Arc;
-
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
-use axum::response::Response;
 use http::StatusCode;
 use interference_api_types::openai::models::{Model, ModelList};
 use interference_backend::{ModelCard, Refusal};
+use percent_encoding::percent_decode_str;
 
 use super::Shared;
+use crate::answer_body::Response;
 use crate::error_response::{Rejection, json_response};
 
-pub(super) async fn list(State(shared): State<Arc<Shared>>) -> Response {
+pub(super) const PATH: &str = "/models";
+
+pub(super) fn list(shared: &Shared) -> Response {
     let models = shared.backend.models().into_iter().map(model).collect();
     json_response(StatusCode::OK, &ModelList::new(models))
 }
 
-pub(super) async fn retrieve(
-    State(shared): State<Arc<Shared>>,
-    id: Result<Path<String>, PathRejection>,
-) -> Result<Response, Rejection> {
-    let Path(id) = id.map_err(|error| Rejection::invalid(error.body_text()))?;
+/// `spelled` is the name as the path has it, with percent signs for what cannot stand there.
+pub(super) fn retrieve(shared: &Shared, spelled: &str) -> Result<Response, Rejection> {
+    let id = percent_decode_str(spelled)
+        .decode_utf8()
+        .map_err(|_| Rejection::invalid("The model's name in the path is not valid UTF-8.".to_owned()))?;
     let mut cards = shared.backend.models();
     let Some(position) = find(&cards, &id) else {
         let known = cards.into_iter().map(|card| card.id).collect();
-        return Err(Refusal::UnknownModel { model: id, known }.into());
+        return Err(Refusal::UnknownModel { model: id.into_owned(), known }.into());
     };
     Ok(json_response(StatusCode::OK, &model(cards.swap_remove(position))))
 }
