@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use interference_api_types::openai::chat_reply::{
-    AssistantMessage, ChatChunks, Choice, Letterhead, Usage, UsageChunk,
+    AssistantMessage, ChatChunks, Choice, Choices, Letterhead, Usage, UsageChunk,
 };
 use interference_api_types::openai::error::ErrorEnvelope;
 use interference_backend::{EventStream, Refusal};
@@ -42,7 +42,7 @@ pub(crate) async fn whole(mut answer: Answer, head: AnswerHead) -> Result<Bytes,
     };
     let choice = Choice { index: 0, message, logprobs: None, finish_reason };
     let usage = Usage::new(head.prompt_tokens, answer.completion_tokens());
-    Ok(Bytes::from(head.letterhead.completion(&[choice], usage)))
+    Ok(Bytes::from(head.letterhead.completion(&Choices::new(&[choice]), usage)))
 }
 
 /// Tells an answer as it comes: who speaks, at once; a chunk for each token that adds text; why it ended; the usage, if

@@ -3,9 +3,9 @@
 //! Owns their form: what is said in which pieces, with what around it. Whatever is the same for all requests is made
 //! ready here once, at load. It refuses to know requests, and how an answer is told.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use interference_api_types::openai::chat_reply::FinishReason;
+use interference_api_types::openai::chat_reply::{Choices, FinishReason};
 use interference_faults::{Latency, StandingPlan};
 
 use crate::pieces::Cut;
@@ -42,6 +42,8 @@ pub(crate) struct ChatAnswer {
     /// Of each piece of the text.
     pub(crate) top_logprobs: Vec<Vec<(String, f64)>>,
     pub(crate) system_fingerprint: Option<String>,
+    /// Its choices when no request has a part in them, written when they are first told.
+    pub(crate) constant_choices: OnceLock<Choices>,
 }
 
 /// What is said, in which steps.

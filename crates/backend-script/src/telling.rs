@@ -8,7 +8,7 @@ use interference_api_types::openai::chat_reply::{
     AssistantMessage, Choice, ChoiceLogprobs, FinishReason, FunctionCall, TokenLogprob, ToolCall, TopLogprob,
 };
 
-use crate::answer::{Answer, ChatAnswer, Part, Step};
+use crate::answer::{Answer, ChatAnswer, Part, Saying, Step};
 use crate::chat_request::Wishes;
 
 /// An answer as one request gets it.
@@ -65,6 +65,15 @@ impl Telling {
             answer: Arc::clone(answer),
             steps,
         }
+    }
+
+    /// Whether all of the answer is told, and nothing in it comes from the request.
+    pub(crate) fn is_constant(&self) -> bool {
+        let crate::answer::AnswerBody::Chat(chat) = &self.answer.body else { return false };
+        let is_whole = self.whole_steps == self.steps.len() && self.last.is_none();
+        let is_saying = matches!(&chat.saying, Saying::Constant(_));
+        let finish = chat.finish_reason.unwrap_or(FinishReason::Stop);
+        is_saying && is_whole && self.calls.is_empty() && self.logprobs.is_none() && self.finish == finish
     }
 
     /// How many steps are told.

@@ -43,7 +43,8 @@ impl StandingPlan {
 pub struct Drawn {
     seed: u64,
     applies: bool,
-    faults: Faults,
+    /// Elsewhere in memory, since most answers have none and should not carry room for it.
+    faults: Box<Faults>,
 }
 
 /// The kinds of answers.
@@ -57,7 +58,7 @@ pub enum AnswerKind {
 
 impl Drawn {
     pub(crate) fn new(seed: u64, applies: bool, faults: Faults) -> Drawn {
-        Drawn { seed, applies, faults }
+        Drawn { seed, applies, faults: Box::new(faults) }
     }
 
     /// The request's own seed, below 2^53. As `seed` of the same plan, given for one request alone, it repeats this one.
@@ -73,7 +74,7 @@ impl Drawn {
     /// What concerns an answer of that kind. Faults that cannot show on it are set apart.
     pub fn faults_for(&self, kind: AnswerKind) -> AnswerFaults {
         if !self.applies {
-            return AnswerFaults { seed: self.seed, kind, faults: Faults::default(), skipped: Vec::new() };
+            return AnswerFaults { seed: self.seed, kind, faults: Box::default(), skipped: Vec::new() };
         }
         let mut faults = self.faults.clone();
         let skipped = match kind {
@@ -113,7 +114,7 @@ fn set_apart(faults: &mut Faults) -> Vec<&'static str> {
 pub struct AnswerFaults {
     seed: u64,
     kind: AnswerKind,
-    faults: Faults,
+    faults: Box<Faults>,
     skipped: Vec<&'static str>,
 }
 
@@ -128,7 +129,7 @@ impl AnswerFaults {
         if self.is_empty() {
             return format!("none, seed={}", self.seed);
         }
-        let plan = Plan { seed: Some(self.seed), faults: self.faults.clone(), ..Plan::default() };
+        let plan = Plan { seed: Some(self.seed), faults: (*self.faults).clone(), ..Plan::default() };
         let line = plan.to_string();
         if line.len() <= HEADER_BYTES_MAX {
             return line;
@@ -158,7 +159,7 @@ impl AnswerFaults {
 
     /// Whether nothing is to go wrong.
     pub fn is_empty(&self) -> bool {
-        self.faults == Faults::default()
+        *self.faults == Faults::default()
     }
 
     /// What goes wrong in the head.

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::select_all;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -115,8 +116,8 @@ impl Connection {
         let (takeover, mut taken_over) = takeover::channel();
         let shared = Arc::clone(&self.shared);
         let service = service_fn(move |request| {
-            let answer = routes::answer(Arc::clone(&shared), takeover.clone(), request);
-            async { Ok::<_, Infallible>(answer.await) }
+            // Boxed here: the library would move it several times.
+            Box::pin(routes::answer(Arc::clone(&shared), takeover.clone(), request).map(Ok::<_, Infallible>))
         });
         let mut connection = self.protocol.serve_connection(TokioIo::new(stream), service);
         let answer = tokio::select! {

@@ -82,7 +82,7 @@ impl FaultedAnswer {
     ///
     /// # Cancellation
     /// Dropping the future closes the socket.
-    pub(crate) async fn write(self, stream: TcpStream, more_is_read: bool) -> Option<TcpStream> {
+    pub(crate) async fn write(self: Box<Self>, stream: TcpStream, more_is_read: bool) -> Option<TcpStream> {
         let record = self.record.clone();
         let writer = Writer {
             responder: Responder::new(stream),
@@ -93,7 +93,7 @@ impl FaultedAnswer {
             record: self.record.clone(),
             closing: self.closing.clone(),
         };
-        match writer.run(self).await {
+        match Box::pin(writer.run(*self)).await {
             Ok(Fate::Reusable(stream)) => Some(stream),
             Ok(Fate::Closed) => None,
             Err(gone) => {

@@ -11,10 +11,10 @@ use crate::faulted_answer::FaultedAnswer;
 
 /// What a handler needs in order to hand over an answer; it comes with each request, as an extension.
 #[derive(Clone)]
-pub(crate) struct Takeover(mpsc::Sender<FaultedAnswer>);
+pub(crate) struct Takeover(mpsc::Sender<Box<FaultedAnswer>>);
 
 /// Where the task of a connection gets the answer.
-pub(crate) struct TakenOver(mpsc::Receiver<FaultedAnswer>);
+pub(crate) struct TakenOver(mpsc::Receiver<Box<FaultedAnswer>>);
 
 /// Both ends, for one request at a time.
 pub(crate) fn channel() -> (Takeover, TakenOver) {
@@ -24,7 +24,7 @@ pub(crate) fn channel() -> (Takeover, TakenOver) {
 
 impl Takeover {
     /// Hands over the answer. Never returns: the task of the connection drops whoever waits here.
-    pub(crate) async fn hand_over(self, answer: FaultedAnswer) -> std::convert::Infallible {
+    pub(crate) async fn hand_over(self, answer: Box<FaultedAnswer>) -> std::convert::Infallible {
         // It can only fail when the connection is gone, and then nobody is left to hear of it.
         let _gone = self.0.send(answer).await;
         std::future::pending().await
@@ -36,7 +36,7 @@ impl TakenOver {
     ///
     /// # Cancellation
     /// Safe.
-    pub(crate) async fn answer(&mut self) -> FaultedAnswer {
+    pub(crate) async fn answer(&mut self) -> Box<FaultedAnswer> {
         match self.0.recv().await {
             Some(answer) => answer,
             // Nobody is left to hand anything over.

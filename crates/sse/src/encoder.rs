@@ -3,7 +3,12 @@
 //! Owns the one layout that no SDK stumbles over: `event:` only where an event has a name, a `data:` line for each
 //! line of the data, a blank line. Whatever the text holds, it stays inside its own event.
 
+use memchr::memchr2;
+
 use crate::Event;
+
+/// What surrounds the data of an event without a name, whose data has one line: enough for most.
+const FRAME_BYTES: usize = "data: \n\n".len();
 
 /// Appends the bytes of one event to `out`.
 ///
@@ -12,6 +17,7 @@ use crate::Event;
 pub fn encode(event: &Event, out: &mut Vec<u8>) {
     match event {
         Event::Data { name, data } => {
+            out.reserve(FRAME_BYTES + data.len());
             if let Some(name) = name.as_deref().filter(|name| !name.is_empty()) {
                 push_line("event: ", &on_one_line(name), out);
             }
@@ -40,7 +46,7 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
         let text = rest?;
-        let Some(end) = text.find(['\r', '\n']) else {
+        let Some(end) = memchr2(b'\r', b'\n', text.as_bytes()) else {
             rest = None;
             return Some(text);
         };

@@ -4,6 +4,7 @@
 //! It refuses to know where text comes from, when a chunk is due, and how chunks become events.
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::chat_completions::ChatCompletionRequest;
 
@@ -55,14 +56,14 @@ pub struct Letterhead {
 
 impl Letterhead {
     /// The JSON of a whole answer.
-    pub fn completion(&self, choices: &[Choice], usage: Usage) -> String {
+    pub fn completion(&self, choices: &Choices, usage: Usage) -> String {
         #[derive(Serialize)]
         struct ChatCompletion<'a> {
             id: &'a str,
             object: &'static str,
             created: u64,
             model: &'a str,
-            choices: &'a [Choice],
+            choices: &'a RawValue,
             usage: Usage,
             system_fingerprint: &'a str,
         }
@@ -71,10 +72,22 @@ impl Letterhead {
             object: "chat.completion",
             created: self.created,
             model: &self.model,
-            choices,
+            choices: &choices.0,
             usage,
             system_fingerprint: &self.system_fingerprint,
         })
+    }
+}
+
+/// The choices of a whole answer, as JSON: what is the same in many answers is written once.
+#[derive(Debug, Clone)]
+pub struct Choices(Box<RawValue>);
+
+impl Choices {
+    /// These choices.
+    pub fn new(choices: &[Choice]) -> Choices {
+        // None of our types has what JSON cannot say.
+        Choices(to_raw_value(choices).unwrap_or_else(|_| RawValue::NULL.to_owned()))
     }
 }
 

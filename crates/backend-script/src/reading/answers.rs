@@ -1,7 +1,7 @@
 //! Answers: `[answers.NAME]`, and those that stand in rules.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use interference_api_types::openai::chat_reply::FinishReason;
 use interference_faults::{Latency, StandingPlan};
@@ -223,6 +223,7 @@ impl<'n, 'i> AnswerReader<'n, 'i> {
             logprobs: optional(logprobs)?.unwrap_or(Logprobs::Each(0.0)),
             top_logprobs: optional(top_logprobs)?.unwrap_or_default(),
             system_fingerprint: optional(system_fingerprint)?,
+            constant_choices: OnceLock::new(),
         })
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::StatusCode;
 use interference_api_types::openai::chat_completions::{ChatCompletionRequest, RequestMessage};
-use interference_api_types::openai::chat_reply::{ChatChunks, Delivery, Letterhead, Usage};
+use interference_api_types::openai::chat_reply::{ChatChunks, Choices, Delivery, Letterhead, Usage};
 use interference_backend::{Refusal, Reply, ReplyBody, Request};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -57,8 +57,16 @@ impl ScriptBackend {
                 if let Some(pace) = pace {
                     pace.all(telling.len()).await;
                 }
-                let choices: Vec<_> = (0..wishes.choices).map(|index| telling.choice(index)).collect();
-                ReplyBody::Whole(Bytes::from(letterhead.completion(&choices, usage)))
+                let choices = || {
+                    let choices: Vec<_> = (0..wishes.choices).map(|index| telling.choice(index)).collect();
+                    Choices::new(&choices)
+                };
+                let completion = if telling.is_constant() && wishes.choices == 1 {
+                    letterhead.completion(chat.constant_choices.get_or_init(choices), usage)
+                } else {
+                    letterhead.completion(&choices(), usage)
+                };
+                ReplyBody::Whole(Bytes::from(completion))
             }
             Delivery::Streamed { usage: chunk } => {
                 let chunks = ChatChunks::new(&letterhead, chunk);

@@ -111,7 +111,8 @@ async fn respond(
         ReplyBody::Frames(frames) => faulted_answer::Body::Stream(frames),
     };
     let closing = shared.closing.clone();
-    match takeover.hand_over(FaultedAnswer { status, headers, body, faults, request, record, closing }).await {}
+    let answer = Box::new(FaultedAnswer { status, headers, body, faults, request, record, closing });
+    match takeover.hand_over(answer).await {}
 }
 
 fn set_content_type(body: &ReplyBody, headers: &mut HeaderMap) {
