@@ -22,6 +22,9 @@ const DONE: &str = "[DONE]";
 /// Asks proxies of the nginx kind not to collect the stream before they pass it on.
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
+/// After how many events that come without a pause it is asked whether the server goes down.
+const EVENTS_BETWEEN_LOOKS: u32 = 16;
+
 /// Sets the headers that every stream of events has.
 pub(crate) fn set_headers(headers: &mut HeaderMap) {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
@@ -41,6 +44,8 @@ pub(crate) struct EventBytes {
     silence: Pin<Box<Sleep>>,
     last_event: Instant,
     cut: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// How often it was polled.
+    asked: u32,
 }
 
 impl EventBytes {
@@ -52,6 +57,7 @@ impl EventBytes {
             silence: Box::pin(sleep(ping)),
             last_event: Instant::now(),
             cut: Box::pin(async move { closing.reached(Phase::Cut).await }),
+            asked: 0,
         }
     }
 
@@ -81,8 +87,10 @@ impl Stream for EventBytes {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let Some(events) = self.events.as_mut() else { return Poll::Ready(None) };
         let next = catch_unwind(AssertUnwindSafe(|| events.as_mut().poll_next(context)));
-        // A stream that always has something is cut off, too.
-        if self.cut.poll_unpin(context).is_ready() {
+        // A stream that always has something is cut off, too; whether it is to be need not be asked for every event.
+        self.asked = self.asked.wrapping_add(1);
+        let is_asked = matches!(next, Ok(Poll::Pending)) || self.asked.is_multiple_of(EVENTS_BETWEEN_LOOKS);
+        if is_asked && self.cut.poll_unpin(context).is_ready() {
             return self.last(&broken_off("The server is going down.", "server_stopping"));
         }
         match next {

@@ -79,27 +79,20 @@ struct Answer {
     body: Kept,
 }
 
-/// The beginning of a body, in the pieces in which it came.
+/// The beginning of a body. It is copied: to keep the pieces themselves would spread every answer over memory that is
+/// freed much later and by other threads, which costs more than copying them.
 #[derive(Default)]
 struct Kept {
-    pieces: Vec<Bytes>,
-    kept: usize,
+    bytes: Vec<u8>,
     total: u64,
 }
 
 impl Kept {
     /// Keeps what still has room. Returns how much that is.
-    fn push(&mut self, bytes: &Bytes) -> usize {
+    fn push(&mut self, bytes: &[u8]) -> usize {
         self.total += bytes.len() as u64;
-        let room = LONGEST_BODY - self.kept;
-        let kept = bytes.len().min(room);
-        if kept > 0 {
-            // A small part of a large buffer would keep all of it alive.
-            let piece =
-                if kept == bytes.len() { bytes.clone() } else { Bytes::copy_from_slice(&bytes[..kept]) };
-            self.pieces.push(piece);
-            self.kept += kept;
-        }
+        let kept = bytes.len().min(LONGEST_BODY - self.bytes.len());
+        self.bytes.extend_from_slice(&bytes[..kept]);
         kept
     }
 
@@ -108,12 +101,11 @@ impl Kept {
         if self.total == 0 {
             return Value::Null;
         }
-        let whole = self.pieces.concat();
-        serde_json::from_slice(&whole).unwrap_or_else(|_| String::from_utf8_lossy(&whole).into())
+        serde_json::from_slice(&self.bytes).unwrap_or_else(|_| String::from_utf8_lossy(&self.bytes).into())
     }
 
     fn is_truncated(&self) -> bool {
-        self.total > self.kept as u64
+        self.total > self.bytes.len() as u64
     }
 }
 
@@ -189,7 +181,7 @@ impl Entry {
     }
 
     pub(super) fn kept_bytes(&self) -> usize {
-        self.body.kept + self.answer.as_ref().map_or(0, |answer| answer.body.kept)
+        self.body.bytes.len() + self.answer.as_ref().map_or(0, |answer| answer.body.bytes.len())
     }
 
     pub(super) fn to_json(&self) -> Value {
