@@ -4,7 +4,6 @@
 //! It refuses to know where text comes from, when a chunk is due, and how chunks become events.
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::{RawValue, to_raw_value};
 
 use super::chat_completions::ChatCompletionRequest;
 
@@ -57,37 +56,46 @@ pub struct Letterhead {
 impl Letterhead {
     /// The JSON of a whole answer.
     pub fn completion(&self, choices: &Choices, usage: Usage) -> String {
+        let fingerprint = json(&self.system_fingerprint);
+        let parts = [
+            &self.head("chat.completion", None),
+            choices.0.as_str(),
+            ",\"usage\":",
+            &json(&usage),
+            ",\"system_fingerprint\":",
+            &fingerprint,
+            "}",
+        ];
+        parts.concat()
+    }
+
+    /// From the opening brace to the colon before the choices.
+    fn head(&self, object: &str, system_fingerprint: Option<&str>) -> String {
         #[derive(Serialize)]
-        struct ChatCompletion<'a> {
+        struct Head<'a> {
             id: &'a str,
-            object: &'static str,
+            object: &'a str,
             created: u64,
             model: &'a str,
-            choices: &'a RawValue,
-            usage: Usage,
-            system_fingerprint: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            system_fingerprint: Option<&'a str>,
         }
-        json(&ChatCompletion {
-            id: &self.id,
-            object: "chat.completion",
-            created: self.created,
-            model: &self.model,
-            choices: &choices.0,
-            usage,
-            system_fingerprint: &self.system_fingerprint,
-        })
+        let Letterhead { id, created, model, .. } = self;
+        let mut head = json(&Head { id, object, created: *created, model, system_fingerprint });
+        head.truncate(head.len() - 1);
+        head.push_str(",\"choices\":");
+        head
     }
 }
 
 /// The choices of a whole answer, as JSON: what is the same in many answers is written once.
 #[derive(Debug, Clone)]
-pub struct Choices(Box<RawValue>);
+pub struct Choices(String);
 
 impl Choices {
     /// These choices.
     pub fn new(choices: &[Choice]) -> Choices {
-        // None of our types has what JSON cannot say.
-        Choices(to_raw_value(choices).unwrap_or_else(|_| RawValue::NULL.to_owned()))
+        Choices(json(&choices))
     }
 }
 
@@ -102,23 +110,8 @@ pub struct ChatChunks {
 impl ChatChunks {
     /// Of the answer with this letterhead.
     pub fn new(letterhead: &Letterhead, usage: UsageChunk) -> ChatChunks {
-        #[derive(Serialize)]
-        struct Head<'a> {
-            id: &'a str,
-            object: &'static str,
-            created: u64,
-            model: &'a str,
-            system_fingerprint: &'a str,
-        }
-        let mut head = json(&Head {
-            id: &letterhead.id,
-            object: "chat.completion.chunk",
-            created: letterhead.created,
-            model: &letterhead.model,
-            system_fingerprint: &letterhead.system_fingerprint,
-        });
-        head.truncate(head.len() - 1);
-        head.push_str(",\"choices\":[");
+        let mut head = letterhead.head("chat.completion.chunk", Some(&letterhead.system_fingerprint));
+        head.push('[');
         ChatChunks { head, usage }
     }
 
