@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use serde_json::json;
 
-use crate::http_date::imf_fixdate;
+use httpdate::fmt_http_date;
 
 /// The message of an error envelope unless the plan has one.
 pub(crate) const DEFAULT_MESSAGE: &str = "This error is injected.";
@@ -128,10 +128,16 @@ impl RetryAfter {
     pub fn header(&self, now: SystemTime) -> (&'static str, String) {
         match self.form {
             RetryAfterForm::Seconds => ("retry-after", self.wait.as_millis().div_ceil(1_000).to_string()),
-            RetryAfterForm::Date => ("retry-after", imf_fixdate(now.checked_add(self.wait).unwrap_or(now))),
+            RetryAfterForm::Date => ("retry-after", fmt_http_date(up_to_a_second(now + self.wait))),
             RetryAfterForm::Milliseconds => ("retry-after-ms", self.wait.as_millis().to_string()),
         }
     }
+}
+
+/// The next whole second: a date has no parts of one, and who waits until an earlier one waits too short.
+fn up_to_a_second(time: SystemTime) -> SystemTime {
+    let part = time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |elapsed| elapsed.subsec_nanos());
+    if part == 0 { time } else { time + (Duration::from_secs(1) - Duration::from_nanos(part.into())) }
 }
 
 #[cfg(test)]
@@ -200,7 +206,11 @@ mod tests {
         let now = UNIX_EPOCH + Duration::from_secs(784_111_777);
         let header = |form| RetryAfter { wait: Duration::from_millis(2_001), form }.header(now);
         assert_eq!(header(RetryAfterForm::Seconds), ("retry-after", "3".to_owned()));
-        assert_eq!(header(RetryAfterForm::Date), ("retry-after", "Sun, 06 Nov 1994 08:49:39 GMT".to_owned()));
+        assert_eq!(header(RetryAfterForm::Date), ("retry-after", "Sun, 06 Nov 1994 08:49:40 GMT".to_owned()));
+        // A part of a second more, and the date is a second later: nobody comes back too early.
+        let wait = Duration::from_millis(1_500);
+        let retry_after = RetryAfter { wait, form: RetryAfterForm::Date };
+        assert_eq!(retry_after.header(UNIX_EPOCH).1, "Thu, 01 Jan 1970 00:00:02 GMT");
         assert_eq!(header(RetryAfterForm::Milliseconds), ("retry-after-ms", "2001".to_owned()));
     }
 }

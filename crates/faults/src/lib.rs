@@ -16,7 +16,6 @@ mod duration_text;
 mod event_blocks;
 mod frame_faults;
 mod happenings;
-mod http_date;
 mod http_faults;
 mod pipeline;
 mod plan;
