@@ -4,8 +4,8 @@
 
 use std::fmt;
 
-use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION};
 use http::{HeaderName, HeaderValue};
+use interference_backend::is_secret;
 use regex::Regex;
 
 use crate::facts::{Endpoint, Facts, ToolResult};
@@ -214,16 +214,10 @@ fn unseen_offer(tools: &[&str]) -> String {
     format!(" is not among the tools that are offered, which are {}", names.join(", "))
 }
 
-/// Whether a header carries what is not to be repeated: messages and answers end up in logs and reports.
-pub(crate) fn is_secret(name: &HeaderName) -> bool {
-    [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION].contains(name)
-        || ["key", "token", "secret"].iter().any(|word| name.as_str().contains(word))
-}
-
 fn unseen_header(name: &HeaderName, value: Option<&HeaderValue>) -> String {
     match value {
         None => ", but the request has no such header".to_owned(),
-        Some(_) if is_secret(name) => " does not fit the header, which is not shown".to_owned(),
+        Some(_) if is_secret(name.as_str()) => " does not fit the header, which is not shown".to_owned(),
         Some(value) => format!(
             " does not fit the header, which is {}",
             quoted(&String::from_utf8_lossy(value.as_bytes()))

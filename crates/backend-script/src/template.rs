@@ -9,12 +9,11 @@ use std::io;
 use std::sync::Arc;
 
 use http::HeaderMap;
+use interference_backend::is_secret;
 use minijinja::value::{Enumerator, Object, ObjectRepr, Serde, Value};
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, context};
 use regex::Regex;
 use tokio::sync::{Semaphore, oneshot};
-
-use crate::condition::is_secret;
 
 /// How much work a template may do, in units of the engine's: about one for each step, and some for text.
 pub const TEMPLATE_FUEL: u64 = 200_000;
@@ -134,7 +133,7 @@ fn render(environment: &Environment<'_>, name: &str, values: TemplateValues) -> 
     let headers: BTreeMap<String, String> = values
         .headers
         .iter()
-        .filter(|(name, _)| !is_secret(name))
+        .filter(|(name, _)| !is_secret(name.as_str()))
         .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
         .collect();
     let context = context! {

@@ -30,6 +30,13 @@ pub struct Request {
     pub strictness: Strictness,
 }
 
+/// Whether a header, or a parameter in a query, of this name carries what is not to be kept or repeated: messages,
+/// journals and recordings end up in logs and reports. Upper and lower case alike.
+pub fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["authorization", "cookie", "key", "token", "secret", "password"].iter().any(|word| name.contains(word))
+}
+
 /// What becomes of parameters that a backend does not honour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Strictness {

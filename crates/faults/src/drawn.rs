@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::HEADER_BYTES_MAX;
 use crate::http_faults::{HttpFaults, LengthFault};
 use crate::pipeline::{Action, Pipeline};
-use crate::plan::model::{CutPlace, Faults, RoleFault, UsageFault};
+use crate::plan::model::{CutBy, CutPlace, Faults, RoleFault, UsageFault};
 use crate::plan::{LEFT_OUT, Plan};
 use crate::seeds;
 
@@ -142,11 +142,12 @@ impl AnswerFaults {
         self.skipped.clone()
     }
 
-    /// How long this body is when it goes out whole, in bytes: with all that changes its length, and without the cut. It
-    /// is what an honest Content-Length says before the answer breaks off.
+    /// How long this body is when it goes out whole, in bytes: with all that changes its length, and without a cut that
+    /// breaks it off. It is what an honest Content-Length says before.
     pub fn uncut_length(&self, body: &[u8]) -> u64 {
         let mut uncut = self.clone();
-        uncut.faults.cut = None;
+        // A cut that ends the body properly makes it a shorter one.
+        uncut.faults.cut = uncut.faults.cut.filter(|cut| cut.by == CutBy::End);
         let (mut pipeline, mut actions) = (uncut.pipeline(), Vec::new());
         pipeline.push(body, &mut actions);
         pipeline.finish(&mut actions);

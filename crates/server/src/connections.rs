@@ -120,14 +120,17 @@ impl Connection {
             Box::pin(routes::answer(Arc::clone(&shared), takeover.clone(), request).map(Ok::<_, Infallible>))
         });
         let mut connection = self.protocol.serve_connection(TokioIo::new(stream), service);
+        // An answer that was handed over comes first: the library would only see a client that went, and drop it.
         let answer = tokio::select! {
-            ended = &mut connection => return told(ended),
+            biased;
             answer = taken_over.answer() => answer,
+            ended = &mut connection => return told(ended),
             () = self.closing.reached(Phase::Draining) => {
                 Pin::new(&mut connection).graceful_shutdown();
                 tokio::select! {
-                    ended = &mut connection => return told(ended),
+                    biased;
                     answer = taken_over.answer() => answer,
+                    ended = &mut connection => return told(ended),
                 }
             }
         };

@@ -213,6 +213,11 @@ pub(crate) fn json_response(status: StatusCode, value: &impl serde::Serialize) -
         tracing::error!(%error, "an answer cannot be written");
         "{}".to_owned()
     });
+    json_text_response(status, text)
+}
+
+/// The same, of text that is JSON already.
+pub(crate) fn json_text_response(status: StatusCode, text: String) -> Response {
     let mut response = Response::new(AnswerBody::whole(text));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -85,12 +85,17 @@ impl Stream for EventBytes {
     type Item = Bytes;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let Some(events) = self.events.as_mut() else { return Poll::Ready(None) };
-        let next = catch_unwind(AssertUnwindSafe(|| events.as_mut().poll_next(context)));
+        if self.events.is_none() {
+            return Poll::Ready(None);
+        }
         // A stream that always has something is cut off, too; whether it is to be need not be asked for every event.
         self.asked = self.asked.wrapping_add(1);
-        let is_asked = matches!(next, Ok(Poll::Pending)) || self.asked.is_multiple_of(EVENTS_BETWEEN_LOOKS);
-        if is_asked && self.cut.poll_unpin(context).is_ready() {
+        if self.asked.is_multiple_of(EVENTS_BETWEEN_LOOKS) && self.cut.poll_unpin(context).is_ready() {
+            return self.last(&broken_off("The server is going down.", "server_stopping"));
+        }
+        let Some(events) = self.events.as_mut() else { return Poll::Ready(None) };
+        let next = catch_unwind(AssertUnwindSafe(|| events.as_mut().poll_next(context)));
+        if matches!(next, Ok(Poll::Pending)) && self.cut.poll_unpin(context).is_ready() {
             return self.last(&broken_off("The server is going down.", "server_stopping"));
         }
         match next {

@@ -4,11 +4,10 @@
 //! on the socket are the responder's. It refuses to know where the answer comes from.
 
 use std::io;
-use std::pin::Pin;
 use std::time::SystemTime;
 
 use bytes::{Bytes, BytesMut};
-use futures::{Stream, StreamExt};
+use futures::StreamExt;
 use http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, DATE, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 use interference_faults::{Action, AnswerFaults, Ending, LengthFault, Pipeline};
@@ -16,8 +15,9 @@ use interference_wire::{Gone, LAST_CHUNK, Responder, chunk};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use crate::answer_body::ByteStream;
 use crate::closing::{Closing, Phase};
-use crate::journal::{Ended, Record};
+use crate::journal::{Ended, OwnedRecord};
 
 /// How much of a stream is collected where its length must be known, in bytes. Longer ones break off there.
 const MOST_COLLECTED: usize = 16 << 20;
@@ -29,7 +29,7 @@ pub(crate) struct FaultedAnswer {
     pub(crate) body: Body,
     pub(crate) faults: AnswerFaults,
     pub(crate) request: RequestTraits,
-    pub(crate) record: Record,
+    pub(crate) record: OwnedRecord,
     pub(crate) closing: Closing,
 }
 
@@ -38,7 +38,7 @@ pub(crate) enum Body {
     /// Everything at once.
     Whole(Bytes),
     /// Piece by piece.
-    Stream(Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>),
+    Stream(ByteStream),
 }
 
 /// What of the request its answer's framing depends on.
@@ -63,6 +63,8 @@ impl RequestTraits {
 enum Framing {
     /// So many bytes.
     Length(u64),
+    /// The status says that there is none: RFC 9110 §6.4.1.
+    NoBody,
     /// Chunked coding.
     Chunked,
     /// The end of the connection.
@@ -83,22 +85,22 @@ impl FaultedAnswer {
     /// # Cancellation
     /// Dropping the future closes the socket.
     pub(crate) async fn write(self: Box<Self>, stream: TcpStream, more_is_read: bool) -> Option<TcpStream> {
-        let record = self.record.clone();
+        let FaultedAnswer { status, headers, body, faults, request, record, closing } = *self;
         let writer = Writer {
             responder: Responder::new(stream),
             framing: Framing::Chunked,
             due: Instant::now(),
             // Requests that were read ahead are lost with the library's buffer.
-            closes: more_is_read || self.request.wants_close || self.request.version == Version::HTTP_10,
-            record: self.record.clone(),
-            closing: self.closing.clone(),
+            closes: more_is_read || request.wants_close || request.version == Version::HTTP_10,
+            record,
+            told: 0,
+            closing,
         };
-        match Box::pin(writer.run(*self)).await {
+        match Box::pin(writer.run(status, headers, body, faults, request)).await {
             Ok(Fate::Reusable(stream)) => Some(stream),
             Ok(Fate::Closed) => None,
             Err(gone) => {
                 tracing::debug!(%gone, "a client went away from an answer with faults");
-                record.end(Ended::ClientGone);
                 None
             }
         }
@@ -111,13 +113,21 @@ struct Writer {
     /// When the next bytes are due: waits are laid behind one another, so that a late timer makes nothing else late.
     due: Instant,
     closes: bool,
-    record: Record,
+    record: OwnedRecord,
+    /// How much of what happened is in the record.
+    told: usize,
     closing: Closing,
 }
 
 impl Writer {
-    async fn run(mut self, answer: FaultedAnswer) -> Result<Fate, Gone> {
-        let FaultedAnswer { status, mut headers, body, faults, request, .. } = answer;
+    async fn run(
+        mut self,
+        status: StatusCode,
+        mut headers: HeaderMap,
+        body: Body,
+        faults: AnswerFaults,
+        request: RequestTraits,
+    ) -> Result<Fate, Gone> {
         let status = faults.http().status.and_then(|code| StatusCode::from_u16(code).ok()).unwrap_or(status);
         set_http_faults(&mut headers, &faults);
         if let Some(wait) = faults.http().slow_head {
@@ -125,29 +135,31 @@ impl Writer {
         }
         let mut pipeline = faults.pipeline();
         match (body, faults.length()) {
-            (Body::Stream(mut source), None) => {
+            (Body::Stream(source), None) => {
                 self.framing =
                     if request.version == Version::HTTP_10 { Framing::Close } else { Framing::Chunked };
                 self.write_head(status, headers).await?;
-                self.write_stream(&mut source, &mut pipeline).await
+                self.write_stream(source, pipeline).await
             }
             (body, length) => {
-                let body = match body {
-                    Body::Whole(bytes) => bytes,
+                let (body, is_whole) = match body {
+                    Body::Whole(bytes) => (bytes, true),
                     Body::Stream(source) => collect(source, &mut self.responder).await?,
                 };
+                self.due = self.due.max(Instant::now());
                 let declared = declared_length(faults.uncut_length(&body), length);
                 let mut actions = Vec::new();
                 pipeline.push(&body, &mut actions);
                 pipeline.finish(&mut actions);
-                self.framing = Framing::Length(declared);
+                let has_body = ![StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
+                self.framing = if has_body { Framing::Length(declared) } else { Framing::NoBody };
                 // A wrong length leaves no place at which another answer could begin.
                 self.closes |= length.is_some();
                 self.write_head(status, headers).await?;
-                self.record.happened(pipeline.happened().to_vec());
                 for action in actions {
                     if let Some(ending) = self.act(action).await? {
-                        return self.end(ending).await;
+                        self.tell(&pipeline);
+                        return self.end(if is_whole { ending } else { Ending::Close }).await;
                     }
                 }
                 self.end(Ending::Complete).await
@@ -164,7 +176,7 @@ impl Writer {
             Framing::Chunked => {
                 headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
             }
-            Framing::Close => {}
+            Framing::NoBody | Framing::Close => {}
         }
         if self.closes {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
@@ -181,14 +193,16 @@ impl Writer {
         self.responder.write(&head).await
     }
 
-    async fn write_stream(
-        mut self,
-        source: &mut Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>,
-        pipeline: &mut Pipeline,
-    ) -> Result<Fate, Gone> {
+    async fn write_stream(mut self, source: ByteStream, pipeline: Pipeline) -> Result<Fate, Gone> {
+        let ending = self.write_pieces(source, pipeline).await?;
+        self.end(ending).await
+    }
+
+    /// Writes to the ending. The source is let go with it: whoever makes the answer need not go on.
+    async fn write_pieces(&mut self, mut source: ByteStream, mut pipeline: Pipeline) -> Result<Ending, Gone> {
         let mut actions = Vec::new();
         loop {
-            match self.next_piece(source).await? {
+            match self.next_piece(&mut source).await? {
                 Some(Ok(piece)) => pipeline.push(&piece, &mut actions),
                 None => pipeline.finish(&mut actions),
                 Some(Err(error)) => {
@@ -196,20 +210,18 @@ impl Writer {
                     actions.push(Action::End(Ending::Close));
                 }
             }
-            self.record.happened(pipeline.happened().to_vec());
             for action in actions.drain(..) {
                 if let Some(ending) = self.act(action).await? {
-                    return self.end(ending).await;
+                    self.tell(&pipeline);
+                    return Ok(ending);
                 }
             }
+            self.tell(&pipeline);
         }
     }
 
     /// The next piece of the source; ends when the client goes.
-    async fn next_piece(
-        &mut self,
-        source: &mut Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>,
-    ) -> Result<Option<io::Result<Bytes>>, Gone> {
+    async fn next_piece(&mut self, source: &mut ByteStream) -> Result<Option<io::Result<Bytes>>, Gone> {
         // A source that has something at once is ahead of its schedule, which is then kept.
         let mut waited = false;
         let piece = tokio::select! {
@@ -232,8 +244,12 @@ impl Writer {
         match action {
             Action::Wait(time) => self.wait(time).await?,
             Action::Write(bytes) => {
+                if self.framing == Framing::NoBody {
+                    return Ok(None);
+                }
                 self.record.sent(&bytes);
                 match self.framing {
+                    Framing::NoBody => {}
                     // An empty chunk would be the last one.
                     Framing::Chunked if bytes.is_empty() => {}
                     Framing::Chunked => self.responder.write(&chunk(&bytes)).await?,
@@ -243,6 +259,13 @@ impl Writer {
             Action::End(ending) => return Ok(Some(ending)),
         }
         Ok(None)
+    }
+
+    /// Writes down what has happened since the last time.
+    fn tell(&mut self, pipeline: &Pipeline) {
+        let happened = pipeline.happened();
+        self.record.happened(happened.get(self.told..).unwrap_or_default(), pipeline.happened_beyond());
+        self.told = happened.len();
     }
 
     /// Waits; not at all when the server is to end now.
@@ -293,11 +316,8 @@ impl Writer {
     }
 }
 
-/// All of a stream, so far as it has room.
-async fn collect(
-    mut source: Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>,
-    responder: &mut Responder,
-) -> Result<Bytes, Gone> {
+/// All of a stream, so far as it has room, and whether that is all.
+async fn collect(mut source: ByteStream, responder: &mut Responder) -> Result<(Bytes, bool), Gone> {
     let mut collected = BytesMut::new();
     loop {
         let piece = tokio::select! {
@@ -308,7 +328,8 @@ async fn collect(
             Some(Ok(piece)) if collected.len() + piece.len() <= MOST_COLLECTED => {
                 collected.extend_from_slice(&piece);
             }
-            _ => return Ok(collected.freeze()),
+            None => return Ok((collected.freeze(), true)),
+            Some(_) => return Ok((collected.freeze(), false)),
         }
     }
 }

@@ -6,14 +6,13 @@
 mod entry;
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
-use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -79,6 +78,8 @@ impl Journal {
         if let Some(oldest) = oldest {
             counts.forget(&oldest);
         }
+        let head_bytes = locked(&entry).kept_bytes();
+        self.grew(&counts, head_bytes);
         self.tell();
         Record { journal: Arc::clone(self), entry, counts }
     }
@@ -86,31 +87,41 @@ impl Journal {
     /// Forgets everything. Exchanges that still run are no longer seen.
     pub(crate) fn clear(&self) {
         let forgotten = std::mem::take(&mut *self.memory());
-        drop(forgotten);
+        for entry in forgotten.entries {
+            forgotten.counts.forget(&entry);
+        }
         self.tell();
     }
 
-    /// Waits until as many exchanges are there, or for the bound; then gives all that are remembered, as JSON.
-    pub(crate) async fn read(&self, awaited: Awaited) -> Value {
+    /// Waits until as many exchanges are there, or for the bound. Returns whether the bound came first.
+    ///
+    /// # Cancellation
+    /// Safe.
+    pub(crate) async fn wait(&self, awaited: Awaited) -> bool {
         let mut changed = self.changed.subscribe();
+        // Beside the one in `tell`: one of the two sees what the other did.
+        fence(Ordering::SeqCst);
         let enough = || {
             let counts = Arc::clone(&self.memory().counts);
             (if awaited.ended { &counts.ended } else { &counts.received }).load(Ordering::SeqCst)
                 >= awaited.count
         };
-        let reached = timeout(awaited.bound, changed.wait_for(|()| enough())).await;
+        timeout(awaited.bound, changed.wait_for(|()| enough())).await.is_err()
+    }
+
+    /// All that is remembered, as JSON.
+    pub(crate) fn to_json(&self, timed_out: bool) -> String {
         let (entries, received, ended) = {
             let Memory { entries, counts } = &*self.memory();
             (entries.clone(), counts.received.load(Ordering::SeqCst), counts.ended.load(Ordering::SeqCst))
         };
-        let requests: Vec<Value> = entries.iter().map(|entry| locked(entry).to_json()).collect();
-        json!({
-            "requests": requests,
-            "received": received,
-            "ended": ended,
-            "forgotten": received - entries.len() as u64,
-            "timed_out": reached.is_err(),
-        })
+        let requests: Vec<String> = entries.iter().map(|entry| locked(entry).to_json()).collect();
+        let forgotten = received - entries.len() as u64;
+        format!(
+            "{{\"requests\":[{}],\"received\":{received},\"ended\":{ended},\"forgotten\":{forgotten},\
+             \"timed_out\":{timed_out}}}",
+            requests.join(",")
+        )
     }
 
     fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
@@ -119,6 +130,7 @@ impl Journal {
 
     /// Wakes readers. Who begins to wait after this looked for readers sees the change by itself.
     fn tell(&self) {
+        fence(Ordering::SeqCst);
         if self.changed.receiver_count() > 0 {
             self.changed.send_replace(());
         }
@@ -131,7 +143,15 @@ impl Journal {
             return;
         }
         while counts.bytes.load(Ordering::SeqCst) > MOST_BYTES {
-            let Some(oldest) = self.memory().entries.pop_front() else { return };
+            let oldest = {
+                let mut memory = self.memory();
+                // What was cleared counts no more, and is not to throw out what came after.
+                if !std::ptr::eq(&*memory.counts, counts) {
+                    return;
+                }
+                memory.entries.pop_front()
+            };
+            let Some(oldest) = oldest else { return };
             counts.forget(&oldest);
         }
     }
@@ -164,7 +184,8 @@ impl Record {
 
     /// Status and headers of the answer, as they go out.
     pub(crate) fn head(&self, status: StatusCode, headers: &HeaderMap) {
-        locked(&self.entry).set_head(status, headers);
+        let kept = locked(&self.entry).set_head(status, headers);
+        self.journal.grew(&self.counts, kept);
     }
 
     /// Bytes of the answer's body, as they go out.
@@ -173,9 +194,9 @@ impl Record {
         self.journal.grew(&self.counts, kept);
     }
 
-    /// What faults did to the answer.
-    pub(crate) fn happened(&self, happenings: Vec<Happening>) {
-        locked(&self.entry).set_happened(happenings);
+    /// What faults did to the answer since the last time, and how much that was not kept, in all.
+    pub(crate) fn happened(&self, happenings: &[Happening], beyond: u64) {
+        locked(&self.entry).add_happened(happenings, beyond);
     }
 
     /// The exchange is over. Only the first word counts.
@@ -188,13 +209,32 @@ impl Record {
     }
 
     /// Somebody else will tell the end: whoever held the exchange so far does not, by going.
-    pub(crate) fn hand_over(&self) {
+    pub(crate) fn hand_over(self) -> OwnedRecord {
         locked(&self.entry).handed_over = true;
+        OwnedRecord(self)
     }
 
     /// Ends the exchange as one whose client went away, when it is dropped before an answer is there.
     pub(crate) fn until_answered(&self) -> UntilAnswered {
         UntilAnswered(Some(self.clone()))
+    }
+}
+
+/// The record of whoever has to tell the end: if it is dropped before, the client has gone.
+pub(crate) struct OwnedRecord(Record);
+
+impl std::ops::Deref for OwnedRecord {
+    type Target = Record;
+
+    fn deref(&self) -> &Record {
+        &self.0
+    }
+}
+
+impl Drop for OwnedRecord {
+    fn drop(&mut self) {
+        // Does nothing when the end was told before.
+        self.0.end(Ended::ClientGone);
     }
 }
 
@@ -238,12 +278,15 @@ impl Clock {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
     fn head(path: &str) -> Parts {
         let (head, ()) = http::Request::post(path)
             .header("authorization", "Bearer sk-secret")
             .header("X-Api-Key", "sk-secret")
+            .header("x-auth-token", "sk-secret")
             .header("x-team", "blue")
             .body(())
             .unwrap()
@@ -251,27 +294,28 @@ mod tests {
         head
     }
 
-    fn at_once() -> Awaited {
-        Awaited { count: 0, ended: false, bound: Duration::ZERO }
+    fn read(journal: &Journal) -> Value {
+        serde_json::from_str(&journal.to_json(false)).unwrap()
     }
 
     #[tokio::test]
     async fn an_exchange_is_written_down_without_secrets() {
         let journal = Arc::new(Journal::new());
-        let record = journal.begin(&head("/v1/chat/completions?a=b"));
+        let record =
+            journal.begin(&head("http://user:sk-secret@localhost/v1/chat/completions?a=b&api_key=sk-secret"));
         record.body(&Bytes::from_static(b"{\"model\":\"m\"}"));
         record.head(StatusCode::OK, &HeaderMap::new());
         record.sent(&Bytes::from_static(b"data: a\n\n"));
         record.sent(&Bytes::from_static(b"data: b\n\n"));
         record.end(Ended::Complete);
         record.end(Ended::ClientGone);
-        let read = journal.read(at_once()).await;
+        let read = read(&journal);
         assert!(!read.to_string().contains("sk-secret"), "{read}");
         let request = &read["requests"][0];
         assert_eq!(request["number"], 1);
         assert_eq!(request["method"], "POST");
         assert_eq!(request["path"], "/v1/chat/completions");
-        assert_eq!(request["query"], "a=b");
+        assert_eq!(request["query"], "a=b&api_key=[redacted]");
         assert_eq!(request["headers"]["authorization"], "[redacted]");
         assert_eq!(request["headers"]["x-team"], "blue");
         assert_eq!(request["body"], json!({"model": "m"}));
@@ -291,18 +335,16 @@ mod tests {
         let awaited = Awaited { count: 2, ended: true, bound: Duration::from_secs(60) };
         let reader = tokio::spawn({
             let journal = Arc::clone(&journal);
-            async move { journal.read(awaited).await }
+            async move { journal.wait(awaited).await }
         });
         let records = [journal.begin(&head("/a")), journal.begin(&head("/b"))];
         records[0].end(Ended::Complete);
         drop(records[1].until_answered());
-        let read = reader.await.unwrap();
-        assert_eq!(read["timed_out"], false);
+        assert!(!reader.await.unwrap());
+        let read = read(&journal);
         assert_eq!(read["requests"][1]["ended"], "client_gone");
-
-        let late = journal.read(Awaited { count: 3, ended: false, bound: Duration::ZERO }).await;
-        assert_eq!(late["timed_out"], true);
-        assert_eq!(late["received"], 2);
+        assert_eq!(read["received"], 2);
+        assert!(journal.wait(Awaited { count: 3, ended: false, bound: Duration::ZERO }).await);
     }
 
     #[tokio::test]
@@ -310,16 +352,23 @@ mod tests {
         let journal = Arc::new(Journal::new());
         let large = Bytes::from(vec![b' '; 10 << 20]);
         for _ in 0..MOST_ENTRIES + 500 {
-            journal.begin(&head("/a")).sent(&large);
+            let record = journal.begin(&head("/a"));
+            record.head(StatusCode::OK, &HeaderMap::new());
+            record.sent(&large);
         }
         let memory_bytes = journal.memory().counts.bytes.load(Ordering::SeqCst);
         assert!(memory_bytes <= MOST_BYTES, "{memory_bytes}");
         let counted: usize = journal.memory().entries.iter().map(|entry| locked(entry).kept_bytes()).sum();
         assert_eq!(counted as i64, memory_bytes);
-        let read = journal.read(at_once()).await;
-        let kept = read["requests"].as_array().unwrap().len() as u64;
-        assert!(kept < MOST_ENTRIES as u64);
-        assert_eq!(read["forgotten"], MOST_ENTRIES as u64 + 500 - kept);
+        let kept = journal.memory().entries.len();
+        assert!(kept < MOST_ENTRIES, "{kept}");
+        // The rest is small, so that the whole is quickly written.
+        for _ in 0..MOST_ENTRIES {
+            journal.begin(&head("/a"));
+        }
+        let read = read(&journal);
+        assert_eq!(read["requests"].as_array().unwrap().len(), MOST_ENTRIES);
+        assert_eq!(read["forgotten"], MOST_ENTRIES + 500);
     }
 
     #[tokio::test]
@@ -327,11 +376,18 @@ mod tests {
         let journal = Arc::new(Journal::new());
         let record = journal.begin(&head("/a"));
         journal.clear();
+        record.head(StatusCode::OK, &HeaderMap::new());
         record.sent(&Bytes::from_static(b"late"));
         record.end(Ended::Complete);
-        let read = journal.read(at_once()).await;
+        let read = read(&journal);
         assert_eq!(read["requests"], json!([]));
         assert_eq!((&read["received"], &read["ended"]), (&json!(0), &json!(0)));
+        // What began before does not throw out what came after, however large it grows.
+        journal.begin(&head("/b"));
+        record.counts.bytes.store(MOST_BYTES, Ordering::SeqCst);
+        record.journal.grew(&record.counts, 1);
+        assert_eq!(journal.memory().entries.len(), 1);
+        journal.clear();
         assert_eq!(journal.memory().counts.bytes.load(Ordering::SeqCst), 0);
     }
 }

@@ -23,7 +23,7 @@ use crate::closing::Closing;
 use crate::error_response::Rejection;
 use crate::fault_plan::FaultPlans;
 use crate::host_check::HostCheck;
-use crate::journal::{Journal, Record};
+use crate::journal::{Ended, Journal, Record};
 use crate::limits::Limits;
 use crate::takeover::Takeover;
 
@@ -100,12 +100,17 @@ pub(crate) async fn answer(shared: Arc<Shared>, takeover: Takeover, request: Req
     if Route::of(head.uri.path()).is_for_keepers() {
         return without_panic(dispatch(&shared, head, body, None)).await;
     }
+    let is_head = head.method == Method::HEAD;
     let record = shared.journal.begin(&head);
     let waiting = record.until_answered();
     let exchange = Exchange { takeover, record: record.clone() };
     let response = without_panic(dispatch(&shared, head, body, Some(exchange))).await;
     waiting.answered();
     record.head(response.status(), response.headers());
+    if is_head {
+        // Its body is never asked for.
+        record.end(Ended::Complete);
+    }
     response.map(|body| body.written_down(record))
 }
 

@@ -53,6 +53,13 @@ fn check_bytes(faults: &Faults) -> Result<(), PlanError> {
 fn check_http(faults: &Faults) -> Result<(), PlanError> {
     let http = &faults.http;
     let no_body = http.status.filter(|status| STATUSES_WITHOUT_BODY.contains(status));
+    let changes_bytes = http.gzip || faults.byte_order_mark || faults.length.is_some();
+    if let Some(status) = no_body.filter(|_| changes_bytes) {
+        let reason = format!(
+            "an answer with `http.status = {status}` has no body, and `http.gzip`, `byte_order_mark` and `length` need one"
+        );
+        return refuse(reason, "leave these out, or name another status");
+    }
     if let (Some(status), Some(SubstituteBody::Html | SubstituteBody::Error)) = (no_body, http.body) {
         let reason =
             format!("an answer with `http.status = {status}` has no body, and `http.body` asks for one");

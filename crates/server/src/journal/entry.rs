@@ -1,10 +1,14 @@
 //! One exchange as it is remembered, and as it is told.
 
+use std::time::UNIX_EPOCH;
+
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SET_COOKIE};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, Method, StatusCode};
-use serde_json::{Map, Value, json};
+use http::{HeaderMap, Method, StatusCode};
+use interference_backend::is_secret;
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Map, Value};
 
 use super::Clock;
 
@@ -14,16 +18,8 @@ const LONGEST_BODY: usize = 256 << 10;
 /// What stands for a secret.
 const REDACTED: &[u8] = b"[redacted]";
 
-/// Headers that carry keys, by the names under which clients of various services send them.
-const SECRET_HEADERS: [HeaderName; 7] = [
-    AUTHORIZATION,
-    PROXY_AUTHORIZATION,
-    COOKIE,
-    SET_COOKIE,
-    HeaderName::from_static("api-key"),
-    HeaderName::from_static("x-api-key"),
-    HeaderName::from_static("x-goog-api-key"),
-];
+/// How many things that faults did are kept; more are counted.
+const MOST_HAPPENINGS: usize = 100;
 
 /// How an exchange ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,12 +53,17 @@ pub(super) struct Entry {
     pub(super) number: u64,
     received: Clock,
     method: Method,
-    uri: String,
+    path: String,
+    query: Option<String>,
     headers: Headers,
     body: Kept,
     answer: Option<Answer>,
     happened: Vec<Happening>,
+    /// Beyond those.
+    happened_beyond: u64,
     ended: Option<(Ended, f64)>,
+    /// Of what was beyond what the faults themselves remember: how much is counted.
+    beyond_before: u64,
     pub(super) handed_over: bool,
     /// It is no longer in the journal: nothing more needs to be kept.
     forgotten: bool,
@@ -96,12 +97,13 @@ impl Kept {
         kept
     }
 
-    /// JSON as a value, anything else as text; null for nothing.
-    fn to_json(&self) -> Value {
+    /// JSON as it is, anything else as text; none for nothing.
+    fn to_json(&self) -> Option<Box<RawValue>> {
         if self.total == 0 {
-            return Value::Null;
+            return None;
         }
-        serde_json::from_slice(&self.bytes).unwrap_or_else(|_| String::from_utf8_lossy(&self.bytes).into())
+        let text = String::from_utf8_lossy(&self.bytes);
+        serde_json::from_str(&text).ok().or_else(|| to_raw_value(&text).ok())
     }
 
     fn is_truncated(&self) -> bool {
@@ -115,12 +117,15 @@ impl Entry {
             number: 0,
             received: Clock::now(),
             method: head.method.clone(),
-            uri: head.uri.to_string(),
+            path: head.uri.path().to_owned(),
+            query: head.uri.query().map(query_without_secrets),
             headers: Headers::of(&head.headers),
             body: Kept::default(),
             answer: None,
             happened: Vec::new(),
+            happened_beyond: 0,
             ended: None,
+            beyond_before: 0,
             handed_over: false,
             forgotten: false,
         }
@@ -131,7 +136,12 @@ impl Entry {
         if self.forgotten { 0 } else { self.body.push(body) }
     }
 
-    pub(super) fn set_head(&mut self, status: StatusCode, headers: &HeaderMap) {
+    /// Returns how many bytes more are kept now.
+    pub(super) fn set_head(&mut self, status: StatusCode, headers: &HeaderMap) -> usize {
+        if self.forgotten {
+            return 0;
+        }
+        let before = self.kept_bytes();
         self.answer = Some(Answer {
             status,
             headers: Headers::of(headers),
@@ -141,14 +151,14 @@ impl Entry {
             writes: 0,
             body: Kept::default(),
         });
+        self.kept_bytes().saturating_sub(before)
     }
 
     /// Returns how many bytes more are kept now.
     pub(super) fn add_sent(&mut self, bytes: &Bytes) -> usize {
         let now = self.received.elapsed_ms();
         let Some(answer) = self.answer.as_mut() else {
-            self.set_head(StatusCode::OK, &HeaderMap::new());
-            return self.add_sent(bytes);
+            return 0;
         };
         answer.first_byte_ms.get_or_insert(now);
         answer.last_byte_ms = Some(now);
@@ -156,8 +166,11 @@ impl Entry {
         if self.forgotten { 0 } else { answer.body.push(bytes) }
     }
 
-    pub(super) fn set_happened(&mut self, happenings: Vec<Happening>) {
-        self.happened = happenings;
+    pub(super) fn add_happened(&mut self, happenings: &[Happening], beyond: u64) {
+        let kept = happenings.len().min(MOST_HAPPENINGS - self.happened.len());
+        self.happened.extend_from_slice(&happenings[..kept]);
+        self.happened_beyond += (happenings.len() - kept) as u64 + beyond.saturating_sub(self.beyond_before);
+        self.beyond_before = beyond;
     }
 
     /// Returns whether this is news.
@@ -174,58 +187,103 @@ impl Entry {
         let bytes = self.kept_bytes();
         self.forgotten = true;
         self.body = Kept::default();
-        if let Some(answer) = &mut self.answer {
-            answer.body = Kept::default();
-        }
+        self.headers = Headers::default();
+        self.answer = None;
         bytes
     }
 
+    /// Of bodies, headers and the query.
     pub(super) fn kept_bytes(&self) -> usize {
-        self.body.bytes.len() + self.answer.as_ref().map_or(0, |answer| answer.body.bytes.len())
+        let of_answer =
+            self.answer.as_ref().map_or(0, |answer| answer.body.bytes.len() + answer.headers.bytes.len());
+        let of_target = self.path.len() + self.query.as_ref().map_or(0, String::len);
+        self.body.bytes.len() + self.headers.bytes.len() + of_target + of_answer
     }
 
-    pub(super) fn to_json(&self) -> Value {
-        let (path, query) = match self.uri.split_once('?') {
-            Some((path, query)) => (path, Some(query)),
-            None => (self.uri.as_str(), None),
+    /// The exchange as JSON.
+    pub(super) fn to_json(&self) -> String {
+        let received_at = self.received.wall.duration_since(UNIX_EPOCH);
+        let view = EntryView {
+            number: self.number,
+            received_at_ms: received_at.map_or(0, |elapsed| elapsed.as_millis() as u64),
+            method: self.method.as_str(),
+            path: &self.path,
+            query: self.query.as_deref(),
+            headers: self.headers.to_json(),
+            body: self.body.to_json(),
+            body_bytes: self.body.total,
+            body_truncated: self.body.is_truncated(),
+            answer: self.answer.as_ref().map(Answer::view),
+            ended: self.ended.map(|(ended, _)| ended.name()),
+            ended_ms: self.ended.map(|(_, after)| after),
+            faults: &self.happened,
+            faults_beyond: self.happened_beyond,
         };
-        json!({
-            "number": self.number,
-            "received_at_ms": self.received.wall.duration_since(std::time::UNIX_EPOCH)
-                .map_or(0, |elapsed| elapsed.as_millis() as u64),
-            "method": self.method.as_str(),
-            "path": path,
-            "query": query,
-            "headers": self.headers.to_json(),
-            "body": self.body.to_json(),
-            "body_bytes": self.body.total,
-            "body_truncated": self.body.is_truncated(),
-            "answer": self.answer.as_ref().map(Answer::to_json),
-            "ended": self.ended.map(|(ended, _)| ended.name()),
-            "ended_ms": self.ended.map(|(_, after)| after),
-            "faults": self.happened,
-        })
+        // None of it is what JSON cannot say.
+        serde_json::to_string(&view).unwrap_or_else(|_| "null".to_owned())
     }
 }
 
 impl Answer {
-    fn to_json(&self) -> Value {
-        json!({
-            "status": self.status.as_u16(),
-            "headers": self.headers.to_json(),
-            "body": self.body.to_json(),
-            "body_bytes": self.body.total,
-            "body_truncated": self.body.is_truncated(),
-            "writes": self.writes,
-            "head_ms": self.head_ms,
-            "first_byte_ms": self.first_byte_ms,
-            "last_byte_ms": self.last_byte_ms,
-        })
+    fn view(&self) -> AnswerView {
+        AnswerView {
+            status: self.status.as_u16(),
+            headers: self.headers.to_json(),
+            body: self.body.to_json(),
+            body_bytes: self.body.total,
+            body_truncated: self.body.is_truncated(),
+            writes: self.writes,
+            head_ms: self.head_ms,
+            first_byte_ms: self.first_byte_ms,
+            last_byte_ms: self.last_byte_ms,
+        }
     }
+}
+
+/// An [`Entry`] as it is told; see `docs/journal.md`.
+#[derive(Serialize)]
+struct EntryView<'a> {
+    number: u64,
+    received_at_ms: u64,
+    method: &'a str,
+    path: &'a str,
+    query: Option<&'a str>,
+    headers: Map<String, Value>,
+    body: Option<Box<RawValue>>,
+    body_bytes: u64,
+    body_truncated: bool,
+    answer: Option<AnswerView>,
+    ended: Option<&'static str>,
+    ended_ms: Option<f64>,
+    faults: &'a [Happening],
+    faults_beyond: u64,
+}
+
+#[derive(Serialize)]
+struct AnswerView {
+    status: u16,
+    headers: Map<String, Value>,
+    body: Option<Box<RawValue>>,
+    body_bytes: u64,
+    body_truncated: bool,
+    writes: u64,
+    head_ms: f64,
+    first_byte_ms: Option<f64>,
+    last_byte_ms: Option<f64>,
+}
+
+/// A query whose secrets were taken out.
+fn query_without_secrets(query: &str) -> String {
+    let parts = query.split('&').map(|part| match part.split_once('=') {
+        Some((name, _)) if is_secret(name) => format!("{name}=[redacted]"),
+        _ => part.to_owned(),
+    });
+    parts.collect::<Vec<_>>().join("&")
 }
 
 /// Headers without secrets, in one piece of memory: the originals are parts of the connection's buffer, and would keep
 /// all of it.
+#[derive(Default)]
 struct Headers {
     /// Name and value of each, one behind the other.
     bytes: Vec<u8>,
@@ -238,7 +296,7 @@ impl Headers {
         let length = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
         let mut kept = Headers { bytes: Vec::with_capacity(length), ends: Vec::with_capacity(headers.len()) };
         for (name, value) in headers {
-            let value = if SECRET_HEADERS.contains(name) { REDACTED } else { value.as_bytes() };
+            let value = if is_secret(name.as_str()) { REDACTED } else { value.as_bytes() };
             kept.bytes.extend_from_slice(name.as_str().as_bytes());
             let name_end = kept.bytes.len();
             kept.bytes.extend_from_slice(value);
@@ -248,7 +306,7 @@ impl Headers {
     }
 
     /// Values of one name are joined, as RFC 9110 §5.3 has it.
-    fn to_json(&self) -> Value {
+    fn to_json(&self) -> Map<String, Value> {
         let mut object = Map::new();
         let mut start = 0;
         for (name_end, end) in &self.ends {
@@ -260,6 +318,6 @@ impl Headers {
                 _ => drop(object.insert(name.into_owned(), value.into())),
             }
         }
-        object.into()
+        object
     }
 }

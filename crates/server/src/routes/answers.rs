@@ -1,5 +1,7 @@
 //! The endpoints that a backend answers, such as `POST /chat/completions`.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures::StreamExt;
 use http::header::CONTENT_TYPE;
@@ -18,6 +20,9 @@ use crate::event_stream::{self, EachAlone, EventBytes};
 use crate::fault_plan::{APPLIED, Asked, WANTED};
 use crate::faulted_answer::{self, FaultedAnswer, RequestTraits};
 use crate::ignored_header;
+
+/// A silence that no stream has.
+const NEVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// The paths of these endpoints.
 pub(super) const PATHS: [&str; 2] = ["/chat/completions", "/embeddings"];
@@ -38,8 +43,13 @@ pub(super) async fn create(
         return Ok(respond(reply, drawn.or(of_server), shared, exchange, traits).await);
     }
     let mut reply = ask(shared, head, body).await?;
-    let of_script = reply.faults.take();
-    Ok(respond(reply, drawn.or(of_script).or(of_server), shared, exchange, traits).await)
+    let drawn = drawn.or(reply.faults.take()).or(of_server);
+    if let Some(mut substituted) = drawn.as_ref().and_then(substitute) {
+        // What the backend told of itself stays true.
+        reply.headers.extend(std::mem::take(&mut substituted.headers));
+        reply = Reply { headers: reply.headers, ignored: reply.ignored, ..substituted };
+    }
+    Ok(respond(reply, drawn, shared, exchange, traits).await)
 }
 
 async fn ask(shared: &Shared, head: Parts, body: Bytes) -> Result<Reply, Rejection> {
@@ -102,15 +112,19 @@ async fn respond(
         return response;
     };
     let Exchange { takeover, record } = exchange;
-    record.hand_over();
     let body = match body {
         ReplyBody::Whole(bytes) => faulted_answer::Body::Whole(bytes),
         ReplyBody::Events(events) => {
-            faulted_answer::Body::Stream(Box::pin(event_bytes(events, shared).map(Ok)))
+            {
+                // Comments in a silence would depend on the time, and move whatever faults count in bytes.
+                let bytes = EventBytes::new(events, NEVER, shared.closing.clone());
+                faulted_answer::Body::Stream(Box::pin(bytes.map(Ok)))
+            }
         }
         ReplyBody::Frames(frames) => faulted_answer::Body::Stream(frames),
     };
     let closing = shared.closing.clone();
+    let record = record.hand_over();
     let answer = Box::new(FaultedAnswer { status, headers, body, faults, request, record, closing });
     match takeover.hand_over(answer).await {}
 }

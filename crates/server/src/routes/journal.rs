@@ -1,5 +1,6 @@
 //! `/_interference/requests`: the journal, for tests.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -7,7 +8,8 @@ use serde_json::json;
 
 use super::Shared;
 use crate::answer_body::Response;
-use crate::error_response::{Rejection, json_response};
+use crate::closing::Phase;
+use crate::error_response::{Rejection, json_response, json_text_response};
 use crate::journal::{Awaited, MOST_ENTRIES};
 
 pub(super) const PATH: &str = "/_interference/requests";
@@ -20,7 +22,17 @@ const DEFAULT_WAIT: Duration = Duration::from_secs(5);
 
 pub(super) async fn read(shared: &Shared, query: Option<&str>) -> Result<Response, Rejection> {
     let awaited = awaited(query.unwrap_or_default()).map_err(Rejection::invalid)?;
-    Ok(json_response(StatusCode::OK, &shared.journal.read(awaited).await))
+    let mut closing = shared.closing.clone();
+    let timed_out = tokio::select! {
+        timed_out = shared.journal.wait(awaited) => timed_out,
+        // A reader does not hold up the end.
+        () = closing.reached(Phase::Draining) => true,
+    };
+    let journal = Arc::clone(&shared.journal);
+    // All that is remembered takes a while to be written.
+    let written = tokio::task::spawn_blocking(move || journal.to_json(timed_out)).await;
+    let text = written.map_err(|_panic| Rejection::Panicked)?;
+    Ok(json_text_response(StatusCode::OK, text))
 }
 
 pub(super) fn clear(shared: &Shared) -> Response {

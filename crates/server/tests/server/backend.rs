@@ -7,6 +7,7 @@ use interference_backend::{
     Backend, EventStream, Measurement, MeasurementKind, ModelCard, Readiness, Refusal, Reply, ReplyBody,
     Request,
 };
+use interference_faults::Plan;
 use interference_sse::Event;
 use tokio::sync::mpsc;
 
@@ -60,6 +61,11 @@ impl Backend for TestBackend {
         assert_eq!(request.path, "/chat/completions");
         match request.body.as_ref() {
             b"whole" => reply(ReplyBody::Whole(Bytes::from_static(b"{\"whole\":true}"))),
+            b"with faults" => {
+                let plan = Plan::parse("http = { status = 503, message = \"later\" }, seed = 1").unwrap();
+                let reply = reply(ReplyBody::Whole(Bytes::from_static(b"{}")))?;
+                Ok(Reply { faults: Some(plan.draw(0)), ..reply })
+            }
             br#"{"model":"echo"}"# => reply(ReplyBody::Whole(request.body)),
             b"frames" => reply(ReplyBody::Frames(Box::pin(stream::iter([
                 Ok(Bytes::from_static(b"one ")),

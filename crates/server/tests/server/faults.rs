@@ -238,6 +238,65 @@ async fn a_wrong_length_is_what_the_head_says() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_cut_and_ends_properly_is_a_shorter_one() {
+    let server = Running::start(with("cut = { after_bytes = 5, by = \"end\" }")).await;
+    let mut connection = connect(&server).await;
+    for _ in 0..2 {
+        let answer = ask(&mut connection, &request("whole", "")).await;
+        assert_eq!(body(&answer), "{\"who");
+        assert_eq!(answer.received.ending, Ending::Complete { by: Framing::Length(5) });
+    }
+}
+
+#[tokio::test]
+async fn a_status_without_a_body_has_none_and_no_length() {
+    let server = Running::start(with("http.status = 204")).await;
+    let mut connection = connect(&server).await;
+    for _ in 0..2 {
+        let answer = ask(&mut connection, &request("whole", "")).await;
+        assert_eq!(answer.received.ending, Ending::Complete { by: Framing::NoBody });
+        assert_eq!(header(&answer, "content-length"), None);
+        assert_eq!(answer.received.remarks, []);
+    }
+}
+
+#[tokio::test]
+async fn a_plan_of_the_backend_can_replace_the_answer_too() {
+    let server = Running::start(ServeOptions::default()).await;
+    let answer = one_answer(&server, &request("with faults", "")).await;
+    assert_eq!(answer.status(), Some(503));
+    assert!(body(&answer).contains("\"message\":\"later\""), "{}", body(&answer));
+    assert_eq!(header(&answer, "content-type").as_deref(), Some("application/json"));
+    assert_eq!(header(&answer, "x-interference-seed").as_deref(), Some("7"));
+}
+
+#[tokio::test]
+async fn an_answer_that_is_held_open_is_no_longer_made() {
+    let mut server = Running::start(with("stall = { after_events = 1 }")).await;
+    let mut connection = connect(&server).await;
+    connection.send(request("stuck stream", "").as_bytes()).await.unwrap();
+    assert_eq!(server.told().await, "stuck");
+    // Nobody gets the rest, though the client is still there.
+    assert_eq!(timeout(BOUND, server.told()).await.unwrap(), "stream dropped");
+    drop(connection);
+    assert_eq!(journal(&server).await["requests"][0]["ended"], "fault");
+}
+
+#[tokio::test]
+async fn a_client_that_goes_before_the_first_byte_is_noticed() {
+    for plan in ["http.slow_head = \"1h\"", "latency.first_token = \"1h\""] {
+        for asked in ["whole", "stream"] {
+            let server = Running::start(with(plan)).await;
+            let mut connection = connect(&server).await;
+            connection.send(request(asked, "").as_bytes()).await.unwrap();
+            server.get("/_interference/requests?min=1").await;
+            drop(connection);
+            assert_eq!(journal(&server).await["requests"][0]["ended"], "client_gone", "{plan} {asked}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_show_is_named() {
     let server = Running::start(with("drop = { events = [1] }, seed = 3")).await;
     let answer = one_answer(&server, &request("whole", "")).await;
@@ -256,7 +315,7 @@ async fn errors_of_requests_stay_as_they_are() {
 
 #[tokio::test]
 async fn a_client_that_goes_during_a_stall_is_noticed() {
-    let mut server = Running::start(with("latency.first_token = \"0s\", stall = { after_events = 1 }")).await;
+    let mut server = Running::start(with("stall = { after_events = 1, time = \"1h\" }")).await;
     let mut connection = connect(&server).await;
     connection.send(request("stuck stream", "").as_bytes()).await.unwrap();
     assert_eq!(server.told().await, "stuck");
@@ -283,8 +342,7 @@ async fn a_server_that_stops_does_not_wait_for_a_stall() {
     let stopped = server.stop();
     while timeout(BOUND, reading.next_read()).await.unwrap().is_some() {}
     let answer = reading.finish();
-    let error = "data: {\"error\":{\"message\":\"The server is going down.\",\"type\":\"server_error\",\
-                 \"param\":null,\"code\":\"server_stopping\"}}\n\n";
-    assert_eq!(chunks(&answer), [A, error, DONE, ""]);
+    // What was ready is written.
+    assert_eq!(chunks(&answer), [A, B, DONE, ""]);
     assert_eq!(outcome(stopped).await, ServeOutcome::CutOff { connections: 1 });
 }

@@ -1,10 +1,10 @@
 //! The journal, as a test of an application reads it.
 
-use interference_server::ServeOptions;
+use interference_server::{ServeOptions, ServeOutcome};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use crate::exchange::{Answer, Connection, Running, post};
+use crate::exchange::{Answer, Connection, Running, outcome, post};
 
 fn read(answer: &Answer) -> Value {
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -68,6 +68,31 @@ async fn a_reader_waits_for_what_is_to_come() {
     assert_eq!((&journal["received"], &journal["timed_out"]), (&json!(2), &json!(false)));
     let late = read(&server.get("/_interference/requests?min=3&timeout=0s").await);
     assert_eq!(late["timed_out"], true);
+}
+
+#[tokio::test]
+async fn an_answer_without_a_body_is_complete() {
+    let server = Running::start(ServeOptions::default()).await;
+    for path in ["/v1/models", "/v1/chat/completions", "/nowhere"] {
+        let head = format!("HEAD {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        server.exchange(&head).await;
+    }
+    let journal = read(&server.get("/_interference/requests?min=3&ended=true").await);
+    for request in journal["requests"].as_array().unwrap() {
+        assert_eq!(request["ended"], "complete", "{request}");
+    }
+}
+
+#[tokio::test]
+async fn a_reader_does_not_hold_up_the_end() {
+    let server = Running::start(ServeOptions::default()).await;
+    let mut reader = Connection::open(server.address).await;
+    let ask = "GET /_interference/requests?min=1&timeout=60s HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    reader.write(ask).await;
+    // An answer on another connection: the reader's request has been read by then, or is read at once.
+    server.get("/health").await;
+    let stopped = server.stop();
+    assert_eq!(outcome(stopped).await, ServeOutcome::Drained);
 }
 
 #[tokio::test]

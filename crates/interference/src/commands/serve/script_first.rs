@@ -55,6 +55,9 @@ impl Scripted {
             Report::Broken(error) => tell_problem(&error.to_string()),
         };
         self.file.clone().watch(Arc::clone(&self.backend), tell).await;
+        // Only a bug ends it. What is served does not depend on it.
+        tell_problem(&format!("{name} is not watched any more: looking at it met a bug"));
+        std::future::pending().await
     }
 }
 
