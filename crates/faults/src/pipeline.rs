@@ -24,7 +24,7 @@ pub const PIECES_MAX: usize = 100_000;
 /// One thing to do with the connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Nothing for this long, from the end of the action before.
+    /// Nothing for this long, from when the action before was due: one that came late makes nothing else late.
     Wait(Duration),
     /// Sends these bytes of the body, and flushes them alone. Never empty.
     Write(Bytes),

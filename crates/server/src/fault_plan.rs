@@ -46,6 +46,9 @@ pub(crate) enum FaultRequestError {
         /// What is wrong.
         error: PlanError,
     },
+    /// One would be passed over.
+    #[error("The header '{WANTED}' is there more than once. Plans are not merged: give one.")]
+    Several,
     /// The header is not text.
     #[error("The header '{WANTED}' must be printable ASCII.")]
     NotText,
@@ -75,6 +78,9 @@ impl FaultPlans {
     /// There is one that cannot be had.
     pub(crate) fn asked(&self, headers: &HeaderMap, body: Bytes) -> Result<Asked, FaultRequestError> {
         let (suffix, body) = split_model(body)?;
+        if headers.get_all(WANTED).iter().nth(1).is_some() {
+            return Err(FaultRequestError::Several);
+        }
         let header = headers.get(WANTED).map(|value| {
             if self.header == HeaderFaults::Refused {
                 return Err(FaultRequestError::NotAllowed);
@@ -176,5 +182,9 @@ mod tests {
         let headers = HeaderMap::from_iter([(WANTED, "seed=1".parse().unwrap())]);
         let refused = plans(HeaderFaults::Refused).asked(&headers, Bytes::new());
         assert!(matches!(refused, Err(FaultRequestError::NotAllowed)));
+        let mut twice = headers.clone();
+        twice.append(WANTED, "seed=2".parse().unwrap());
+        let refused = plans(HeaderFaults::Allowed).asked(&twice, Bytes::new());
+        assert!(matches!(refused, Err(FaultRequestError::Several)));
     }
 }
