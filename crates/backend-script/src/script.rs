@@ -3,6 +3,7 @@
 //! Owns what a script is made of, and the bounds of all of it. It refuses to know requests of any endpoint, sessions,
 //! and files.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use interference_backend::ModelCard;
@@ -160,8 +161,11 @@ impl Script {
             let failing = rule.conditions.iter().filter(|condition| !condition.holds(facts, state)).count();
             failing + usize::from(!rule.serves.fits(facts.endpoint)) + usize::from(is_used_up(rule))
         };
-        // Of equals, the first.
-        let Some(rule) = self.rules.iter().min_by_key(|rule| misses(rule)) else {
+        // Of equals, the one of which more holds; of those, the first.
+        let holding =
+            |rule: &Rule| rule.conditions.iter().filter(|condition| condition.holds(facts, state)).count();
+        let nearest = self.rules.iter().min_by_key(|rule| (misses(rule), Reverse(holding(rule))));
+        let Some(rule) = nearest else {
             return format!("No rule of {} matches.", self.file_name);
         };
         let failing = rule.conditions.iter().filter(|condition| !condition.holds(facts, state));

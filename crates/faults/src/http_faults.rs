@@ -127,9 +127,13 @@ impl RetryAfter {
     /// The header's name and value for an answer that is sent `now`.
     pub fn header(&self, now: SystemTime) -> (&'static str, String) {
         match self.form {
-            RetryAfterForm::Seconds => ("retry-after", self.wait.as_millis().div_ceil(1_000).to_string()),
+            RetryAfterForm::Seconds => {
+                ("retry-after", (self.wait.as_secs() + u64::from(self.wait.subsec_nanos() > 0)).to_string())
+            }
             RetryAfterForm::Date => ("retry-after", fmt_http_date(up_to_a_second(now + self.wait))),
-            RetryAfterForm::Milliseconds => ("retry-after-ms", self.wait.as_millis().to_string()),
+            RetryAfterForm::Milliseconds => {
+                ("retry-after-ms", self.wait.as_micros().div_ceil(1_000).to_string())
+            }
         }
     }
 }

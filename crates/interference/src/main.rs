@@ -18,10 +18,6 @@ use clap::Parser;
 
 use crate::cli::{CommandLine, Verb};
 
-/// A server under load allocates on one thread and frees on another, at which the system's allocator waits for locks.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let command_line = CommandLine::parse();
     if command_line.is_quiet() {

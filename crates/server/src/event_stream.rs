@@ -145,6 +145,11 @@ impl<S: Stream + Unpin> Stream for EachAlone<S> {
     }
 }
 
+/// What ends a stream when the server goes down: the bytes of each event.
+pub(crate) fn last_words() -> [Bytes; 2] {
+    broken_off("The server is going down.", "server_stopping").map(|event| written(&[event]))
+}
+
 fn is_done(event: &Event) -> bool {
     matches!(event, Event::Data { data, .. } if data == DONE)
 }

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::answer_body::ByteStream;
 use crate::closing::{Closing, Phase};
+use crate::event_stream;
 use crate::journal::{Ended, OwnedRecord};
 
 /// How much of a stream is collected where its length must be known, in bytes. Longer ones break off there.
@@ -69,6 +70,24 @@ enum Framing {
     Chunked,
     /// The end of the connection.
     Close,
+}
+
+/// How an answer finishes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Finish {
+    /// As the plan has it.
+    Planned(Ending),
+    /// The server goes down before.
+    ServerStops,
+}
+
+/// How a wait ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waited {
+    /// The time is over.
+    InTime,
+    /// The server goes down.
+    ServerStops,
 }
 
 /// What becomes of the socket.
@@ -130,8 +149,10 @@ impl Writer {
     ) -> Result<Fate, Gone> {
         let status = faults.http().status.and_then(|code| StatusCode::from_u16(code).ok()).unwrap_or(status);
         set_http_faults(&mut headers, &faults);
-        if let Some(wait) = faults.http().slow_head {
-            self.wait(wait).await?;
+        if let Some(wait) = faults.http().slow_head
+            && self.wait(wait).await? == Waited::ServerStops
+        {
+            return self.end(Finish::Planned(Ending::Close)).await;
         }
         let mut pipeline = faults.pipeline();
         match (body, faults.length()) {
@@ -155,14 +176,23 @@ impl Writer {
                 self.framing = if has_body { Framing::Length(declared) } else { Framing::NoBody };
                 // A wrong length leaves no place at which another answer could begin.
                 self.closes |= length.is_some();
+                // Who makes a whole answer slowly does not begin it before it is there.
+                let waits = actions.iter().take_while(|action| matches!(action, Action::Wait(_))).count();
+                for action in actions.drain(..waits) {
+                    if let Some(ending) = self.act(action).await? {
+                        return self.end(ending).await;
+                    }
+                }
                 self.write_head(status, headers).await?;
                 for action in actions {
                     if let Some(ending) = self.act(action).await? {
                         self.tell(&pipeline);
-                        return self.end(if is_whole { ending } else { Ending::Close }).await;
+                        return self
+                            .end(if is_whole { ending } else { Finish::Planned(Ending::Close) })
+                            .await;
                     }
                 }
-                self.end(Ending::Complete).await
+                self.end(Finish::Planned(Ending::Complete)).await
             }
         }
     }
@@ -182,7 +212,8 @@ impl Writer {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         self.record.head(status, &headers);
-        let mut head = format!("HTTP/1.1 {status}\r\n").into_bytes();
+        let (code, reason) = (status.as_u16(), status.canonical_reason().unwrap_or_default());
+        let mut head = format!("HTTP/1.1 {code} {reason}\r\n").into_bytes();
         for (name, value) in &headers {
             head.extend_from_slice(name.as_str().as_bytes());
             head.extend_from_slice(b": ");
@@ -199,7 +230,7 @@ impl Writer {
     }
 
     /// Writes to the ending. The source is let go with it: whoever makes the answer need not go on.
-    async fn write_pieces(&mut self, mut source: ByteStream, mut pipeline: Pipeline) -> Result<Ending, Gone> {
+    async fn write_pieces(&mut self, mut source: ByteStream, mut pipeline: Pipeline) -> Result<Finish, Gone> {
         let mut actions = Vec::new();
         loop {
             match self.next_piece(&mut source).await? {
@@ -240,9 +271,13 @@ impl Writer {
     }
 
     /// Does one thing; gives the ending when it has come.
-    async fn act(&mut self, action: Action) -> Result<Option<Ending>, Gone> {
+    async fn act(&mut self, action: Action) -> Result<Option<Finish>, Gone> {
         match action {
-            Action::Wait(time) => self.wait(time).await?,
+            Action::Wait(time) => {
+                if self.wait(time).await? == Waited::ServerStops {
+                    return Ok(Some(Finish::ServerStops));
+                }
+            }
             Action::Write(bytes) => {
                 if self.framing == Framing::NoBody {
                     return Ok(None);
@@ -256,7 +291,7 @@ impl Writer {
                     Framing::Length(_) | Framing::Close => self.responder.write(&bytes).await?,
                 }
             }
-            Action::End(ending) => return Ok(Some(ending)),
+            Action::End(ending) => return Ok(Some(Finish::Planned(ending))),
         }
         Ok(None)
     }
@@ -268,16 +303,34 @@ impl Writer {
         self.told = happened.len();
     }
 
-    /// Waits; not at all when the server is to end now.
-    async fn wait(&mut self, time: std::time::Duration) -> Result<(), Gone> {
+    /// Waits, unless the server is to end now.
+    async fn wait(&mut self, time: std::time::Duration) -> Result<Waited, Gone> {
         self.due += time;
         tokio::select! {
-            waited = self.responder.wait_until(self.due) => waited,
-            () = self.closing.reached(Phase::Cut) => Ok(()),
+            waited = self.responder.wait_until(self.due) => waited.map(|()| Waited::InTime),
+            () = self.closing.reached(Phase::Cut) => Ok(Waited::ServerStops),
         }
     }
 
-    async fn end(mut self, ending: Ending) -> Result<Fate, Gone> {
+    async fn end(mut self, finish: Finish) -> Result<Fate, Gone> {
+        match finish {
+            Finish::Planned(ending) => self.end_as_planned(ending).await,
+            Finish::ServerStops => {
+                self.record.end(Ended::ServerStopped);
+                // In a stream there is room for last words; a whole answer just breaks off.
+                if self.framing == Framing::Chunked {
+                    for event in event_stream::last_words() {
+                        self.responder.write(&chunk(&event)).await?;
+                    }
+                    self.responder.write(LAST_CHUNK).await?;
+                }
+                self.responder.close().await;
+                Ok(Fate::Closed)
+            }
+        }
+    }
+
+    async fn end_as_planned(mut self, ending: Ending) -> Result<Fate, Gone> {
         match ending {
             Ending::Complete => {
                 if self.framing == Framing::Chunked {
@@ -299,17 +352,18 @@ impl Writer {
             }
             Ending::HalfClose => {
                 self.responder.half_close().await?;
-                self.until_gone().await;
+                self.until_gone(Ended::Fault).await;
             }
-            Ending::Hold => self.until_gone().await,
+            // Nothing ends a silence but the client's patience.
+            Ending::Hold => self.until_gone(Ended::ClientGone).await,
         }
         Ok(Fate::Closed)
     }
 
     /// Until the client goes, or the server: nothing more comes, and nobody needs to wait for it.
-    async fn until_gone(&mut self) {
+    async fn until_gone(&mut self, when_gone: Ended) {
         let ended = tokio::select! {
-            _gone = self.responder.peer_gone() => Ended::Fault,
+            _gone = self.responder.peer_gone() => when_gone,
             () = self.closing.reached(Phase::Draining) => Ended::ServerStopped,
         };
         self.record.end(ended);

@@ -125,6 +125,17 @@ async fn when_no_rule_matches_the_nearest_is_told() {
     );
 }
 
+#[tokio::test]
+async fn of_rules_that_miss_alike_the_one_that_holds_more_is_the_nearest() {
+    let rules = "\n[[rule]]\nname = \"zero\"\nwhen = { text = \"z\" }\nanswer = { text = \"a\" }\n\
+                 [[rule]]\nname = \"two\"\nwhen = { text = \"hello\", turn = 2 }\nanswer = { text = \"a\" }\n";
+    let message = chat(&backend(rules), &saying("hello", ""), &[]).await.unwrap_err().to_string();
+    assert_eq!(
+        message,
+        "No rule of test.toml matches. The nearest is rule `two` (line 6): `turn = 2`, but this is turn 1."
+    );
+}
+
 /// What is said of a request that one rule under a condition does not take, behind the name of the rule.
 async fn miss(condition: &str, body: &str, headers: &[(&str, &str)]) -> String {
     let script =

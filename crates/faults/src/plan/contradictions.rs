@@ -127,12 +127,18 @@ fn check_lost_events(faults: &Faults) -> Result<(), PlanError> {
         }
     }
     for (name, which) in choosing(faults).into_iter().filter(|(name, _)| *name != "drop") {
-        if let (Which::Events(dropped), Which::Events(chosen)) = (drop, which)
-            && let Some(event) = chosen.iter().find(|event| dropped.binary_search(event).is_ok())
+        let is_dropped = |event: &u64| match drop {
+            Which::Events(dropped) => dropped.binary_search(event).is_ok(),
+            Which::Every(count) => event.is_multiple_of(*count),
+            Which::Probability(_) => false,
+        };
+        if let Which::Events(chosen) = which
+            && let Some(event) = chosen.iter().find(|event| is_dropped(event))
         {
+            let place = if matches!(drop, Which::Every(_)) { "is dropped" } else { "is in `drop.events`" };
             return refuse(
-                format!("event {event} is in `drop.events`, so that nothing is left of it for `{name}`"),
-                "take it out of one of the two lists",
+                format!("event {event} {place}, so that nothing is left of it for `{name}`"),
+                "take it out of one of the two",
             );
         }
     }

@@ -320,7 +320,11 @@ fn contradictions_are_refused_with_the_reason() {
         (
             "drop.events = [2, 5], duplicate.events = [3, 5]",
             "event 5 is in `drop.events`, so that nothing is left of it for `duplicate`; take it out of one of the \
-             two lists",
+             two",
+        ),
+        (
+            "drop.every = 2, delay = { time = '1s', events = [4] }",
+            "event 4 is dropped, so that nothing is left of it for `delay`; take it out of one of the two",
         ),
         (
             "cut.after_events = 5, stall.after_events = 6, stall.time = '1s'",

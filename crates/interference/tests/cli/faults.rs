@@ -42,7 +42,7 @@ fn the_model_is_faulted_as_a_script_is() {
 #[test]
 fn one_seed_does_the_same_twice() {
     let bench = Bench::take();
-    let plan = "drop.probability = 0.2, corrupt = { probability = 0.01, with = \"flip\" }, split.random = 9, seed = 3";
+    let plan = "drop.probability = 0.2, corrupt = { probability = 0.01, with = \"zero\" }, split.random = 9, seed = 3";
     let arguments = ["--seed", "1", "--fixed-ids", "--faults", plan];
     let mut runs = Vec::new();
     for _ in 0..2 {

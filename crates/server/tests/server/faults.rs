@@ -279,7 +279,7 @@ async fn an_answer_that_is_held_open_is_no_longer_made() {
     // Nobody gets the rest, though the client is still there.
     assert_eq!(timeout(BOUND, server.told()).await.unwrap(), "stream dropped");
     drop(connection);
-    assert_eq!(journal(&server).await["requests"][0]["ended"], "fault");
+    assert_eq!(journal(&server).await["requests"][0]["ended"], "client_gone");
 }
 
 #[tokio::test]
@@ -329,6 +329,19 @@ async fn a_client_that_goes_during_a_stall_is_noticed() {
 }
 
 #[tokio::test]
+async fn a_slow_whole_answer_does_not_begin_before_it_is_there() {
+    let options = ServeOptions { drain: Duration::ZERO, ..with("latency.first_token = \"1h\"") };
+    let server = Running::start(options).await;
+    let mut connection = connect(&server).await;
+    connection.send(request("whole", "").as_bytes()).await.unwrap();
+    server.get("/_interference/requests?min=1").await;
+    let stopped = server.stop();
+    let answer = timeout(BOUND, connection.read_answer(BodyExpected::Yes)).await.unwrap();
+    assert_eq!(answer.received.raw, b"", "{}", answer.wire_log());
+    assert_eq!(outcome(stopped).await, ServeOutcome::CutOff { connections: 1 });
+}
+
+#[tokio::test]
 async fn a_server_that_stops_does_not_wait_for_a_stall() {
     let options =
         ServeOptions { drain: Duration::ZERO, ..with("stall = { after_events = 1, time = \"1h\" }") };
@@ -342,7 +355,8 @@ async fn a_server_that_stops_does_not_wait_for_a_stall() {
     let stopped = server.stop();
     while timeout(BOUND, reading.next_read()).await.unwrap().is_some() {}
     let answer = reading.finish();
-    // What was ready is written.
-    assert_eq!(chunks(&answer), [A, B, DONE, ""]);
+    let error = "data: {\"error\":{\"message\":\"The server is going down.\",\"type\":\"server_error\",\
+                 \"param\":null,\"code\":\"server_stopping\"}}\n\n";
+    assert_eq!(chunks(&answer), [A, error, DONE, ""]);
     assert_eq!(outcome(stopped).await, ServeOutcome::CutOff { connections: 1 });
 }
