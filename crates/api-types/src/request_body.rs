@@ -46,6 +46,24 @@ pub enum RequestBodyError {
     },
 }
 
+impl RequestBodyError {
+    /// A stable word for programs, as the API has it; none for what is no request at all.
+    pub fn code(&self) -> Option<&'static str> {
+        match self {
+            RequestBodyError::InvalidField { .. } => Some("invalid_value"),
+            RequestBodyError::NotJson { .. } | RequestBodyError::NotARequest { .. } => None,
+        }
+    }
+
+    /// The field that it is about.
+    pub fn into_param(self) -> Option<String> {
+        match self {
+            RequestBodyError::InvalidField { param, .. } => Some(param),
+            RequestBodyError::NotJson { .. } | RequestBodyError::NotARequest { .. } => None,
+        }
+    }
+}
+
 /// Reads a body that must be one JSON object.
 ///
 /// # Errors

@@ -48,7 +48,7 @@ pub(crate) fn read(body: &[u8], strictness: Strictness) -> Result<ChatOrder, Ref
     let Parsed { request, unknown } = parse::<ChatCompletionRequest>(body).map_err(broken)?;
     let mut ignored: Vec<String> = parameters::pass_over(&request)?.into_iter().map(str::to_owned).collect();
     ignored.extend(unknown);
-    ignored.extend(ignored_stream_options(&request));
+    ignored.extend(request.ignored_stream_options());
     let model = request.checked_model().map_err(out_of_bounds)?.to_owned();
     let messages = messages(request.checked_messages().map_err(out_of_bounds)?, &mut ignored)?;
     strictness.check(&ignored)?;
@@ -77,19 +77,6 @@ fn temperature(given: Option<f64>) -> f32 {
 /// 0 means the most likely token alone, which is what the smallest number above it gives.
 fn top_p(given: Option<f64>) -> f32 {
     given.map_or(1.0, |value| (value as f32).max(f32::MIN_POSITIVE))
-}
-
-/// What of the stream's options is passed over.
-fn ignored_stream_options(request: &ChatCompletionRequest) -> impl Iterator<Item = String> {
-    let options = request.stream_options.unwrap_or_default();
-    let without_a_stream = request.stream != Some(true);
-    [
-        ("stream_options.include_obfuscation", options.include_obfuscation == Some(true)),
-        ("stream_options.include_usage", options.include_usage == Some(true) && without_a_stream),
-    ]
-    .into_iter()
-    .filter(|(_, ignored)| *ignored)
-    .map(|(name, _)| name.to_owned())
 }
 
 fn messages(given: &[RequestMessage], ignored: &mut Vec<String>) -> Result<Vec<ChatMessage>, Refusal> {
@@ -196,15 +183,7 @@ fn out_of_bounds(InvalidParameter { param, message, code }: InvalidParameter) ->
 }
 
 fn broken(error: RequestBodyError) -> Refusal {
-    let message = error.to_string();
-    match error {
-        RequestBodyError::InvalidField { param, .. } => {
-            Refusal::InvalidRequest { message, param: Some(param), code: Some("invalid_value") }
-        }
-        RequestBodyError::NotJson { .. } | RequestBodyError::NotARequest { .. } => {
-            Refusal::InvalidRequest { message, param: None, code: None }
-        }
-    }
+    Refusal::InvalidRequest { message: error.to_string(), code: error.code(), param: error.into_param() }
 }
 
 #[cfg(test)]

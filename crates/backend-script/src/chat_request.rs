@@ -41,7 +41,7 @@ pub(crate) struct Wishes {
 /// The first thing that is wrong.
 pub(crate) fn read(body: &[u8], strictness: Strictness) -> Result<ChatOrder, Refusal> {
     let Parsed { request, unknown: mut ignored } = parse::<ChatCompletionRequest>(body).map_err(broken)?;
-    ignored.extend(ignored_stream_options(&request));
+    ignored.extend(request.ignored_stream_options());
     request.checked_model().map_err(out_of_bounds)?;
     check_contents(request.checked_messages().map_err(out_of_bounds)?)?;
     strictness.check(&ignored)?;
@@ -55,19 +55,6 @@ pub(crate) fn read(body: &[u8], strictness: Strictness) -> Result<ChatOrder, Ref
         logprobs: request.checked_logprobs().map_err(out_of_bounds)?,
     };
     Ok(ChatOrder { wishes, delivery: request.delivery(), ignored, request })
-}
-
-/// What of the stream's options is passed over.
-fn ignored_stream_options(request: &ChatCompletionRequest) -> impl Iterator<Item = String> {
-    let options = request.stream_options.unwrap_or_default();
-    let without_a_stream = request.stream != Some(true);
-    [
-        ("stream_options.include_obfuscation", options.include_obfuscation == Some(true)),
-        ("stream_options.include_usage", options.include_usage == Some(true) && without_a_stream),
-    ]
-    .into_iter()
-    .filter(|(_, ignored)| *ignored)
-    .map(|(name, _)| name.to_owned())
 }
 
 /// Content is required of all but the assistant, whose messages may consist of calls.
@@ -100,13 +87,5 @@ pub(crate) fn out_of_bounds(InvalidParameter { param, message, code }: InvalidPa
 
 /// A body that is no request.
 pub(crate) fn broken(error: RequestBodyError) -> Refusal {
-    let message = error.to_string();
-    match error {
-        RequestBodyError::InvalidField { param, .. } => {
-            Refusal::InvalidRequest { message, param: Some(param), code: Some("invalid_value") }
-        }
-        RequestBodyError::NotJson { .. } | RequestBodyError::NotARequest { .. } => {
-            Refusal::InvalidRequest { message, param: None, code: None }
-        }
-    }
+    Refusal::InvalidRequest { message: error.to_string(), code: error.code(), param: error.into_param() }
 }

@@ -134,6 +134,19 @@ impl ChatCompletionRequest {
         Ok(stops)
     }
 
+    /// The names of what of the stream's options no backend here honours: padding, and a usage without a stream.
+    pub fn ignored_stream_options(&self) -> impl Iterator<Item = String> {
+        let options = self.stream_options.unwrap_or_default();
+        let without_a_stream = self.stream != Some(true);
+        [
+            ("stream_options.include_obfuscation", options.include_obfuscation == Some(true)),
+            ("stream_options.include_usage", options.include_usage == Some(true) && without_a_stream),
+        ]
+        .into_iter()
+        .filter(|(_, ignored)| *ignored)
+        .map(|(name, _)| name.to_owned())
+    }
+
     /// The number of answers, from 1 to 128; 1 when none is given.
     ///
     /// # Errors
