@@ -105,7 +105,7 @@ fn split_model(body: Bytes) -> Result<(Option<Plan>, Bytes), FaultRequestError> 
         #[serde(borrow)]
         model: Option<&'body RawValue>,
     }
-    // Most requests end here, without a second reading of their JSON.
+    // Without one there is no plan, and no need to read the JSON a second time.
     if !body.contains(&(SEPARATOR as u8)) {
         return Ok((None, body));
     }

@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, DATE, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
-use interference_faults::{Action, AnswerFaults, Ending, LengthFault, Pipeline};
+use interference_faults::{Action, AnswerFaults, COLLECTED_BYTES_MAX, Ending, LengthFault, Pipeline};
 use interference_wire::{Gone, LAST_CHUNK, Responder, chunk};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -19,9 +19,6 @@ use crate::answer_body::ByteStream;
 use crate::closing::{Closing, Phase};
 use crate::event_stream;
 use crate::journal::{Ended, OwnedRecord};
-
-/// How much of a stream is collected where its length must be known, in bytes. Longer ones break off there.
-const MOST_COLLECTED: usize = 16 << 20;
 
 /// An answer, and what is to go wrong with it.
 pub(crate) struct FaultedAnswer {
@@ -107,7 +104,8 @@ impl FaultedAnswer {
         let FaultedAnswer { status, headers, body, faults, request, record, closing } = *self;
         let writer = Writer {
             responder: Responder::new(stream),
-            framing: Framing::Chunked,
+            // Until a head says otherwise.
+            framing: Framing::Close,
             due: Instant::now(),
             // Requests that were read ahead are lost with the library's buffer.
             closes: more_is_read || request.wants_close || request.version == Version::HTTP_10,
@@ -152,7 +150,7 @@ impl Writer {
         if let Some(wait) = faults.http().slow_head
             && self.wait(wait).await? == Waited::ServerStops
         {
-            return self.end(Finish::Planned(Ending::Close)).await;
+            return self.end(Finish::ServerStops).await;
         }
         let mut pipeline = faults.pipeline();
         match (body, faults.length()) {
@@ -299,7 +297,8 @@ impl Writer {
     /// Writes down what has happened since the last time.
     fn tell(&mut self, pipeline: &Pipeline) {
         let happened = pipeline.happened();
-        self.record.happened(happened.get(self.told..).unwrap_or_default(), pipeline.happened_beyond());
+        let in_all = happened.len() as u64 + pipeline.happened_beyond();
+        self.record.happened(happened.get(self.told..).unwrap_or_default(), in_all);
         self.told = happened.len();
     }
 
@@ -370,7 +369,7 @@ impl Writer {
     }
 }
 
-/// All of a stream, so far as it has room, and whether that is all.
+/// All of a stream where its length must be known, up to [`COLLECTED_BYTES_MAX`], and whether that is all.
 async fn collect(mut source: ByteStream, responder: &mut Responder) -> Result<(Bytes, bool), Gone> {
     let mut collected = BytesMut::new();
     loop {
@@ -379,7 +378,7 @@ async fn collect(mut source: ByteStream, responder: &mut Responder) -> Result<(B
             gone = responder.peer_gone() => return Err(gone),
         };
         match piece {
-            Some(Ok(piece)) if collected.len() + piece.len() <= MOST_COLLECTED => {
+            Some(Ok(piece)) if collected.len() + piece.len() <= COLLECTED_BYTES_MAX => {
                 collected.extend_from_slice(&piece);
             }
             None => return Ok((collected.freeze(), true)),

@@ -13,16 +13,17 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
+use interference_faults::Happening;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+pub(crate) use entry::Ended;
 use entry::Entry;
-pub(crate) use entry::{Ended, Happening};
 
 /// How many exchanges are remembered.
 pub(crate) const MOST_ENTRIES: usize = 1_000;
 
-/// How many bytes of bodies are remembered, of all exchanges together.
+/// How many bytes of bodies and heads are remembered, of all exchanges together.
 const MOST_BYTES: i64 = 64 << 20;
 
 /// The memory of recent exchanges.
@@ -46,7 +47,7 @@ struct Counts {
     /// With those that were forgotten.
     received: AtomicU64,
     ended: AtomicU64,
-    /// Of bodies, in all entries. Bytes may be taken off before they were added, when an entry is forgotten meanwhile.
+    /// Of bodies and heads, in all entries. Bytes may be taken off before they were added, when an entry is forgotten meanwhile.
     bytes: AtomicI64,
 }
 
@@ -194,9 +195,9 @@ impl Record {
         self.journal.grew(&self.counts, kept);
     }
 
-    /// What faults did to the answer since the last time, and how much that was not kept, in all.
-    pub(crate) fn happened(&self, happenings: &[Happening], beyond: u64) {
-        locked(&self.entry).add_happened(happenings, beyond);
+    /// What faults did to the answer since the last time, and how much they did in all, at least that.
+    pub(crate) fn happened(&self, happenings: &[Happening], in_all: u64) {
+        locked(&self.entry).add_happened(happenings, in_all);
     }
 
     /// The exchange is over. Only the first word counts.

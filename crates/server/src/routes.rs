@@ -133,9 +133,9 @@ async fn dispatch(
     body: Incoming,
     exchange: Option<Exchange>,
 ) -> Result<Response, Rejection> {
-    check(shared, &head)?;
     let path = head.uri.path();
     let route = Route::of(path);
+    check(shared, &head, route)?;
     if !route.takes(&head.method) {
         let mut response = Rejection::MethodNotAllowed { method: head.method.clone(), path: path.to_owned() }
             .into_response();
@@ -143,7 +143,9 @@ async fn dispatch(
         return Ok(response);
     }
     match (route, exchange) {
-        (Route::Answers(_), Some(exchange)) => answers::create(shared, head, body, exchange).await,
+        (Route::Answers(path), Some(exchange)) => {
+            answers::create(shared, path.to_owned(), head, body, exchange).await
+        }
         (Route::Models, _) => Ok(models::list(shared)),
         (Route::Model(name), _) => models::retrieve(shared, name),
         (Route::Health, _) => health::health(shared),
@@ -155,9 +157,9 @@ async fn dispatch(
 }
 
 /// Who may ask at all: the right host, and the right key. Only whether the server can answer is told without one.
-fn check(shared: &Shared, head: &Parts) -> Result<(), Rejection> {
+fn check(shared: &Shared, head: &Parts, route: Route<'_>) -> Result<(), Rejection> {
     shared.hosts.check(head.version, &head.uri, &head.headers)?;
-    match Route::of(head.uri.path()) {
+    match route {
         Route::Health => Ok(()),
         _ => shared.keys.check(&head.headers),
     }

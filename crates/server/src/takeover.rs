@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::faulted_answer::FaultedAnswer;
 
-/// What a handler needs in order to hand over an answer; it comes with each request, as an extension.
+/// What a handler needs in order to hand over an answer; each connection has one.
 #[derive(Clone)]
 pub(crate) struct Takeover(mpsc::Sender<Box<FaultedAnswer>>);
 

@@ -112,7 +112,7 @@ async fn serve_script(
     say(&format!("ready after {:.2} s: {}", started.elapsed().as_secs_f64(), script.summary()));
     tokio::select! {
         outcome = server.serve(script.backend(), options, terminated) => tell(outcome),
-        () = script.watch() => {}
+        never = script.watch() => match never {},
     }
     Ok(())
 }
@@ -150,7 +150,7 @@ async fn serve_model(
             tell(outcome);
             return Ok(());
         }
-        () = &mut watching => return Ok(()),
+        never = &mut watching => match never {},
     };
     let cache = loaded?;
     let before = script.as_ref().map(|script| format!("{}, then ", script.summary())).unwrap_or_default();
@@ -163,7 +163,7 @@ async fn serve_model(
     ));
     tokio::select! {
         outcome = serving => tell(outcome),
-        () = watching => {}
+        never = watching => match never {},
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
 use interference_backend::is_secret;
+use interference_faults::Happening;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
@@ -24,7 +25,7 @@ const MOST_HAPPENINGS: usize = 100;
 /// How an exchange ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ended {
-    /// The whole answer was handed to the system.
+    /// The whole answer was handed on to be sent.
     Complete,
     /// The client went away before.
     ClientGone,
@@ -45,9 +46,6 @@ impl Ended {
     }
 }
 
-/// What a fault did, and where.
-pub(crate) type Happening = interference_faults::Happening;
-
 /// What is remembered.
 pub(super) struct Entry {
     pub(super) number: u64,
@@ -59,11 +57,9 @@ pub(super) struct Entry {
     body: Kept,
     answer: Option<Answer>,
     happened: Vec<Happening>,
-    /// Beyond those.
-    happened_beyond: u64,
+    /// With what is not kept.
+    happened_in_all: u64,
     ended: Option<(Ended, f64)>,
-    /// Of what was beyond what the faults themselves remember: how much is counted.
-    beyond_before: u64,
     pub(super) handed_over: bool,
     /// It is no longer in the journal: nothing more needs to be kept.
     forgotten: bool,
@@ -123,9 +119,8 @@ impl Entry {
             body: Kept::default(),
             answer: None,
             happened: Vec::new(),
-            happened_beyond: 0,
+            happened_in_all: 0,
             ended: None,
-            beyond_before: 0,
             handed_over: false,
             forgotten: false,
         }
@@ -166,11 +161,10 @@ impl Entry {
         if self.forgotten { 0 } else { answer.body.push(bytes) }
     }
 
-    pub(super) fn add_happened(&mut self, happenings: &[Happening], beyond: u64) {
+    pub(super) fn add_happened(&mut self, happenings: &[Happening], in_all: u64) {
         let kept = happenings.len().min(MOST_HAPPENINGS - self.happened.len());
         self.happened.extend_from_slice(&happenings[..kept]);
-        self.happened_beyond += (happenings.len() - kept) as u64 + beyond.saturating_sub(self.beyond_before);
-        self.beyond_before = beyond;
+        self.happened_in_all = in_all;
     }
 
     /// Returns whether this is news.
@@ -217,7 +211,7 @@ impl Entry {
             ended: self.ended.map(|(ended, _)| ended.name()),
             ended_ms: self.ended.map(|(_, after)| after),
             faults: &self.happened,
-            faults_beyond: self.happened_beyond,
+            faults_beyond: self.happened_in_all - self.happened.len() as u64,
         };
         // None of it is what JSON cannot say.
         serde_json::to_string(&view).unwrap_or_else(|_| "null".to_owned())

@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use interference_backend::{EventStream, Refusal, Reply, ReplyBody};
 use interference_faults::{AnswerKind, Drawn};
 
-use super::{Exchange, PREFIX, Shared};
+use super::{Exchange, Shared};
 use crate::answer_body::{AnswerBody, Response};
 use crate::body::read_json;
 use crate::closing::Phase;
@@ -27,8 +27,10 @@ const NEVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// The paths of these endpoints.
 pub(super) const PATHS: [&str; 2] = ["/chat/completions", "/embeddings"];
 
+/// `path` is one of [`PATHS`].
 pub(super) async fn create(
     shared: &Shared,
+    path: String,
     head: Parts,
     body: Incoming,
     exchange: Exchange,
@@ -42,7 +44,7 @@ pub(super) async fn create(
     if let Some(reply) = drawn.as_ref().or(of_server.as_ref()).and_then(substitute) {
         return Ok(respond(reply, drawn.or(of_server), shared, exchange, traits).await);
     }
-    let mut reply = ask(shared, head, body).await?;
+    let mut reply = ask(shared, path, head, body).await?;
     let drawn = drawn.or(reply.faults.take()).or(of_server);
     if let Some(mut substituted) = drawn.as_ref().and_then(substitute) {
         // What the backend told of itself stays true.
@@ -52,11 +54,10 @@ pub(super) async fn create(
     Ok(respond(reply, drawn, shared, exchange, traits).await)
 }
 
-async fn ask(shared: &Shared, head: Parts, body: Bytes) -> Result<Reply, Rejection> {
-    let path = head.uri.path();
+async fn ask(shared: &Shared, path: String, head: Parts, body: Bytes) -> Result<Reply, Rejection> {
     let request = interference_backend::Request {
         method: head.method,
-        path: path.strip_prefix(PREFIX).unwrap_or(path).to_owned(),
+        path,
         headers: head.headers,
         body,
         strictness: shared.strictness,
@@ -114,12 +115,9 @@ async fn respond(
     let Exchange { takeover, record } = exchange;
     let body = match body {
         ReplyBody::Whole(bytes) => faulted_answer::Body::Whole(bytes),
+        // Comments in a silence would depend on the time, and move whatever faults count in bytes.
         ReplyBody::Events(events) => {
-            {
-                // Comments in a silence would depend on the time, and move whatever faults count in bytes.
-                let bytes = EventBytes::new(events, NEVER, shared.closing.clone());
-                faulted_answer::Body::Stream(Box::pin(bytes.map(Ok)))
-            }
+            faulted_answer::Body::Stream(Box::pin(event_bytes(events, NEVER, shared).map(Ok)))
         }
         ReplyBody::Frames(frames) => faulted_answer::Body::Stream(frames),
     };
@@ -143,11 +141,13 @@ fn set_content_type(body: &ReplyBody, headers: &mut HeaderMap) {
 fn soundly(body: ReplyBody, shared: &Shared) -> AnswerBody {
     match body {
         ReplyBody::Whole(bytes) => AnswerBody::whole(bytes),
-        ReplyBody::Events(events) => AnswerBody::stream(EachAlone::new(event_bytes(events, shared).map(Ok))),
+        ReplyBody::Events(events) => {
+            AnswerBody::stream(EachAlone::new(event_bytes(events, shared.ping, shared).map(Ok)))
+        }
         ReplyBody::Frames(frames) => AnswerBody::stream(EachAlone::new(frames)),
     }
 }
 
-fn event_bytes(events: EventStream, shared: &Shared) -> EventBytes {
-    EventBytes::new(events, shared.ping, shared.closing.clone())
+fn event_bytes(events: EventStream, ping: Duration, shared: &Shared) -> EventBytes {
+    EventBytes::new(events, ping, shared.closing.clone())
 }

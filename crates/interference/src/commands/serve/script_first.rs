@@ -1,5 +1,6 @@
 //! A script that answers, alone or before a model.
 
+use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -46,7 +47,7 @@ impl Scripted {
     }
 
     /// Takes over what changes in the file, and says so. Never ends.
-    pub(super) async fn watch(&self) {
+    pub(super) async fn watch(&self) -> Infallible {
         let name = self.file.path.display();
         let tell = |report| match report {
             Report::Reloaded { rules } => say(&format!("read again: {name}, {}", counted(rules))),
