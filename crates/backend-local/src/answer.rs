@@ -162,7 +162,7 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn token(id: TokenId) -> Progress {
-        Progress::Token { id, logprob: None }
+        Progress::Token { id, logprobs: None }
     }
 
     /// An answer to which the engine said these things, and then nothing more.

@@ -87,13 +87,16 @@ fn broke_off(failure: &EngineFailure) -> String {
 fn failure_code(failure: &EngineFailure) -> &'static str {
     match failure {
         EngineFailure::NotFinite { .. } => "value_not_finite",
+        EngineFailure::Constraint(_) => "constraint_failed",
         EngineFailure::Stopped => "engine_stopped",
     }
 }
 
 fn refusal(failure: &EngineFailure) -> Refusal {
     match failure {
-        EngineFailure::NotFinite { .. } => Refusal::Internal { message: broke_off(failure) },
+        EngineFailure::NotFinite { .. } | EngineFailure::Constraint(_) => {
+            Refusal::Internal { message: broke_off(failure) }
+        }
         EngineFailure::Stopped => Refusal::Unavailable { message: broke_off(failure) },
     }
 }

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use interference_api_types::openai::chat_reply::{Delivery, Letterhead};
 use interference_api_types::openai::identity::{Identity, random_seed};
 use interference_backend::{Backend, Measurement, ModelCard, Readiness, Refusal, Reply, ReplyBody, Request};
-use interference_engine::{ChatMessage, Engine, GenerationRequest, Sampling, SubmitError};
+use interference_engine::{Adjustments, ChatMessage, Engine, GenerationRequest, Sampling, SubmitError};
 use tokio::sync::Semaphore;
 
 use crate::aliases::{HABITUAL_NAMES, is_habitual_name};
@@ -185,9 +185,18 @@ impl Service {
         let generation = GenerationRequest {
             prompt,
             max_tokens: order.max_tokens,
-            sampling: Sampling { temperature: order.temperature, top_p: order.top_p, seed, choice: 0 },
-            logprobs: false,
+            sampling: Sampling {
+                temperature: order.temperature,
+                top_p: order.top_p,
+                seed,
+                choice: 0,
+                min_p: 0.0,
+                top_k: 0,
+            },
+            adjustments: Adjustments::default(),
+            logprobs: None,
             ignore_eos: order.ignore_eos,
+            constraint: None,
         };
         let answer = Answer::submit(engine, generation, order.stops).map_err(not_admitted)?;
         Ok(Admitted { answer, head, delivery: order.delivery, seed, ignored: order.ignored })
@@ -254,6 +263,7 @@ mod tests {
         Request {
             method: Method::POST,
             path: "/chat/completions".to_owned(),
+            query: None,
             headers: HeaderMap::new(),
             body: Bytes::from_static(br#"{"model":"small","messages":[{"role":"user","content":"a"}]}"#),
             strictness: Strictness::NameIgnored,

@@ -22,6 +22,8 @@ pub struct Request {
     pub method: Method,
     /// The path, without a leading `/v1`, for example `/chat/completions`.
     pub path: String,
+    /// What stands behind the path's `?`, undecoded.
+    pub query: Option<String>,
     /// All headers, with secrets.
     pub headers: HeaderMap,
     /// The whole body; its size was bounded by the server.

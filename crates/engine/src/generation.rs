@@ -1,5 +1,9 @@
 //! What a caller asks of the engine and what it hears back: plain data, no machinery.
 
+use std::sync::Arc;
+
+use crate::constraint::Constraint;
+
 /// A token's number in the model's vocabulary.
 pub type TokenId = u32;
 
@@ -23,11 +27,36 @@ pub struct Sampling {
     pub seed: u64,
     /// Which of several answers to the same request this is, from 0.
     pub choice: u32,
+    /// Tokens less likely than this share of the most likely one are not drawn; 0 keeps all.
+    pub min_p: f32,
+    /// Only this many of the most likely tokens are drawn from; 0 keeps all.
+    pub top_k: u32,
 }
 
 impl Sampling {
     /// Always the most likely token.
-    pub const GREEDY: Sampling = Sampling { temperature: 0.0, top_p: 1.0, seed: 0, choice: 0 };
+    pub const GREEDY: Sampling =
+        Sampling { temperature: 0.0, top_p: 1.0, seed: 0, choice: 0, min_p: 0.0, top_k: 0 };
+}
+
+/// What is done to the logits before a token is chosen; log probabilities are those before it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Adjustments {
+    /// Taken from the logit of a token, for each time that the answer has it already.
+    pub frequency_penalty: f32,
+    /// Taken from the logit of a token that the answer has already.
+    pub presence_penalty: f32,
+    /// Divides the positive logit of a token that prompt or answer have already, and multiplies a negative one. 1 is
+    /// none.
+    pub repeat_penalty: f32,
+    /// Added to the logits of these tokens; each is there once.
+    pub bias: Vec<(TokenId, f32)>,
+}
+
+impl Default for Adjustments {
+    fn default() -> Self {
+        Adjustments { frequency_penalty: 0.0, presence_penalty: 0.0, repeat_penalty: 1.0, bias: Vec::new() }
+    }
 }
 
 /// One answer to be generated.
@@ -39,10 +68,14 @@ pub struct GenerationRequest {
     pub max_tokens: Option<usize>,
     /// How tokens are chosen.
     pub sampling: Sampling,
-    /// Whether each token comes with its log probability.
-    pub logprobs: bool,
+    /// What is done to the logits before.
+    pub adjustments: Adjustments,
+    /// Whether each token comes with its log probability, and with those of how many of the most likely ones.
+    pub logprobs: Option<usize>,
     /// The tokens that end a turn are never chosen: the answer goes on to its greatest length.
     pub ignore_eos: bool,
+    /// What the answer must read like.
+    pub constraint: Option<Arc<Constraint>>,
 }
 
 /// Why a generation ended well.
@@ -62,12 +95,21 @@ pub enum Progress {
         /// The token.
         id: TokenId,
         /// Its natural log probability at temperature 1, when asked for.
-        logprob: Option<f32>,
+        logprobs: Option<TokenLogprobs>,
     },
     /// The answer is complete.
     Finished(FinishReason),
     /// The answer broke off.
     Failed(EngineFailure),
+}
+
+/// How likely a token was, and which were the most likely in its place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TokenLogprobs {
+    /// Its natural log probability at temperature 1, before adjustments.
+    pub logprob: f32,
+    /// The most likely tokens with theirs, the most likely first (of equals, the lowest id first), as many as asked for.
+    pub top: Vec<(TokenId, f32)>,
 }
 
 /// Why a generation broke off.
@@ -79,6 +121,9 @@ pub enum EngineFailure {
         /// The position in the sequence, from 0.
         position: usize,
     },
+    /// The constraint asks for more work than it may, or has a bug.
+    #[error("the constraint on the answer failed: {0}")]
+    Constraint(String),
     /// The engine is shutting down, or its thread has died of a bug.
     #[error("the engine has stopped")]
     Stopped,

@@ -8,6 +8,7 @@
 //! model's own template ([`Engine::render_chat`]).
 
 mod chat_template;
+mod constraint;
 mod engine;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
@@ -24,9 +25,11 @@ mod statistics;
 mod tokenizer;
 
 pub use chat_template::TemplateError;
+pub use constraint::{Constraint, ConstraintError, ConstraintSource};
 pub use engine::{Engine, EngineOptions, LoadError, LoadErrorKind, ModelInfo};
 pub use generation::{
-    ChatMessage, EngineFailure, FinishReason, GenerationRequest, Progress, Sampling, SubmitError, TokenId,
+    Adjustments, ChatMessage, EngineFailure, FinishReason, GenerationRequest, Progress, Sampling,
+    SubmitError, TokenId, TokenLogprobs,
 };
 pub use gguf::GgufError;
 pub use kernels::InstructionSet;

@@ -26,6 +26,7 @@ const LAYERS: &[(&str, Layer)] = &[
     ("interference-backend", Layer::Middle),
     ("interference-backend-local", Layer::Middle),
     ("interference-backend-script", Layer::Middle),
+    ("interference-backend-responses", Layer::Middle),
     ("interference-backend-relay", Layer::Middle),
     ("interference-backend-replay", Layer::Middle),
     ("interference-faults", Layer::Middle),
@@ -45,6 +46,7 @@ const LAYERS: &[(&str, Layer)] = &[
 const BESIDE: &[(&str, &str)] = &[
     ("interference-backend-local", "interference-backend"),
     ("interference-backend-script", "interference-backend"),
+    ("interference-backend-responses", "interference-backend"),
     ("interference-backend", "interference-faults"),
     ("interference-backend-script", "interference-faults"),
     ("interference-backend-relay", "interference-backend"),

@@ -28,6 +28,7 @@ pub(crate) fn request(path: &str, body: &str, headers: &[(&str, &str)]) -> Reque
     Request {
         method: Method::POST,
         path: path.to_owned(),
+        query: None,
         headers: HeaderMap::from_iter(headers),
         body: Bytes::from(body.to_owned()),
         strictness: Strictness::NameIgnored,

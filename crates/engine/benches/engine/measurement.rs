@@ -9,7 +9,8 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use interference_engine::{
-    CancelHandle, Engine, EngineStatistics, FinishReason, GenerationRequest, Progress, Sampling, TokenId,
+    Adjustments, CancelHandle, Engine, EngineStatistics, FinishReason, GenerationRequest, Progress, Sampling,
+    TokenId,
 };
 
 use super::document::Measurement;
@@ -108,9 +109,17 @@ fn submit(
     let request = GenerationRequest {
         prompt: prompt(order, engine.model().vocabulary_size),
         max_tokens: Some(order.max_tokens),
-        sampling: Sampling { temperature: 0.8, top_p: 1.0, seed: 100 + order.stream as u64, choice: 0 },
-        logprobs: false,
+        sampling: Sampling {
+            temperature: 0.8,
+            top_p: 1.0,
+            seed: 100 + order.stream as u64,
+            choice: 0,
+            ..Sampling::GREEDY
+        },
+        adjustments: Adjustments::default(),
+        logprobs: None,
         ignore_eos: true,
+        constraint: None,
     };
     // Nobody listens any more where the measurement has failed.
     let sink = move |progress| drop(sender.send((index, Instant::now(), progress)));

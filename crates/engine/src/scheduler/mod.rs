@@ -15,7 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::generation::{EngineFailure, FinishReason, GenerationRequest};
+use crate::generation::{EngineFailure, FinishReason, GenerationRequest, TokenLogprobs};
 use crate::kernels::InstructionSet;
 use crate::kv_cache::KvCache;
 use crate::model::{Cancelled, Input, Machine, Model, Workspace};
@@ -310,6 +310,8 @@ fn draw_one(
     position: usize,
 ) -> Drawn {
     let token = sampler.choose(set, logits, &request.sampling, position);
-    let logprob = request.logprobs.then(|| log_probability(set, logits, token));
-    Drawn { token, logprob }
+    let logprobs = request
+        .logprobs
+        .map(|_| TokenLogprobs { logprob: log_probability(set, logits, token), top: Vec::new() });
+    Drawn { token, logprobs }
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::prompt_lookup::Guesser;
 use super::queue::Job;
-use crate::generation::{EngineFailure, FinishReason, Progress, TokenId};
+use crate::generation::{EngineFailure, FinishReason, Progress, TokenId, TokenLogprobs};
 use crate::kv_cache::Sequence;
 
 /// A generation at hand: its tokens, and what of them is computed.
@@ -32,7 +32,7 @@ pub(super) enum End {
 /// What was drawn for a position.
 pub(super) struct Drawn {
     pub(super) token: TokenId,
-    pub(super) logprob: Option<f32>,
+    pub(super) logprobs: Option<TokenLogprobs>,
 }
 
 impl Stream {
@@ -74,7 +74,7 @@ impl Stream {
             return Some(End::Finished(FinishReason::EndOfTurn));
         }
         self.tokens.push(drawn.token);
-        (self.job.sink)(Progress::Token { id: drawn.token, logprob: drawn.logprob });
+        (self.job.sink)(Progress::Token { id: drawn.token, logprobs: drawn.logprobs.clone() });
         (self.tokens.len() >= self.limit).then_some(End::Finished(FinishReason::Length))
     }
 

@@ -16,8 +16,8 @@ use std::sync::LazyLock;
 use std::sync::mpsc::{Receiver, channel};
 
 use interference_engine::{
-    CancelHandle, ChatMessage, Engine, EngineOptions, EngineStatistics, FinishReason, GenerationRequest,
-    InstructionSet, Progress, Sampling, SubmitError, TokenId,
+    Adjustments, CancelHandle, ChatMessage, Engine, EngineOptions, EngineStatistics, FinishReason,
+    GenerationRequest, InstructionSet, Progress, Sampling, SubmitError, TokenId,
 };
 
 /// The default model's file.
@@ -49,7 +49,15 @@ fn message(role: &str, content: &str) -> ChatMessage {
 }
 
 fn request(prompt: Vec<TokenId>, max_tokens: usize, sampling: Sampling) -> GenerationRequest {
-    GenerationRequest { prompt, max_tokens: Some(max_tokens), sampling, logprobs: true, ignore_eos: false }
+    GenerationRequest {
+        prompt,
+        max_tokens: Some(max_tokens),
+        sampling,
+        adjustments: Adjustments::default(),
+        logprobs: Some(0),
+        ignore_eos: false,
+        constraint: None,
+    }
 }
 
 /// Starts a generation whose progress comes through a channel.
@@ -81,9 +89,9 @@ impl Answer {
         let (mut tokens, mut logprobs) = (Vec::new(), Vec::new());
         for progress in receiver {
             match progress {
-                Progress::Token { id, logprob } => {
+                Progress::Token { id, logprobs: told } => {
                     tokens.push(id);
-                    logprobs.push(logprob.expect("log probabilities were asked for"));
+                    logprobs.push(told.expect("log probabilities were asked for").logprob);
                 }
                 Progress::Finished(finish) => return Answer { tokens, logprobs, finish },
                 Progress::Failed(failure) => panic!("{failure}"),

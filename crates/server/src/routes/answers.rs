@@ -58,6 +58,7 @@ async fn ask(shared: &Shared, path: String, head: Parts, body: Bytes) -> Result<
     let request = interference_backend::Request {
         method: head.method,
         path,
+        query: head.uri.query().map(str::to_owned),
         headers: head.headers,
         body,
         strictness: shared.strictness,
