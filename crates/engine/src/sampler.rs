@@ -273,7 +273,7 @@ mod tests {
     use crate::kernels::lanes::{Arithmetic, PortableLanes};
 
     fn sampling(temperature: f32, top_p: f32, seed: u64) -> Sampling {
-        Sampling { temperature, top_p, seed, choice: 0 }
+        Sampling { temperature, top_p, seed, choice: 0, ..Sampling::GREEDY }
     }
 
     /// The same by the definition: the whole vocabulary sorted, sums from the front.
