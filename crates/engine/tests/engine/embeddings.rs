@@ -83,8 +83,33 @@ fn a_vector_is_the_same_in_every_circumstance() {
     in_company(options(2), &[&text(0), "Once upon a time", &text(8)], 9);
     in_company(EngineOptions { prefill_tokens: NonZeroUsize::new(7).unwrap(), ..options(1) }, &[], 4);
     in_company(EngineOptions { kernels: Some(InstructionSet::Portable), ..options(4) }, &[], 2);
-    // Room for two or three of them: they are put aside and taken up again.
-    in_company(EngineOptions { cache_bytes: Some(8 << 20), ..options(2) }, &[&text(3), &text(4)], 6);
+}
+
+/// An older generation grows until it needs the pages of a text that is nearly done.
+#[test]
+fn an_embedding_that_is_put_aside_becomes_the_same() {
+    let options = EngineOptions {
+        cache_bytes: Some(8 << 20),
+        prefill_tokens: NonZeroUsize::MIN,
+        threads: NonZeroUsize::new(2),
+        ..EngineOptions::default()
+    };
+    let engine = Engine::load(&model_path(), &options).unwrap();
+    let room = engine.model().context_length;
+    let text = engine.encode(include_str!("../../../../fixtures/english.txt"))[..room * 5 / 9].to_vec();
+    let growing = GenerationRequest {
+        ignore_eos: true,
+        ..request(engine.encode("Once upon a time"), room * 3 / 4, Sampling::GREEDY)
+    };
+    let prompt_tokens = growing.prompt.len() + text.len();
+    let (_growing, progress) = start(&engine, growing).unwrap();
+    let (_embedding, vector) = start_embedding(&engine, text.clone()).unwrap();
+    assert_eq!(Answer::receive(&progress).finish, FinishReason::Length);
+    let vector = vector.recv_timeout(LONG).unwrap().unwrap();
+    let computed = engine.statistics().prompt_tokens_computed as usize;
+    assert!(computed > prompt_tokens + text.len() / 2, "{computed} of {prompt_tokens}: it was put aside");
+    let (_alone, alone) = start_embedding(&ENGINE, text).unwrap();
+    assert_eq!(alone.recv_timeout(LONG).unwrap().unwrap(), vector);
 }
 
 #[test]

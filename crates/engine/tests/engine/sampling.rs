@@ -58,8 +58,8 @@ fn a_bias_forbids_or_forces_a_token() {
 
 #[test]
 fn what_ends_the_turn_stays_forbidden_where_it_is_ignored() {
-    let end = ENGINE.render_chat(&user("Hi")).unwrap().into_iter().max_by_key(|id| u32::from(*id == 2));
-    let adjustments = Adjustments { bias: vec![(end.unwrap(), 100.0)], ..Adjustments::default() };
+    const END: TokenId = 2;
+    let adjustments = Adjustments { bias: vec![(END, 100.0)], ..Adjustments::default() };
     let ending = GenerationRequest { ignore_eos: false, ..endless(poem(), 9, adjustments.clone()) };
     assert_eq!(Answer::of(&ENGINE, ending).finish, FinishReason::EndOfTurn);
     assert_eq!(Answer::of(&ENGINE, endless(poem(), 9, adjustments)).tokens.len(), 9);
@@ -75,7 +75,7 @@ fn alternatives_are_the_most_likely_and_come_in_order() {
         assert_eq!((plain.top.len(), told.top.len()), (0, 20));
         assert_eq!(told.top[0], (*id, told.logprob), "greedy takes the most likely");
         assert!(told.top.is_sorted_by(|a, b| a.1 > b.1 || a.1 == b.1 && a.0 < b.0), "{:?}", told.top);
-        let mass: f64 = told.top.iter().map(|(_, logprob)| f64::from(*logprob).exp()).sum();
+        let mass: f64 = told.top.iter().map(|(_, logprob)| libm::exp(f64::from(*logprob))).sum();
         assert!((0.2..1.0 + 1e-6).contains(&mass), "{mass}");
     }
     let few = likelihoods(asked(3));
@@ -132,17 +132,21 @@ fn an_answer_with_everything_on_is_the_same_in_every_circumstance() {
     let on_portable = Answer::of(&portable, beginning);
     assert_eq!((&on_portable.tokens[..], &on_portable.logprobs[..]), (few, &expected.logprobs[..20]));
 
-    // Three of them and their prompts do not find room together.
+    // Not all of them find room to the end.
     let small = engine_with(&|options| {
         options.threads = NonZeroUsize::new(1);
         options.cache_bytes = Some(10 << 20);
     });
-    let started: Vec<_> = (0..4).map(|_| start(&small, everything()).unwrap()).collect();
     let longer = endless(ENGINE.encode(&"mill ".repeat(150)), 120, Adjustments::default());
-    let (_longer, _progress) = start(&small, longer).unwrap();
+    let prompt_tokens = 4 * everything().prompt.len() + longer.prompt.len();
+    let started: Vec<_> = (0..4).map(|_| start(&small, everything()).unwrap()).collect();
+    Answer::of(&small, longer);
     for (_handle, progress) in &started {
         assert_eq!(Answer::receive(progress), expected, "in a small cache, among others");
     }
+    let statistics = small.statistics();
+    let taken_up = statistics.prompt_tokens_computed + statistics.prompt_tokens_cached;
+    assert!(taken_up as usize > prompt_tokens, "some were put aside: {statistics:?}");
 }
 
 #[test]
