@@ -1,9 +1,9 @@
 //! Which generation or embedding computes when: one thread runs the model, a step at a time.
 //!
 //! Every step takes a token of each stream that decodes and pieces of the prompts that wait ([`plan`]), computes them
-//! together, draws the next tokens on all threads, and tells them; of a text to embed, it adds up states. Streams come and go between two steps; whether
-//! anybody still wants what is being computed is also asked between any two layers. What an answer is does not depend
-//! on its company, nor on the pieces in which it was computed.
+//! together, draws the next tokens on all threads, and tells them; of a text to embed, it adds up states. Streams come
+//! and go between two steps; whether anybody still wants what is being computed is also asked between any two layers.
+//! What an answer is does not depend on its company, nor on the pieces in which it was computed.
 
 mod plan;
 mod prompt_lookup;
