@@ -12,10 +12,11 @@ mod stream;
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::generation::{EngineFailure, FinishReason, GenerationRequest, TokenLogprobs};
+use crate::constraint::Matching;
+use crate::generation::{EngineFailure, FinishReason, GenerationRequest, TokenId, TokenLogprobs};
 use crate::kernels::InstructionSet;
 use crate::kv_cache::KvCache;
 use crate::model::{Cancelled, Input, Machine, Model, Workspace};
@@ -223,17 +224,19 @@ impl Scheduler {
         self.end(ends);
     }
 
-    /// Draws a token for each of the columns, which are those of the pieces' last known tokens and guesses.
-    fn draw(&mut self, pieces: &[&Piece], columns: &[usize]) -> Vec<Option<Drawn>> {
+    /// Draws a token for each of the columns, which are those of the pieces' last known tokens and guesses; or tells
+    /// why there is none.
+    fn draw(&mut self, pieces: &[&Piece], columns: &[usize]) -> Vec<Result<Drawn, End>> {
         if columns.is_empty() {
             return Vec::new();
         }
         self.model.compute_logits(&mut self.machine, &mut self.workspace, columns);
         self.samplers.resize_with(self.samplers.len().max(columns.len()), Sampler::default);
         let draws = pieces.iter().flat_map(|piece| {
-            let request = &self.streams[piece.stream].job.request;
+            let stream = &self.streams[piece.stream];
+            let (request, matching) = (&stream.job.request, &stream.matching);
             let position = piece.first + piece.count;
-            (position..=position + piece.guesses.len()).map(move |position| (request, position))
+            (position..=position + piece.guesses.len()).map(move |position| (request, matching, position))
         });
         let mut rows: Vec<_> = draws
             .zip(self.workspace.logits())
@@ -241,33 +244,34 @@ impl Scheduler {
             .map(|((draw, logits), sampler)| (draw, logits.ok(), sampler, None))
             .collect();
         let (set, ends_of_turn) = (self.machine.set, self.tokenizer.ends_of_turn());
-        self.machine.pool.run_on_each(&mut rows, &|_, ((request, position), logits, sampler, drawn)| {
+        self.machine.pool.run_on_each(&mut rows, &|_, (draw, logits, sampler, drawn)| {
+            let (request, matching, position) = *draw;
             *drawn = logits.as_mut().map(|logits| {
-                if request.ignore_eos {
-                    ends_of_turn.iter().for_each(|id| logits[*id as usize] = f32::MIN);
-                }
-                draw_one(set, request, logits, sampler, *position)
+                let unwanted = if request.ignore_eos { ends_of_turn } else { &[] };
+                unwanted.iter().for_each(|id| logits[*id as usize] = f32::MIN);
+                draw_one(set, request, matching, unwanted, logits, sampler, position)
             });
         });
-        rows.into_iter().map(|(_, _, _, drawn)| drawn).collect()
+        let not_finite = |position| Err(End::Failed(EngineFailure::NotFinite { position }));
+        rows.into_iter()
+            .map(|((_, _, at), _, _, drawn)| drawn.unwrap_or_else(|| not_finite(at - 1)))
+            .collect()
     }
 
     /// Gives a stream the tokens that were drawn behind a piece of it: the first one, and further ones as long as the
     /// guesses before them were right.
-    fn take(&mut self, piece: &Piece, drawn: Vec<Option<Drawn>>) -> Option<End> {
+    fn take(&mut self, piece: &Piece, drawn: Vec<Result<Drawn, End>>) -> Option<End> {
         let stream = &mut self.streams[piece.stream];
         let known = stream.tokens.len();
         let mut end = None;
-        for (index, drawn) in drawn.iter().enumerate() {
+        for (index, drawn) in drawn.into_iter().enumerate() {
             if index > 0 && stream.tokens.last() != Some(&piece.guesses[index - 1]) {
                 break;
             }
-            let Some(drawn) = drawn else {
-                let position = stream.tokens.len() - 1;
-                end = Some(End::Failed(EngineFailure::NotFinite { position }));
-                break;
+            end = match drawn {
+                Ok(drawn) => stream.take(&drawn, self.tokenizer.ends_of_turn().contains(&drawn.token)),
+                Err(end) => Some(end),
             };
-            end = stream.take(drawn, self.tokenizer.ends_of_turn().contains(&drawn.token));
             if end.is_some() {
                 break;
             }
@@ -302,16 +306,35 @@ impl Scheduler {
     }
 }
 
+/// Draws a token, none of the `unwanted`, which the logits count out already; or tells how the answer ends instead.
 fn draw_one(
     set: InstructionSet,
     request: &GenerationRequest,
+    matching: &Mutex<Option<Matching>>,
+    unwanted: &[TokenId],
     logits: &[f32],
     sampler: &mut Sampler,
     position: usize,
-) -> Drawn {
-    let token = sampler.choose(set, logits, &request.sampling, position);
+) -> Result<Drawn, End> {
+    let mut place = matching.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut matching = match &request.constraint {
+        Some(constraint) => Some(place.get_or_insert_with(|| constraint.begin())),
+        None => None,
+    };
+    let allowed = match &mut matching {
+        Some(matching) => {
+            let allowed = matching.allowed(logits, unwanted).map_err(End::Failed)?;
+            allowed.ok_or(End::Finished(FinishReason::EndOfTurn))?
+        }
+        None => logits,
+    };
+    let token = sampler.choose(set, allowed, &request.sampling, position);
+    let completes = match matching {
+        Some(matching) => matching.advance(token).map_err(End::Failed)?,
+        None => false,
+    };
     let logprobs = request
         .logprobs
         .map(|_| TokenLogprobs { logprob: log_probability(set, logits, token), top: Vec::new() });
-    Drawn { token, logprobs }
+    Ok(Drawn { token, logprobs, completes })
 }

@@ -86,6 +86,7 @@ impl Scheduler {
         if let [piece] = &mut pieces[..]
             && let [stream] = &mut self.streams[..]
             && self.policy.speculation
+            && stream.job.request.constraint.is_none()
         {
             // Every guess and the token after it must find a place.
             let most = (stream.limit - stream.tokens.len()).saturating_sub(1);

@@ -1,9 +1,11 @@
 //! A generation at hand.
 
+use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
 use super::prompt_lookup::Guesser;
 use super::queue::Job;
+use crate::constraint::Matching;
 use crate::generation::{EngineFailure, FinishReason, Progress, TokenId, TokenLogprobs};
 use crate::kv_cache::Sequence;
 
@@ -18,6 +20,9 @@ pub(super) struct Stream {
     /// The tokens whose keys and values are in the cache.
     pub(super) sequence: Sequence,
     pub(super) guesser: Guesser,
+    /// Where the answer stands in its constraint, once it has begun. Draws are made on the threads of the pool, but
+    /// never two at a time for a constrained stream: it makes no guesses.
+    pub(super) matching: Mutex<Option<Matching>>,
 }
 
 /// How a generation ended.
@@ -33,6 +38,8 @@ pub(super) enum End {
 pub(super) struct Drawn {
     pub(super) token: TokenId,
     pub(super) logprobs: Option<TokenLogprobs>,
+    /// Whether its constraint lets nothing come after it.
+    pub(super) completes: bool,
 }
 
 impl Stream {
@@ -48,6 +55,7 @@ impl Stream {
             limit,
             sequence: Sequence::default(),
             guesser: Guesser::default(),
+            matching: Mutex::default(),
         }
     }
 
@@ -75,6 +83,9 @@ impl Stream {
         }
         self.tokens.push(drawn.token);
         (self.job.sink)(Progress::Token { id: drawn.token, logprobs: drawn.logprobs.clone() });
+        if drawn.completes {
+            return Some(End::Finished(FinishReason::EndOfTurn));
+        }
         (self.tokens.len() >= self.limit).then_some(End::Finished(FinishReason::Length))
     }
 
