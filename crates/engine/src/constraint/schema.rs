@@ -109,7 +109,7 @@ const CHOICES: [&str; 6] = ["$ref", "anyOf", "oneOf", "allOf", "enum", "const"];
 /// What is wrong with it, and where.
 pub(super) fn read(source: &str) -> Result<Map<String, Value>, String> {
     let schema: Value = serde_json::from_str(source).map_err(|error| format!("it is not JSON: {error}"))?;
-    Check { root: &schema, path: Vec::new(), parts: 0, name_patterns: 0, pattern_bytes: 0 }
+    Check { root: &schema, path: Vec::new(), embedded: 0, parts: 0, name_patterns: 0, pattern_bytes: 0 }
         .schema(&schema)?;
     let Value::Object(mut schema) = schema else { return Err("it must be an object".to_owned()) };
     // The compiler would read an older draft as it was then, without the keywords that came later.
@@ -134,6 +134,8 @@ struct Check<'s> {
     root: &'s Value,
     /// The keywords, names and numbers that lead to where it is.
     path: Vec<String>,
+    /// How many schemas that it is in, below the root, have an `$id`.
+    embedded: usize,
     parts: usize,
     name_patterns: usize,
     pattern_bytes: usize,
@@ -149,12 +151,15 @@ impl<'s> Check<'s> {
             _ => return Err(self.problem("there must be a schema: an object, or true or false")),
         };
         self.combination(members)?;
+        let is_embedded = !self.path.is_empty() && members.contains_key("$id");
+        self.embedded += usize::from(is_embedded);
         for (keyword, value) in members {
             let meaning = meaning(keyword).ok_or_else(|| {
                 self.problem(&format!("the keyword `{}` is not supported", excerpt(keyword)))
             })?;
             self.below(keyword, |check| check.keyword(keyword, meaning, value))?;
         }
+        self.embedded -= usize::from(is_embedded);
         Ok(())
     }
 
@@ -238,6 +243,9 @@ impl<'s> Check<'s> {
     /// A reference leads to a schema that was looked at: `#`, or the way of keywords and names to it.
     fn reference(&self, reference: &str) -> Result<(), String> {
         let unsupported = |why: &str| self.problem(&format!("`{}` {why}", excerpt(reference)));
+        if self.embedded > 0 {
+            return Err(unsupported("is relative to an `$id` around it, which is not supported"));
+        }
         if reference == "#" {
             return Ok(());
         }

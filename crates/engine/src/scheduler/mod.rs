@@ -317,10 +317,8 @@ fn draw_one(
     position: usize,
 ) -> Result<Drawn, End> {
     let mut place = matching.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut matching = match &request.constraint {
-        Some(constraint) => Some(place.get_or_insert_with(|| constraint.begin())),
-        None => None,
-    };
+    let constraint = request.constraint.as_ref();
+    let mut matching = constraint.map(|constraint| place.get_or_insert_with(|| constraint.begin()));
     let allowed = match &mut matching {
         Some(matching) => {
             let allowed = matching.allowed(logits, unwanted).map_err(End::Failed)?;

@@ -110,7 +110,7 @@ fn hostile_sources_are_refused_or_bounded_and_disturb_nobody() {
     let prompt = ENGINE.render_chat(&user("Write it.")).unwrap();
     let free = request(prompt.clone(), 40, Sampling::GREEDY);
     let expected = Answer::of(&ENGINE, free.clone());
-    let mut refused = Vec::new();
+    let mut refused = 0;
     let mut running = Vec::new();
     for source in sources {
         let shown: String = format!("{source:?}").chars().take(90).collect();
@@ -121,7 +121,7 @@ fn hostile_sources_are_refused_or_bounded_and_disturb_nobody() {
                 running.push((shown, start(&ENGINE, asked).unwrap()));
             }
             Err(ConstraintError::Failed(problem)) => panic!("{shown}: {problem}"),
-            Err(error) => refused.push(format!("{shown}: {error}")),
+            Err(_) => refused += 1,
         }
     }
     assert_eq!(Answer::of(&ENGINE, free), expected);
@@ -129,17 +129,11 @@ fn hostile_sources_are_refused_or_bounded_and_disturb_nobody() {
     for (shown, (_handle, progress)) in &running {
         match progress.iter().last() {
             Some(Progress::Finished(_)) => {}
-            Some(Progress::Failed(EngineFailure::Constraint(problem))) => {
-                println!("{shown}: {problem}");
-                failed += 1;
-            }
+            Some(Progress::Failed(EngineFailure::Constraint(_))) => failed += 1,
             other => panic!("{shown}: {other:?}"),
         }
     }
-    println!("{}", refused.join("\n"));
-    assert!(
-        refused.len() >= 15 && failed >= 1 && running.len() >= 20,
-        "{} refused, {failed} failed",
-        refused.len()
-    );
+    let running = running.len();
+    let counts = format!("{refused} refused, {running} running, of which {failed} failed");
+    assert!(refused >= 15 && failed >= 1 && running >= 20, "{counts}");
 }
