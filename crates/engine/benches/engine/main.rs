@@ -98,14 +98,13 @@ fn run() -> Result<(), Box<dyn Error>> {
             row.rounds.push(match row.name {
                 "prefill" => measurement::prefill(&engine, PROMPT_TOKENS, round)?,
                 "constrained" => {
-                    let (measurement, answers) =
-                        measurement::decode(&engine, row.streams, round, Some(&constraint))?;
-                    for answer in answers {
+                    let decoded = measurement::decode(&engine, row.streams, round, Some(&constraint))?;
+                    for answer in decoded.answers {
                         document.constraint.add(&constraint.time(&answer)?);
                     }
-                    measurement
+                    decoded.measurement
                 }
-                _ => measurement::decode(&engine, row.streams, round, None)?.0,
+                _ => measurement::decode(&engine, row.streams, round, None)?.measurement,
             });
         }
     }

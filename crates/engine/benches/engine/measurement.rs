@@ -30,7 +30,7 @@ pub(crate) fn prefill(engine: &Engine, tokens: usize, round: usize) -> Result<Me
     let order = Order { prompt_tokens: tokens, max_tokens: 1, stream: 0, round, constraint: None };
     let told = generate(engine, &[order])?;
     let steps = steps_without_help(&before, &engine.statistics(), tokens)?;
-    let (first, _) = told.first().and_then(|told| told.first()).ok_or("the engine told no token")?;
+    let first = told.first().and_then(|told| told.times.first()).ok_or("the engine told no token")?;
     Ok(Measurement {
         seconds: first.duration_since(asked).as_secs_f64(),
         tokens,
@@ -41,6 +41,19 @@ pub(crate) fn prefill(engine: &Engine, tokens: usize, round: usize) -> Result<Me
     })
 }
 
+/// What streams that decode together gave.
+pub(crate) struct Decoded {
+    pub(crate) measurement: Measurement,
+    pub(crate) answers: Vec<Vec<TokenId>>,
+}
+
+/// What the engine told of a generation: its tokens, and when each came.
+#[derive(Clone, Default)]
+struct Told {
+    tokens: Vec<TokenId>,
+    times: Vec<Instant>,
+}
+
 /// The steps in which all of the streams decode, perhaps under a constraint, and the answers: from the first token of
 /// the stream that came last to its last token that came before the first stream was done. Between two tokens of one
 /// stream lies a whole step, which gives every stream a token.
@@ -49,19 +62,16 @@ pub(crate) fn decode(
     streams: usize,
     round: usize,
     constraint: Option<&Arc<Constraint>>,
-) -> Result<(Measurement, Vec<Vec<TokenId>>), Box<dyn Error>> {
+) -> Result<Decoded, Box<dyn Error>> {
     let (prompt_tokens, max_tokens) = (SHORT_PROMPT_TOKENS, ANSWER_TOKENS);
     let order = |stream| Order { prompt_tokens, max_tokens, stream, round, constraint };
     let orders: Vec<_> = (0..streams).map(order).collect();
     let before = engine.statistics();
     let told = generate(engine, &orders)?;
     steps_without_help(&before, &engine.statistics(), streams * SHORT_PROMPT_TOKENS)?;
-    let times =
-        |told: &[(Instant, TokenId)]| -> Vec<Instant> { told.iter().map(|(time, _)| *time).collect() };
-    let times: Vec<_> = told.iter().map(|told| times(told)).collect();
-    let first_end = times.iter().filter_map(|times| times.last()).min().ok_or("there are no streams")?;
-    let last_to_come = times.iter().max_by_key(|times| times.first()).ok_or("there are no streams")?;
-    let together: Vec<_> = last_to_come.iter().take_while(|time| *time <= first_end).collect();
+    let first_end = told.iter().filter_map(|told| told.times.last()).min().ok_or("there are no streams")?;
+    let last_to_come = told.iter().max_by_key(|told| told.times.first()).ok_or("there are no streams")?;
+    let together: Vec<_> = last_to_come.times.iter().take_while(|time| *time <= first_end).collect();
     let [first, .., last] = together[..] else {
         return Err(format!("{streams} streams did not decode together").into());
     };
@@ -74,8 +84,7 @@ pub(crate) fn decode(
         head_steps: steps,
         head_columns: steps * streams,
     };
-    let answers = told.iter().map(|told| told.iter().map(|(_, token)| *token).collect());
-    Ok((measurement, answers.collect()))
+    Ok(Decoded { measurement, answers: told.into_iter().map(|told| told.tokens).collect() })
 }
 
 /// A generation to be measured.
@@ -87,15 +96,15 @@ struct Order<'c> {
     constraint: Option<&'c Arc<Constraint>>,
 }
 
-/// Runs generations side by side, and gives each one's tokens with their times.
-fn generate(engine: &Engine, orders: &[Order]) -> Result<Vec<Vec<(Instant, TokenId)>>, Box<dyn Error>> {
+/// Runs generations side by side.
+fn generate(engine: &Engine, orders: &[Order]) -> Result<Vec<Told>, Box<dyn Error>> {
     let (sender, receiver) = channel();
     let handles =
         orders.iter().enumerate().map(|(index, order)| submit(engine, order, index, sender.clone()));
     // Dropping a handle cancels its generation.
     let handles: Vec<CancelHandle> = handles.collect::<Result<_, _>>()?;
     drop(sender);
-    let mut told = vec![Vec::new(); orders.len()];
+    let mut told = vec![Told::default(); orders.len()];
     let mut running = handles.len();
     while running > 0 {
         let (index, time, progress) =
@@ -104,7 +113,10 @@ fn generate(engine: &Engine, orders: &[Order]) -> Result<Vec<Vec<(Instant, Token
                 RecvTimeoutError::Disconnected => "the engine has stopped".to_owned(),
             })?;
         match progress {
-            Progress::Token { id, .. } => told[index].push((time, id)),
+            Progress::Token { id, .. } => {
+                told[index].tokens.push(id);
+                told[index].times.push(time);
+            }
             Progress::Finished(FinishReason::Length) => running -= 1,
             Progress::Finished(reason) => return Err(format!("an answer ended early: {reason:?}").into()),
             Progress::Failed(failure) => return Err(failure.into()),
