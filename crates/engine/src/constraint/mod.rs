@@ -238,10 +238,10 @@ fn problem(told: &str) -> String {
     if let Some((_, plain)) = IN_PLAIN_WORDS.iter().find(|(part, _)| told.contains(part)) {
         return (*plain).to_owned();
     }
-    // The expression itself comes before, in full.
+    // The expression itself comes before, in full, and what it was made part of behind.
     let told = match told.rsplit_once("error: ") {
         Some((before, error)) if before.contains("regex parse") => {
-            format!("not a regular expression: {error}")
+            format!("not a regular expression: {}", error.lines().next().unwrap_or_default())
         }
         _ => told.split("\n<").next().unwrap_or_default().to_owned(),
     };
