@@ -10,7 +10,6 @@ const RULE: &str = "duplicate-versions";
 /// Packages that may be there in several versions, and why. An entry that is no longer needed is a finding too.
 pub(super) const ACCEPTED: &[(&str, &str)] = &[
     ("base64", "tokenizers (through spm_precompiled) stays on 0.13, sqlx on 0.22; hf-hub's ureq is newer"),
-    ("bit-vec", "fancy-regex stays on 0.8, rcgen (through yasna) is newer"),
     ("block-buffer", "comes with the versions of digest"),
     ("cpufeatures", "comes with the versions of sha2"),
     ("crypto-common", "comes with the versions of digest"),
@@ -23,7 +22,6 @@ pub(super) const ACCEPTED: &[(&str, &str)] = &[
     ("rand_core", "comes with the versions of rand"),
     ("sha2", "sqlx stays on 0.10"),
     ("syn", "derive macros move to 3 one by one"),
-    ("synstructure", "comes with the versions of syn"),
     ("windows-sys", "ring stays on 0.52"),
 ];
 
