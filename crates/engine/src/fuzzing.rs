@@ -34,11 +34,8 @@ pub fn render_template(source: &str, messages: &[ChatMessage]) -> Result<String,
 /// # Errors
 /// When the source is not valid, or not supported, or asks for too much.
 pub fn compile_constraint(source: ConstraintSource) -> Result<Constraint, ConstraintError> {
-    static BYTES: LazyLock<Result<Arc<Vocabulary>, ConstraintError>> = LazyLock::new(|| {
-        let words: Vec<[u8; 1]> = (0..=255).map(|byte| [byte]).collect();
-        let words = words.iter().map(<[u8; 1]>::as_slice).chain([&[][..]]);
-        Vocabulary::new(words, &[256]).map(Arc::new)
-    });
+    static BYTES: LazyLock<Result<Arc<Vocabulary>, ConstraintError>> =
+        LazyLock::new(|| Vocabulary::of_bytes().map(Arc::new));
     Constraint::compile(source, || BYTES.clone())
 }
 

@@ -75,3 +75,31 @@ fn forbid_others(logits: &mut [f32], allowed: &SimpleVob) {
 fn failure(error: impl std::fmt::Display) -> EngineFailure {
     EngineFailure::Constraint(super::problem(&error.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_not_in_the_set_is_forbidden(
+            sets in prop::collection::vec(prop_oneof![Just(0), Just(u32::MAX), any::<u32>()], 1..8),
+            cut in 0..BITS,
+        ) {
+            let mut members: Vec<bool> =
+                sets.iter().flat_map(|set| (0..BITS).map(move |bit| set >> bit & 1 == 1)).collect();
+            members.truncate(members.len() - cut);
+            let mut allowed = SimpleVob::alloc(members.len());
+            let chosen = members.iter().enumerate().filter(|(_, is_member)| **is_member);
+            chosen.for_each(|(id, _)| allowed.allow_token(id as TokenId));
+            // There may be more logits than words.
+            members.resize(members.len() + 40, false);
+            let mut logits = vec![1.0; members.len()];
+            forbid_others(&mut logits, &allowed);
+            let expected = members.iter().map(|is_member| if *is_member { 1.0 } else { f32::MIN });
+            prop_assert_eq!(logits, expected.collect::<Vec<f32>>());
+        }
+    }
+}

@@ -247,3 +247,72 @@ fn problem(told: &str) -> String {
     };
     excerpt_of(&told.split_whitespace().collect::<Vec<_>>().join(" "), LONGEST_PROBLEM)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn compile(source: ConstraintSource) -> Constraint {
+        Constraint::compile(source, || Vocabulary::of_bytes().map(Arc::new)).unwrap()
+    }
+
+    /// How much of a text can be written, and the places in it at which it may end.
+    fn write(constraint: &Constraint, text: &str) -> (usize, Vec<usize>) {
+        let mut matching = constraint.begin();
+        let mut ends = Vec::new();
+        for (place, byte) in text.bytes().enumerate() {
+            let allowed = matching.allowed(&[0.0; 257], &[]).unwrap().unwrap();
+            let is_allowed = |token: usize| allowed[token] == 0.0;
+            if is_allowed(256) {
+                ends.push(place);
+            }
+            if !is_allowed(byte.into()) {
+                return (place, ends);
+            }
+            if matching.advance(byte.into()).unwrap() {
+                ends.push(place + 1);
+                return (place + 1, ends);
+            }
+        }
+        (text.len(), ends)
+    }
+
+    #[test]
+    fn json_is_written_in_one_way() {
+        let schema = r#"{
+            "type": "object",
+            "properties": {"b": {"type": "integer"}, "a": {"type": "array", "items": {"type": "integer"}}},
+            "required": ["a", "b"],
+            "additionalProperties": false
+        }"#;
+        let constraint = compile(ConstraintSource::JsonSchema(schema.to_owned()));
+        let whole = r#"{"b": 1, "a": [2, 3]}"#;
+        assert_eq!(write(&constraint, whole), (whole.len(), vec![whole.len()]));
+        for (refused, beginning) in [
+            ("{ ", "{"),
+            (r#"{"a""#, r#"{""#),
+            (r#"{"b":1"#, r#"{"b":"#),
+            (r#"{"b": 1,"a""#, r#"{"b": 1,"#),
+            (r#"{"b": 1, "a": [ 2"#, r#"{"b": 1, "a": ["#),
+            (r#"{"b": 1}"#, r#"{"b": 1"#),
+            ("\n", ""),
+        ] {
+            assert_eq!(write(&constraint, refused), (beginning.len(), vec![]), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_text_may_end_where_its_expression_may() {
+        let constraint = compile(ConstraintSource::Regex("a(bc)?".to_owned()));
+        assert_eq!(write(&constraint, "abcd"), (3, vec![1, 3]));
+        // It begins anew with every generation.
+        assert_eq!(write(&constraint, "ax"), (1, vec![1]));
+    }
+
+    #[test]
+    fn longer_sources_than_are_read_are_told_from_wrong_ones() {
+        let regex = ConstraintSource::Regex("a".repeat(LONGEST_REGEX + 1));
+        let error = Constraint::compile(regex, || Vocabulary::of_bytes().map(Arc::new)).unwrap_err();
+        assert_eq!(error.to_string(), "the regular expression has 8193 bytes, more than 8192");
+    }
+}

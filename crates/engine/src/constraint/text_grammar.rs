@@ -28,3 +28,23 @@ pub(super) fn check(grammar: &str) -> Result<(), String> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn brackets_are_counted_where_they_are_open() {
+        let brackets = |count: usize| format!("start: {}\"a\"{}", "(".repeat(count), ")".repeat(count));
+        assert_eq!(check(&brackets(DEEPEST)), Ok(()));
+        assert_eq!(check(&brackets(DEEPEST).repeat(3)), Ok(()));
+        assert!(check(&brackets(DEEPEST + 1)).unwrap_err().contains("brackets"));
+    }
+
+    #[test]
+    fn directives_that_go_around_the_bounds_are_refused() {
+        assert!(check("start: %json {}").unwrap_err().contains("`%json`"));
+        assert!(check("%llguidance {}\nstart: \"a\"").unwrap_err().contains("`%llguidance`"));
+        assert_eq!(check("start: \"a\"\n%ignore / /"), Ok(()));
+    }
+}

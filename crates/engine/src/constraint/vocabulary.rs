@@ -72,6 +72,14 @@ impl Vocabulary {
         Ok(Vocabulary { factory })
     }
 
+    /// One whose tokens are the bytes, and 256, which ends a turn: for what needs no model.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn of_bytes() -> Result<Vocabulary, ConstraintError> {
+        let words: Vec<[u8; 1]> = (0..=255).map(|byte| [byte]).collect();
+        let words = words.iter().map(<[u8; 1]>::as_slice);
+        Vocabulary::new(words.chain([&[][..]]), &[256])
+    }
+
     /// How many tokens there are.
     pub(super) fn words(&self) -> usize {
         self.factory.tok_env().tok_trie().vocab_size()
