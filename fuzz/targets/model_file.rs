@@ -5,7 +5,7 @@
 use std::num::NonZeroUsize;
 use std::sync::mpsc::channel;
 
-use interference_engine::{EngineOptions, GenerationRequest, Progress, Sampling, fuzzing};
+use interference_engine::{Adjustments, EngineOptions, GenerationRequest, Progress, Sampling, fuzzing};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -28,8 +28,10 @@ fuzz_target!(|bytes: &[u8]| {
         prompt,
         max_tokens: Some(2),
         sampling: Sampling::GREEDY,
-        logprobs: true,
+        adjustments: Adjustments::default(),
+        logprobs: Some(0),
         ignore_eos: true,
+        constraint: None,
     };
     let (sender, receiver) = channel();
     // A prompt too long for the context is refused, and weights that overflow fail: both are answers.

@@ -43,7 +43,7 @@ struct Target {
     memory_mb: u32,
 }
 
-const TARGETS: [Target; 5] = [
+const TARGETS: [Target; 6] = [
     Target {
         name: "model-file",
         seeds: "fuzz/seeds/model-file",
@@ -56,6 +56,13 @@ const TARGETS: [Target; 5] = [
         seeds: "fixtures/templates",
         dictionary: Some("fuzz/dictionaries/chat-template.dict"),
         longest_input: 16_384,
+        memory_mb: 512,
+    },
+    Target {
+        name: "constraint",
+        seeds: "fuzz/seeds/constraint",
+        dictionary: Some("fuzz/dictionaries/constraint.dict"),
+        longest_input: 4_096,
         memory_mb: 512,
     },
     Target {

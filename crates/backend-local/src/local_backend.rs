@@ -244,7 +244,9 @@ fn not_admitted(error: SubmitError) -> Refusal {
             Refusal::Overloaded { waiting, retry_after_seconds: RETRY_AFTER_SECONDS }
         }
         // Prompts come from the engine's own tokenizer.
-        error @ SubmitError::UnknownToken { .. } => Refusal::Internal { message: error.to_string() },
+        error @ (SubmitError::UnknownToken { .. } | SubmitError::ForeignConstraint) => {
+            Refusal::Internal { message: error.to_string() }
+        }
         SubmitError::Stopped => Refusal::Unavailable { message: "The model has stopped.".to_owned() },
     }
 }

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::ARITHMETIC_VERSION;
 use crate::chat_template::{ChatTemplate, TemplateError};
+use crate::constraint::{Constraint, ConstraintError, ConstraintSource, LazyVocabulary};
 use crate::generation::{ChatMessage, GenerationRequest, SubmitError, TokenId};
 use crate::gguf::{GgufError, GgufFile, Metadata};
 use crate::kernels::InstructionSet;
@@ -148,6 +149,7 @@ impl ModelInfo {
 pub struct Engine {
     info: ModelInfo,
     tokenizer: Arc<Tokenizer>,
+    vocabulary: LazyVocabulary,
     template: Option<ChatTemplate>,
     longest_token_bytes: usize,
     page_bytes: usize,
@@ -230,8 +232,18 @@ impl Engine {
             .map_err(LoadErrorKind::Threads)?;
         let longest_token_bytes = tokenizer.longest_token_bytes();
         let page_bytes = shape.page_bytes();
-        let thread = Some(thread);
-        Ok(Engine { info, tokenizer, template, longest_token_bytes, page_bytes, counters, queue, thread })
+        let (vocabulary, thread) = (LazyVocabulary::default(), Some(thread));
+        Ok(Engine {
+            info,
+            tokenizer,
+            vocabulary,
+            template,
+            longest_token_bytes,
+            page_bytes,
+            counters,
+            queue,
+            thread,
+        })
     }
 
     /// Whether it can generate no more: it is shutting down, or its thread has died of a bug.
@@ -313,6 +325,9 @@ impl Engine {
         let context_length = self.info.context_length;
         self.check_prompt(&request.prompt, context_length - 1)?;
         self.check_known(request.adjustments.bias.iter().map(|(id, _)| *id))?;
+        if request.constraint.as_ref().is_some_and(|constraint| !self.vocabulary.is_of(constraint)) {
+            return Err(SubmitError::ForeignConstraint);
+        }
         Ok(Task::generation(request, sink, context_length))
     }
 
@@ -342,6 +357,15 @@ impl Engine {
     pub fn render_chat(&self, messages: &[ChatMessage]) -> Result<Vec<TokenId>, TemplateError> {
         let prompt = self.template.as_ref().ok_or(TemplateError::Missing)?.render(messages)?;
         Ok(self.tokenizer.encode_prompt(&prompt.text, &prompt.from_messages))
+    }
+
+    /// Compiles what answers must read like, for any number of generations. Mostly takes a few milliseconds, some
+    /// tens more for the first one, and seconds at most; blocks meanwhile. Generations go on beside it.
+    ///
+    /// # Errors
+    /// A [`ConstraintError`] that says what in the source is wrong, not supported, or too much.
+    pub fn compile_constraint(&self, source: ConstraintSource) -> Result<Constraint, ConstraintError> {
+        Constraint::compile(source, || self.vocabulary.get(&self.tokenizer))
     }
 
     /// The tokens of a text in which nothing is a control token.

@@ -158,6 +158,9 @@ pub enum SubmitError {
         /// The token.
         token: TokenId,
     },
+    /// The constraint was compiled by the engine of another model.
+    #[error("the constraint was compiled for another model")]
+    ForeignConstraint,
     /// There is nothing to continue.
     #[error("the prompt is empty")]
     EmptyPrompt,

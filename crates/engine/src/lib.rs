@@ -19,6 +19,7 @@ mod generation;
 mod gguf;
 mod kernels;
 mod kv_cache;
+mod large_stack;
 mod limits;
 mod log_probabilities;
 mod model;
@@ -29,7 +30,7 @@ mod statistics;
 mod tokenizer;
 
 pub use chat_template::TemplateError;
-pub use constraint::{Constraint, ConstraintError, ConstraintSource};
+pub use constraint::{Constraint, ConstraintError, ConstraintSource, ConstraintTimes};
 pub use engine::{Engine, EngineOptions, LoadError, LoadErrorKind, ModelInfo};
 pub use generation::{
     Adjustments, ChatMessage, EngineFailure, FinishReason, GenerationRequest, MOST_ALTERNATIVES, Progress,

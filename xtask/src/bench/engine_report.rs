@@ -3,7 +3,7 @@
 use anyhow::Context;
 use serde::Serialize;
 
-use super::engine_run::{EngineRun, Limits, OnThreads, Row};
+use super::engine_run::{Constraint, EngineRun, Limits, OnThreads, Row};
 use super::roofline::{Rates, best};
 use super::spread::Spread;
 use super::table::{aligned, counted};
@@ -24,6 +24,17 @@ pub(crate) struct EngineReport {
     /// The best of all rounds.
     limits: Limits,
     rows: Vec<RowReport>,
+    constraint: ConstraintReport,
+}
+
+/// What a constraint costs by itself, on one thread: medians, and what one token in a hundred exceeds.
+#[derive(Debug, Serialize)]
+struct ConstraintReport {
+    token_us: f64,
+    token_us_p99: f64,
+    begin_us: f64,
+    compile_ms: f64,
+    first_compile_ms: f64,
 }
 
 /// One thing that was measured in every round. Rates and shares are those of the median round.
@@ -59,6 +70,7 @@ impl EngineReport {
             rounds: run.limits.len(),
             limits,
             rows: rows.collect::<Option<_>>().context("a row was not measured")?,
+            constraint: ConstraintReport::of(&run.constraint).context("no constraint was measured")?,
         })
     }
 
@@ -108,8 +120,38 @@ impl EngineReport {
         let mut table = vec![heads.map(str::to_owned).to_vec()];
         table.extend(self.rows.iter().map(RowReport::cells));
         lines.extend(aligned(&table));
+        lines.push(String::new());
+        lines.push(self.constraint.line());
         lines
     }
+}
+
+impl ConstraintReport {
+    fn of(run: &Constraint) -> Option<ConstraintReport> {
+        Some(ConstraintReport {
+            token_us: 1e6 * quantile(&run.tokens, 0.5)?,
+            token_us_p99: 1e6 * quantile(&run.tokens, 0.99)?,
+            begin_us: 1e6 * quantile(&run.begun, 0.5)?,
+            compile_ms: 1e3 * run.compiled,
+            first_compile_ms: 1e3 * run.first_compiled,
+        })
+    }
+
+    fn line(&self) -> String {
+        let ConstraintReport { token_us, token_us_p99, begin_us, compile_ms, first_compile_ms } = self;
+        format!(
+            "constraint  {token_us:.0} µs a token, p99 {token_us_p99:.0} µs; begun in {begin_us:.0} µs; \
+             compiled in {compile_ms:.1} ms, the first in {first_compile_ms:.1} ms"
+        )
+    }
+}
+
+/// The value that this share of all values does not exceed; none where there are no values.
+fn quantile(values: &[f64], share: f64) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let rank = (share * sorted.len() as f64).ceil() as usize;
+    sorted.get(rank.max(1) - 1).copied()
 }
 
 impl RowReport {
@@ -177,7 +219,9 @@ mod tests {
                 {"seconds": 1.0, "tokens": 400, "layer_steps": 100, "layer_columns": 400,
                     "head_steps": 100, "head_columns": 400},
                 {"seconds": 2.0, "tokens": 400, "layer_steps": 100, "layer_columns": 400,
-                    "head_steps": 100, "head_columns": 400}]}]}"#;
+                    "head_steps": 100, "head_columns": 400}]}],
+        "constraint": {"first_compiled": 0.0812, "compiled": 0.0031, "begun": [20e-6, 30e-6, 40e-6],
+            "tokens": [9e-6, 1e-6, 2e-6, 3e-6, 400e-6]}}"#;
 
     #[test]
     fn a_run_becomes_medians_and_shares_of_the_best_limits() {
@@ -198,6 +242,8 @@ mod tests {
                 "engine             tok/s    min    max  ms/step  GB/s  of memory  of re-read  GOP/s  of kernel",
                 "decode, 1 stream   200.0  200.0  200.0     5.00  20.0       80 %        50 %   60.0       40 %",
                 "decode, 4 streams  300.0  200.0  400.0    15.00   7.5       30 %        19 %   90.0       60 %",
+                "",
+                "constraint  3 µs a token, p99 400 µs; begun in 30 µs; compiled in 3.1 ms, the first in 81.2 ms",
             ]
         );
         let json = serde_json::to_value(&report).unwrap();
@@ -206,9 +252,12 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_was_not_measured_is_an_error() {
+    fn what_was_not_measured_is_an_error() {
         let mut run: EngineRun = serde_json::from_str(PRINTED).unwrap();
         run.rows[0].rounds.clear();
+        assert!(EngineReport::of(&run).is_err());
+        let mut run: EngineRun = serde_json::from_str(PRINTED).unwrap();
+        run.constraint.tokens.clear();
         assert!(EngineReport::of(&run).is_err());
     }
 }

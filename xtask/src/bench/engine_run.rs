@@ -20,6 +20,19 @@ pub(crate) struct EngineRun {
     /// One for each round.
     pub(crate) limits: Vec<Limits>,
     pub(crate) rows: Vec<Row>,
+    pub(crate) constraint: Constraint,
+}
+
+/// What a constraint costs by itself, on one thread, in seconds.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(crate) struct Constraint {
+    /// To compile the first one, with the words of the model, and another one.
+    pub(crate) first_compiled: f64,
+    pub(crate) compiled: f64,
+    /// For each answer, to begin it.
+    pub(crate) begun: Vec<f64>,
+    /// For each token.
+    pub(crate) tokens: Vec<f64>,
 }
 
 /// The model and what it weighs.
@@ -60,7 +73,7 @@ pub(crate) struct OnThreads {
 /// One thing that was measured in every round.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(crate) struct Row {
-    /// `prefill` or `decode`.
+    /// `prefill`, `decode` or `constrained`.
     pub(crate) name: String,
     pub(crate) streams: usize,
     pub(crate) rounds: Vec<Measurement>,

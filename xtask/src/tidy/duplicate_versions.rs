@@ -9,11 +9,18 @@ const RULE: &str = "duplicate-versions";
 
 /// Packages that may be there in several versions, and why. An entry that is no longer needed is a finding too.
 pub(super) const ACCEPTED: &[(&str, &str)] = &[
-    ("base64", "tokenizers (through spm_precompiled) stays on 0.13, hf-hub's ureq is newer"),
+    ("base64", "tokenizers (through spm_precompiled) stays on 0.13, sqlx on 0.22; hf-hub's ureq is newer"),
+    ("block-buffer", "comes with the versions of digest"),
+    ("cpufeatures", "comes with the versions of sha2"),
+    ("crypto-common", "comes with the versions of digest"),
+    ("digest", "comes with the versions of sha2"),
+    ("fancy-regex", "tokenizers stays on 0.14, jsonschema (for tests alone) is newer"),
     ("getrandom", "ring stays on 0.2, rand 0.9 on 0.3; tempfile is newer"),
+    ("hashbrown", "sqlx stays on 0.16, indexmap is newer"),
     ("r-efi", "comes with the versions of getrandom, for UEFI alone"),
     ("rand", "hf-hub and tokenizers stay on 0.9, proptest is newer"),
     ("rand_core", "comes with the versions of rand"),
+    ("sha2", "sqlx stays on 0.10"),
     ("syn", "derive macros move to 3 one by one"),
     ("windows-sys", "ring stays on 0.52"),
 ];

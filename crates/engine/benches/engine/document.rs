@@ -1,6 +1,8 @@
 //! The JSON that the program prints. `xtask/src/bench/engine_run.rs` reads it.
 
-use interference_engine::{MachineLimits, MatrixTotals, ModelInfo, OnThreads};
+use std::time::Duration;
+
+use interference_engine::{ConstraintTimes, MachineLimits, MatrixTotals, ModelInfo, OnThreads};
 use serde::Serialize;
 
 /// Everything that was measured.
@@ -12,6 +14,7 @@ pub(crate) struct Document {
     /// One for each round.
     pub(crate) limits: Vec<LimitsRecord>,
     pub(crate) rows: Vec<Row>,
+    pub(crate) constraint: ConstraintRecord,
 }
 
 /// The model and what it weighs.
@@ -65,6 +68,30 @@ pub(crate) struct Measurement {
     /// Those of them that read the output matrix, and the columns that met it.
     pub(crate) head_steps: usize,
     pub(crate) head_columns: usize,
+}
+
+/// What a constraint costs by itself, on one thread, in seconds.
+#[derive(Serialize)]
+pub(crate) struct ConstraintRecord {
+    /// To compile the first one, with the words of the model, and another one.
+    first_compiled: f64,
+    compiled: f64,
+    /// For each answer, to begin it.
+    begun: Vec<f64>,
+    /// For each token.
+    tokens: Vec<f64>,
+}
+
+impl ConstraintRecord {
+    pub(crate) fn new(first_compiled: Duration, compiled: Duration) -> ConstraintRecord {
+        let (first_compiled, compiled) = (first_compiled.as_secs_f64(), compiled.as_secs_f64());
+        ConstraintRecord { first_compiled, compiled, begun: Vec::new(), tokens: Vec::new() }
+    }
+
+    pub(crate) fn add(&mut self, times: &ConstraintTimes) {
+        self.begun.push(times.beginning.as_secs_f64());
+        self.tokens.extend(times.tokens.iter().map(Duration::as_secs_f64));
+    }
 }
 
 impl ModelRecord {

@@ -5,12 +5,13 @@
 //! cache, and no token was guessed.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use interference_engine::{
-    Adjustments, CancelHandle, Engine, EngineStatistics, FinishReason, GenerationRequest, Progress, Sampling,
-    TokenId,
+    Adjustments, CancelHandle, Constraint, Engine, EngineStatistics, FinishReason, GenerationRequest,
+    Progress, Sampling, TokenId,
 };
 
 use super::document::Measurement;
@@ -26,9 +27,10 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(120);
 pub(crate) fn prefill(engine: &Engine, tokens: usize, round: usize) -> Result<Measurement, Box<dyn Error>> {
     let before = engine.statistics();
     let asked = Instant::now();
-    let told = generate(engine, &[Order { prompt_tokens: tokens, max_tokens: 1, stream: 0, round }])?;
+    let order = Order { prompt_tokens: tokens, max_tokens: 1, stream: 0, round, constraint: None };
+    let told = generate(engine, &[order])?;
     let steps = steps_without_help(&before, &engine.statistics(), tokens)?;
-    let first = told.first().and_then(|times| times.first()).ok_or("the engine told no token")?;
+    let first = told.first().and_then(|told| told.times.first()).ok_or("the engine told no token")?;
     Ok(Measurement {
         seconds: first.duration_since(asked).as_secs_f64(),
         tokens,
@@ -39,50 +41,70 @@ pub(crate) fn prefill(engine: &Engine, tokens: usize, round: usize) -> Result<Me
     })
 }
 
-/// The steps in which all of the streams decode: from the first token of the stream that came last to its last token
-/// that came before the first stream was done. Between two tokens of one stream lies a whole step, which gives every
-/// stream a token.
-pub(crate) fn decode(engine: &Engine, streams: usize, round: usize) -> Result<Measurement, Box<dyn Error>> {
-    let order =
-        |stream| Order { prompt_tokens: SHORT_PROMPT_TOKENS, max_tokens: ANSWER_TOKENS, stream, round };
+/// What streams that decode together gave.
+pub(crate) struct Decoded {
+    pub(crate) measurement: Measurement,
+    pub(crate) answers: Vec<Vec<TokenId>>,
+}
+
+/// What the engine told of a generation: its tokens, and when each came.
+#[derive(Clone, Default)]
+struct Told {
+    tokens: Vec<TokenId>,
+    times: Vec<Instant>,
+}
+
+/// The steps in which all of the streams decode, perhaps under a constraint, and the answers: from the first token of
+/// the stream that came last to its last token that came before the first stream was done. Between two tokens of one
+/// stream lies a whole step, which gives every stream a token.
+pub(crate) fn decode(
+    engine: &Engine,
+    streams: usize,
+    round: usize,
+    constraint: Option<&Arc<Constraint>>,
+) -> Result<Decoded, Box<dyn Error>> {
+    let (prompt_tokens, max_tokens) = (SHORT_PROMPT_TOKENS, ANSWER_TOKENS);
+    let order = |stream| Order { prompt_tokens, max_tokens, stream, round, constraint };
     let orders: Vec<_> = (0..streams).map(order).collect();
     let before = engine.statistics();
     let told = generate(engine, &orders)?;
     steps_without_help(&before, &engine.statistics(), streams * SHORT_PROMPT_TOKENS)?;
-    let first_end = told.iter().filter_map(|times| times.last()).min().ok_or("there are no streams")?;
-    let last_to_come = told.iter().max_by_key(|times| times.first()).ok_or("there are no streams")?;
-    let together: Vec<_> = last_to_come.iter().take_while(|time| *time <= first_end).collect();
+    let first_end = told.iter().filter_map(|told| told.times.last()).min().ok_or("there are no streams")?;
+    let last_to_come = told.iter().max_by_key(|told| told.times.first()).ok_or("there are no streams")?;
+    let together: Vec<_> = last_to_come.times.iter().take_while(|time| *time <= first_end).collect();
     let [first, .., last] = together[..] else {
         return Err(format!("{streams} streams did not decode together").into());
     };
     let steps = together.len() - 1;
-    Ok(Measurement {
+    let measurement = Measurement {
         seconds: last.duration_since(*first).as_secs_f64(),
         tokens: steps * streams,
         layer_steps: steps,
         layer_columns: steps * streams,
         head_steps: steps,
         head_columns: steps * streams,
-    })
+    };
+    Ok(Decoded { measurement, answers: told.into_iter().map(|told| told.tokens).collect() })
 }
 
 /// A generation to be measured.
-struct Order {
+struct Order<'c> {
     prompt_tokens: usize,
     max_tokens: usize,
     stream: usize,
     round: usize,
+    constraint: Option<&'c Arc<Constraint>>,
 }
 
-/// Runs generations side by side, and gives the times of each one's tokens.
-fn generate(engine: &Engine, orders: &[Order]) -> Result<Vec<Vec<Instant>>, Box<dyn Error>> {
+/// Runs generations side by side.
+fn generate(engine: &Engine, orders: &[Order]) -> Result<Vec<Told>, Box<dyn Error>> {
     let (sender, receiver) = channel();
     let handles =
         orders.iter().enumerate().map(|(index, order)| submit(engine, order, index, sender.clone()));
     // Dropping a handle cancels its generation.
     let handles: Vec<CancelHandle> = handles.collect::<Result<_, _>>()?;
     drop(sender);
-    let mut told = vec![Vec::new(); orders.len()];
+    let mut told = vec![Told::default(); orders.len()];
     let mut running = handles.len();
     while running > 0 {
         let (index, time, progress) =
@@ -91,7 +113,10 @@ fn generate(engine: &Engine, orders: &[Order]) -> Result<Vec<Vec<Instant>>, Box<
                 RecvTimeoutError::Disconnected => "the engine has stopped".to_owned(),
             })?;
         match progress {
-            Progress::Token { .. } => told[index].push(time),
+            Progress::Token { id, .. } => {
+                told[index].tokens.push(id);
+                told[index].times.push(time);
+            }
             Progress::Finished(FinishReason::Length) => running -= 1,
             Progress::Finished(reason) => return Err(format!("an answer ended early: {reason:?}").into()),
             Progress::Failed(failure) => return Err(failure.into()),
@@ -119,7 +144,7 @@ fn submit(
         adjustments: Adjustments::default(),
         logprobs: None,
         ignore_eos: true,
-        constraint: None,
+        constraint: order.constraint.cloned(),
     };
     // Nobody listens any more where the measurement has failed.
     let sink = move |progress| drop(sender.send((index, Instant::now(), progress)));

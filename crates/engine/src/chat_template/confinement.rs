@@ -21,6 +21,7 @@ use minijinja_contrib::pycompat;
 
 use super::gates::{ANY, NEW, with_gates};
 use crate::gguf::excerpt_of;
+use crate::large_stack::on_large_stack;
 
 use super::weight::{Conversation, weigh};
 use super::{FIXED_DATE, TemplateError};
@@ -74,7 +75,7 @@ impl Confined {
         });
         environment.add_function("strftime_now", |_format: String| FIXED_DATE);
         let confined = Confined { source: source.to_owned(), environment, syntax };
-        on_large_stack(|| confined.compile().map(|_| ()))?
+        on_stack(|| confined.compile().map(|_| ()))?
             .map_err(|error| TemplateError::Invalid(excerpt_of(&error.to_string(), LONGEST_PROBLEM)))?;
         Ok(confined)
     }
@@ -97,7 +98,7 @@ impl Confined {
                 pass(state, value, heaviest, is_new).map(|()| true)
             });
         }
-        let rendered = on_large_stack(|| -> Result<String, Error> {
+        let rendered = on_stack(|| -> Result<String, Error> {
             let gated = with_gates(&self.compile()?.instructions);
             let mut text = String::new();
             let blocks = BTreeMap::new();
@@ -151,14 +152,9 @@ fn check_length(source: &str, syntax: &SyntaxConfig) -> Result<(), TemplateError
     Ok(())
 }
 
-/// Does something on a thread of its own, with a stack for whatever the bounds allow.
-fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, TemplateError> {
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().name("template".to_owned()).stack_size(STACK_BYTES);
-        let thread =
-            thread.spawn_scoped(scope, work).map_err(|error| TemplateError::NoThread(error.to_string()))?;
-        Ok(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-    })
+/// Does something on a thread with a stack for whatever the bounds allow.
+fn on_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, TemplateError> {
+    on_large_stack("template", STACK_BYTES, work).map_err(|error| TemplateError::NoThread(error.to_string()))
 }
 
 /// The test in a gate: an error for what may not pass.

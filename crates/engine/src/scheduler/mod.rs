@@ -13,11 +13,11 @@ mod stream;
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use crate::adjustments::{Adjuster, FORBIDDEN};
-use crate::generation::{EngineFailure, FinishReason, TokenLogprobs};
+use crate::generation::{EngineFailure, FinishReason, TokenId, TokenLogprobs};
 use crate::kernels::InstructionSet;
 use crate::kernels::activations::NotFinite;
 use crate::kv_cache::KvCache;
@@ -256,8 +256,9 @@ impl Scheduler {
         is_whole.then_some(End::Finished(FinishReason::Length))
     }
 
-    /// Draws a token for each of the columns, which are those of the pieces' last known tokens and guesses.
-    fn draw(&mut self, pieces: &[&Piece], columns: &[usize]) -> Vec<Option<Drawn>> {
+    /// Draws a token for each of the columns, which are those of the pieces' last known tokens and guesses; or tells
+    /// why there is none.
+    fn draw(&mut self, pieces: &[&Piece], columns: &[usize]) -> Vec<Result<Drawn, End>> {
         if columns.is_empty() {
             return Vec::new();
         }
@@ -272,31 +273,30 @@ impl Scheduler {
         let (set, ends_of_turn) = (self.machine.set, self.tokenizer.ends_of_turn());
         self.machine.pool.run_on_each(&mut rows, &|_, (draw, logits, drawer, drawn)| {
             *drawn = logits.as_mut().map(|logits| {
-                if draw.request.ignore_eos {
-                    ends_of_turn.iter().for_each(|id| logits[*id as usize] = FORBIDDEN);
-                }
-                draw_one(set, draw, logits, drawer)
+                let unwanted = if draw.request.ignore_eos { ends_of_turn } else { &[] };
+                draw_one(set, draw, unwanted, logits, drawer)
             });
         });
-        rows.into_iter().map(|(_, _, _, drawn)| drawn).collect()
+        let not_finite = |position| Err(End::Failed(EngineFailure::NotFinite { position }));
+        rows.into_iter()
+            .map(|(draw, _, _, drawn)| drawn.unwrap_or_else(|| not_finite(draw.past.length() - 1)))
+            .collect()
     }
 
     /// Gives a stream the tokens that were drawn behind a piece of it: the first one, and further ones as long as the
     /// guesses before them were right.
-    fn take(&mut self, piece: &Piece, drawn: Vec<Option<Drawn>>) -> Option<End> {
+    fn take(&mut self, piece: &Piece, drawn: Vec<Result<Drawn, End>>) -> Option<End> {
         let stream = &mut self.streams[piece.stream];
         let known = stream.tokens.len();
         let mut end = None;
-        for (index, drawn) in drawn.iter().enumerate() {
+        for (index, drawn) in drawn.into_iter().enumerate() {
             if index > 0 && stream.tokens.last() != Some(&piece.guesses[index - 1]) {
                 break;
             }
-            let Some(drawn) = drawn else {
-                let position = stream.tokens.len() - 1;
-                end = Some(End::Failed(EngineFailure::NotFinite { position }));
-                break;
+            end = match drawn {
+                Ok(drawn) => stream.take(&drawn, self.tokenizer.ends_of_turn().contains(&drawn.token)),
+                Err(end) => Some(end),
             };
-            end = stream.take(drawn, self.tokenizer.ends_of_turn().contains(&drawn.token));
             if end.is_some() {
                 break;
             }
@@ -331,20 +331,42 @@ impl Scheduler {
     }
 }
 
-/// Log probabilities are those of the row before it is adjusted.
-fn draw_one(set: InstructionSet, draw: &Draw<'_>, logits: &mut [f32], drawer: &mut Drawer) -> Drawn {
-    let Draw { request, past } = draw;
+/// Draws a token, none of the `unwanted`; or tells how the answer ends instead. Log probabilities are those of the row
+/// before it is adjusted and the constraint forbids what does not fit.
+fn draw_one(
+    set: InstructionSet,
+    draw: &Draw<'_>,
+    unwanted: &[TokenId],
+    logits: &mut [f32],
+    drawer: &mut Drawer,
+) -> Result<Drawn, End> {
+    let Draw { request, past, matching } = draw;
     let Drawer { adjuster, ranking, sampler } = drawer;
+    unwanted.iter().for_each(|id| logits[*id as usize] = FORBIDDEN);
     let told = request.logprobs.map(|count| {
         let probabilities = LogProbabilities::of(set, logits);
         let top = probabilities.alternatives(set, logits, count, ranking);
         (probabilities, top)
     });
     adjuster.adjust(&request.adjustments, *past, logits);
-    let token = sampler.choose(set, logits, &request.sampling, past.length());
+    let mut place = matching.lock().unwrap_or_else(PoisonError::into_inner);
+    let constraint = request.constraint.as_ref();
+    let mut matching = constraint.map(|constraint| place.get_or_insert_with(|| constraint.begin()));
+    let allowed = match &mut matching {
+        Some(matching) => {
+            let allowed = matching.allowed(logits, unwanted).map_err(End::Failed)?;
+            allowed.ok_or(End::Finished(FinishReason::EndOfTurn))?
+        }
+        None => &*logits,
+    };
+    let token = sampler.choose(set, allowed, &request.sampling, past.length());
+    let completes = match matching {
+        Some(matching) => matching.advance(token).map_err(End::Failed)?,
+        None => false,
+    };
     let logprobs = told.map(|(probabilities, top)| {
         let logprob = probabilities.of_logit(adjuster.before(logits, token));
         TokenLogprobs { logprob, top }
     });
-    Drawn { token, logprobs }
+    Ok(Drawn { token, logprobs, completes })
 }

@@ -3,9 +3,12 @@
 //! Owns what either needs beside its tokens, and how either is told. What they share, a place in the queue, tokens and
 //! pages of the cache, is the stream's ([`super::stream`]); whether it is computed one way or the other is asked here.
 
+use std::sync::Mutex;
+
 use super::prompt_lookup::Guesser;
 use super::queue::{EmbeddingSink, Sink};
 use super::stream::End;
+use crate::constraint::Matching;
 use crate::embedding::StateSum;
 use crate::generation::{EngineFailure, GenerationRequest, Progress, TokenId};
 
@@ -30,6 +33,9 @@ pub(super) struct Generation {
     /// How long prompt and answer may become.
     pub(super) limit: usize,
     pub(super) guesser: Guesser,
+    /// Where the answer stands in its constraint, once it has begun. Draws are made on the threads of the pool, but
+    /// never two at a time for an answer with a constraint: no guesses are made at it.
+    pub(super) matching: Mutex<Option<Matching>>,
 }
 
 /// A vector of a text: the state of every position is added to it, also of those that others have computed before.
@@ -45,8 +51,8 @@ impl Task {
         let prompt_length = tokens.len();
         let room = context_length - prompt_length;
         let limit = prompt_length + request.max_tokens.map_or(room, |asked| asked.min(room));
-        let guesser = Guesser::default();
-        let generation = Generation { request, sink, prompt_length, limit, guesser };
+        let (guesser, matching) = (Guesser::default(), Mutex::default());
+        let generation = Generation { request, sink, prompt_length, limit, guesser, matching };
         Task { tokens, purpose: Purpose::Generation(generation) }
     }
 

@@ -1,8 +1,11 @@
 //! A generation or an embedding at hand.
 
+use std::sync::Mutex;
+
 use super::purpose::{Purpose, Task};
 use super::queue::{Job, Ticket};
 use crate::adjustments::Past;
+use crate::constraint::Matching;
 use crate::generation::{EngineFailure, FinishReason, GenerationRequest, Progress, TokenId, TokenLogprobs};
 use crate::kv_cache::Sequence;
 
@@ -30,12 +33,15 @@ pub(super) enum End {
 pub(super) struct Draw<'a> {
     pub(super) request: &'a GenerationRequest,
     pub(super) past: Past<'a>,
+    pub(super) matching: &'a Mutex<Option<Matching>>,
 }
 
 /// What was drawn for a position.
 pub(super) struct Drawn {
     pub(super) token: TokenId,
     pub(super) logprobs: Option<TokenLogprobs>,
+    /// Whether its constraint lets nothing come after it.
+    pub(super) completes: bool,
 }
 
 impl Stream {
@@ -76,14 +82,15 @@ impl Stream {
         matches!(self.purpose, Purpose::Generation(_))
     }
 
-    /// Guesses at what follows the last token, so few that they and the token after them find a place in the answer.
+    /// Guesses at what follows the last token, so few that they and the token after them find a place in the answer; none
+    /// at an answer with a constraint, which would have to follow each of them.
     pub(super) fn guess(&self) -> &[TokenId] {
         match &self.purpose {
-            Purpose::Generation(generation) => {
+            Purpose::Generation(generation) if generation.request.constraint.is_none() => {
                 let most = (generation.limit - self.tokens.len()).saturating_sub(1);
                 generation.guesser.guess(&self.tokens, most)
             }
-            Purpose::Embedding(_) => &[],
+            Purpose::Generation(_) | Purpose::Embedding(_) => &[],
         }
     }
 
@@ -97,7 +104,7 @@ impl Stream {
             let (prompt, answer) = self.tokens.split_at(generation.prompt_length);
             (0..=guesses.len()).map(move |count| {
                 let past = Past { prompt, answer, guesses: &guesses[..count] };
-                Draw { request: &generation.request, past }
+                Draw { request: &generation.request, past, matching: &generation.matching }
             })
         })
     }
@@ -113,6 +120,9 @@ impl Stream {
         }
         self.tokens.push(drawn.token);
         (generation.sink)(Progress::Token { id: drawn.token, logprobs: drawn.logprobs.clone() });
+        if drawn.completes {
+            return Some(End::Finished(FinishReason::EndOfTurn));
+        }
         (self.tokens.len() >= generation.limit).then_some(End::Finished(FinishReason::Length))
     }
 

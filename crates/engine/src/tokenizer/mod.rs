@@ -127,6 +127,11 @@ impl Tokenizer {
         self.bytes.get(id as usize).unwrap_or_default()
     }
 
+    /// What each token stands for, in the order of their numbers.
+    pub(crate) fn all_token_bytes(&self) -> impl Iterator<Item = &[u8]> {
+        (0..self.bytes.ends.len()).filter_map(|index| self.bytes.get(index))
+    }
+
     /// The length of the longest token's bytes: no text has fewer tokens than its length divided by this.
     pub(crate) fn longest_token_bytes(&self) -> usize {
         self.bytes.longest().max(1)

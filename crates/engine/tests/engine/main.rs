@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod batching;
+mod constraint;
 mod damaged_files;
 mod embeddings;
 mod golden;
+mod hostile_constraints;
 mod model_files;
 mod queue;
 mod sampling;
