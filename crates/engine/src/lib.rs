@@ -28,8 +28,8 @@ pub use chat_template::TemplateError;
 pub use constraint::{Constraint, ConstraintError, ConstraintSource};
 pub use engine::{Engine, EngineOptions, LoadError, LoadErrorKind, ModelInfo};
 pub use generation::{
-    Adjustments, ChatMessage, EngineFailure, FinishReason, GenerationRequest, Progress, Sampling,
-    SubmitError, TokenId, TokenLogprobs,
+    Adjustments, ChatMessage, ChatTool, EngineFailure, FinishReason, GenerationRequest, MessageToolCall,
+    Progress, Sampling, SubmitError, TokenId, TokenLogprobs,
 };
 pub use gguf::GgufError;
 pub use kernels::InstructionSet;
