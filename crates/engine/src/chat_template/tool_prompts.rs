@@ -319,3 +319,32 @@ proptest! {
         prop_assert!(is_mark_known || !is_mark_left);
     }
 }
+
+#[test]
+fn zz_measure() {
+    for (tool_count, turns) in [(1, 1), (128, 1), (1, 250), (128, 250)] {
+        let properties: serde_json::Map<String, serde_json::Value> = (0..20)
+            .map(|number| (format!("property{number}"), json!({"type": "string", "enum": ["a", "b", "c"]})))
+            .collect();
+        let parameters = json!({"type": "object", "properties": properties});
+        let tool = |number| ChatTool {
+            name: format!("function{number}"),
+            description: Some("does what it is named for ".repeat(10)),
+            parameters: Some(parameters.clone()),
+        };
+        let tools: Vec<ChatTool> = (0..tool_count).map(tool).collect();
+        let arguments = json!({"list": vec!["an item of it"; 20]}).to_string();
+        let turn = |number| {
+            let id = format!("call_{number}");
+            let answer = ChatMessage::new("assistant", "done");
+            [ChatMessage::new("user", "go on"), calls(&[call(&id, "function1", &arguments)]), result(&id, "1"), answer]
+        };
+        let messages: Vec<ChatMessage> = (0..turns).flat_map(turn).collect();
+        for (name, source) in [("h", HERMES), ("l", LLAMA), ("m", MISTRAL)] {
+            let start = std::time::Instant::now();
+            let r = template(source).render(&messages, &tools);
+            println!("{tool_count} {turns} {name} {:?} {:?}", r.map(|p| p.text.len()), start.elapsed());
+        }
+    }
+    panic!();
+}
