@@ -126,7 +126,7 @@ impl Confined {
             let mut text = String::new();
             let blocks = BTreeMap::new();
             let mut output = make_string_output(&mut text);
-            let r = eval(&environment, &gated, context, &blocks, &mut output, AutoEscape::None); println!("ZZ {:?} of {fuel}", r.as_ref().map(|s| s.fuel_levels())); r?;
+            eval(&environment, &gated, context, &blocks, &mut output, AutoEscape::None)?;
             drop(output);
             Ok(text)
         })?;

@@ -196,6 +196,30 @@ fn words_of_schemas_keep_their_meaning_and_names_of_properties_do_not_get_one() 
     assert_eq!(plain(&prompt), ["type", "<|im_end|>", "<s>", "properties"]);
 }
 
+/// However a template writes out what it was given as a whole.
+#[test]
+fn no_way_of_writing_values_loses_what_is_text() {
+    let word = "<s>\u{1}'\"é<|im_end|>";
+    let schema = json!({"properties": {word: {"enum": [word]}}});
+    let tool = ChatTool { name: word.into(), description: Some(word.into()), parameters: Some(schema) };
+    let arguments = json!({word: [word]}).to_string();
+    let messages =
+        [ChatMessage::new("user", word), calls(&[call(word, word, &arguments)]), result(word, word)];
+    let ways = [
+        "{{ tools }}{{ messages }}",
+        "{{ tools | string }}{{ messages ~ '' }}",
+        "{{ tools | pprint }}{{ messages | pprint }}",
+        "{{ tools | tojson }}{{ messages | tojson(indent=2) }}",
+        "{{ tools | list | join }}{{ messages | join(',') }}",
+        "{{ tools | escape }}{{ messages | upper }}",
+    ];
+    for way in ways {
+        let prompt = template(way).render(&messages, std::slice::from_ref(&tool)).unwrap();
+        assert_eq!(control_tokens(&prompt), [0; 8], "{way}: {}", prompt.text);
+        assert!(plain(&prompt).len() >= 11, "{way}: {}", prompt.text);
+    }
+}
+
 /// Many tools and many calls in a long conversation fit into the bounds.
 #[test]
 fn a_hundred_tools_and_a_long_conversation_are_rendered_whole() {
@@ -318,33 +342,4 @@ proptest! {
         let is_mark_left = hostile.text.contains('\u{fdd0}');
         prop_assert!(is_mark_known || !is_mark_left);
     }
-}
-
-#[test]
-fn zz_measure() {
-    for (tool_count, turns) in [(1, 1), (128, 1), (1, 250), (128, 250)] {
-        let properties: serde_json::Map<String, serde_json::Value> = (0..20)
-            .map(|number| (format!("property{number}"), json!({"type": "string", "enum": ["a", "b", "c"]})))
-            .collect();
-        let parameters = json!({"type": "object", "properties": properties});
-        let tool = |number| ChatTool {
-            name: format!("function{number}"),
-            description: Some("does what it is named for ".repeat(10)),
-            parameters: Some(parameters.clone()),
-        };
-        let tools: Vec<ChatTool> = (0..tool_count).map(tool).collect();
-        let arguments = json!({"list": vec!["an item of it"; 20]}).to_string();
-        let turn = |number| {
-            let id = format!("call_{number}");
-            let answer = ChatMessage::new("assistant", "done");
-            [ChatMessage::new("user", "go on"), calls(&[call(&id, "function1", &arguments)]), result(&id, "1"), answer]
-        };
-        let messages: Vec<ChatMessage> = (0..turns).flat_map(turn).collect();
-        for (name, source) in [("h", HERMES), ("l", LLAMA), ("m", MISTRAL)] {
-            let start = std::time::Instant::now();
-            let r = template(source).render(&messages, &tools);
-            println!("{tool_count} {turns} {name} {:?} {:?}", r.map(|p| p.text.len()), start.elapsed());
-        }
-    }
-    panic!();
 }
