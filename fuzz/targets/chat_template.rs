@@ -1,5 +1,5 @@
-//! A chat template of any text, on a short conversation with a tool: a prompt or an error, in bounded memory. (Time is bounded by
-//! how the fuzzer is started.)
+//! A chat template of any text, on a short conversation with a tool: a prompt or an error, in bounded memory. (Time is
+//! bounded by how the fuzzer is started.)
 
 #![no_main]
 

@@ -216,11 +216,12 @@ fn no_way_of_writing_values_loses_what_is_text() {
     for way in ways {
         let prompt = template(way).render(&messages, std::slice::from_ref(&tool)).unwrap();
         assert_eq!(control_tokens(&prompt), [0; 8], "{way}: {}", prompt.text);
-        assert!(plain(&prompt).len() >= 11, "{way}: {}", prompt.text);
+        assert!(plain(&prompt).len() >= 9, "{way}: {}", prompt.text);
     }
 }
 
-/// Many tools and many calls in a long conversation fit into the bounds.
+/// Many tools and many calls in a long conversation fit into the bounds. Some templates tell of the tools at every
+/// message that equals the last question: here none else does.
 #[test]
 fn a_hundred_tools_and_a_long_conversation_are_rendered_whole() {
     let properties: serde_json::Map<String, serde_json::Value> = (0..20)
@@ -238,7 +239,7 @@ fn a_hundred_tools_and_a_long_conversation_are_rendered_whole() {
         let id = format!("call_{number}");
         let answer = ChatMessage::new("assistant", "done");
         [
-            ChatMessage::new("user", "go on"),
+            ChatMessage::new("user", format!("go on {number}")),
             calls(&[call(&id, "function1", &arguments)]),
             result(&id, "1"),
             answer,
