@@ -43,7 +43,7 @@ struct Target {
     memory_mb: u32,
 }
 
-const TARGETS: [Target; 5] = [
+const TARGETS: [Target; 6] = [
     Target {
         name: "model-file",
         seeds: "fuzz/seeds/model-file",
@@ -77,6 +77,13 @@ const TARGETS: [Target; 5] = [
         seeds: "fuzz/seeds/fault-plan",
         dictionary: None,
         longest_input: 2_048,
+        memory_mb: 512,
+    },
+    Target {
+        name: "tool-calls",
+        seeds: "fuzz/seeds/tool-calls",
+        dictionary: Some("fuzz/dictionaries/tool-calls.dict"),
+        longest_input: 1_024,
         memory_mb: 512,
     },
 ];

@@ -9,9 +9,14 @@ use crate::tool_calls::parser::{CallParser, Said};
 
 /// What is read off these pieces of a model's text, in the form with this number: texts and calls, as one text that
 /// does not depend on the pieces. There are the functions `grow` and `rest`.
-pub fn read_calls<'piece>(form: u8, pieces: impl IntoIterator<Item = &'piece str>) -> String {
+pub fn read_calls<'piece>(form: u32, pieces: impl IntoIterator<Item = &'piece str>) -> String {
     const MOST_CALLS: u32 = 8;
-    let format = [Format::Hermes, Format::Llama, Format::Mistral, Format::Explained][usize::from(form % 4)];
+    let format = match form % 4 {
+        0 => Format::Hermes,
+        1 => Format::Llama,
+        2 => Format::Mistral,
+        _ => Format::Explained,
+    };
     let names = vec!["grow".to_owned(), "rest".to_owned()];
     let mut parser = CallParser::new(format, names, MOST_CALLS, |index| index.to_string());
     let mut told = String::new();

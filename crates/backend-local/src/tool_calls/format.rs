@@ -31,12 +31,14 @@ impl Format {
     /// The form of a template that reads tools, by what it writes itself when it tells of earlier calls.
     fn of_template(source: &str) -> Format {
         let has = |mark: &str| source.contains(mark);
+        // Within a string of the template, or in plain text.
+        let has_key = |key: &str| has(&format!("\"{key}\"")) || has(&format!("\\\"{key}\\\""));
         // Newer models of these families write neither lists nor JSON between the same marks.
         if has("[TOOL_CALLS]") && !has("[ARGS]") {
             Format::Mistral
-        } else if has("<tool_call>") && has("\"arguments\"") && !has("<function=") && !has("<arg_key>") {
+        } else if has("<tool_call>") && has_key("arguments") && !has("<function=") && !has("<arg_key>") {
             Format::Hermes
-        } else if has("\"parameters\": ") && (has("ipython") || has("<|python_tag|>")) {
+        } else if has_key("parameters") && (has("ipython") || has("<|python_tag|>")) {
             Format::Llama
         } else {
             Format::Explained
@@ -90,6 +92,11 @@ mod tests {
             (include_str!("../../../../fixtures/templates/tools-llama.jinja"), Format::Llama),
             (include_str!("../../../../fixtures/templates/tools-mistral.jinja"), Format::Mistral),
             (include_str!("../../../../fixtures/templates/tools.jinja"), Format::Explained),
+            (
+                r#"{{ "<tool_call>\n{\"name\": <name>, \"arguments\": <object>}\n</tool_call>" }}"#,
+                Format::Hermes,
+            ),
+            (r#"{{ "<|tool_call|>[{\"name\": <name>, \"arguments\": <object>}]" }}"#, Format::Explained),
             (r#"{{ '[TOOL_CALLS]' + name + '[ARGS]' }}"#, Format::Explained),
             (r#"<tool_call><function={{ name }}> "arguments""#, Format::Explained),
             (r#"<tool_call>{{ name }}<arg_key> "arguments""#, Format::Explained),

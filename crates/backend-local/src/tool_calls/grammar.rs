@@ -94,7 +94,7 @@ fn literal(text: &str) -> String {
     json!(text).to_string()
 }
 
-/// What a function's arguments must be: an object, even where its schema does not say so.
+/// What a function's arguments must be: an object, whatever its schema says.
 ///
 /// A function without parameters has no arguments. Where a schema names properties and does not say whether there may
 /// be others, there are none: all that is then written fits the schema, and a small model does not invent any. Between
@@ -104,7 +104,7 @@ fn arguments_schema(parameters: Option<&Value>) -> Value {
     if schema.is_empty() {
         schema.insert("properties".to_owned(), Value::Object(Map::new()));
     }
-    schema.entry("type").or_insert_with(|| json!("object"));
+    schema.insert("type".to_owned(), json!("object"));
     let has_parts = ["$ref", "allOf", "anyOf", "oneOf", "patternProperties", "unevaluatedProperties"]
         .iter()
         .any(|word| schema.contains_key(*word));
@@ -274,5 +274,18 @@ arguments0: %json {"properties":{},"type":"object","additionalProperties":false,
         assert_eq!(open(json!({"properties": {}, "allOf": [{"properties": {"a": {}}}]})), None);
         assert_eq!(open(json!({"type": "object"})), None);
         assert_eq!(arguments_schema(Some(&json!({}))), arguments_schema(None));
+    }
+
+    /// The form has no place for others, and the parser reads none.
+    #[test]
+    fn arguments_are_an_object_whatever_the_schema_says() {
+        for schema in [json!({"type": ["object", "null"]}), json!(true), json!({"description": "any"})] {
+            let any = tool("any", Some(schema));
+            let matcher = matcher(&forced_calls(Format::Hermes, &[&any], CallCount::One));
+            assert_eq!(judge(&matcher, &written(Format::Hermes, &[("any", "{}")])), Ok(()));
+            for arguments in ["null", "[]", "1"] {
+                assert!(judge(&matcher, &written(Format::Hermes, &[("any", arguments)])).is_err());
+            }
+        }
     }
 }

@@ -78,7 +78,7 @@ pub(crate) struct CallParser {
 }
 
 impl CallParser {
-    /// Reads calls of functions with these names. After `most_calls`, at most 128, nothing more is told at all;
+    /// Reads calls of functions with these names. After `most_calls`, from 1 to 128, nothing more is told at all;
     /// `new_id` makes the id of the call with this index.
     pub(crate) fn new(
         format: Format,
@@ -89,7 +89,7 @@ impl CallParser {
         CallParser {
             format,
             names,
-            most_calls: most_calls.min(MOST_CALLS),
+            most_calls: most_calls.clamp(1, MOST_CALLS),
             new_id: Box::new(new_id),
             place: Place::Outside,
             is_blank: true,
