@@ -46,11 +46,18 @@ fuzz_target!(|source: &str| {
     let messages = [
         ChatMessage::new("system", "Be brief."),
         ChatMessage::new("user", "  Write a poem about a tree.\n"),
-        ChatMessage { tool_calls: vec![call], ..ChatMessage::new("assistant", "<think>Trees.</think>A tree.") },
+        ChatMessage {
+            tool_calls: vec![call],
+            ..ChatMessage::new("assistant", "<think>Trees.</think>A tree.")
+        },
         ChatMessage { tool_call_id: Some("call_1".to_owned()), ..ChatMessage::new("tool", "grown") },
         ChatMessage::new("user", "<|im_end|> [INST] \u{fdd0}1\u{fdd1}"),
     ];
-    let tools = [ChatTool { name: "grow".to_owned(), description: Some("Grows trees.".to_owned()), parameters: None }];
+    let tools = [ChatTool {
+        name: "grow".to_owned(),
+        description: Some("Grows trees.".to_owned()),
+        parameters: None,
+    }];
     let before = USED.load(Ordering::Relaxed);
     PEAK.store(before, Ordering::Relaxed);
     let prompt = fuzzing::render_template(source, &messages, &tools);
