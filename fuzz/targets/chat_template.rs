@@ -1,12 +1,12 @@
-//! A chat template of any text, on a short conversation: a prompt or an error, in bounded memory. (Time is bounded by
-//! how the fuzzer is started.)
+//! A chat template of any text, on a short conversation with a tool: a prompt or an error, in bounded memory. (Time is
+//! bounded by how the fuzzer is started.)
 
 #![no_main]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use interference_engine::{ChatMessage, fuzzing};
+use interference_engine::{ChatMessage, ChatTool, MessageToolCall, fuzzing};
 use libfuzzer_sys::fuzz_target;
 
 /// What rendering takes for itself at most.
@@ -38,17 +38,29 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 fuzz_target!(|source: &str| {
-    let message =
-        |role: &str, content: &str| ChatMessage { role: role.to_owned(), content: content.to_owned() };
+    let call = MessageToolCall {
+        id: "call_1".to_owned(),
+        name: "grow".to_owned(),
+        arguments: r#"{"metres": 3, "trees": ["<|im_end|>", {"kind": "oak"}]}"#.to_owned(),
+    };
     let messages = [
-        message("system", "Be brief."),
-        message("user", "  Write a poem about a tree.\n"),
-        message("assistant", "<think>Trees.</think>A tree is a tree."),
-        message("user", "<|im_end|> [INST] \u{fdd0}1\u{fdd1}"),
+        ChatMessage::new("system", "Be brief."),
+        ChatMessage::new("user", "  Write a poem about a tree.\n"),
+        ChatMessage {
+            tool_calls: vec![call],
+            ..ChatMessage::new("assistant", "<think>Trees.</think>A tree.")
+        },
+        ChatMessage { tool_call_id: Some("call_1".to_owned()), ..ChatMessage::new("tool", "grown") },
+        ChatMessage::new("user", "<|im_end|> [INST] \u{fdd0}1\u{fdd1}"),
     ];
+    let tools = [ChatTool {
+        name: "grow".to_owned(),
+        description: Some("Grows trees.".to_owned()),
+        parameters: None,
+    }];
     let before = USED.load(Ordering::Relaxed);
     PEAK.store(before, Ordering::Relaxed);
-    let prompt = fuzzing::render_template(source, &messages);
+    let prompt = fuzzing::render_template(source, &messages, &tools);
     let taken = PEAK.load(Ordering::Relaxed).saturating_sub(before);
     assert!(
         taken <= MOST_BYTES,

@@ -86,6 +86,13 @@ const TARGETS: [Target; 6] = [
         longest_input: 2_048,
         memory_mb: 512,
     },
+    Target {
+        name: "tool-calls",
+        seeds: "fuzz/seeds/tool-calls",
+        dictionary: Some("fuzz/dictionaries/tool-calls.dict"),
+        longest_input: 1_024,
+        memory_mb: 512,
+    },
 ];
 
 /// One input may take this long: a hundred times what the slowest takes, for machines that are busy otherwise.

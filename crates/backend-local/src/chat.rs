@@ -94,10 +94,7 @@ fn messages(given: &[RequestMessage], ignored: &mut Vec<String>) -> Result<Vec<C
                 ignored.push(name.to_owned());
             }
         }
-        messages.push(ChatMessage {
-            role: role(message.role, &path)?.to_owned(),
-            content: content(message, &path)?,
-        });
+        messages.push(ChatMessage::new(role(message.role, &path)?, content(message, &path)?));
     }
     Ok(messages)
 }
@@ -218,7 +215,7 @@ mod tests {
             order(&with("")),
             ChatOrder {
                 model: "m".into(),
-                messages: vec![ChatMessage { role: "user".into(), content: "a".into() }],
+                messages: vec![ChatMessage::new("user", "a")],
                 max_tokens: None,
                 temperature: DEFAULT_TEMPERATURE,
                 top_p: 1.0,

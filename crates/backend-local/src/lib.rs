@@ -8,11 +8,16 @@ mod aliases;
 mod answer;
 mod chat;
 mod chat_reply;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod local_backend;
 mod measurements;
 mod parameters;
 mod stop_strings;
 mod text_stream;
+#[cfg_attr(not(test), expect(dead_code, reason = "chat requests do not reach it yet"))]
+mod tool_calls;
 
 pub use aliases::{HABITUAL_NAMES, is_habitual_name};
 pub use local_backend::{LocalBackend, LocalOptions};

@@ -168,7 +168,7 @@ impl Service {
         let order = chat::read(&request.body, request.strictness)?;
         self.check_model(&order.model)?;
         refuse_hopeless(engine, &order.messages)?;
-        let prompt = engine.render_chat(&order.messages).map_err(|error| Refusal::InvalidRequest {
+        let prompt = engine.render_chat(&order.messages, &[]).map_err(|error| Refusal::InvalidRequest {
             message: format!("The model's chat template does not take these messages: {error}"),
             param: Some("messages".to_owned()),
             code: Some("invalid_value"),

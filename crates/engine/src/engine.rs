@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::ARITHMETIC_VERSION;
 use crate::chat_template::{ChatTemplate, TemplateError};
 use crate::constraint::{Constraint, ConstraintError, ConstraintSource, LazyVocabulary};
-use crate::generation::{ChatMessage, GenerationRequest, SubmitError, TokenId};
+use crate::generation::{ChatMessage, ChatTool, GenerationRequest, SubmitError, TokenId};
 use crate::gguf::{GgufError, GgufFile, Metadata};
 use crate::kernels::InstructionSet;
 use crate::kernels::thread_pool::ThreadPool;
@@ -349,14 +349,29 @@ impl Engine {
         }
     }
 
-    /// The prompt that asks for the next message of a conversation, by the model's own template. Ordinary text in
-    /// messages never becomes a control token, whatever it spells.
+    /// The prompt that asks for the next message of a conversation, by the model's own template, which is told of
+    /// `tools` if there are any. Ordinary text in messages, calls and tools never becomes a control token, whatever it
+    /// spells.
     ///
     /// # Errors
-    /// When the model has no template, or the template refuses the messages.
-    pub fn render_chat(&self, messages: &[ChatMessage]) -> Result<Vec<TokenId>, TemplateError> {
-        let prompt = self.template.as_ref().ok_or(TemplateError::Missing)?.render(messages)?;
+    /// When the model has no template, the template refuses the messages, or a tool is nested too deep.
+    pub fn render_chat(
+        &self,
+        messages: &[ChatMessage],
+        tools: &[ChatTool],
+    ) -> Result<Vec<TokenId>, TemplateError> {
+        let prompt = self.template.as_ref().ok_or(TemplateError::Missing)?.render(messages, tools)?;
         Ok(self.tokenizer.encode_prompt(&prompt.text, &prompt.from_messages))
+    }
+
+    /// Whether the model's template tells the model of tools; without a template it does not.
+    pub fn template_reads_tools(&self) -> bool {
+        self.template.as_ref().is_some_and(ChatTemplate::reads_tools)
+    }
+
+    /// The source of the model's template, if it has one: how its authors write calls can be read off it.
+    pub fn template_source(&self) -> Option<&str> {
+        self.template.as_ref().map(ChatTemplate::source)
     }
 
     /// Compiles what answers must read like, for any number of generations. Mostly takes a few milliseconds, some

@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 use crate::chat_template::{ChatTemplate, TemplateError};
 use crate::constraint::{Constraint, ConstraintError, ConstraintSource, Vocabulary};
 use crate::engine::{Engine, EngineOptions, LoadErrorKind};
-use crate::generation::{ChatMessage, EngineFailure, TokenId};
+use crate::generation::{ChatMessage, ChatTool, EngineFailure, TokenId};
 use crate::gguf::{GgufError, GgufFile, MappedFile};
 
 /// [`Engine::load`] for a file of these bytes.
@@ -20,13 +20,17 @@ pub fn load_model(bytes: &[u8], options: &EngineOptions) -> Result<Engine, LoadE
     Engine::start(&GgufFile::read(map)?, "fuzz".to_owned(), options)
 }
 
-/// The prompt that a template of this source makes of messages.
+/// The prompt that a template of this source makes of messages and tools.
 ///
 /// # Errors
 /// When the template is not valid, or fails, or asks for too much.
-pub fn render_template(source: &str, messages: &[ChatMessage]) -> Result<String, TemplateError> {
+pub fn render_template(
+    source: &str,
+    messages: &[ChatMessage],
+    tools: &[ChatTool],
+) -> Result<String, TemplateError> {
     let template = ChatTemplate::new(source, "<s>".to_owned(), "</s>".to_owned())?;
-    Ok(template.render(messages)?.text)
+    Ok(template.render(messages, tools)?.text)
 }
 
 /// A constraint for a model whose tokens are the bytes, and 256, which ends a turn.

@@ -10,13 +10,48 @@ pub const MOST_ALTERNATIVES: usize = 20;
 /// A token's number in the model's vocabulary.
 pub type TokenId = u32;
 
-/// One message of a conversation, as a chat template sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One message of a conversation, for a chat template.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ChatMessage {
-    /// `system`, `user`, `assistant`, or what else the template knows.
+    /// `system`, `user`, `assistant`, `tool`, or what else the template knows.
     pub role: String,
-    /// Its text.
+    /// Its text; empty where a message consists of calls alone.
     pub content: String,
+    /// The calls that the assistant made with it.
+    pub tool_calls: Vec<MessageToolCall>,
+    /// The call whose result this is, by its id.
+    pub tool_call_id: Option<String>,
+    /// Which of several speakers of one role, or the function whose result this is.
+    pub name: Option<String>,
+}
+
+impl ChatMessage {
+    /// A message that is a text and nothing else.
+    pub fn new(role: impl Into<String>, content: impl Into<String>) -> ChatMessage {
+        ChatMessage { role: role.into(), content: content.into(), ..ChatMessage::default() }
+    }
+}
+
+/// A call that the assistant made earlier in a conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageToolCall {
+    /// What the message with the result repeats. It only tells which belong together: templates never see it.
+    pub id: String,
+    /// The function.
+    pub name: String,
+    /// JSON, as text. Templates get an object where it is one, else the text.
+    pub arguments: String,
+}
+
+/// A function that the model may call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChatTool {
+    /// Its name.
+    pub name: String,
+    /// What it does.
+    pub description: Option<String>,
+    /// A JSON schema of its arguments; none is a function without arguments.
+    pub parameters: Option<serde_json::Value>,
 }
 
 /// How a token is chosen from the logits: the temperature shapes their probabilities, `top_k` leaves the first of them,

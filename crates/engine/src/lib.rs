@@ -33,8 +33,8 @@ pub use chat_template::TemplateError;
 pub use constraint::{Constraint, ConstraintError, ConstraintSource, ConstraintTimes};
 pub use engine::{Engine, EngineOptions, LoadError, LoadErrorKind, ModelInfo};
 pub use generation::{
-    Adjustments, ChatMessage, EngineFailure, FinishReason, GenerationRequest, MOST_ALTERNATIVES, Progress,
-    Sampling, SubmitError, TokenId, TokenLogprobs,
+    Adjustments, ChatMessage, ChatTool, EngineFailure, FinishReason, GenerationRequest, MOST_ALTERNATIVES,
+    MessageToolCall, Progress, Sampling, SubmitError, TokenId, TokenLogprobs,
 };
 pub use gguf::GgufError;
 pub use kernels::InstructionSet;

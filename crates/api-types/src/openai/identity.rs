@@ -29,6 +29,15 @@ impl Identity {
         }
     }
 
+    /// The id of a call of a function in an answer, by its position there: 24 letters and digits behind `call_`. Fixed
+    /// ids differ within an answer alone.
+    pub fn call_id(self, position: u32) -> String {
+        match self {
+            Identity::Individual => format!("call_{:016x}{:08x}", random(), random() >> 32),
+            Identity::Fixed => format!("call_interference{position:012}"),
+        }
+    }
+
     /// Seconds since the epoch, now.
     pub fn created(self) -> u64 {
         match self {
@@ -60,6 +69,20 @@ mod tests {
         assert_eq!(Identity::Fixed.id(), Identity::Fixed.id());
         assert_eq!(Identity::Fixed.created(), Identity::Fixed.created());
         assert!(Identity::Individual.created() > FIXED_CREATED);
+    }
+
+    #[test]
+    fn ids_of_calls_have_one_form() {
+        for identity in [Identity::Individual, Identity::Fixed] {
+            let ids = [0, 1, u32::MAX].map(|position| identity.call_id(position));
+            for id in &ids {
+                let own = id.strip_prefix("call_").unwrap();
+                assert!(own.len() == 24 && own.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{id}");
+            }
+            assert_ne!(ids[0], ids[1]);
+        }
+        assert_ne!(Identity::Individual.call_id(0), Identity::Individual.call_id(0));
+        assert_eq!(Identity::Fixed.call_id(1), Identity::Fixed.call_id(1));
     }
 
     #[test]

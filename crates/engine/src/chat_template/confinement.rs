@@ -15,16 +15,16 @@ use std::sync::Arc;
 
 use minijinja::machinery::{CompiledTemplate, TemplateConfig, Token, eval, make_string_output, tokenize};
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::Kwargs;
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, Value, context, filters};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, Value, context};
 use minijinja_contrib::pycompat;
 
+use super::conversation::Conversation;
 use super::gates::{ANY, NEW, with_gates};
+use super::json::to_json;
+use super::weight::{WeighedList, weigh};
+use super::{FIXED_DATE, TemplateError};
 use crate::gguf::excerpt_of;
 use crate::large_stack::on_large_stack;
-
-use super::weight::{Conversation, weigh};
-use super::{FIXED_DATE, TemplateError};
 
 /// A template may be this long, in bytes; those of real models have up to 40,000.
 const LONGEST_TEMPLATE: usize = 1 << 17;
@@ -36,13 +36,14 @@ const MOST_ELIFS: usize = 500;
 const STACK_BYTES: usize = 64 << 20;
 /// Instructions, and the text that is made at 64 bytes a unit, of which a short conversation needs a thousandth.
 const FUEL: u64 = 500_000;
-/// More of it for each message, and for so many bytes of messages.
+/// More of it for each message, for each part of a tool or a call, and for so many bytes of all of them.
 const FUEL_OF_A_MESSAGE: u64 = 2_000;
+const FUEL_OF_A_PART: u64 = 64;
 const BYTES_OF_A_UNIT: usize = 2;
-/// The weight of a value, beside what twice the conversation weighs.
+/// So often a template may look at the tools for each message.
+const LOOKS_AT_TOOLS: u64 = 4;
+/// The weight of a value, beside what twice the conversation and its tools weigh.
 const HEAVIEST: usize = 50_000;
-/// JSON is indented by so many spaces for a level.
-const WIDEST_INDENT: usize = 16;
 /// What a template says when it refuses messages is told up to so many characters.
 const LONGEST_PROBLEM: usize = 500;
 /// To go through so many parts of a value costs a unit of fuel.
@@ -80,17 +81,40 @@ impl Confined {
         Ok(confined)
     }
 
-    /// The text that the template makes of messages with so many bytes, and of the `others` in its context.
-    pub(super) fn render(
-        &self,
-        messages: Vec<Value>,
-        bytes: usize,
-        others: Value,
-    ) -> Result<String, TemplateError> {
-        let fuel = FUEL + FUEL_OF_A_MESSAGE * messages.len() as u64 + (bytes / BYTES_OF_A_UNIT) as u64;
-        let conversation = Conversation::new(messages);
-        let heaviest = conversation.weight().saturating_mul(2).saturating_add(HEAVIEST);
-        let context = context! { messages => Value::from_object(conversation), ..others };
+    /// The source, as it was given.
+    pub(super) fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Whether a variable of this name occurs in it.
+    pub(super) fn reads(&self, variable: &str) -> bool {
+        let mut is_attribute = false;
+        // What is no token is no variable; a template that was compiled has none of these.
+        tokenize(&self.source, false, self.syntax.clone()).map_while(Result::ok).any(|(token, _)| {
+            let is_read = !is_attribute && matches!(token, Token::Ident(name) if name == variable);
+            is_attribute = matches!(token, Token::Dot);
+            is_read
+        })
+    }
+
+    /// The text that the template makes of a conversation, and of the `others` in its context.
+    pub(super) fn render(&self, conversation: Conversation, others: Value) -> Result<String, TemplateError> {
+        let Conversation { messages, tools, bytes, parts } = conversation;
+        let (messages, tools) = (WeighedList::new(messages), tools.map(WeighedList::new));
+        let tools_weight = tools.as_ref().map_or(0, WeighedList::weight);
+        let looks = LOOKS_AT_TOOLS.saturating_mul((tools_weight / PARTS_OF_A_UNIT) as u64);
+        let of_messages = (FUEL_OF_A_MESSAGE + looks).saturating_mul(messages.len() as u64);
+        let of_parts = FUEL_OF_A_PART.saturating_mul(parts as u64);
+        let fuel =
+            (FUEL + (bytes / BYTES_OF_A_UNIT) as u64).saturating_add(of_messages).saturating_add(of_parts);
+        let weight = messages.weight().saturating_add(tools_weight);
+        let heaviest = weight.saturating_mul(2).saturating_add(HEAVIEST);
+        let context = context! {
+            messages => Value::from_object(messages),
+            // As the library has it that the models' authors use: nothing, but defined.
+            tools => tools.map_or(Value::from(()), Value::from_object),
+            ..others
+        };
         let mut environment = self.environment.clone();
         environment.set_fuel(Some(fuel));
         for (name, is_new) in [(ANY, false), (NEW, true)] {
@@ -163,26 +187,8 @@ fn pass(state: &State<'_, '_>, value: &Value, heaviest: usize, is_new: bool) -> 
     state.consume_fuel((weight / PARTS_OF_A_UNIT) as u64)
 }
 
-fn excessive(problem: String) -> Error {
+pub(super) fn excessive(problem: String) -> Error {
     Error::new(ErrorKind::OutOfFuel, problem)
-}
-
-/// Minijinja's own filter, which would indent by any number of spaces, and would be charged for them afterwards.
-fn to_json(
-    state: &State<'_, '_>,
-    value: &Value,
-    indent: Option<Value>,
-    named: Kwargs,
-) -> Result<Value, Error> {
-    // A byte of JSON costs as much as minijinja charges for it.
-    const BYTES_OF_A_UNIT: usize = 4;
-    let width = indent.clone().or(named.peek("indent")?);
-    if width.is_some_and(|width| usize::try_from(width).is_ok_and(|width| width > WIDEST_INDENT)) {
-        return Err(excessive(format!("`tojson` indents by more than {WIDEST_INDENT}")));
-    }
-    let json = filters::tojson(value, indent, named)?;
-    state.consume_fuel((json.as_str().map_or(0, str::len) / BYTES_OF_A_UNIT) as u64)?;
-    Ok(json)
 }
 
 /// Python's methods. Where one may make much of little, the fuel must last for it before it is called.

@@ -14,9 +14,7 @@ fn conversation() -> Vec<ChatMessage> {
         ("assistant", "<think>\nTrees & \"leaves\".\n</think>\n\nA tree is a tree."),
         ("user", "Another\none <|im_end|>"),
     ];
-    messages
-        .map(|(role, content)| ChatMessage { role: role.to_owned(), content: content.to_owned() })
-        .to_vec()
+    messages.map(|(role, content)| ChatMessage::new(role, content)).to_vec()
 }
 
 /// What minijinja makes of a template without any confinement.
@@ -24,6 +22,7 @@ fn render_plainly(source: &str, messages: &[ChatMessage]) -> Result<String, Erro
     let mut environment = Environment::new();
     environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
     environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+    environment.add_filter("tojson", json::json_of);
     environment.add_function("raise_exception", |message: String| -> Result<String, Error> {
         Err(Error::new(ErrorKind::InvalidOperation, message))
     });
@@ -34,7 +33,7 @@ fn render_plainly(source: &str, messages: &[ChatMessage]) -> Result<String, Erro
         .collect();
     environment.render_str(
         source,
-        context! { messages, add_generation_prompt => true, bos_token => "<s>", eos_token => "</s>" },
+        context! { messages, tools => (), add_generation_prompt => true, bos_token => "<s>", eos_token => "</s>" },
     )
 }
 
@@ -50,7 +49,7 @@ fn templates_in_the_style_of_real_models_are_rendered_as_without_bounds() {
             let all = conversation();
             for messages in [&all[..length], &all[1..length.max(2)]] {
                 let plain = render_plainly(&source, messages);
-                let confined = template.render(messages);
+                let confined = template.render(messages, &[]);
                 match (&plain, &confined) {
                     (Ok(plain), Ok(confined)) => assert_eq!(plain, &confined.text, "{}", path.display()),
                     (Err(plain), Err(TemplateError::Refused(problem))) => {
@@ -95,7 +94,7 @@ fn the_language_means_what_it_means_without_bounds() {
     for source in sources {
         let plain = render_plainly(source, &conversation());
         let confined = ChatTemplate::new(source, "<s>".to_owned(), "</s>".to_owned())
-            .and_then(|template| template.render(&conversation()));
+            .and_then(|template| template.render(&conversation(), &[]));
         match (plain, confined) {
             (Ok(plain), Ok(confined)) => assert_eq!(plain, confined.text, "{source}"),
             (Err(_), Err(TemplateError::Refused(_) | TemplateError::Invalid(_))) => {}
@@ -261,7 +260,7 @@ fn hostile_templates_end_in_an_error_that_says_what_is_too_much() {
     let mut lines = String::new();
     for (name, source) in hostile() {
         let outcome = ChatTemplate::new(&source, "<s>".to_owned(), "</s>".to_owned())
-            .and_then(|template| template.render(&conversation()));
+            .and_then(|template| template.render(&conversation(), &[]));
         let problem = match outcome {
             Ok(prompt) => format!("RENDERS {} bytes", prompt.text.len()),
             Err(error) => error.to_string(),
@@ -286,16 +285,16 @@ fn the_deepest_templates_within_the_bounds_are_run() {
         "{% macro f(n) %}{% if n > 0 %}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(60) }}".to_owned();
     for source in [not, minus, concatenated, attributes, elifs, nested, brackets, macros] {
         let template = ChatTemplate::new(&source, String::new(), String::new()).unwrap();
-        template.render(&conversation()).unwrap();
+        template.render(&conversation(), &[]).unwrap();
     }
 }
 
 #[test]
 fn a_long_conversation_is_rendered_whole() {
     let long: Vec<ChatMessage> = (0..1_000)
-        .map(|index| ChatMessage {
-            role: if index % 2 == 0 { "user" } else { "assistant" }.to_owned(),
-            content: "a tree & its leaves\n".repeat(50),
+        .map(|index| {
+            let role = if index % 2 == 0 { "user" } else { "assistant" };
+            ChatMessage::new(role, "a tree & its leaves\n".repeat(50))
         })
         .collect();
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/templates");
@@ -303,7 +302,8 @@ fn a_long_conversation_is_rendered_whole() {
         let path = entry.unwrap().path();
         let source = std::fs::read_to_string(&path).unwrap();
         let template = ChatTemplate::new(&source, "<s>".to_owned(), "</s>".to_owned()).unwrap();
-        let prompt = template.render(&long).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let prompt =
+            template.render(&long, &[]).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         assert!(prompt.text.len() > 1_000 * 980, "{}", path.display());
         assert_eq!(prompt.text, render_plainly(&source, &long).unwrap(), "{}", path.display());
     }

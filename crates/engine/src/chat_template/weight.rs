@@ -36,35 +36,39 @@ impl Excess {
     }
 }
 
-/// The messages, as a list whose weight is known: templates look at it again for each message.
+/// The messages or the tools, as a list whose weight is known: templates look at it again for each message.
 #[derive(Debug)]
-pub(super) struct Conversation {
-    messages: Vec<Value>,
+pub(super) struct WeighedList {
+    items: Vec<Value>,
     weight: usize,
 }
 
-impl Conversation {
-    pub(super) fn new(messages: Vec<Value>) -> Conversation {
-        let weights = messages.iter().map(|message| weigh(message, usize::MAX, false).unwrap_or(0));
-        Conversation { weight: 1 + weights.sum::<usize>(), messages }
+impl WeighedList {
+    pub(super) fn new(items: Vec<Value>) -> WeighedList {
+        let weights = items.iter().map(|item| weigh(item, usize::MAX, false).unwrap_or(usize::MAX));
+        WeighedList { weight: weights.fold(1, usize::saturating_add), items }
     }
 
     pub(super) fn weight(&self) -> usize {
         self.weight
     }
+
+    pub(super) fn len(&self) -> usize {
+        self.items.len()
+    }
 }
 
-impl Object for Conversation {
+impl Object for WeighedList {
     fn repr(self: &Arc<Self>) -> ObjectRepr {
         ObjectRepr::Seq
     }
 
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        self.messages.get(key.as_usize()?).cloned()
+        self.items.get(key.as_usize()?).cloned()
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
-        Enumerator::Seq(self.messages.len())
+        Enumerator::Seq(self.items.len())
     }
 }
 
@@ -105,13 +109,13 @@ struct Scale {
 
 impl Scale {
     fn add(&mut self, value: &Value, depth: usize) -> Result<(), Excess> {
-        let conversation = value.downcast_object_ref::<Conversation>();
+        let weighed = value.downcast_object_ref::<WeighedList>();
         let itself = || 1 + value.as_bytes().map_or(0, <[u8]>::len) / UNIT_BYTES;
-        self.weight = self.weight.saturating_add(conversation.map_or_else(itself, Conversation::weight));
+        self.weight = self.weight.saturating_add(weighed.map_or_else(itself, WeighedList::weight));
         if self.weight > self.most {
             return Err(Excess::Weight);
         }
-        let Some(object) = value.as_object().filter(|_| conversation.is_none()) else { return Ok(()) };
+        let Some(object) = value.as_object().filter(|_| weighed.is_none()) else { return Ok(()) };
         if depth > 0 && changing(value).is_some() {
             return Err(Excess::Changing);
         }

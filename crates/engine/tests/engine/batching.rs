@@ -76,7 +76,7 @@ fn a_long_prompt_does_not_hold_up_what_runs() {
 
 #[test]
 fn the_end_of_the_turn_can_be_ignored() {
-    let prompt = ENGINE.render_chat(&user("Hi")).unwrap();
+    let prompt = ENGINE.render_chat(&user("Hi"), &[]).unwrap();
     let ending = request(prompt, 40, Sampling::GREEDY);
     let answer = Answer::of(&ENGINE, ending.clone());
     assert!(answer.tokens.len() < 40 && answer.finish == FinishReason::EndOfTurn);

@@ -73,7 +73,7 @@ fn constrained(
     constraint: &Arc<Constraint>,
     sampling: Sampling,
 ) -> GenerationRequest {
-    let prompt = engine.render_chat(&user(text)).unwrap();
+    let prompt = engine.render_chat(&user(text), &[]).unwrap();
     GenerationRequest { constraint: Some(constraint.clone()), ..request(prompt, 400, sampling) }
 }
 
@@ -226,7 +226,7 @@ fn a_constrained_answer_is_the_same_however_it_is_computed() {
 #[test]
 fn constrained_answers_and_others_leave_each_other_alone() {
     let free = |number: u64| {
-        let prompt = ENGINE.render_chat(&user(&format!("Count to {number}."))).unwrap();
+        let prompt = ENGINE.render_chat(&user(&format!("Count to {number}.")), &[]).unwrap();
         request(prompt, 20, seeded(number))
     };
     let constrained = sample(&ENGINE, 20).into_iter().cycle().take(8);

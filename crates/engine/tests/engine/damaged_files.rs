@@ -40,7 +40,7 @@ fn complaints(cases: &[Damage]) -> String {
 fn a_small_model_loads_and_answers() {
     let folder = tempfile::tempdir().unwrap();
     let engine = load(&folder.path().join("small.gguf"), &SmallModel::new().encode()).unwrap();
-    let prompt = engine.render_chat(&user("a tree")).unwrap();
+    let prompt = engine.render_chat(&user("a tree"), &[]).unwrap();
     assert_eq!(prompt[0], 1, "{prompt:?}");
     assert!(prompt.contains(&12), "the merges work: {prompt:?}");
     let answer = Answer::of(&engine, request(prompt, 5, Sampling::GREEDY));

@@ -74,7 +74,7 @@ struct Row {
 fn rows(engine: &Engine, wanted: fn(&str) -> bool) -> Vec<Row> {
     let mut rows = Vec::new();
     for (number, (name, messages)) in (1_u64..).zip(prompts()) {
-        let prompt = engine.render_chat(&messages).unwrap();
+        let prompt = engine.render_chat(&messages, &[]).unwrap();
         let sampled = Sampling { temperature: 0.9, top_p: 0.95, seed: number, choice: 0, ..Sampling::GREEDY };
         for (kind, sampling) in [("greedy", Sampling::GREEDY), ("sampled", sampled)] {
             if wanted(&format!("{name} {kind}")) {

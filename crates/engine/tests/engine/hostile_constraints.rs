@@ -107,7 +107,7 @@ fn hostile_sources_are_refused_or_bounded_and_disturb_nobody() {
     let sources = (schemas().into_iter().map(ConstraintSource::JsonSchema))
         .chain(regexes().into_iter().map(ConstraintSource::Regex))
         .chain(grammars().into_iter().map(ConstraintSource::Grammar));
-    let prompt = ENGINE.render_chat(&user("Write it.")).unwrap();
+    let prompt = ENGINE.render_chat(&user("Write it."), &[]).unwrap();
     let free = request(prompt.clone(), 40, Sampling::GREEDY);
     let expected = Answer::of(&ENGINE, free.clone());
     let mut refused = 0;

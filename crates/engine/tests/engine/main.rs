@@ -49,7 +49,7 @@ fn user(text: &str) -> Vec<ChatMessage> {
 }
 
 fn message(role: &str, content: &str) -> ChatMessage {
-    ChatMessage { role: role.to_owned(), content: content.to_owned() }
+    ChatMessage::new(role, content)
 }
 
 fn request(prompt: Vec<TokenId>, max_tokens: usize, sampling: Sampling) -> GenerationRequest {

@@ -19,7 +19,7 @@ fn small_queue() -> Engine {
 #[test]
 fn an_answer_is_the_same_alone_and_among_others() {
     let sampling = Sampling { temperature: 0.8, top_p: 0.9, seed: 5, choice: 0, ..Sampling::GREEDY };
-    let wanted = request(ENGINE.render_chat(&user("Name three trees.")).unwrap(), 24, sampling);
+    let wanted = request(ENGINE.render_chat(&user("Name three trees."), &[]).unwrap(), 24, sampling);
     let alone = Answer::of(&ENGINE, wanted.clone());
     let others: Vec<_> = (1..9)
         .map(|number| {
@@ -35,7 +35,7 @@ fn an_answer_is_the_same_alone_and_among_others() {
 
 #[test]
 fn seeds_and_choices_differ() {
-    let prompt = ENGINE.render_chat(&user("Invent a name for a ship.")).unwrap();
+    let prompt = ENGINE.render_chat(&user("Invent a name for a ship."), &[]).unwrap();
     let sampling = Sampling { temperature: 1.0, top_p: 1.0, seed: 1, choice: 0, ..Sampling::GREEDY };
     let answer = |sampling| Answer::of(&ENGINE, request(prompt.clone(), 16, sampling)).tokens;
     assert_ne!(answer(sampling), answer(Sampling { seed: 2, ..sampling }));

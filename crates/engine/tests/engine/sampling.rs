@@ -5,7 +5,7 @@ use interference_engine::TokenLogprobs;
 use super::*;
 
 fn poem() -> Vec<TokenId> {
-    ENGINE.render_chat(&user("write a poem about a tree")).unwrap()
+    ENGINE.render_chat(&user("write a poem about a tree"), &[]).unwrap()
 }
 
 fn endless(prompt: Vec<TokenId>, max_tokens: usize, adjustments: Adjustments) -> GenerationRequest {
@@ -103,7 +103,8 @@ fn everything() -> GenerationRequest {
         repeat_penalty: 1.05,
         bias: vec![(ENGINE.encode(" tree")[0], 1.5), (ENGINE.encode(" the")[0], -1.0)],
     };
-    let prompt = ENGINE.render_chat(&user(&"Write line after line: the tree is tall. ".repeat(4))).unwrap();
+    let prompt =
+        ENGINE.render_chat(&user(&"Write line after line: the tree is tall. ".repeat(4)), &[]).unwrap();
     GenerationRequest { logprobs: Some(5), sampling, ..endless(prompt, 80, adjustments) }
 }
 

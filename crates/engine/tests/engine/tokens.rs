@@ -35,7 +35,7 @@ const END: TokenId = 2;
 #[test]
 fn the_template_makes_control_tokens_and_messages_do_not() {
     let control = |text: &str| {
-        let tokens = ENGINE.render_chat(&user(text)).unwrap();
+        let tokens = ENGINE.render_chat(&user(text), &[]).unwrap();
         tokens.iter().filter(|id| [BEGINNING, END].contains(id)).count()
     };
     // system, user and the open answer begin; system and user end.
@@ -47,6 +47,6 @@ fn the_template_makes_control_tokens_and_messages_do_not() {
     }
     // Two halves of a spelling in two messages are text, too.
     let halves = [message("user", "<|im_"), message("user", "end|>")];
-    let tokens = ENGINE.render_chat(&halves).unwrap();
+    let tokens = ENGINE.render_chat(&halves, &[]).unwrap();
     assert_eq!(tokens.iter().filter(|id| [BEGINNING, END].contains(id)).count(), 7);
 }

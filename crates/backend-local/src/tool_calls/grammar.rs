@@ -1,0 +1,291 @@
+//! What a model is held to that must call a function: a grammar of calls and nothing else.
+//!
+//! Owns the form of such a text, in the Lark-like language of `llguidance`, for each form of calls. The arguments of a
+//! function follow its schema, whether it is said to be strict or not: a grammar has no other measure. Marks are
+//! written as plain text; those that are control tokens, which no text can spell, are left out, and [`parser`] does
+//! not miss them. Refuses to know whether a schema can be had: that is found when the grammar is compiled.
+//!
+//! [`parser`]: super::parser
+
+use std::fmt::Write as _;
+
+use interference_engine::{ChatTool, ConstraintSource};
+use serde_json::{Map, Value, json};
+
+use super::format::Format;
+
+/// Calls that a model makes at once, at most, when it must make some.
+const MOST_FORCED_CALLS: usize = 16;
+
+/// How many calls there must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CallCount {
+    /// One.
+    One,
+    /// One or several, up to 16.
+    OneOrMore,
+}
+
+/// Texts that call some of these functions and say nothing else; there must be at least one.
+pub(crate) fn forced_calls(format: Format, tools: &[&ChatTool], count: CallCount) -> ConstraintSource {
+    let Form { before, between, after, call_opening, arguments_key, call_closing } = Form::of(format);
+    let more = match count {
+        CallCount::One => String::new(),
+        CallCount::OneOrMore => format!(" ({} call){{0,{}}}", literal(between), MOST_FORCED_CALLS - 1),
+    };
+    let around = |text: &str| if text.is_empty() { String::new() } else { format!(" {}", literal(text)) };
+    let choices: Vec<String> = (0..tools.len()).map(|index| format!("call{index}")).collect();
+    let mut grammar = format!("start:{} call{more}{}\n", around(before), around(after));
+    grammar.push_str(&format!("call: {}\n", choices.join(" | ")));
+    for (index, tool) in tools.iter().enumerate() {
+        let opening = format!("{call_opening}{{\"name\": {}, \"{arguments_key}\": ", json!(tool.name));
+        let closing = format!("}}{call_closing}");
+        // Writing to a string cannot fail.
+        let _ =
+            writeln!(grammar, "call{index}: {} arguments{index} {}", literal(&opening), literal(&closing));
+        let _ = writeln!(grammar, "arguments{index}: %json {}", arguments_schema(tool.parameters.as_ref()));
+    }
+    ConstraintSource::Grammar(grammar)
+}
+
+/// The text around calls and in them.
+struct Form {
+    before: &'static str,
+    between: &'static str,
+    after: &'static str,
+    call_opening: &'static str,
+    arguments_key: &'static str,
+    call_closing: &'static str,
+}
+
+impl Form {
+    fn of(format: Format) -> Form {
+        match format {
+            Format::Hermes | Format::Explained => Form {
+                before: "",
+                between: "\n",
+                after: "",
+                call_opening: "<tool_call>\n",
+                arguments_key: "arguments",
+                call_closing: "\n</tool_call>",
+            },
+            Format::Llama => Form {
+                before: "",
+                between: "; ",
+                after: "",
+                call_opening: "",
+                arguments_key: "parameters",
+                call_closing: "",
+            },
+            Format::Mistral => Form {
+                before: "[",
+                between: ", ",
+                after: "]",
+                call_opening: "",
+                arguments_key: "arguments",
+                call_closing: "",
+            },
+        }
+    }
+}
+
+/// A text in the grammar's language, whose strings are those of JSON.
+fn literal(text: &str) -> String {
+    json!(text).to_string()
+}
+
+/// What a function's arguments must be: an object, whatever its schema says.
+///
+/// A function without parameters has no arguments. Where a schema names properties and does not say whether there may
+/// be others, there are none: all that is then written fits the schema, and a small model does not invent any. Between
+/// values there is one space and no more, which a model could otherwise go on with for ever.
+fn arguments_schema(parameters: Option<&Value>) -> Value {
+    let mut schema = parameters.and_then(Value::as_object).cloned().unwrap_or_default();
+    if schema.is_empty() {
+        schema.insert("properties".to_owned(), Value::Object(Map::new()));
+    }
+    schema.insert("type".to_owned(), json!("object"));
+    let has_parts = ["$ref", "allOf", "anyOf", "oneOf", "patternProperties", "unevaluatedProperties"]
+        .iter()
+        .any(|word| schema.contains_key(*word));
+    if schema.contains_key("properties") && !has_parts {
+        schema.entry("additionalProperties").or_insert(Value::Bool(false));
+    }
+    let layout = json!({"whitespace_flexible": false, "item_separator": ", ", "key_separator": ": "});
+    schema.insert("x-guidance".to_owned(), layout);
+    Value::Object(schema)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tool_calls::parser::{CallParser, Said};
+    use llguidance::api::TopLevelGrammar;
+    use llguidance::toktrie::ApproximateTokEnv;
+    use llguidance::{Matcher, ParserFactory};
+
+    const FORMATS: [Format; 4] = [Format::Hermes, Format::Llama, Format::Mistral, Format::Explained];
+
+    fn tool(name: &str, parameters: Option<Value>) -> ChatTool {
+        ChatTool { name: name.into(), description: None, parameters }
+    }
+
+    fn tools() -> [ChatTool; 3] {
+        let grow = json!({
+            "type": "object",
+            "properties": {"metres": {"type": "number"}, "kind": {"enum": ["oak", "</tool_call>"]}},
+            "required": ["metres"],
+        });
+        [
+            tool("grow", Some(grow)),
+            tool("rest", None),
+            tool("an-y_1", Some(json!({"additionalProperties": true}))),
+        ]
+    }
+
+    /// A tokenizer with a token for each byte.
+    fn matcher(source: &ConstraintSource) -> Matcher {
+        let ConstraintSource::Grammar(grammar) = source else { panic!("{source:?}") };
+        let mut factory = ParserFactory::new_simple(&ApproximateTokEnv::single_byte_env()).unwrap();
+        factory.quiet();
+        let matcher = Matcher::new(factory.create_parser(TopLevelGrammar::from_lark(grammar.clone())));
+        assert_eq!(matcher.get_error(), None, "{grammar}");
+        matcher
+    }
+
+    /// Whether a text is all that is wanted; what of it is allowed, if not.
+    fn judge(matcher: &Matcher, text: &str) -> Result<(), String> {
+        let mut matcher = matcher.deep_clone();
+        let bytes: Vec<u32> = text.bytes().map(u32::from).collect();
+        let allowed = matcher.validate_tokens(&bytes).unwrap();
+        if allowed < bytes.len() {
+            return Err(String::from_utf8_lossy(&text.as_bytes()[..allowed]).into_owned());
+        }
+        matcher.consume_tokens(&bytes).unwrap();
+        if matcher.is_accepting().unwrap() { Ok(()) } else { Err(text.to_owned()) }
+    }
+
+    /// The text of calls, as each form has it.
+    fn written(format: Format, calls: &[(&str, &str)]) -> String {
+        let Form { before, between, after, call_opening, arguments_key, call_closing } = Form::of(format);
+        let calls = calls.iter().map(|(name, arguments)| {
+            format!("{call_opening}{{\"name\": \"{name}\", \"{arguments_key}\": {arguments}}}{call_closing}")
+        });
+        format!("{before}{}{after}", calls.collect::<Vec<_>>().join(between))
+    }
+
+    #[test]
+    fn the_grammar_of_one_call() {
+        let source = forced_calls(Format::Hermes, &[&tool("grow", None)], CallCount::One);
+        let expected = r#"start: call
+call: call0
+call0: "<tool_call>\n{\"name\": \"grow\", \"arguments\": " arguments0 "}\n</tool_call>"
+arguments0: %json {"properties":{},"type":"object","additionalProperties":false,"x-guidance":{"whitespace_flexible":false,"item_separator":", ","key_separator":": "}}
+"#;
+        assert_eq!(source, ConstraintSource::Grammar(expected.to_owned()));
+    }
+
+    #[test]
+    fn calls_and_nothing_else_are_allowed() {
+        let tools = tools();
+        for format in FORMATS {
+            let matcher = matcher(&forced_calls(format, &tools.each_ref(), CallCount::One));
+            for (name, arguments) in [
+                ("grow", r#"{"metres": 1.5}"#),
+                ("grow", r#"{"metres": 2, "kind": "</tool_call>"}"#),
+                ("rest", "{}"),
+                ("an-y_1", r#"{"a": [1, {"b": null}]}"#),
+            ] {
+                assert_eq!(judge(&matcher, &written(format, &[(name, arguments)])), Ok(()), "{format:?}");
+            }
+            for (name, arguments) in [
+                ("grow", "{}"),
+                ("grow", r#"{"metres": "2"}"#),
+                ("grow", r#"{"metres": 2, "more": 1}"#),
+                ("grow", r#"{"metres":  2}"#),
+                ("rest", r#"{"a": 1}"#),
+                ("an-y_1", "[]"),
+                ("unknown", "{}"),
+            ] {
+                assert!(
+                    judge(&matcher, &written(format, &[(name, arguments)])).is_err(),
+                    "{name} {arguments}"
+                );
+            }
+            assert_eq!(judge(&matcher, "So be it."), Err(String::new()));
+            let two = written(format, &[("rest", "{}"), ("rest", "{}")]);
+            assert!(judge(&matcher, &two).is_err(), "{two}");
+        }
+    }
+
+    #[test]
+    fn several_calls_are_allowed_up_to_a_bound() {
+        let tools = tools();
+        for format in FORMATS {
+            let matcher = matcher(&forced_calls(format, &tools.each_ref(), CallCount::OneOrMore));
+            for count in [1, 2, MOST_FORCED_CALLS] {
+                assert_eq!(
+                    judge(&matcher, &written(format, &vec![("rest", "{}"); count])),
+                    Ok(()),
+                    "{count}"
+                );
+            }
+            let too_many = written(format, &[("rest", "{}"); MOST_FORCED_CALLS + 1]);
+            assert!(judge(&matcher, &too_many).is_err(), "{format:?}");
+            assert!(judge(&matcher, &written(format, &[])).is_err(), "{format:?}");
+        }
+    }
+
+    /// What a model is made to write is what the parser reads.
+    #[test]
+    fn the_parser_reads_what_the_grammar_allows() {
+        for format in FORMATS {
+            let names = vec!["grow".to_owned(), "rest".to_owned()];
+            let mut parser = CallParser::new(format, names, 9, |index| index.to_string());
+            let text = written(format, &[("grow", r#"{"metres": 2}"#), ("rest", "{}")]);
+            let said: Vec<Said> = parser.push(&text).into_iter().chain(parser.finish()).collect();
+            let call =
+                |index: u32, name: &str| Said::Call { index, id: index.to_string(), name: name.to_owned() };
+            let told = |index: u32, text: &str| Said::Arguments { index, fragment: text.to_owned() };
+            let expected = [call(0, "grow"), told(0, r#"{"metres": 2}"#), call(1, "rest"), told(1, "{}")];
+            assert_eq!(said, expected, "{format:?}");
+        }
+    }
+
+    #[test]
+    fn a_hundred_functions_compile() {
+        let grow = &tools()[0];
+        let tools: Vec<ChatTool> =
+            (0..128).map(|number| ChatTool { name: format!("grow{number}"), ..grow.clone() }).collect();
+        let tools: Vec<&ChatTool> = tools.iter().collect();
+        let matcher = matcher(&forced_calls(Format::Hermes, &tools, CallCount::OneOrMore));
+        let text = written(Format::Hermes, &[("grow127", r#"{"metres": 1}"#), ("grow1", r#"{"metres": 2}"#)]);
+        assert_eq!(judge(&matcher, &text), Ok(()));
+    }
+
+    #[test]
+    fn schemas_are_closed_only_where_that_takes_nothing_away() {
+        let open = |schema: Value| arguments_schema(Some(&schema)).get("additionalProperties").cloned();
+        assert_eq!(open(json!({"type": "object", "properties": {"a": {}}})), Some(json!(false)));
+        assert_eq!(
+            open(json!({"properties": {}, "additionalProperties": {"type": "string"}})),
+            Some(json!({"type": "string"}))
+        );
+        assert_eq!(open(json!({"properties": {}, "allOf": [{"properties": {"a": {}}}]})), None);
+        assert_eq!(open(json!({"type": "object"})), None);
+        assert_eq!(arguments_schema(Some(&json!({}))), arguments_schema(None));
+    }
+
+    /// The form has no place for others, and the parser reads none.
+    #[test]
+    fn arguments_are_an_object_whatever_the_schema_says() {
+        for schema in [json!({"type": ["object", "null"]}), json!(true), json!({"description": "any"})] {
+            let any = tool("any", Some(schema));
+            let matcher = matcher(&forced_calls(Format::Hermes, &[&any], CallCount::One));
+            assert_eq!(judge(&matcher, &written(Format::Hermes, &[("any", "{}")])), Ok(()));
+            for arguments in ["null", "[]", "1"] {
+                assert!(judge(&matcher, &written(Format::Hermes, &[("any", arguments)])).is_err());
+            }
+        }
+    }
+}
