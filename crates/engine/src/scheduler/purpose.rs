@@ -20,7 +20,7 @@ pub(crate) struct Task {
 
 /// What a stream is computed for.
 pub(super) enum Purpose {
-    Generation(Generation),
+    Generation(Box<Generation>),
     Embedding(Embedding),
 }
 
@@ -53,7 +53,7 @@ impl Task {
         let limit = prompt_length + request.max_tokens.map_or(room, |asked| asked.min(room));
         let (guesser, matching) = (Guesser::default(), Mutex::default());
         let generation = Generation { request, sink, prompt_length, limit, guesser, matching };
-        Task { tokens, purpose: Purpose::Generation(generation) }
+        Task { tokens, purpose: Purpose::Generation(Box::new(generation)) }
     }
 
     /// The vector of a text.
