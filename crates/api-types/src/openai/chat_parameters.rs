@@ -2,7 +2,7 @@
 //!
 //! Owns what makes a value wrong for every server of the API. It refuses to know defaults, and what a backend honours.
 
-use super::chat_completions::{ChatCompletionRequest, RequestMessage, Stop};
+use super::chat_completions::{ChatCompletionRequest, RequestMessage, Stop, StreamOptions};
 
 /// How many stop strings a request may have: the API's own limit.
 const MOST_STOP_STRINGS: usize = 4;
@@ -11,7 +11,7 @@ const MOST_STOP_STRINGS: usize = 4;
 const LONGEST_STOP_STRING: usize = 4096;
 
 /// How many answers a request may ask for: the API's own limit.
-const MOST_CHOICES: u64 = 128;
+pub(super) const MOST_CHOICES: u64 = 128;
 
 /// How many alternatives to a token a request may ask for: the API's own limit.
 const MOST_TOP_LOGPROBS: u64 = 20;
@@ -50,11 +50,7 @@ impl ChatCompletionRequest {
     /// # Errors
     /// It is missing or empty.
     pub fn checked_model(&self) -> Result<&str, InvalidParameter> {
-        match self.model.as_deref() {
-            None => Err(InvalidParameter::missing("model")),
-            Some("") => Err(InvalidParameter::value("model", "'model' must not be empty.")),
-            Some(model) => Ok(model),
-        }
+        model(self.model.as_deref())
     }
 
     /// The conversation, at least one message.
@@ -114,37 +110,12 @@ impl ChatCompletionRequest {
     /// # Errors
     /// One of these bounds is broken.
     pub fn checked_stops(&self) -> Result<&[String], InvalidParameter> {
-        let stops = self.stop.as_ref().map_or(&[][..], |Stop(stops)| stops);
-        if stops.len() > MOST_STOP_STRINGS {
-            let message =
-                format!("'stop' has {} strings; at most {MOST_STOP_STRINGS} are allowed.", stops.len());
-            return Err(InvalidParameter::value("stop", message));
-        }
-        for (position, stop) in stops.iter().enumerate() {
-            if stop.is_empty() {
-                let message = format!("'stop' must not be empty (string {position}).");
-                return Err(InvalidParameter::value("stop", message));
-            }
-            if stop.len() > LONGEST_STOP_STRING {
-                let message =
-                    format!("'stop' is too long (string {position}): at most {LONGEST_STOP_STRING} bytes.");
-                return Err(InvalidParameter::value("stop", message));
-            }
-        }
-        Ok(stops)
+        stops(self.stop.as_ref())
     }
 
     /// The names of what of the stream's options no backend here honours: padding, and a usage without a stream.
     pub fn ignored_stream_options(&self) -> impl Iterator<Item = String> {
-        let options = self.stream_options.unwrap_or_default();
-        let without_a_stream = self.stream != Some(true);
-        [
-            ("stream_options.include_obfuscation", options.include_obfuscation == Some(true)),
-            ("stream_options.include_usage", options.include_usage == Some(true) && without_a_stream),
-        ]
-        .into_iter()
-        .filter(|(_, ignored)| *ignored)
-        .map(|(name, _)| name.to_owned())
+        ignored_stream_options(self.stream, self.stream_options)
     }
 
     /// The number of answers, from 1 to 128; 1 when none is given.
@@ -152,14 +123,7 @@ impl ChatCompletionRequest {
     /// # Errors
     /// It is outside.
     pub fn checked_choices(&self) -> Result<u32, InvalidParameter> {
-        match self.n {
-            None => Ok(1),
-            Some(count @ 1..=MOST_CHOICES) => Ok(count as u32),
-            Some(count) => Err(InvalidParameter::value(
-                "n",
-                format!("'n' is {count}; it must be from 1 to {MOST_CHOICES}."),
-            )),
-        }
+        choices(self.n)
     }
 
     /// The number of alternatives that come with each token's log probability, from 0 to 20; none when no log
@@ -182,7 +146,69 @@ impl ChatCompletionRequest {
     }
 }
 
-fn within(name: &str, value: Option<f64>, low: f64, high: f64) -> Result<Option<f64>, InvalidParameter> {
+/// The model's name, which every endpoint requires.
+pub(super) fn model(given: Option<&str>) -> Result<&str, InvalidParameter> {
+    match given {
+        None => Err(InvalidParameter::missing("model")),
+        Some("") => Err(InvalidParameter::value("model", "'model' must not be empty.")),
+        Some(model) => Ok(model),
+    }
+}
+
+/// The strings that end an answer.
+pub(super) fn stops(given: Option<&Stop>) -> Result<&[String], InvalidParameter> {
+    let stops = given.map_or(&[][..], |Stop(stops)| stops);
+    if stops.len() > MOST_STOP_STRINGS {
+        let message = format!("'stop' has {} strings; at most {MOST_STOP_STRINGS} are allowed.", stops.len());
+        return Err(InvalidParameter::value("stop", message));
+    }
+    for (position, stop) in stops.iter().enumerate() {
+        if stop.is_empty() {
+            let message = format!("'stop' must not be empty (string {position}).");
+            return Err(InvalidParameter::value("stop", message));
+        }
+        if stop.len() > LONGEST_STOP_STRING {
+            let message =
+                format!("'stop' is too long (string {position}): at most {LONGEST_STOP_STRING} bytes.");
+            return Err(InvalidParameter::value("stop", message));
+        }
+    }
+    Ok(stops)
+}
+
+/// The number of answers.
+pub(super) fn choices(given: Option<u64>) -> Result<u32, InvalidParameter> {
+    match given {
+        None => Ok(1),
+        Some(count @ 1..=MOST_CHOICES) => Ok(count as u32),
+        Some(count) => {
+            Err(InvalidParameter::value("n", format!("'n' is {count}; it must be from 1 to {MOST_CHOICES}.")))
+        }
+    }
+}
+
+/// The names of the stream's options that no backend here honours.
+pub(super) fn ignored_stream_options(
+    stream: Option<bool>,
+    options: Option<StreamOptions>,
+) -> impl Iterator<Item = String> {
+    let options = options.unwrap_or_default();
+    let without_a_stream = stream != Some(true);
+    [
+        ("stream_options.include_obfuscation", options.include_obfuscation == Some(true)),
+        ("stream_options.include_usage", options.include_usage == Some(true) && without_a_stream),
+    ]
+    .into_iter()
+    .filter(|(_, ignored)| *ignored)
+    .map(|(name, _)| name.to_owned())
+}
+
+pub(super) fn within(
+    name: &str,
+    value: Option<f64>,
+    low: f64,
+    high: f64,
+) -> Result<Option<f64>, InvalidParameter> {
     match value {
         Some(value) if !(low..=high).contains(&value) => Err(InvalidParameter::value(
             name,

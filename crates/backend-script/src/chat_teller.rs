@@ -1,117 +1,55 @@
-//! Tells an answer in chunks: who speaks, at once; the steps of all choices in turn, each when it is due; the ends; the
-//! usage, if included; `[DONE]`.
+//! Tells an answer in the words of the chat API: who speaks, each step, why it ended.
 //!
-//! Owns the order of chunks. It is made to be cheap: a chunk that adds text is put together from a frame, which the
-//! stream makes once, and the step's text as JSON, which the script made when it was read. Without latency nothing is
-//! waited for, and no timer is set.
+//! It is made to be cheap: a chunk that adds text is put together from a frame, which is made once, and the step's text
+//! as JSON, which the script made when it was read.
 
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
-
-use futures::Stream;
 use interference_api_types::openai::chat_reply::{
-    ChatChunks, ChunkChoice, Delta, FunctionDelta, ToolCallDelta, Usage,
+    ChatChunks, ChunkChoice, Delta, FinishReason, FunctionDelta, ToolCallDelta, Usage,
 };
-use interference_sse::Event;
 
 use crate::answer::{Part, Step};
-use crate::pace::Pace;
+use crate::answer_stream::Teller;
 use crate::telling::Telling;
 
-/// The events of one answer.
-pub(crate) struct ChatStream {
+/// The chunks of a chat's answer.
+pub(crate) struct ChatTeller {
     chunks: ChatChunks,
-    telling: Telling,
-    choices: u32,
-    usage: Usage,
-    pace: Option<Pace>,
-    next: Next,
     /// The frame that each choice has used last.
     frames: Vec<Option<(Part, Frame)>>,
 }
 
-/// What comes next.
-#[derive(Debug, Clone, Copy)]
-enum Next {
-    Speaker(u32),
-    /// A step that is yet to be waited for.
-    Due(usize),
-    Step(usize, u32),
-    Finish(u32),
-    Usage,
-    Done,
-    Nothing,
+impl ChatTeller {
+    /// For an answer in so many choices.
+    pub(crate) fn new(chunks: ChatChunks, choices: u32) -> ChatTeller {
+        ChatTeller { chunks, frames: (0..choices).map(|_| None).collect() }
+    }
 }
 
-impl ChatStream {
-    /// The events of an answer in so many choices.
-    pub(crate) fn new(
-        chunks: ChatChunks,
-        telling: Telling,
-        choices: u32,
-        usage: Usage,
-        pace: Option<Pace>,
-    ) -> ChatStream {
-        let frames = (0..choices).map(|_| None).collect();
-        ChatStream { chunks, telling, choices, usage, pace, next: Next::Speaker(0), frames }
+impl Teller for ChatTeller {
+    fn opening(&self, index: u32) -> Option<String> {
+        Some(self.chunks.speaker(index))
     }
 
-    /// The next choice after this one, or what follows the last.
-    fn in_turn(&self, index: u32, same: impl Fn(u32) -> Next, after: Next) -> Next {
-        if index + 1 < self.choices { same(index + 1) } else { after }
-    }
-
-    fn chunk(&mut self, position: usize, index: u32) -> Option<String> {
-        let step = self.telling.step(position)?;
+    fn step(&mut self, telling: &Telling, position: usize, index: u32) -> Option<String> {
+        let step = telling.step(position)?;
         match step.part {
             Part::CallOpening(call) => {
-                Some(self.chunks.choice(&opening(call, self.telling.call_id(call), &step.text).of(index)))
+                Some(self.chunks.choice(&opening(call, telling.call_id(call), &step.text).of(index)))
             }
-            Part::Content => match self.telling.logprobs(position) {
+            Part::Content => match telling.logprobs(position) {
                 Some(logprobs) => Some(self.chunks.content(index, &step.text, Some(&logprobs))),
                 None => Some(framed(&self.chunks, &mut self.frames, step, index)),
             },
             _ => Some(framed(&self.chunks, &mut self.frames, step, index)),
         }
     }
-}
 
-impl Stream for ChatStream {
-    type Item = Event;
+    fn finish(&self, index: u32, reason: FinishReason) -> String {
+        self.chunks.finish(index, reason)
+    }
 
-    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event>> {
-        let this = self.get_mut();
-        loop {
-            let (data, next) = match this.next {
-                Next::Speaker(index) => {
-                    let next = this.in_turn(index, Next::Speaker, Next::Due(0));
-                    (Some(this.chunks.speaker(index)), next)
-                }
-                Next::Due(position) if position >= this.telling.len() => (None, Next::Finish(0)),
-                Next::Due(position) => {
-                    if let Some(pace) = &mut this.pace {
-                        ready!(pace.poll_due(context));
-                    }
-                    (None, Next::Step(position, 0))
-                }
-                Next::Step(position, index) => {
-                    let after = Next::Due(position + 1);
-                    let next = this.in_turn(index, |index| Next::Step(position, index), after);
-                    (this.chunk(position, index), next)
-                }
-                Next::Finish(index) => {
-                    let next = this.in_turn(index, Next::Finish, Next::Usage);
-                    (Some(this.chunks.finish(index, this.telling.finish)), next)
-                }
-                Next::Usage => (this.chunks.usage(this.usage), Next::Done),
-                Next::Done => (Some("[DONE]".to_owned()), Next::Nothing),
-                Next::Nothing => return Poll::Ready(None),
-            };
-            this.next = next;
-            if let Some(data) = data {
-                return Poll::Ready(Some(Event::data(data)));
-            }
-        }
+    fn usage(&self, usage: Usage) -> Option<String> {
+        self.chunks.usage(usage)
     }
 }
 
