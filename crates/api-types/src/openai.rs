@@ -3,7 +3,10 @@
 pub mod chat_completions;
 pub mod chat_parameters;
 pub mod chat_reply;
+pub mod conversation;
 pub mod embeddings;
 pub mod error;
 pub mod identity;
 pub mod models;
+pub mod response_format;
+pub mod tools;

@@ -7,12 +7,15 @@
 mod aliases;
 mod answer;
 mod chat;
+mod chat_messages;
 mod chat_reply;
+mod choice;
 mod local_backend;
 mod measurements;
 mod parameters;
 mod stop_strings;
 mod text_stream;
+mod token_log;
 
 pub use aliases::{HABITUAL_NAMES, is_habitual_name};
 pub use local_backend::{LocalBackend, LocalOptions};

@@ -5,13 +5,16 @@ use std::sync::{Arc, OnceLock};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use interference_api_types::openai::chat_reply::{Delivery, Letterhead};
 use interference_api_types::openai::identity::{Identity, random_seed};
+use interference_api_types::openai::tools::{CallChoice, ToolOffer};
 use interference_backend::{Backend, Measurement, ModelCard, Readiness, Refusal, Reply, ReplyBody, Request};
-use interference_engine::{Adjustments, ChatMessage, Engine, GenerationRequest, Sampling, SubmitError};
+use interference_engine::{
+    Adjustments, ChatMessage, Constraint, Engine, GenerationRequest, Sampling, SubmitError, TokenId,
+};
 use tokio::sync::Semaphore;
 
 use crate::aliases::{HABITUAL_NAMES, is_habitual_name};
 use crate::answer::Answer;
-use crate::chat;
+use crate::chat::{self, ChatOrder, ConstraintOrder, Drawing, invalid, unsupported};
 use crate::chat_reply::{self, AnswerHead};
 use crate::measurements;
 
@@ -167,11 +170,11 @@ impl Service {
     fn admit(&self, engine: &Arc<Engine>, request: &Request) -> Result<Admitted, Refusal> {
         let order = chat::read(&request.body, request.strictness)?;
         self.check_model(&order.model)?;
+        refuse_tools(&order.tools)?;
+        check_biases(engine, &order.adjustments)?;
         refuse_hopeless(engine, &order.messages)?;
-        let prompt = engine.render_chat(&order.messages).map_err(|error| Refusal::InvalidRequest {
-            message: format!("The model's chat template does not take these messages: {error}"),
-            param: Some("messages".to_owned()),
-            code: Some("invalid_value"),
+        let prompt = engine.render_chat(&order.messages).map_err(|error| {
+            invalid("messages", format!("The model's chat template does not take these messages: {error}"))
         })?;
         let letterhead = Letterhead {
             id: self.identity.id(),
@@ -181,24 +184,9 @@ impl Service {
             system_fingerprint: engine.model().fingerprint(),
         };
         let head = AnswerHead { letterhead, prompt_tokens: prompt.len() as u64 };
-        let seed = order.seed.or(self.options.seed).unwrap_or_else(random_seed);
-        let generation = GenerationRequest {
-            prompt,
-            max_tokens: order.max_tokens,
-            sampling: Sampling {
-                temperature: order.temperature,
-                top_p: order.top_p,
-                seed,
-                choice: 0,
-                min_p: 0.0,
-                top_k: 0,
-            },
-            adjustments: Adjustments::default(),
-            logprobs: None,
-            ignore_eos: order.ignore_eos,
-            constraint: None,
-        };
-        let answer = Answer::submit(engine, generation, order.stops).map_err(not_admitted)?;
+        let seed = order.drawing.seed.or(self.options.seed).unwrap_or_else(random_seed);
+        let generations = generations(&order, prompt, seed, compile(order.constraint.as_ref())?);
+        let answer = Answer::submit(engine, generations, &order.stops).map_err(not_admitted)?;
         Ok(Admitted { answer, head, delivery: order.delivery, seed, ignored: order.ignored })
     }
 
@@ -209,6 +197,61 @@ impl Service {
         let mut known = vec![self.name.clone()];
         known.extend(HABITUAL_NAMES.map(str::to_owned));
         Err(Refusal::UnknownModel { model: asked.to_owned(), known })
+    }
+}
+
+/// A generation for each choice, which differ in nothing but its number.
+fn generations(
+    order: &ChatOrder,
+    prompt: Vec<TokenId>,
+    seed: u64,
+    constraint: Option<Arc<Constraint>>,
+) -> Vec<GenerationRequest> {
+    let Drawing { temperature, top_p, min_p, top_k, .. } = order.drawing;
+    let generation = GenerationRequest {
+        prompt,
+        max_tokens: order.max_tokens,
+        sampling: Sampling { temperature, top_p, seed, choice: 0, min_p, top_k },
+        adjustments: order.adjustments.clone(),
+        logprobs: order.logprobs,
+        ignore_eos: order.ignore_eos,
+        constraint,
+    };
+    let of_choice = |choice| {
+        let sampling = Sampling { choice, ..generation.sampling };
+        GenerationRequest { sampling, ..generation.clone() }
+    };
+    (0..order.choices).map(of_choice).collect()
+}
+
+fn refuse_tools(tools: &ToolOffer) -> Result<(), Refusal> {
+    if tools.choice == CallChoice::Never {
+        return Ok(());
+    }
+    let message =
+        "Tools are not supported yet by the local model: leave 'tools' out, or let 'tool_choice' be none.";
+    Err(unsupported("tools", message))
+}
+
+/// Refuses biases of tokens that the model does not have.
+fn check_biases(engine: &Engine, adjustments: &Adjustments) -> Result<(), Refusal> {
+    let vocabulary_size = engine.model().vocabulary_size;
+    match adjustments.bias.iter().find(|(token, _)| *token as usize >= vocabulary_size) {
+        None => Ok(()),
+        Some((token, _)) => Err(invalid(
+            "logit_bias",
+            format!("'logit_bias' has token {token}; the model's tokens are 0 to {}.", vocabulary_size - 1),
+        )),
+    }
+}
+
+/// Refuses forms of text that the engine cannot hold an answer to.
+fn compile(order: Option<&ConstraintOrder>) -> Result<Option<Arc<Constraint>>, Refusal> {
+    match order {
+        None => Ok(None),
+        Some(ConstraintOrder { param, .. }) => {
+            Err(unsupported(*param, format!("'{param}' is not supported yet by the local model.")))
+        }
     }
 }
 
@@ -235,11 +278,7 @@ fn not_admitted(error: SubmitError) -> Refusal {
         SubmitError::PromptTooLong { prompt_tokens, context_length } => {
             Refusal::ContextLengthExceeded { context_length, prompt_tokens }
         }
-        SubmitError::EmptyPrompt => Refusal::InvalidRequest {
-            message: "The messages come to no tokens at all.".to_owned(),
-            param: Some("messages".to_owned()),
-            code: Some("invalid_value"),
-        },
+        SubmitError::EmptyPrompt => invalid("messages", "The messages come to no tokens at all."),
         SubmitError::QueueFull { waiting } => {
             Refusal::Overloaded { waiting, retry_after_seconds: RETRY_AFTER_SECONDS }
         }

@@ -9,9 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures::Stream;
-use interference_api_types::openai::chat_reply::{
-    ChatChunks, ChunkChoice, Delta, FunctionDelta, ToolCallDelta, Usage,
-};
+use interference_api_types::openai::chat_reply::{ChatChunks, ChunkChoice, Delta, Usage};
 use interference_sse::Event;
 
 use crate::answer::{Part, Step};
@@ -65,7 +63,7 @@ impl ChatStream {
         let step = self.telling.step(position)?;
         match step.part {
             Part::CallOpening(call) => {
-                Some(self.chunks.choice(&opening(call, self.telling.call_id(call), &step.text).of(index)))
+                Some(self.chunks.call(index, call_index(call), self.telling.call_id(call), &step.text))
             }
             Part::Content => match self.telling.logprobs(position) {
                 Some(logprobs) => Some(self.chunks.content(index, &step.text, Some(&logprobs))),
@@ -150,38 +148,19 @@ fn framed(chunks: &ChatChunks, frames: &mut [Option<(Part, Frame)>], step: &Step
 
 /// The chunk that adds a text to a part.
 fn chunk_of(chunks: &ChatChunks, part: Part, text: &str, index: u32) -> String {
-    let mut delta = Delta::default();
-    let calls;
-    match part {
-        Part::Reasoning => delta.reasoning_content = Some(text),
-        Part::Content => delta.content = Some(text),
-        Part::Refusal => delta.refusal = Some(text),
+    let delta = match part {
+        Part::Reasoning => Delta { reasoning_content: Some(text), ..Delta::default() },
+        Part::Content => Delta { content: Some(text), ..Delta::default() },
+        Part::Refusal => Delta { refusal: Some(text), ..Delta::default() },
         Part::CallOpening(call) | Part::CallArguments(call) => {
-            let function = FunctionDelta { name: None, arguments: text };
-            calls = [ToolCallDelta { index: position(call), id: None, kind: None, function }];
-            delta.tool_calls = &calls;
+            return chunks.arguments(index, call_index(call), text);
         }
-    }
+    };
     chunks.choice(&ChunkChoice { index, delta, logprobs: None, finish_reason: None })
 }
 
-/// The beginning of a call.
-struct Opening<'a>([ToolCallDelta<'a>; 1]);
-
-fn opening<'a>(call: usize, id: &'a str, name: &'a str) -> Opening<'a> {
-    let function = FunctionDelta { name: Some(name), arguments: "" };
-    Opening([ToolCallDelta { index: position(call), id: Some(id), kind: Some("function"), function }])
-}
-
-impl Opening<'_> {
-    fn of(&self, index: u32) -> ChunkChoice<'_> {
-        let delta = Delta { tool_calls: &self.0, ..Delta::default() };
-        ChunkChoice { index, delta, logprobs: None, finish_reason: None }
-    }
-}
-
 /// Calls are few: the script was checked.
-fn position(call: usize) -> u32 {
+fn call_index(call: usize) -> u32 {
     u32::try_from(call).unwrap_or(u32::MAX)
 }
 
