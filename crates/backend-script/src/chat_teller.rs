@@ -3,9 +3,7 @@
 //! It is made to be cheap: a chunk that adds text is put together from a frame, which is made once, and the step's text
 //! as JSON, which the script made when it was read.
 
-use interference_api_types::openai::chat_reply::{
-    ChatChunks, ChunkChoice, Delta, FinishReason, FunctionDelta, ToolCallDelta, Usage,
-};
+use interference_api_types::openai::chat_reply::{ChatChunks, ChunkChoice, Delta, FinishReason, Usage};
 
 use crate::answer::{Part, Step};
 use crate::answer_stream::Teller;
@@ -34,7 +32,7 @@ impl Teller for ChatTeller {
         let step = telling.step(position)?;
         match step.part {
             Part::CallOpening(call) => {
-                Some(self.chunks.choice(&opening(call, telling.call_id(call), &step.text).of(index)))
+                Some(self.chunks.call(index, call_index(call), telling.call_id(call), &step.text))
             }
             Part::Content => match telling.logprobs(position) {
                 Some(logprobs) => Some(self.chunks.content(index, &step.text, Some(&logprobs))),
@@ -88,38 +86,19 @@ fn framed(chunks: &ChatChunks, frames: &mut [Option<(Part, Frame)>], step: &Step
 
 /// The chunk that adds a text to a part.
 fn chunk_of(chunks: &ChatChunks, part: Part, text: &str, index: u32) -> String {
-    let mut delta = Delta::default();
-    let calls;
-    match part {
-        Part::Reasoning => delta.reasoning_content = Some(text),
-        Part::Content => delta.content = Some(text),
-        Part::Refusal => delta.refusal = Some(text),
+    let delta = match part {
+        Part::Reasoning => Delta { reasoning_content: Some(text), ..Delta::default() },
+        Part::Content => Delta { content: Some(text), ..Delta::default() },
+        Part::Refusal => Delta { refusal: Some(text), ..Delta::default() },
         Part::CallOpening(call) | Part::CallArguments(call) => {
-            let function = FunctionDelta { name: None, arguments: text };
-            calls = [ToolCallDelta { index: position(call), id: None, kind: None, function }];
-            delta.tool_calls = &calls;
+            return chunks.arguments(index, call_index(call), text);
         }
-    }
+    };
     chunks.choice(&ChunkChoice { index, delta, logprobs: None, finish_reason: None })
 }
 
-/// The beginning of a call.
-struct Opening<'a>([ToolCallDelta<'a>; 1]);
-
-fn opening<'a>(call: usize, id: &'a str, name: &'a str) -> Opening<'a> {
-    let function = FunctionDelta { name: Some(name), arguments: "" };
-    Opening([ToolCallDelta { index: position(call), id: Some(id), kind: Some("function"), function }])
-}
-
-impl Opening<'_> {
-    fn of(&self, index: u32) -> ChunkChoice<'_> {
-        let delta = Delta { tool_calls: &self.0, ..Delta::default() };
-        ChunkChoice { index, delta, logprobs: None, finish_reason: None }
-    }
-}
-
 /// Calls are few: the script was checked.
-fn position(call: usize) -> u32 {
+fn call_index(call: usize) -> u32 {
     u32::try_from(call).unwrap_or(u32::MAX)
 }
 

@@ -38,8 +38,7 @@ pub(crate) fn read(body: &[u8], strictness: Strictness) -> Result<CompletionOrde
     let each = request.checked_choices(prompts.len()).map_err(out_of_bounds)?;
     strictness.check(&ignored)?;
     request.checked_best_of().map_err(out_of_bounds)?;
-    request.checked_temperature().map_err(out_of_bounds)?;
-    request.checked_top_p().map_err(out_of_bounds)?;
+    request.sampling().checked().map_err(out_of_bounds)?;
     let echoes = echoes(&request, &prompts, each as usize)?;
     let wishes = Wishes {
         max_tokens: Some(request.max_tokens()),

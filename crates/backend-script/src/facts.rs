@@ -10,7 +10,6 @@ use http::HeaderMap;
 use interference_api_types::openai::chat_completions::{
     ChatCompletionRequest, Content, RequestMessage, Role,
 };
-use serde_json::Value;
 
 /// Which endpoint a request came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,8 +142,8 @@ pub(crate) fn text_of(message: &RequestMessage) -> Cow<'_, str> {
 
 /// The names of the functions among `tools`.
 pub(crate) fn offered_tools(request: &ChatCompletionRequest) -> Vec<&str> {
-    let tools = request.tools.as_ref().and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    tools.iter().filter_map(|tool| tool.get("function")?.get("name")?.as_str()).collect()
+    let functions = request.tools.iter().flatten().filter_map(|tool| tool.function.as_ref());
+    functions.map(|function| function.name.as_str()).collect()
 }
 
 fn tool_result(messages: &[RequestMessage]) -> Option<ToolResult<'_>> {
@@ -159,7 +158,6 @@ fn tool_result(messages: &[RequestMessage]) -> Option<ToolResult<'_>> {
 
 /// The name of the function in the latest call with this id.
 fn called_tool<'r>(messages: &'r [RequestMessage], id: &str) -> Option<&'r str> {
-    let calls = messages.iter().rev().filter_map(|message| message.tool_calls.as_ref()?.as_array()).flatten();
-    let mut named = calls.filter(|call| call.get("id").and_then(Value::as_str) == Some(id));
-    named.next()?.get("function")?.get("name")?.as_str()
+    let mut calls = messages.iter().rev().flat_map(|message| message.tool_calls.iter().flatten());
+    Some(calls.find(|call| call.id == id)?.function.as_ref()?.name.as_str())
 }

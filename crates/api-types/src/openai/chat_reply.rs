@@ -147,6 +147,23 @@ impl ChatChunks {
         self.choice(&ChunkChoice { index, delta, logprobs, finish_reason: None })
     }
 
+    /// The beginning of a call in a choice: its position among the choice's calls, its id, and the function's name.
+    pub fn call(&self, index: u32, call: u32, id: &str, name: &str) -> String {
+        let function = FunctionDelta { name: Some(name), arguments: "" };
+        self.call_piece(index, ToolCallDelta { index: call, id: Some(id), kind: Some("function"), function })
+    }
+
+    /// More of the arguments of a call in a choice.
+    pub fn arguments(&self, index: u32, call: u32, fragment: &str) -> String {
+        let function = FunctionDelta { name: None, arguments: fragment };
+        self.call_piece(index, ToolCallDelta { index: call, id: None, kind: None, function })
+    }
+
+    fn call_piece(&self, index: u32, piece: ToolCallDelta<'_>) -> String {
+        let delta = Delta { tool_calls: &[piece], ..Delta::default() };
+        self.choice(&ChunkChoice { index, delta, logprobs: None, finish_reason: None })
+    }
+
     /// The last chunk of a choice: why it ended.
     pub fn finish(&self, index: u32, reason: FinishReason) -> String {
         self.choice(&ChunkChoice {
@@ -392,18 +409,14 @@ mod tests {
     #[test]
     fn a_call_tells_its_name_once() {
         let chunks = ChatChunks::new(&letterhead(), UsageChunk::Absent);
-        let piece = |id, name, arguments| {
-            let function = FunctionDelta { name, arguments };
-            let calls = [ToolCallDelta { index: 0, id, kind: id.map(|_| "function"), function }];
-            let delta = Delta { tool_calls: &calls, ..Delta::default() };
-            chunks.choice(&ChunkChoice { index: 0, delta, logprobs: None, finish_reason: None })
-        };
         assert!(
-            piece(Some("call_1"), Some("grow"), "")
+            chunks
+                .call(0, 0, "call_1", "grow")
                 .contains(r#""delta":{"tool_calls":[{"index":0,"id":"call_1","type":"function","function":{"name":"grow","arguments":""}}]}"#)
         );
         assert!(
-            piece(None, None, "{}")
+            chunks
+                .arguments(0, 0, "{}")
                 .contains(r#""delta":{"tool_calls":[{"index":0,"function":{"arguments":"{}"}}]}"#)
         );
     }

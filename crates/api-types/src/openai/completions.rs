@@ -3,6 +3,8 @@
 //! Owns what is the older API's own: prompts in four forms, log probabilities as a number, a limit of 16 tokens where
 //! none is given. What it has in common with chats is taken from there. It refuses to know what a backend honours.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -10,7 +12,10 @@ use super::chat_completions::{Stop, StreamOptions};
 use super::chat_parameters::{self, InvalidParameter, MOST_CHOICES};
 use super::chat_reply::Delivery;
 use super::inputs::{Input, Inputs};
-use crate::request_body::{optional_count, optional_number, optional_object, optional_seed};
+use super::sampling::SamplingMembers;
+use crate::request_body::{
+    optional_count, optional_number, optional_numbers, optional_object, optional_seed,
+};
 
 /// At most so many tokens where the request does not say: the API's own default.
 const DEFAULT_MAX_TOKENS: u64 = 16;
@@ -64,8 +69,9 @@ pub struct CompletionRequest {
     /// -2 to 2.
     #[serde(deserialize_with = "optional_number")]
     pub frequency_penalty: Option<f64>,
-    /// Tokens to be preferred or avoided.
-    pub logit_bias: Option<Value>,
+    /// Tokens to be preferred or avoided: what is added to their logits, by their numbers.
+    #[serde(deserialize_with = "optional_numbers")]
+    pub logit_bias: Option<BTreeMap<String, f64>>,
     /// Any 64 bits; a negative number stands for its two's complement.
     #[serde(deserialize_with = "optional_seed")]
     pub seed: Option<u64>,
@@ -73,6 +79,18 @@ pub struct CompletionRequest {
     pub user: Option<Value>,
     /// Whether the answer goes on where the model would end it; not of the API, but of other local servers.
     pub ignore_eos: Option<bool>,
+    /// 0 to 1: how likely a token must be beside the most likely one; of other local servers.
+    #[serde(deserialize_with = "optional_number")]
+    pub min_p: Option<f64>,
+    /// How many of the most likely tokens are drawn from; of other local servers.
+    #[serde(deserialize_with = "optional_count")]
+    pub top_k: Option<u64>,
+    /// How much tokens that were there before are avoided; as llama-server names it.
+    #[serde(deserialize_with = "optional_number")]
+    pub repeat_penalty: Option<f64>,
+    /// The same, as vLLM names it.
+    #[serde(deserialize_with = "optional_number")]
+    pub repetition_penalty: Option<f64>,
 }
 
 /// Whether the prompt comes before its answer.
@@ -148,20 +166,20 @@ impl CompletionRequest {
         usize::try_from(self.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS)).unwrap_or(usize::MAX)
     }
 
-    /// The temperature, from 0 to 2.
-    ///
-    /// # Errors
-    /// It is outside.
-    pub fn checked_temperature(&self) -> Result<Option<f64>, InvalidParameter> {
-        chat_parameters::within("temperature", self.temperature, 0.0, 2.0)
-    }
-
-    /// The share of the nucleus, from 0 to 1.
-    ///
-    /// # Errors
-    /// It is outside.
-    pub fn checked_top_p(&self) -> Result<Option<f64>, InvalidParameter> {
-        chat_parameters::within("top_p", self.top_p, 0.0, 1.0)
+    /// How tokens are to be chosen.
+    pub fn sampling(&self) -> SamplingMembers<'_> {
+        SamplingMembers {
+            temperature: self.temperature,
+            top_p: self.top_p,
+            min_p: self.min_p,
+            top_k: self.top_k,
+            seed: self.seed,
+            frequency_penalty: self.frequency_penalty,
+            presence_penalty: self.presence_penalty,
+            repeat_penalty: self.repeat_penalty,
+            repetition_penalty: self.repetition_penalty,
+            logit_bias: self.logit_bias.as_ref(),
+        }
     }
 
     /// The strings that end the answer, within the bounds that chats have.
@@ -252,8 +270,6 @@ mod tests {
             request.checked_choices(prompts)?;
             request.checked_best_of()?;
             request.checked_logprobs()?;
-            request.checked_temperature()?;
-            request.checked_top_p()?;
             request.checked_stops().map(drop)
         };
         let InvalidParameter { param, message, .. } = checked().unwrap_err();
@@ -274,8 +290,6 @@ mod tests {
             (r#""model":"m","best_of":21"#, "best_of: 'best_of' is 21; it must be from 'n' (1) to 20."),
             (r#""model":"m","n":3,"best_of":2"#, "best_of: 'best_of' is 2; it must be from 'n' (3) to 20."),
             (r#""model":"m","logprobs":6"#, "logprobs: 'logprobs' is 6; it must be from 0 to 5."),
-            (r#""model":"m","temperature":3"#, "temperature: 'temperature' is 3; it must be from 0 to 2."),
-            (r#""model":"m","top_p":-1"#, "top_p: 'top_p' is -1; it must be from 0 to 1."),
             (r#""model":"m","stop":"""#, "stop: 'stop' must not be empty (string 0)."),
         ];
         for (members, message) in table {

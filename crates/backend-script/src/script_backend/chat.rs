@@ -6,8 +6,8 @@ use bytes::Bytes;
 use http::StatusCode;
 use interference_api_types::openai::chat_completions::{ChatCompletionRequest, RequestMessage};
 use interference_api_types::openai::chat_reply::{ChatChunks, Choices, Delivery, Letterhead, Usage};
+use interference_api_types::openai::tools::ToolChoice;
 use interference_backend::{Refusal, Reply, ReplyBody, Request};
-use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{Chosen, ScriptBackend, error_reply, reply};
@@ -142,7 +142,7 @@ fn check_calls(
     chat: &ChatAnswer,
     request: &ChatCompletionRequest,
 ) -> Result<(), Refusal> {
-    let forbids = request.tool_choice.as_ref().and_then(Value::as_str) == Some("none");
+    let forbids = request.tool_choice == Some(ToolChoice::Mode("none".to_owned()));
     let offered = offered_tools(request);
     match chat.calls.iter().find(|call| forbids || !offered.contains(&call.name.as_str())) {
         None => Ok(()),
