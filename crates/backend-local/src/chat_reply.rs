@@ -162,6 +162,7 @@ fn broke_off(failure: &EngineFailure) -> String {
 fn failure_code(failure: &EngineFailure) -> &'static str {
     match failure {
         EngineFailure::NotFinite { .. } => "value_not_finite",
+        EngineFailure::NoDirection => "no_direction",
         EngineFailure::Constraint(_) => "constraint_failed",
         EngineFailure::Stopped => "engine_stopped",
     }
@@ -169,7 +170,7 @@ fn failure_code(failure: &EngineFailure) -> &'static str {
 
 fn refusal(failure: &EngineFailure) -> Refusal {
     match failure {
-        EngineFailure::NotFinite { .. } | EngineFailure::Constraint(_) => {
+        EngineFailure::NotFinite { .. } | EngineFailure::NoDirection | EngineFailure::Constraint(_) => {
             Refusal::Internal { message: broke_off(failure) }
         }
         EngineFailure::Stopped => Refusal::Unavailable { message: broke_off(failure) },
