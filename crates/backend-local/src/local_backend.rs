@@ -172,6 +172,7 @@ impl Service {
         self.check_model(&order.model)?;
         refuse_tools(&order.tools)?;
         check_biases(engine, &order.adjustments)?;
+        check_places(engine, order.choices)?;
         refuse_hopeless(engine, &order.messages)?;
         let prompt = engine.render_chat(&order.messages).map_err(|error| {
             invalid("messages", format!("The model's chat template does not take these messages: {error}"))
@@ -243,6 +244,19 @@ fn check_biases(engine: &Engine, adjustments: &Adjustments) -> Result<(), Refusa
             format!("'logit_bias' has token {token}; the model's tokens are 0 to {}.", vocabulary_size - 1),
         )),
     }
+}
+
+/// Refuses more choices than can ever find places, which no waiting would help.
+fn check_places(engine: &Engine, choices: u32) -> Result<(), Refusal> {
+    let places = engine.most_at_once();
+    if choices as usize <= places {
+        return Ok(());
+    }
+    let message = format!(
+        "'n' is {choices}, and each answer takes a place of its own, of which this server has {places}. Ask for fewer, \
+         or start the server with more (--queue, --streams)."
+    );
+    Err(unsupported("n", message))
 }
 
 /// Refuses forms of text that the engine cannot hold an answer to.

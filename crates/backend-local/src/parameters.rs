@@ -59,7 +59,16 @@ fn refuse_unavailable(request: &ChatCompletionRequest) -> Result<(), Refusal> {
 fn given_hints(request: &ChatCompletionRequest) -> Vec<&'static str> {
     let mut given = Vec::new();
     let has_labels = request.metadata.as_ref().is_some_and(|labels| !labels.is_empty());
-    for (name, is_given) in [("store", request.store == Some(true)), ("metadata", has_labels)] {
+    let schema = request.response_format.as_ref().and_then(|format| format.json_schema.as_ref());
+    let switches = [
+        ("store", request.store == Some(true)),
+        ("metadata", has_labels),
+        (
+            "response_format.json_schema.description",
+            schema.is_some_and(|schema| schema.description.is_some()),
+        ),
+    ];
+    for (name, is_given) in switches {
         if is_given {
             given.push(name);
         }

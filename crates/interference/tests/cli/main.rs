@@ -16,11 +16,13 @@ mod exchange;
 
 mod applications;
 mod chat;
+mod choices;
 mod clients;
 mod disconnect;
 mod errors;
 mod faults;
 mod model_files;
+mod parameters;
 mod readme;
 mod reproducibility;
 mod script;
