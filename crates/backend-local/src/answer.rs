@@ -91,17 +91,23 @@ impl Answer {
         // Without a bound of its own, since sinks must not wait; the engine bounds it: for each choice at most one item
         // for each position of the context, and one for the end.
         let (sender, progress) = mpsc::unbounded_channel();
-        let mut choices = Vec::with_capacity(requests.len());
+        let (mut texts, mut submissions) = (Vec::new(), Vec::new());
         for (index, request) in (0..).zip(requests) {
             let tokens = request.logprobs.map(|_| TokenLog::default());
+            let vocabulary = Arc::clone(engine) as Arc<dyn Vocabulary>;
+            texts.push(ChoiceText::new(vocabulary, stops.to_vec(), tokens));
             let sender = sender.clone();
             // A failed send means that the answer was dropped, which has cancelled the generation already.
             let sink: Sink = Box::new(move |item| drop(sender.send((index, item))));
-            let generation = Some(engine.submit(request, sink)?);
-            let vocabulary = Arc::clone(engine) as Arc<dyn Vocabulary>;
-            let text = ChoiceText::new(vocabulary, stops.to_vec(), tokens);
-            choices.push(Generated { text, generation, has_ended: false });
+            submissions.push((request, sink));
         }
+        let generations = engine.submit_choices(submissions)?;
+        let generated = texts.into_iter().zip(generations).map(|(text, generation)| Generated {
+            text,
+            generation: Some(generation),
+            has_ended: false,
+        });
+        let choices = generated.collect();
         Ok(Answer { progress, choices, completion_tokens: 0, said: VecDeque::new() })
     }
 

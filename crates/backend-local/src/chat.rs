@@ -281,10 +281,12 @@ mod tests {
     #[test]
     fn hints_and_unknown_members_are_named() {
         let body = r#"{"model":"m","messages":[{"role":"user","content":"a","name":"b"}],"zeal":1,"user":"c",
-            "stream_options":{"include_usage":true},"store":true,"reasoning_effort":"low","metadata":{"a":"b"}}"#;
+            "stream_options":{"include_usage":true},"store":true,"reasoning_effort":"low","metadata":{"a":"b"},
+            "response_format":{"type":"json_schema","json_schema":{"name":"a","description":"b","schema":{}}}}"#;
         let names = [
             "store",
             "metadata",
+            "response_format.json_schema.description",
             "reasoning_effort",
             "user",
             "zeal",

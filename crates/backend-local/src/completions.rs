@@ -11,6 +11,7 @@ use interference_backend::{Refusal, Strictness};
 use interference_engine::Adjustments;
 
 use crate::chat::{broken, out_of_bounds};
+use crate::parameters::{FOREIGN_FORMS, refuse_forms};
 use crate::sampling::{Drawing, adjustments};
 
 /// What is to be generated for each prompt, and how it is to be told.
@@ -40,6 +41,8 @@ pub(crate) struct CompletionOrder {
 /// The first thing that is wrong, or cannot be had.
 pub(crate) fn read(body: &[u8], strictness: Strictness) -> Result<CompletionOrder, Refusal> {
     let Parsed { request, unknown } = parse::<CompletionRequest>(body).map_err(broken)?;
+    let forms = [&FOREIGN_FORMS[..], &["response_format"]].concat();
+    refuse_forms(&unknown, &forms, "a chat can have a form, by its 'response_format'")?;
     let mut ignored: Vec<String> = request.user.iter().map(|_| "user".to_owned()).collect();
     ignored.extend(unknown);
     ignored.extend(request.ignored_stream_options());
@@ -140,6 +143,8 @@ mod tests {
             (r#","n":2,"best_of":3"#, "best_of"),
             (r#","echo":true,"logprobs":0"#, "echo"),
             (r#","max_tokens":0"#, "max_tokens"),
+            (r#","guided_regex":"a+""#, "guided_regex"),
+            (r#","response_format":{"type":"json_object"}"#, "response_format"),
         ] {
             match read(with(members).as_bytes(), Strictness::NameIgnored) {
                 Err(Refusal::InvalidRequest { param: seen, code, .. }) => {

@@ -30,6 +30,7 @@ fn broke_off(failure: &EngineFailure) -> String {
 fn code(failure: &EngineFailure) -> &'static str {
     match failure {
         EngineFailure::NotFinite { .. } => "value_not_finite",
+        EngineFailure::NoDirection => "no_direction",
         EngineFailure::Constraint(_) => "constraint_failed",
         EngineFailure::Stopped => "engine_stopped",
     }

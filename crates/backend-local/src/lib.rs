@@ -12,6 +12,7 @@ mod chat_reply;
 mod choice;
 mod completion_reply;
 mod completions;
+mod embeddings;
 mod failure;
 mod inputs;
 mod local_backend;

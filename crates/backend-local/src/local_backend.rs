@@ -1,6 +1,7 @@
 //! The backend itself: an engine that may still be loading, and the way of a request through it.
 
 mod completions;
+mod embeddings;
 
 use std::sync::{Arc, OnceLock};
 
@@ -142,9 +143,13 @@ impl Backend for LocalBackend {
                 let admit = move |service: &Service, engine: &_| service.admit_completion(engine, &request);
                 self.admitted(admit).await?.reply().await
             }
+            (&Method::POST, "/embeddings") => {
+                let admit = move |service: &Service, engine: &_| service.admit_embeddings(engine, &request);
+                self.admitted(admit).await?.reply().await
+            }
             _ => {
                 let message = format!(
-                    "The local model does not answer {}, only POST /chat/completions and /completions.",
+                    "The local model does not answer {}, only POST /chat/completions, /completions and /embeddings.",
                     request.path
                 );
                 Err(Refusal::NothingFits { message, code: "unknown_url" })
@@ -202,6 +207,7 @@ impl Service {
         self.check_model(&order.model)?;
         refuse_tools(&order.tools)?;
         check_biases(engine, &order.adjustments)?;
+        check_places(engine, order.choices as usize, "n", &format!("'n' is {}", order.choices))?;
         refuse_hopeless(engine, &order.messages)?;
         let prompt = engine.render_chat(&order.messages).map_err(|error| {
             invalid("messages", format!("The model's chat template does not take these messages: {error}"))
@@ -274,6 +280,20 @@ fn check_biases(engine: &Engine, adjustments: &Adjustments) -> Result<(), Refusa
     }
 }
 
+/// Refuses more choices than can ever find places, which no waiting would help. `cause` says how many the parameter
+/// asks for.
+fn check_places(engine: &Engine, choices: usize, param: &str, cause: &str) -> Result<(), Refusal> {
+    let places = engine.most_at_once();
+    if choices <= places {
+        return Ok(());
+    }
+    let message = format!(
+        "{cause}, and each answer takes a place of its own, of which this server has {places}. Ask for fewer, \
+         or start the server with more (--queue, --streams)."
+    );
+    Err(unsupported(param, message))
+}
+
 /// Refuses forms of text that the engine cannot hold an answer to.
 fn compile(order: Option<&ConstraintOrder>) -> Result<Option<Arc<Constraint>>, Refusal> {
     match order {
@@ -311,7 +331,7 @@ fn not_admitted(error: SubmitError) -> Refusal {
         SubmitError::QueueFull { waiting } => {
             Refusal::Overloaded { waiting, retry_after_seconds: RETRY_AFTER_SECONDS }
         }
-        // Prompts come from the engine's own tokenizer.
+        // Prompts come from the engine's own tokenizer, or were looked through.
         error @ SubmitError::UnknownToken { .. } => Refusal::Internal { message: error.to_string() },
         SubmitError::Stopped => Refusal::Unavailable { message: "The model has stopped.".to_owned() },
     }

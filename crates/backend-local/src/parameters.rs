@@ -11,7 +11,7 @@ use crate::chat::unsupported;
 
 /// Members by which other servers are told the form of an answer. They are not of the API; passed over, they would give
 /// an answer of another form.
-const FOREIGN_FORMS: [&str; 7] = [
+pub(crate) const FOREIGN_FORMS: [&str; 7] = [
     "grammar",
     "json_schema",
     "guided_json",
@@ -29,13 +29,22 @@ const FOREIGN_FORMS: [&str; 7] = [
 /// The first parameter that cannot be had.
 pub(crate) fn pass_over(request: &ChatCompletionRequest, unknown: &[String]) -> Result<Vec<String>, Refusal> {
     refuse_unavailable(request)?;
-    if let Some(name) = unknown.iter().find(|name| FOREIGN_FORMS.contains(&name.as_str())) {
-        let message = format!(
-            "'{name}' is not supported by the local model: say the form of the answer by 'response_format'."
-        );
-        return Err(unsupported(name.as_str(), message));
-    }
+    refuse_forms(unknown, &FOREIGN_FORMS, "say the form of the answer by 'response_format'")?;
     Ok(given_hints(request).into_iter().map(str::to_owned).collect())
+}
+
+/// Refuses a form of the answer by one of these names, which the endpoint does not have.
+///
+/// # Errors
+/// There is one among the unknown members; `instead` says what may be written in its place.
+pub(crate) fn refuse_forms(unknown: &[String], names: &[&str], instead: &str) -> Result<(), Refusal> {
+    match unknown.iter().find(|name| names.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(name) => {
+            let message = format!("'{name}' is not supported by the local model: {instead}.");
+            Err(unsupported(name.as_str(), message))
+        }
+    }
 }
 
 fn refuse_unavailable(request: &ChatCompletionRequest) -> Result<(), Refusal> {
@@ -59,7 +68,16 @@ fn refuse_unavailable(request: &ChatCompletionRequest) -> Result<(), Refusal> {
 fn given_hints(request: &ChatCompletionRequest) -> Vec<&'static str> {
     let mut given = Vec::new();
     let has_labels = request.metadata.as_ref().is_some_and(|labels| !labels.is_empty());
-    for (name, is_given) in [("store", request.store == Some(true)), ("metadata", has_labels)] {
+    let schema = request.response_format.as_ref().and_then(|format| format.json_schema.as_ref());
+    let switches = [
+        ("store", request.store == Some(true)),
+        ("metadata", has_labels),
+        (
+            "response_format.json_schema.description",
+            schema.is_some_and(|schema| schema.description.is_some()),
+        ),
+    ];
+    for (name, is_given) in switches {
         if is_given {
             given.push(name);
         }

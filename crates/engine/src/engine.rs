@@ -16,7 +16,7 @@ use crate::kernels::thread_pool::ThreadPool;
 use crate::kernels::weight_memory::give_back_free_memory;
 use crate::kv_cache::{KvCache, PAGE_POSITIONS};
 use crate::model::{self, Machine, ModelError, WeightTotals};
-use crate::scheduler::{CancelHandle, Policy, Queue, Scheduler, Sink};
+use crate::scheduler::{CancelHandle, EmbeddingSink, Policy, Queue, Scheduler, Sink, Task};
 use crate::statistics::{Counters, EngineStatistics};
 use crate::tokenizer::{Tokenizer, TokenizerError};
 
@@ -131,6 +131,8 @@ pub struct ModelInfo {
     pub context_length: usize,
     /// The number of tokens.
     pub vocabulary_size: usize,
+    /// The dimensions of an embedding.
+    pub embedding_length: usize,
     /// What its matrices weigh.
     pub weights: WeightTotals,
 }
@@ -200,15 +202,20 @@ impl Engine {
         }
         let cache_bytes = options.cache_bytes.unwrap_or(DEFAULT_CACHE_BYTES);
         let cache = KvCache::new(shape, context_length.max(shape.positions_in(cache_bytes)));
-        let (vocabulary_size, weights) = (model.vocabulary_size(), model.weight_totals());
-        let info = ModelInfo { name, sha256, context_length, vocabulary_size, weights };
+        let info = ModelInfo {
+            name,
+            sha256,
+            context_length,
+            vocabulary_size: model.vocabulary_size(),
+            embedding_length: model.hyperparameters.width,
+            weights: model.weight_totals(),
+        };
         let threads = options.threads.or_else(|| std::thread::available_parallelism().ok());
         let pool = ThreadPool::new(threads.unwrap_or(NonZeroUsize::MIN)).map_err(LoadErrorKind::Threads)?;
         let set = options.kernels.filter(|set| set.is_available()).unwrap_or_else(InstructionSet::detect);
         let (tokenizer, counters) = (Arc::new(tokenizer), Arc::new(Counters::default()));
         let queue = Arc::new(Queue::new(options.queue_bound, options.streams.get()));
         let policy = Policy {
-            context_length,
             places: options.streams.get(),
             prefill_tokens: options.prefill_tokens.get(),
             prefix_cache: options.prefix_cache,
@@ -256,17 +263,75 @@ impl Engine {
     /// # Errors
     /// A [`SubmitError`]: the prompt is empty or too long, or the queue is full.
     pub fn submit(&self, request: GenerationRequest, sink: Sink) -> Result<CancelHandle, SubmitError> {
-        let (prompt_tokens, context_length) = (request.prompt.len(), self.info.context_length);
+        self.queue.push(self.generation(request, sink)?)
+    }
+
+    /// Asks for several generations at once, as a rule for several answers to one prompt: all of them find a place in
+    /// the queue, one each, in order, or none does. What their prompts have in common is computed once.
+    ///
+    /// Each is as one of [`Engine::submit`], with a handle of its own, and its answer is the same as alone. No more than
+    /// [`Engine::most_at_once`] can ever be admitted.
+    ///
+    /// # Errors
+    /// A [`SubmitError`]: a prompt is empty or too long, or the queue has not enough places.
+    pub fn submit_choices(
+        &self,
+        choices: Vec<(GenerationRequest, Sink)>,
+    ) -> Result<Vec<CancelHandle>, SubmitError> {
+        let tasks = choices.into_iter().map(|(request, sink)| self.generation(request, sink));
+        self.queue.push_all(tasks.collect::<Result<_, _>>()?)
+    }
+
+    /// Asks for the vector of a text of at least one token, no longer than the context: puts it in the queue, or refuses
+    /// at once.
+    ///
+    /// The vector has [`ModelInfo::embedding_length`] dimensions and the length 1: it is the mean of the states of all
+    /// positions behind the last norm, divided by its Euclidean norm. Like an answer, it depends on the text and the
+    /// model alone.
+    ///
+    /// `sink` is called once, on the engine's thread; it must not block. It gets a failure where a state is not finite,
+    /// or where all states add up to zero, which has no direction. Dropping the handle cancels the embedding, and the
+    /// sink may then never be called.
+    ///
+    /// # Errors
+    /// A [`SubmitError`]: the text is empty or too long, or the queue is full.
+    pub fn submit_embedding(
+        &self,
+        tokens: Vec<TokenId>,
+        sink: EmbeddingSink,
+    ) -> Result<CancelHandle, SubmitError> {
+        self.check_prompt(&tokens, self.info.context_length)?;
+        self.queue.push(Task::embedding(tokens, sink))
+    }
+
+    /// How many generations and embeddings find a place when there are no others: more are never admitted together.
+    pub fn most_at_once(&self) -> usize {
+        self.queue.capacity()
+    }
+
+    fn generation(&self, request: GenerationRequest, sink: Sink) -> Result<Task, SubmitError> {
+        let context_length = self.info.context_length;
+        self.check_prompt(&request.prompt, context_length - 1)?;
+        self.check_known(request.adjustments.bias.iter().map(|(id, _)| *id))?;
+        Ok(Task::generation(request, sink, context_length))
+    }
+
+    fn check_prompt(&self, tokens: &[TokenId], longest: usize) -> Result<(), SubmitError> {
+        let (prompt_tokens, context_length) = (tokens.len(), self.info.context_length);
         if prompt_tokens == 0 {
             return Err(SubmitError::EmptyPrompt);
         }
-        if prompt_tokens >= context_length {
+        if prompt_tokens > longest {
             return Err(SubmitError::PromptTooLong { prompt_tokens, context_length });
         }
-        if let Some(unknown) = request.prompt.iter().find(|id| **id as usize >= self.info.vocabulary_size) {
-            return Err(SubmitError::UnknownToken { token: *unknown });
+        self.check_known(tokens.iter().copied())
+    }
+
+    fn check_known(&self, mut tokens: impl Iterator<Item = TokenId>) -> Result<(), SubmitError> {
+        match tokens.find(|id| *id as usize >= self.info.vocabulary_size) {
+            Some(token) => Err(SubmitError::UnknownToken { token }),
+            None => Ok(()),
         }
-        self.queue.push(request, sink)
     }
 
     /// The prompt that asks for the next message of a conversation, by the model's own template. Ordinary text in

@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use crate::constraint::Constraint;
 
+/// Most alternatives that are told beside a token.
+pub const MOST_ALTERNATIVES: usize = 20;
+
 /// A token's number in the model's vocabulary.
 pub type TokenId = u32;
 
@@ -16,18 +19,20 @@ pub struct ChatMessage {
     pub content: String,
 }
 
-/// How a token is chosen from the logits.
+/// How a token is chosen from the logits: the temperature shapes their probabilities, `top_k` leaves the first of them,
+/// `top_p` the first of those, `min_p` the first of those.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sampling {
     /// 0 takes the most likely token (of equals, the lowest id); otherwise logits are divided by it.
     pub temperature: f32,
-    /// The smallest set of most likely tokens whose probability reaches this is drawn from; 1 keeps all.
+    /// The smallest set of most likely tokens whose share of what `top_k` left reaches this is drawn from; 1 keeps all.
     pub top_p: f32,
     /// With the choice and the position, decides every draw.
     pub seed: u64,
     /// Which of several answers to the same request this is, from 0.
     pub choice: u32,
-    /// Tokens less likely than this share of the most likely one are not drawn; 0 keeps all.
+    /// Tokens whose probability, by the temperature, is less than this share of the most likely one's are not drawn; 0
+    /// keeps all.
     pub min_p: f32,
     /// Only this many of the most likely tokens are drawn from; 0 keeps all.
     pub top_k: u32,
@@ -39,17 +44,19 @@ impl Sampling {
         Sampling { temperature: 0.0, top_p: 1.0, seed: 0, choice: 0, min_p: 0.0, top_k: 0 };
 }
 
-/// What is done to the logits before a token is chosen; log probabilities are those before it.
+/// What is done to the logits before a token is chosen: `repeat_penalty` first, then the other penalties, then the bias.
+/// Log probabilities are those before it. Numbers past their bounds, or that are none, never make an answer fail.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Adjustments {
-    /// Taken from the logit of a token, for each time that the answer has it already.
+    /// Taken from the logit of a token, for each time that the answer has it already. From -2 to 2; 0 is none.
     pub frequency_penalty: f32,
-    /// Taken from the logit of a token that the answer has already.
+    /// Taken from the logit of a token that the answer has already. From -2 to 2; 0 is none.
     pub presence_penalty: f32,
-    /// Divides the positive logit of a token that prompt or answer have already, and multiplies a negative one. 1 is
-    /// none.
+    /// Divides the positive logit of a token that prompt or answer have already, and multiplies a negative one. Above 0; 1
+    /// is none.
     pub repeat_penalty: f32,
-    /// Added to the logits of these tokens; each is there once.
+    /// Added to the logits of these tokens of the vocabulary; each is there once. From -100, which as a rule forbids a
+    /// token, to 100, which forces it.
     pub bias: Vec<(TokenId, f32)>,
 }
 
@@ -70,7 +77,8 @@ pub struct GenerationRequest {
     pub sampling: Sampling,
     /// What is done to the logits before.
     pub adjustments: Adjustments,
-    /// Whether each token comes with its log probability, and with those of how many of the most likely ones.
+    /// Whether each token comes with its log probability, and with those of how many of the most likely ones, at most
+    /// [`MOST_ALTERNATIVES`].
     pub logprobs: Option<usize>,
     /// The tokens that end a turn are never chosen: the answer goes on to its greatest length.
     pub ignore_eos: bool,
@@ -109,10 +117,11 @@ pub struct TokenLogprobs {
     /// Its natural log probability at temperature 1, before adjustments.
     pub logprob: f32,
     /// The most likely tokens with theirs, the most likely first (of equals, the lowest id first), as many as asked for.
+    /// The chosen one need not be among them.
     pub top: Vec<(TokenId, f32)>,
 }
 
-/// Why a generation broke off.
+/// Why a generation broke off, or an embedding.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EngineFailure {
     /// An activation became infinite or not a number.
@@ -121,6 +130,9 @@ pub enum EngineFailure {
         /// The position in the sequence, from 0.
         position: usize,
     },
+    /// The states of a text that is to be embedded cancel each other out.
+    #[error("the text has no direction: the states of its positions add up to zero")]
+    NoDirection,
     /// The constraint asks for more work than it may, or has a bug.
     #[error("the constraint on the answer failed: {0}")]
     Constraint(String),
@@ -129,10 +141,10 @@ pub enum EngineFailure {
     Stopped,
 }
 
-/// Why a generation was not admitted.
+/// Why a generation or an embedding was not admitted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SubmitError {
-    /// No room for even one token after the prompt.
+    /// No room for even one token after the prompt; or a text to embed is longer than the context.
     #[error("a prompt of {prompt_tokens} tokens leaves no room in a context of {context_length}")]
     PromptTooLong {
         /// The prompt's length.
@@ -141,7 +153,7 @@ pub enum SubmitError {
         context_length: usize,
     },
     /// A token that the vocabulary does not have.
-    #[error("the prompt has a token {token}, which the vocabulary does not have")]
+    #[error("there is no token {token} in the vocabulary")]
     UnknownToken {
         /// The token.
         token: TokenId,

@@ -7,8 +7,10 @@
 //! The engine knows no HTTP and no API: it takes tokens and gives tokens. Chat messages become tokens through the
 //! model's own template ([`Engine::render_chat`]).
 
+mod adjustments;
 mod chat_template;
 mod constraint;
+mod embedding;
 mod engine;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
@@ -18,7 +20,9 @@ mod gguf;
 mod kernels;
 mod kv_cache;
 mod limits;
+mod log_probabilities;
 mod model;
+mod ranking;
 mod sampler;
 mod scheduler;
 mod statistics;
@@ -28,14 +32,14 @@ pub use chat_template::TemplateError;
 pub use constraint::{Constraint, ConstraintError, ConstraintSource};
 pub use engine::{Engine, EngineOptions, LoadError, LoadErrorKind, ModelInfo};
 pub use generation::{
-    Adjustments, ChatMessage, EngineFailure, FinishReason, GenerationRequest, Progress, Sampling,
-    SubmitError, TokenId, TokenLogprobs,
+    Adjustments, ChatMessage, EngineFailure, FinishReason, GenerationRequest, MOST_ALTERNATIVES, Progress,
+    Sampling, SubmitError, TokenId, TokenLogprobs,
 };
 pub use gguf::GgufError;
 pub use kernels::InstructionSet;
 pub use limits::{LimitsProbe, MachineLimits, OnThreads};
 pub use model::{MatrixTotals, ModelError, WeightTotals};
-pub use scheduler::{CancelHandle, Sink};
+pub use scheduler::{CancelHandle, EmbeddingSink, Sink};
 pub use statistics::EngineStatistics;
 pub use tokenizer::TokenizerError;
 

@@ -4,9 +4,14 @@
 //! `e^((logit − max) / temperature)` in units of 2⁻⁴⁰, so that sums are exact and no order of adding matters. Tokens
 //! that are less likely than that, against the most likely one, are never drawn.
 //!
+//! What is drawn from is the beginning of that order, as far as all three of these reach, each on what the one before
+//! left: the `top_k` first tokens; of these, the fewest first ones that hold `top_p` of their mass; of these, those up
+//! to the first that is lighter than `min_p` of the most likely one.
+//!
 //! The vocabulary is never sorted as a whole. Tokens near the most likely one are kept, in buckets by how far their
 //! logit lies below the largest; the order inside a bucket is looked at only where a sum ends in it. Of the many tokens
-//! farther away only the sum of their weights is needed, except in the rare case that a sum ends among them.
+//! farther away only the sum of their weights is needed, except in the rare case that a sum ends among them. Of
+//! `top_k` tokens, all are kept, and no others are looked at.
 
 use chacha20::ChaCha20;
 use chacha20::cipher::{KeyIvInit, StreamCipher};
@@ -14,6 +19,7 @@ use chacha20::cipher::{KeyIvInit, StreamCipher};
 use crate::generation::{Sampling, TokenId};
 use crate::kernels::lanes::{LANES, Lanes};
 use crate::kernels::{InstructionSet, run_with_lanes};
+use crate::ranking::{Ranked, Ranking, most_likely};
 
 /// The weight of the most likely token.
 const UNIT: f32 = 1_099_511_627_776.0;
@@ -21,26 +27,28 @@ const UNIT: f32 = 1_099_511_627_776.0;
 const BUCKETS: usize = 31;
 /// Tokens that are farther away than all buckets have no weight: e⁻³¹ < 2⁻⁴⁰.
 const WEIGHTLESS: f32 = BUCKETS as f32;
-/// Tokens that are farther away than this are not kept at first. The weight of each is below 2⁴⁰ · e⁻¹⁵ < 336,400, so
-/// that [`FAR_ADDITIONS`] of them add up to less than 2²⁴: exactly, in single precision.
+/// Tokens that are farther away than this are not kept at first. The weight of each is below 2⁴⁰ · e⁻¹⁵ <
+/// [`HEAVIEST_FAR`], so that [`FAR_ADDITIONS`] of them add up to less than 2²⁴: exactly, in single precision.
 const NEAR: f32 = 15.0;
+/// More than the weight of any token that is not kept.
+const HEAVIEST_FAR: u64 = 336_400;
 /// How many weights of far tokens are added up in single precision.
 const FAR_ADDITIONS: usize = 32;
-/// Tokens among which the most likely one is looked for at a time.
-const STRETCH: usize = 64 * LANES;
 
 /// Chooses tokens; keeps its memory from one to the next.
 #[derive(Default)]
 pub(crate) struct Sampler {
     candidates: Vec<Candidate>,
     members: Vec<Candidate>,
+    ranking: Ranking,
+    /// The logits of the `top_k` first tokens.
+    first_logits: Vec<f32>,
 }
 
 /// A token that may be drawn.
 #[derive(Clone, Copy)]
 struct Candidate {
-    id: TokenId,
-    logit: f32,
+    token: Ranked,
     bucket: usize,
     weight: u64,
 }
@@ -54,12 +62,42 @@ struct Scale {
     limit: f32,
 }
 
-/// The weights of all tokens, added up.
+/// The weights of all tokens.
 struct Masses {
     /// Those of the candidates, by bucket.
-    buckets: [u64; BUCKETS],
-    /// All of them.
+    buckets: [Run; BUCKETS],
+    /// The sum of those of the others.
+    far: u64,
+    /// The sum of all.
     total: u64,
+}
+
+/// The weights of neighbours in the order of tokens.
+#[derive(Clone, Copy)]
+struct Run {
+    mass: u64,
+    lightest: u64,
+}
+
+impl Run {
+    const EMPTY: Run = Run { mass: 0, lightest: u64::MAX };
+
+    fn of(weight: u64) -> Run {
+        Run { mass: weight, lightest: weight }
+    }
+
+    fn and(self, next: Run) -> Run {
+        Run { mass: self.mass + next.mass, lightest: self.lightest.min(next.lightest) }
+    }
+}
+
+/// Where a walk down the order of tokens ended.
+struct Reached {
+    token: TokenId,
+    /// The mass before that token.
+    before: u64,
+    /// The mass up to and with it.
+    mass: u64,
 }
 
 impl Sampler {
@@ -71,7 +109,7 @@ impl Sampler {
         sampling: &Sampling,
         position: usize,
     ) -> TokenId {
-        let (best, maximum) = most_likely(set, logits);
+        let Ranked { id: best, logit: maximum } = most_likely(set, logits);
         // Also for values that are not numbers.
         let is_drawn = sampling.temperature > 0.0 && sampling.top_p > 0.0;
         if !is_drawn {
@@ -79,35 +117,34 @@ impl Sampler {
         }
         let near = Scale { maximum, temperature: sampling.temperature, limit: NEAR };
         let all = Scale { limit: WEIGHTLESS, ..near };
-        self.draw_from(set, logits, near, sampling, position)
-            .or_else(|| self.draw_from(set, logits, all, sampling, position))
-            .unwrap_or(best)
+        let drawn = if (1..logits.len()).contains(&(sampling.top_k as usize)) {
+            let masses = self.weigh_first(set, logits, sampling.top_k as usize, all);
+            self.draw_from(&masses, sampling, position)
+        } else {
+            let masses = weigh(set, logits, near, &mut self.candidates);
+            self.draw_from(&masses, sampling, position).or_else(|| {
+                let masses = weigh(set, logits, all, &mut self.candidates);
+                self.draw_from(&masses, sampling, position)
+            })
+        };
+        drawn.unwrap_or(best)
     }
 
     /// Draws a token; none where one beyond the scale's limit matters.
-    fn draw_from(
-        &mut self,
-        set: InstructionSet,
-        logits: &[f32],
-        scale: Scale,
-        sampling: &Sampling,
-        position: usize,
-    ) -> Option<TokenId> {
-        let masses = self.weigh(set, logits, scale);
-        let nucleus = self.nucleus(&masses, sampling.top_p)?;
-        self.token_at(&masses, draw(sampling, position, nucleus))
+    fn draw_from(&mut self, masses: &Masses, sampling: &Sampling, position: usize) -> Option<TokenId> {
+        let nucleus = self.nucleus(masses, sampling.top_p)?;
+        let likely = self.likely(masses, sampling.min_p)?;
+        self.token_at(masses, draw(sampling, position, nucleus.min(likely)))
     }
 
-    fn weigh(&mut self, set: InstructionSet, logits: &[f32], scale: Scale) -> Masses {
-        self.candidates.clear();
-        let candidates = &mut self.candidates;
-        let far = run_with_lanes!(set, |L| (logits: &[f32], scale: Scale, candidates: &mut Vec<Candidate>) -> u64 {
-            weigh_lanes::<L>(logits, scale, candidates)
-        });
-        let mut masses = Masses { buckets: [0; BUCKETS], total: far };
-        for candidate in &self.candidates {
-            masses.buckets[candidate.bucket] += candidate.weight;
-            masses.total += candidate.weight;
+    /// Weighs the `count` first tokens, as if there were no others.
+    fn weigh_first(&mut self, set: InstructionSet, logits: &[f32], count: usize, scale: Scale) -> Masses {
+        let first = self.ranking.first(set, logits, count);
+        self.first_logits.clear();
+        self.first_logits.extend(first.iter().map(|token| token.logit));
+        let masses = weigh(set, &self.first_logits, scale, &mut self.candidates);
+        for candidate in &mut self.candidates {
+            candidate.token = first[candidate.token.id as usize];
         }
         masses
     }
@@ -119,38 +156,68 @@ impl Sampler {
         }
         // Products of doubles are rounded alike everywhere.
         let wanted = ((f64::from(top_p) * masses.total as f64) as u64).clamp(1, masses.total);
-        Some(self.walk(masses, |before, weight| before + weight >= wanted)?.1)
+        Some(self.walk(masses, |run| run.mass >= wanted)?.mass)
+    }
+
+    /// The mass of the tokens before the first that is lighter than `min_p` of the most likely one.
+    fn likely(&mut self, masses: &Masses, min_p: f32) -> Option<u64> {
+        // A value that is not a number asks for nothing.
+        let least = ((f64::from(min_p) * f64::from(UNIT)) as u64).min(UNIT as u64);
+        if least == 0 {
+            return Some(masses.total);
+        }
+        match self.walk(masses, |run| run.lightest < least) {
+            Some(reached) => Some(reached.before),
+            None if masses.far == 0 || least >= HEAVIEST_FAR => Some(masses.total - masses.far),
+            None => None,
+        }
     }
 
     /// The token in whose part of the line of all weights, in order, the mark lies.
     fn token_at(&mut self, masses: &Masses, mark: u64) -> Option<TokenId> {
-        Some(self.walk(masses, |before, weight| before + weight > mark)?.0)
+        Some(self.walk(masses, |run| run.mass > mark)?.token)
     }
 
-    /// Goes down the order of candidates until `reached` says so of the mass before a token and its weight; gives the
-    /// token and the mass up to and with it. `reached` is monotone, so that whole buckets can be passed over.
-    fn walk(&mut self, masses: &Masses, reached: impl Fn(u64, u64) -> bool) -> Option<(TokenId, u64)> {
-        let mut before = 0;
-        for (index, mass) in masses.buckets.iter().enumerate() {
-            if !reached(before, *mass) {
-                before += mass;
+    /// Goes down the order of candidates until `reached` says so of all tokens up to one. It is monotone, so that whole
+    /// buckets can be passed over.
+    fn walk(&mut self, masses: &Masses, reached: impl Fn(Run) -> bool) -> Option<Reached> {
+        let mut run = Run::EMPTY;
+        for (index, bucket) in masses.buckets.iter().enumerate() {
+            if !reached(run.and(*bucket)) {
+                run = run.and(*bucket);
                 continue;
             }
             self.members.clear();
             self.members.extend(self.candidates.iter().filter(|candidate| candidate.bucket == index));
-            self.members.sort_unstable_by(|a, b| b.logit.total_cmp(&a.logit).then_with(|| a.id.cmp(&b.id)));
+            self.members.sort_unstable_by(|a, b| a.token.order(&b.token));
             for member in &self.members {
-                if reached(before, member.weight) {
-                    return Some((member.id, before + member.weight));
+                let before = run.mass;
+                run = run.and(Run::of(member.weight));
+                if reached(run) {
+                    return Some(Reached { token: member.token.id, before, mass: run.mass });
                 }
-                before += member.weight;
             }
         }
         None
     }
 }
 
-/// Weighs all tokens: those within the limit become candidates, the weights of the others are added up.
+/// Weighs all tokens: those within the limit become candidates.
+fn weigh(set: InstructionSet, logits: &[f32], scale: Scale, candidates: &mut Vec<Candidate>) -> Masses {
+    candidates.clear();
+    let far = run_with_lanes!(set, |L| (logits: &[f32], scale: Scale, candidates: &mut Vec<Candidate>) -> u64 {
+        weigh_lanes::<L>(logits, scale, candidates)
+    });
+    let mut masses = Masses { buckets: [Run::EMPTY; BUCKETS], far, total: far };
+    for candidate in candidates {
+        let bucket = &mut masses.buckets[candidate.bucket];
+        *bucket = bucket.and(Run::of(candidate.weight));
+        masses.total += candidate.weight;
+    }
+    masses
+}
+
+/// Keeps the tokens within the limit, by their place in the row; gives the sum of the weights of the others.
 #[inline(always)]
 fn weigh_lanes<L: Lanes>(logits: &[f32], scale: Scale, candidates: &mut Vec<Candidate>) -> u64 {
     let mut far = 0;
@@ -195,35 +262,13 @@ fn keep_near(
         let (distance, weight) = (distances[lane], weights[lane] as u64);
         if distance < scale.limit {
             let id = (first_id + lane) as TokenId;
-            candidates.push(Candidate { id, logit: logits[lane], bucket: distance as usize, weight });
+            let token = Ranked { id, logit: logits[lane] };
+            candidates.push(Candidate { token, bucket: distance as usize, weight });
         } else {
             far += weight;
         }
     }
     far
-}
-
-/// The token with the largest logit, of equals the first.
-fn most_likely(set: InstructionSet, logits: &[f32]) -> (TokenId, f32) {
-    run_with_lanes!(set, |L| (logits: &[f32]) -> (TokenId, f32) { most_likely_lanes::<L>(logits) })
-}
-
-#[inline(always)]
-fn most_likely_lanes<L: Lanes>(logits: &[f32]) -> (TokenId, f32) {
-    let (mut maximum, mut first) = (f32::MIN, 0);
-    for (index, stretch) in logits.chunks(STRETCH).enumerate() {
-        let (eights, rest) = stretch.as_chunks::<LANES>();
-        let mut largest = L::splat(f32::MIN);
-        for eight in eights {
-            largest = L::load(eight).larger(largest);
-        }
-        let largest = rest.iter().fold(largest.largest(), |a, b| if *b > a { *b } else { a });
-        if largest > maximum {
-            (maximum, first) = (largest, index * STRETCH);
-        }
-    }
-    let place = logits[first..].iter().position(|logit| *logit == maximum).unwrap_or(0);
-    ((first + place) as TokenId, maximum)
 }
 
 /// A whole number from 0 to below `bound`, decided by seed, choice and position: the first eight bytes of the ChaCha20
@@ -237,32 +282,6 @@ fn draw(sampling: &Sampling, position: usize, bound: u64) -> u64 {
     let mut bytes = [0; 8];
     ChaCha20::new(&key.into(), &nonce.into()).apply_keystream(&mut bytes);
     ((u128::from(u64::from_le_bytes(bytes)) * u128::from(bound)) >> 64) as u64
-}
-
-/// The natural logarithm of a token's probability at temperature 1.
-pub(crate) fn log_probability(set: InstructionSet, logits: &[f32], token: TokenId) -> f32 {
-    let (_, maximum) = most_likely(set, logits);
-    let sum = run_with_lanes!(set, |L| (logits: &[f32], maximum: f32) -> f64 { sum_of_exponentials::<L>(logits, maximum) });
-    (f64::from(logits[token as usize] - maximum) - libm::log(sum)) as f32
-}
-
-/// `Σ e^(logit − maximum)`: eight sums in double precision by index modulo 8, added by the one tree.
-#[inline(always)]
-fn sum_of_exponentials<L: Lanes>(logits: &[f32], maximum: f32) -> f64 {
-    let mut sums = [0.0_f64; LANES];
-    let (eights, rest) = logits.as_chunks::<LANES>();
-    let mut add = |values: &[f32; LANES], count: usize| {
-        let exponentials = L::load(values).subtract(L::splat(maximum)).exponential().to_array();
-        for (sum, exponential) in sums.iter_mut().zip(&exponentials[..count]) {
-            *sum += f64::from(*exponential);
-        }
-    };
-    eights.iter().for_each(|eight| add(eight, LANES));
-    let mut last = [0.0; LANES];
-    last[..rest.len()].copy_from_slice(rest);
-    add(&last, rest.len());
-    let [a, b, c, d, e, f, g, h] = sums;
-    ((a + e) + (c + g)) + ((b + f) + (d + h))
 }
 
 #[cfg(test)]
@@ -285,17 +304,22 @@ mod tests {
         };
         let mut order: Vec<TokenId> = (0..logits.len() as TokenId).collect();
         order.sort_by(|a, b| logits[*b as usize].total_cmp(&logits[*a as usize]).then_with(|| a.cmp(b)));
+        if sampling.top_k > 0 {
+            order.truncate(sampling.top_k as usize);
+        }
         let total: u64 = order.iter().map(weight).sum();
         let wanted =
             if sampling.top_p >= 1.0 { total } else { (f64::from(sampling.top_p) * total as f64) as u64 };
-        let mut nucleus = 0;
-        for id in &order {
-            nucleus += weight(id);
-            if nucleus >= wanted.max(1) {
-                break;
-            }
-        }
-        let mark = draw(sampling, position, nucleus);
+        let mut before = 0;
+        order.retain(|id| {
+            let is_wanted = before < wanted.max(1);
+            before += weight(id);
+            is_wanted
+        });
+        let least = (f64::from(sampling.min_p) * f64::from(UNIT)) as u64;
+        let likely = order.iter().position(|id| weight(id) < least.min(UNIT as u64)).unwrap_or(order.len());
+        order.truncate(likely);
+        let mark = draw(sampling, position, order.iter().map(weight).sum());
         let mut before = 0;
         for id in &order {
             before += weight(id);
@@ -312,9 +336,11 @@ mod tests {
         let crowd = |id: usize| -15.0 - (id % 5) as f32 * 0.05;
         let logits: Vec<f32> = (0..49_155).map(|id| if id == 7 { 0.0 } else { crowd(id) }).collect();
         let mut far = 0;
-        for position in 0..300 {
+        for position in 0..360 {
             let top_p = if position % 2 == 0 { 1.0 } else { 0.999_9 };
-            let sampling = sampling(1.0, top_p, 3);
+            // The weights of most of the crowd are below the second of these.
+            let min_p = if position < 300 { 0.0 } else { 3e-7 };
+            let sampling = Sampling { min_p, ..sampling(1.0, top_p, 3) };
             let expected = by_definition(&logits, &sampling, position);
             for set in [InstructionSet::Portable, InstructionSet::detect()] {
                 assert_eq!(Sampler::default().choose(set, &logits, &sampling, position), expected);
@@ -324,36 +350,49 @@ mod tests {
         assert!(far > 0, "some draws end far away");
     }
 
-    #[test]
-    fn the_most_likely_is_the_first_of_the_largest() {
-        for count in [1, 7, 8, 513, 2_000] {
-            for at in [0, count / 2, count - 1] {
-                let mut logits = vec![-1.0_f32; count];
-                logits[at..].fill(2.5);
-                for set in [InstructionSet::Portable, InstructionSet::detect()] {
-                    assert_eq!(most_likely(set, &logits), (at as TokenId, 2.5));
-                }
-            }
-        }
-    }
-
     proptest! {
         #[test]
         fn the_buckets_change_nothing(
             logits in prop::collection::vec(-30.0_f32..30.0, 1..300),
             temperature in 0.05_f32..2.0,
             top_p in 0.01_f32..1.2,
+            top_k in prop_oneof![Just(0_u32), 1_u32..400],
+            // From what keeps all that weighs anything to what keeps the most likely alone.
+            min_p in prop_oneof![Just(0.0_f32), (0.0_f32..32.0).prop_map(|distance| libm::expf(-distance)), Just(2.0)],
             seed in any::<u64>(),
             position in 0_usize..9_000,
         ) {
             // Coarse logits, so that equal ones are common.
             let logits: Vec<f32> = logits.iter().map(|x| (x * 2.0).round() / 2.0).collect();
-            let sampling = sampling(temperature, top_p, seed);
+            let sampling = Sampling { top_k, min_p, ..sampling(temperature, top_p, seed) };
             let expected = by_definition(&logits, &sampling, position);
             for set in [InstructionSet::Portable, InstructionSet::detect()] {
                 prop_assert_eq!(Sampler::default().choose(set, &logits, &sampling, position), expected);
             }
         }
+    }
+
+    #[test]
+    fn only_the_most_likely_are_drawn_where_that_is_asked_for() {
+        let logits = [0.0_f32, -1.0, -2.0, -2.0, -3.0, -20.0];
+        let drawn = |limits: Sampling| -> Vec<TokenId> {
+            let drawn =
+                |position| Sampler::default().choose(InstructionSet::detect(), &logits, &limits, position);
+            let mut drawn: Vec<TokenId> = (0..2_000).map(drawn).collect();
+            drawn.sort_unstable();
+            drawn.dedup();
+            drawn
+        };
+        let free = sampling(1.0, 1.0, 5);
+        assert_eq!(drawn(free), [0, 1, 2, 3, 4]);
+        assert_eq!(drawn(Sampling { top_k: 3, ..free }), [0, 1, 2], "of equals, the first");
+        assert_eq!(drawn(Sampling { min_p: 0.1, ..free }), [0, 1, 2, 3], "e⁻² is 0.135");
+        assert_eq!(drawn(Sampling { min_p: 0.1, temperature: 0.5, ..free }), [0, 1], "after the temperature");
+        assert_eq!(drawn(Sampling { min_p: 5.0, ..free }), [0]);
+        assert_eq!(drawn(Sampling { min_p: f32::NAN, ..free }), [0, 1, 2, 3, 4]);
+        // Of the first two, the first has 0.73; of all, 0.61.
+        assert_eq!(drawn(Sampling { top_p: 0.7, ..free }), [0, 1]);
+        assert_eq!(drawn(Sampling { top_p: 0.7, top_k: 2, ..free }), [0]);
     }
 
     #[test]
@@ -385,19 +424,6 @@ mod tests {
                     1
                 );
             }
-        }
-    }
-
-    #[test]
-    fn a_log_probability_is_that_of_the_formula() {
-        let logits: Vec<f32> = (0..1_003).map(|i| libm::sinf(i as f32 * 0.37) * 9.0).collect();
-        let sum: f64 = logits.iter().map(|x| libm::exp(f64::from(*x))).sum();
-        for token in [0, 5, 1_002] {
-            let truth = f64::from(logits[token]) - libm::log(sum);
-            let portable = log_probability(InstructionSet::Portable, &logits, token as TokenId);
-            assert!((f64::from(portable) - truth).abs() < 1e-5);
-            let fast = log_probability(InstructionSet::detect(), &logits, token as TokenId);
-            assert_eq!(portable.to_bits(), fast.to_bits());
         }
     }
 }

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
-use super::chat_parameters::InvalidParameter;
+use super::chat_parameters::{self, InvalidParameter};
 use super::inputs::{Input, Inputs};
 use crate::request_body::optional_count;
 
@@ -49,11 +49,7 @@ impl EmbeddingsRequest {
     /// # Errors
     /// It is missing or empty.
     pub fn checked_model(&self) -> Result<&str, InvalidParameter> {
-        match self.model.as_deref() {
-            None => Err(InvalidParameter::missing("model")),
-            Some("") => Err(InvalidParameter::value("model", "'model' must not be empty.")),
-            Some(model) => Ok(model),
-        }
+        chat_parameters::model(self.model.as_deref())
     }
 
     /// The inputs: from 1 to 2,048 texts, none of them empty.

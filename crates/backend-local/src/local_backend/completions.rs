@@ -9,7 +9,7 @@ use interference_api_types::openai::inputs::Input;
 use interference_backend::{Refusal, Reply, ReplyBody, Request};
 use interference_engine::{Engine, GenerationRequest, TokenId};
 
-use super::{Service, check_biases, not_admitted, reply_with_seed};
+use super::{Service, check_biases, check_places, not_admitted, reply_with_seed};
 use crate::answer::Answer;
 use crate::chat::out_of_bounds;
 use crate::chat_reply::AnswerHead;
@@ -40,6 +40,9 @@ impl Service {
         self.check_model(order.request.model.as_deref().unwrap_or_default())?;
         check_biases(engine, &order.adjustments)?;
         let texts = order.request.checked_prompts().map_err(out_of_bounds)?;
+        let answers = texts.len() * order.each as usize;
+        let cause = format!("'n' is {} and 'prompt' has {} texts", order.each, texts.len());
+        check_places(engine, answers, if order.each > 1 { "n" } else { "prompt" }, &cause)?;
         // An answer needs a place behind its prompt.
         let longest = engine.model().context_length.saturating_sub(1);
         let parameter = Parameter { name: "prompt", given: order.request.prompt.as_ref(), longest };

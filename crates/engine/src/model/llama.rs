@@ -10,6 +10,7 @@ use super::weights::Tensors;
 use super::{Hyperparameters, Machine, ModelError};
 use crate::generation::TokenId;
 use crate::gguf::{GgufFile, Metadata};
+use crate::kernels::InstructionSet;
 use crate::kernels::activations::{Activations, Columns, NotFinite};
 use crate::kernels::attention::{Attention, Partials, Query};
 use crate::kernels::elementwise::{add, all_finite, gated_sigmoid_unit, root_mean_square_norm};
@@ -70,6 +71,7 @@ pub(crate) struct Workspace {
     partials: Partials,
     logits: Columns,
     angles: Vec<Angles>,
+    final_state: Vec<f32>,
     failed: Vec<bool>,
     failed_logits: Vec<bool>,
 }
@@ -178,6 +180,24 @@ impl Llama {
         machine.pool.run_on_each(&mut columns, &|_, (logits, failed)| {
             **failed |= !all_finite(set, logits);
         });
+    }
+
+    /// The final state of a column of the last step: its residual stream behind the last norm, as the output matrix
+    /// takes it.
+    ///
+    /// # Errors
+    /// When a value of it is not finite.
+    pub(crate) fn final_state<'w>(
+        &self,
+        set: InstructionSet,
+        workspace: &'w mut Workspace,
+        column: usize,
+    ) -> Result<&'w [f32], NotFinite> {
+        let Workspace { residual, final_state, .. } = workspace;
+        let Hyperparameters { width, norm_epsilon, .. } = self.hyperparameters;
+        final_state.resize(width, 0.0);
+        root_mean_square_norm(set, residual.column(column), &self.output_norm, norm_epsilon, final_state)?;
+        if all_finite(set, final_state) { Ok(final_state) } else { Err(NotFinite) }
     }
 
     fn attend(

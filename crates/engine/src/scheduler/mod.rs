@@ -1,38 +1,43 @@
-//! Which generation computes when: one thread runs the model, a step at a time.
+//! Which generation or embedding computes when: one thread runs the model, a step at a time.
 //!
 //! Every step takes a token of each stream that decodes and pieces of the prompts that wait ([`plan`]), computes them
-//! together, draws the next tokens on all threads, and tells them. Streams come and go between two steps; whether
+//! together, draws the next tokens on all threads, and tells them; of a text to embed, it adds up states. Streams come and go between two steps; whether
 //! anybody still wants what is being computed is also asked between any two layers. What an answer is does not depend
 //! on its company, nor on the pieces in which it was computed.
 
 mod plan;
 mod prompt_lookup;
+mod purpose;
 mod queue;
 mod stream;
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
-use crate::generation::{EngineFailure, FinishReason, GenerationRequest, TokenLogprobs};
+use crate::adjustments::{Adjuster, FORBIDDEN};
+use crate::generation::{EngineFailure, FinishReason, TokenLogprobs};
 use crate::kernels::InstructionSet;
+use crate::kernels::activations::NotFinite;
 use crate::kv_cache::KvCache;
+use crate::log_probabilities::LogProbabilities;
 use crate::model::{Cancelled, Input, Machine, Model, Workspace};
-use crate::sampler::{Sampler, log_probability};
+use crate::ranking::Ranking;
+use crate::sampler::Sampler;
 use crate::statistics::{Counters, count};
 use crate::tokenizer::Tokenizer;
 use plan::Piece;
+use purpose::Purpose;
+pub(crate) use purpose::Task;
 pub(crate) use queue::Queue;
-use queue::Stopped;
-pub use queue::{CancelHandle, Sink};
-use stream::{Drawn, End, Stream};
+pub use queue::{CancelHandle, EmbeddingSink, Sink};
+use queue::{Stopped, Ticket};
+use stream::{Draw, Drawn, End, Stream};
 
 /// How much is computed together. None of it changes an answer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Policy {
-    /// Positions of a sequence.
-    pub(crate) context_length: usize,
     /// Streams at a time.
     pub(crate) places: usize,
     /// Tokens of prompts in a step.
@@ -58,7 +63,15 @@ pub(crate) struct Scheduler {
     aside: VecDeque<Stream>,
     workspace: Workspace,
     /// One for each token that is drawn in a step.
-    samplers: Vec<Sampler>,
+    drawers: Vec<Drawer>,
+}
+
+/// What draws a token; keeps its memory from one to the next.
+#[derive(Default)]
+struct Drawer {
+    adjuster: Adjuster,
+    ranking: Ranking,
+    sampler: Sampler,
 }
 
 /// Stops the queue when the engine's thread ends, however it ends.
@@ -92,7 +105,7 @@ impl Scheduler {
             streams: Vec::new(),
             aside: VecDeque::new(),
             workspace: Workspace::default(),
-            samplers: Vec::new(),
+            drawers: Vec::new(),
         }
     }
 
@@ -106,7 +119,7 @@ impl Scheduler {
         }
         drop(stop);
         for stream in self.streams.into_iter().chain(self.aside) {
-            stream.tell(End::Failed(EngineFailure::Stopped));
+            stream.purpose.tell(End::Failed(EngineFailure::Stopped));
         }
     }
 
@@ -123,7 +136,7 @@ impl Scheduler {
                 // One stream alone that the whole cache cannot hold. Its context is no longer than the cache.
                 self.end(vec![(0, End::Finished(FinishReason::Length))]);
             } else if self.compute(&pieces).is_ok() {
-                self.draw_and_tell(&pieces);
+                self.use_columns(&pieces);
             }
         }
         self.tell_occupancy();
@@ -137,11 +150,11 @@ impl Scheduler {
 
     /// Frees the places of those whom nobody wants any more.
     fn forget_cancelled(&mut self) {
-        let cancelled = self.streams.iter().enumerate().filter(|(_, stream)| stream.is_cancelled());
+        let cancelled = self.streams.iter().enumerate().filter(|(_, stream)| stream.ticket.is_cancelled());
         let ends = cancelled.map(|(index, _)| (index, End::Cancelled)).collect();
         self.end(ends);
         // Their places in the queue were given back by whoever cancelled them.
-        self.aside.retain(|stream| !stream.is_cancelled());
+        self.aside.retain(|stream| !stream.ticket.is_cancelled());
     }
 
     /// Lets in those who find a place and room in the cache, in order; waits where there is nothing to do.
@@ -151,12 +164,12 @@ impl Scheduler {
                 let job =
                     if self.streams.is_empty() { Some(self.queue.pop()?) } else { self.queue.try_pop()? };
                 let Some(job) = job else { return Ok(()) };
-                self.aside.push_back(Stream::new(job, self.policy.context_length));
+                self.aside.push_back(Stream::new(job));
             }
             let Some(next) = self.aside.pop_front() else { return Ok(()) };
-            if next.tokens.len() >= next.limit {
-                self.queue.give_back(&next.job);
-                next.tell(End::Finished(FinishReason::Length));
+            if next.is_complete() {
+                self.queue.give_back(&next.ticket);
+                next.purpose.tell(End::Finished(FinishReason::Length));
                 if self.streams.is_empty() {
                     return Ok(());
                 }
@@ -182,28 +195,30 @@ impl Scheduler {
                 slot: KvCache::slot(&stream.sequence, position),
             }));
         }
-        let wanted: Vec<&AtomicBool> =
-            pieces.iter().map(|piece| &*self.streams[piece.stream].job.cancelled).collect();
-        let cancelled = || wanted.iter().all(|cancelled| cancelled.load(Ordering::Acquire));
+        let tickets: Vec<&Ticket> = pieces.iter().map(|piece| &self.streams[piece.stream].ticket).collect();
+        let cancelled = || tickets.iter().all(|ticket| ticket.is_cancelled());
         self.model.step(&mut self.machine, &mut self.workspace, &mut self.cache, &inputs, &cancelled)?;
         count(&self.counters.steps, 1);
         Ok(())
     }
 
-    /// Draws the tokens behind the pieces that end with the last known one, and tells them.
-    fn draw_and_tell(&mut self, pieces: &[Piece]) {
+    /// Draws the tokens behind the pieces that end with the last known one, and tells them; adds up the states of texts
+    /// that are embedded.
+    fn use_columns(&mut self, pieces: &[Piece]) {
         let mut ends = Vec::new();
         let mut drawing = Vec::new();
         let mut columns = Vec::new();
         let mut first_column = 0;
         for piece in pieces {
             let stream = &self.streams[piece.stream];
-            let of_prompt = stream.prompt_length.saturating_sub(piece.first).min(piece.count);
+            let of_prompt = stream.prompt_length().saturating_sub(piece.first).min(piece.count);
             count(&self.counters.prompt_tokens_computed, of_prompt);
             let last = first_column + piece.columns();
             if let Some(failed) = (first_column..last).find(|column| self.workspace.has_failed(*column)) {
                 let position = piece.first + failed - first_column;
                 ends.push((piece.stream, End::Failed(EngineFailure::NotFinite { position })));
+            } else if matches!(stream.purpose, Purpose::Embedding(_)) {
+                ends.extend(self.add_states(piece, first_column).map(|end| (piece.stream, end)));
             } else if piece.first + piece.count == stream.tokens.len() {
                 drawing.push(piece);
                 columns.extend(first_column + piece.count - 1..last);
@@ -223,30 +238,44 @@ impl Scheduler {
         self.end(ends);
     }
 
+    /// Adds the states of a piece to its embedding. Gives the end where this was the last piece.
+    fn add_states(&mut self, piece: &Piece, first_column: usize) -> Option<End> {
+        let stream = &mut self.streams[piece.stream];
+        let Purpose::Embedding(embedding) = &mut stream.purpose else { return None };
+        for (column, position) in (first_column..).zip(piece.first..piece.first + piece.count) {
+            if position < embedding.states.positions() {
+                // It was put aside, and computes again what is no longer in the cache.
+                continue;
+            }
+            match self.model.final_state(self.machine.set, &mut self.workspace, column) {
+                Ok(state) => embedding.states.add(state),
+                Err(NotFinite) => return Some(End::Failed(EngineFailure::NotFinite { position })),
+            }
+        }
+        let is_whole = embedding.states.positions() == stream.tokens.len();
+        is_whole.then_some(End::Finished(FinishReason::Length))
+    }
+
     /// Draws a token for each of the columns, which are those of the pieces' last known tokens and guesses.
     fn draw(&mut self, pieces: &[&Piece], columns: &[usize]) -> Vec<Option<Drawn>> {
         if columns.is_empty() {
             return Vec::new();
         }
         self.model.compute_logits(&mut self.machine, &mut self.workspace, columns);
-        self.samplers.resize_with(self.samplers.len().max(columns.len()), Sampler::default);
-        let draws = pieces.iter().flat_map(|piece| {
-            let request = &self.streams[piece.stream].job.request;
-            let position = piece.first + piece.count;
-            (position..=position + piece.guesses.len()).map(move |position| (request, position))
-        });
+        self.drawers.resize_with(self.drawers.len().max(columns.len()), Drawer::default);
+        let draws = pieces.iter().flat_map(|piece| self.streams[piece.stream].draws(&piece.guesses));
         let mut rows: Vec<_> = draws
             .zip(self.workspace.logits())
-            .zip(&mut self.samplers)
-            .map(|((draw, logits), sampler)| (draw, logits.ok(), sampler, None))
+            .zip(&mut self.drawers)
+            .map(|((draw, logits), drawer)| (draw, logits.ok(), drawer, None))
             .collect();
         let (set, ends_of_turn) = (self.machine.set, self.tokenizer.ends_of_turn());
-        self.machine.pool.run_on_each(&mut rows, &|_, ((request, position), logits, sampler, drawn)| {
+        self.machine.pool.run_on_each(&mut rows, &|_, (draw, logits, drawer, drawn)| {
             *drawn = logits.as_mut().map(|logits| {
-                if request.ignore_eos {
-                    ends_of_turn.iter().for_each(|id| logits[*id as usize] = f32::MIN);
+                if draw.request.ignore_eos {
+                    ends_of_turn.iter().for_each(|id| logits[*id as usize] = FORBIDDEN);
                 }
-                draw_one(set, request, logits, sampler, *position)
+                draw_one(set, draw, logits, drawer)
             });
         });
         rows.into_iter().map(|(_, _, _, drawn)| drawn).collect()
@@ -274,7 +303,7 @@ impl Scheduler {
         }
         let taken = stream.tokens.len() - known;
         let right = taken.saturating_sub(1);
-        stream.guesser.learn(piece.guesses.len(), right, stream.tokens.len());
+        stream.learn(piece.guesses.len(), right);
         count(&self.counters.generated_tokens, taken);
         count(&self.counters.guessed_tokens, piece.guesses.len());
         count(&self.counters.right_guesses, right);
@@ -295,23 +324,27 @@ impl Scheduler {
             let mut stream = self.streams.remove(index);
             self.cache.release(std::mem::take(&mut stream.sequence));
             // Before its end is told: whoever hears it may ask again at once, and finds the place free.
-            self.queue.give_back(&stream.job);
+            self.queue.give_back(&stream.ticket);
             self.tell_occupancy();
-            stream.tell(end);
+            stream.purpose.tell(end);
         }
     }
 }
 
-fn draw_one(
-    set: InstructionSet,
-    request: &GenerationRequest,
-    logits: &[f32],
-    sampler: &mut Sampler,
-    position: usize,
-) -> Drawn {
-    let token = sampler.choose(set, logits, &request.sampling, position);
-    let logprobs = request
-        .logprobs
-        .map(|_| TokenLogprobs { logprob: log_probability(set, logits, token), top: Vec::new() });
+/// Log probabilities are those of the row before it is adjusted.
+fn draw_one(set: InstructionSet, draw: &Draw<'_>, logits: &mut [f32], drawer: &mut Drawer) -> Drawn {
+    let Draw { request, past } = draw;
+    let Drawer { adjuster, ranking, sampler } = drawer;
+    let told = request.logprobs.map(|count| {
+        let probabilities = LogProbabilities::of(set, logits);
+        let top = probabilities.alternatives(set, logits, count, ranking);
+        (probabilities, top)
+    });
+    adjuster.adjust(&request.adjustments, *past, logits);
+    let token = sampler.choose(set, logits, &request.sampling, past.length());
+    let logprobs = told.map(|(probabilities, top)| {
+        let logprob = probabilities.of_logit(adjuster.before(logits, token));
+        TokenLogprobs { logprob, top }
+    });
     Drawn { token, logprobs }
 }

@@ -87,11 +87,9 @@ impl Scheduler {
             && let [stream] = &mut self.streams[..]
             && self.policy.speculation
         {
-            // Every guess and the token after it must find a place.
-            let most = (stream.limit - stream.tokens.len()).saturating_sub(1);
-            let guesses = stream.guesser.guess(&stream.tokens, most);
+            let guesses = stream.guess().to_vec();
             if self.cache.extend(&mut stream.sequence, guesses.len()).is_ok() {
-                piece.guesses = guesses.to_vec();
+                piece.guesses = guesses;
             }
         }
         pieces
@@ -114,16 +112,14 @@ impl Scheduler {
         let mut begun = HashSet::new();
         for index in waiting {
             let stream = &mut self.streams[index];
-            if self.policy.prefix_cache {
+            let shares_pages = self.policy.prefix_cache && stream.shares_pages();
+            if shares_pages {
                 let before = stream.sequence.length();
                 self.cache.reuse(&mut stream.sequence, &stream.tokens);
                 count(&self.counters.prompt_tokens_cached, stream.sequence.length() - before);
             }
-            let next_page = KvCache::next_page(&stream.sequence, &stream.tokens);
-            if self.policy.prefix_cache
-                && let Some(next_page) = &next_page
-                && begun.contains(next_page)
-            {
+            let next_page = KvCache::next_page(&stream.sequence, &stream.tokens).filter(|_| shares_pages);
+            if next_page.as_ref().is_some_and(|next_page| begun.contains(next_page)) {
                 // Another stream computes the same in this step: wait for it.
                 continue;
             }

@@ -1,20 +1,36 @@
-//! Generations that wait for the engine, or that it has at hand; and who may take them back.
+//! Generations and embeddings that wait for the engine, or that it has at hand; and who may take them back.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 
-use crate::generation::{EngineFailure, GenerationRequest, Progress, SubmitError};
+use super::purpose::Task;
+use super::stream::End;
+use crate::generation::{EngineFailure, Progress, SubmitError};
 
 /// What receives the progress of a generation. Called on the engine's thread: it must not block.
 pub type Sink = Box<dyn FnMut(Progress) + Send>;
 
-/// A generation in the queue or at hand.
+/// What receives the vector of a text. Called on the engine's thread: it must not block.
+pub type EmbeddingSink = Box<dyn FnOnce(Result<Vec<f32>, EngineFailure>) + Send>;
+
+/// A task in the queue.
 pub(super) struct Job {
+    pub(super) ticket: Ticket,
+    pub(super) task: Task,
+}
+
+/// What a task in the queue or at hand is known by.
+pub(super) struct Ticket {
     number: u64,
-    pub(super) request: GenerationRequest,
-    pub(super) sink: Sink,
-    pub(super) cancelled: Arc<AtomicBool>,
+    cancelled: Arc<AtomicBool>,
+}
+
+impl Ticket {
+    /// Whether nobody wants it any more.
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Acquire)
+    }
 }
 
 /// The queue, shared by the engine's thread and all who submit or cancel.
@@ -29,12 +45,12 @@ pub(crate) struct Queue {
 struct QueueState {
     waiting: VecDeque<Job>,
     next_number: u64,
-    /// Which generations the engine's thread has at hand and somebody wants: at most as many as it has places.
+    /// Which tasks the engine's thread has at hand and somebody wants: at most as many as it has places.
     at_hand: HashSet<u64>,
     stopped: bool,
 }
 
-/// Cancels its generation when dropped: queued, in prefill or decoding. Its place in the queue is free at once; the
+/// Cancels its generation or embedding when dropped: queued, in prefill or decoding. Its place in the queue is free at once; the
 /// engine lets go of one that runs between two layers, or where others run beside it, after the step. Keep it as long
 /// as the answer is wanted.
 pub struct CancelHandle {
@@ -55,7 +71,7 @@ impl Drop for CancelHandle {
         if let Some(queue) = self.queue.upgrade() {
             let mut state = queue.lock();
             state.at_hand.remove(&self.number);
-            let place = state.waiting.iter().position(|job| job.number == self.number);
+            let place = state.waiting.iter().position(|job| job.ticket.number == self.number);
             let job = place.and_then(|place| state.waiting.remove(place));
             // The sink is the submitter's code: it is dropped without the lock.
             drop(state);
@@ -65,33 +81,54 @@ impl Drop for CancelHandle {
 }
 
 impl Queue {
-    /// A queue in which at most `bound` generations wait while the engine has `places` at hand.
+    /// A queue in which at most `bound` tasks wait while the engine has `places` at hand.
     pub(crate) fn new(bound: usize, places: usize) -> Queue {
         Queue { state: Mutex::default(), changed: Condvar::new(), bound, places }
     }
 
-    /// Puts a generation at the end.
-    pub(crate) fn push(
-        self: &Arc<Self>,
-        request: GenerationRequest,
-        sink: Sink,
-    ) -> Result<CancelHandle, SubmitError> {
-        let mut state = self.lock();
+    /// Puts a task at the end.
+    pub(crate) fn push(self: &Arc<Self>, task: Task) -> Result<CancelHandle, SubmitError> {
+        let mut state = self.lock_with_room_for(1)?;
+        let handle = self.put(&mut state, task);
+        drop(state);
+        self.changed.notify_one();
+        Ok(handle)
+    }
+
+    /// Puts tasks at the end, in order: all of them, or none where there are not enough places.
+    pub(crate) fn push_all(self: &Arc<Self>, tasks: Vec<Task>) -> Result<Vec<CancelHandle>, SubmitError> {
+        let mut state = self.lock_with_room_for(tasks.len())?;
+        let handles = tasks.into_iter().map(|task| self.put(&mut state, task)).collect();
+        drop(state);
+        self.changed.notify_one();
+        Ok(handles)
+    }
+
+    fn lock_with_room_for(&self, tasks: usize) -> Result<MutexGuard<'_, QueueState>, SubmitError> {
+        let state = self.lock();
         if state.stopped {
             return Err(SubmitError::Stopped);
         }
         // What the engine has a place for is as good as taken.
         let free_places = self.places.saturating_sub(state.at_hand.len());
-        if state.waiting.len() >= self.bound + free_places {
+        if state.waiting.len() + tasks > self.bound + free_places {
             return Err(SubmitError::QueueFull { waiting: state.waiting.len() });
         }
+        Ok(state)
+    }
+
+    fn put(self: &Arc<Self>, state: &mut QueueState, task: Task) -> CancelHandle {
         let number = state.next_number;
         state.next_number += 1;
         let cancelled = Arc::new(AtomicBool::new(false));
-        state.waiting.push_back(Job { number, request, sink, cancelled: cancelled.clone() });
-        drop(state);
-        self.changed.notify_one();
-        Ok(CancelHandle { queue: Arc::downgrade(self), number, cancelled })
+        let ticket = Ticket { number, cancelled: cancelled.clone() };
+        state.waiting.push_back(Job { ticket, task });
+        CancelHandle { queue: Arc::downgrade(self), number, cancelled }
+    }
+
+    /// How many tasks find a place when there are no others.
+    pub(crate) fn capacity(&self) -> usize {
+        self.bound + self.places
     }
 
     /// Ends the engine's thread after the step that it is at; what waits or runs fails.
@@ -102,27 +139,27 @@ impl Queue {
             std::mem::take(&mut state.waiting)
         };
         self.changed.notify_all();
-        for mut job in waiting {
-            (job.sink)(Progress::Failed(EngineFailure::Stopped));
+        for job in waiting {
+            job.task.purpose.tell(End::Failed(EngineFailure::Stopped));
         }
     }
 
-    /// Whether nothing will be generated any more.
+    /// Whether nothing will be computed any more.
     pub(crate) fn is_stopped(&self) -> bool {
         self.lock().stopped
     }
 
-    /// How many generations wait.
+    /// How many tasks wait.
     pub(crate) fn waiting(&self) -> usize {
         self.lock().waiting.len()
     }
 
-    /// The engine's thread is done with a generation.
-    pub(super) fn give_back(&self, job: &Job) {
-        self.lock().at_hand.remove(&job.number);
+    /// The engine's thread is done with a task.
+    pub(super) fn give_back(&self, ticket: &Ticket) {
+        self.lock().at_hand.remove(&ticket.number);
     }
 
-    /// The next generation, if there is one.
+    /// The next task, if there is one.
     ///
     /// # Errors
     /// When the engine stops.
@@ -130,7 +167,7 @@ impl Queue {
         self.lock().pop()
     }
 
-    /// The next generation, once there is one.
+    /// The next task, once there is one.
     ///
     /// # Errors
     /// When the engine stops.
@@ -156,7 +193,7 @@ impl QueueState {
             return Err(Stopped);
         }
         let job = self.waiting.pop_front();
-        self.at_hand.extend(job.as_ref().map(|job| job.number));
+        self.at_hand.extend(job.as_ref().map(|job| job.ticket.number));
         Ok(job)
     }
 }

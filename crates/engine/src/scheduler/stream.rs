@@ -1,32 +1,35 @@
-//! A generation at hand.
+//! A generation or an embedding at hand.
 
-use std::sync::atomic::Ordering;
-
-use super::prompt_lookup::Guesser;
-use super::queue::Job;
-use crate::generation::{EngineFailure, FinishReason, Progress, TokenId, TokenLogprobs};
+use super::purpose::{Purpose, Task};
+use super::queue::{Job, Ticket};
+use crate::adjustments::Past;
+use crate::generation::{EngineFailure, FinishReason, GenerationRequest, Progress, TokenId, TokenLogprobs};
 use crate::kv_cache::Sequence;
 
-/// A generation at hand: its tokens, and what of them is computed.
+/// A generation or an embedding at hand: its tokens, and what of them is computed.
 pub(super) struct Stream {
-    pub(super) job: Job,
-    /// The prompt and the answer so far.
+    pub(super) ticket: Ticket,
+    /// The prompt and the answer so far, or the text.
     pub(super) tokens: Vec<TokenId>,
-    pub(super) prompt_length: usize,
-    /// How long the tokens may become.
-    pub(super) limit: usize,
     /// The tokens whose keys and values are in the cache.
     pub(super) sequence: Sequence,
-    pub(super) guesser: Guesser,
+    pub(super) purpose: Purpose,
 }
 
-/// How a generation ended.
+/// How a stream ended.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum End {
+    /// All of it is there; a text that is embedded is so at its length.
     Finished(FinishReason),
     Failed(EngineFailure),
     /// Nobody is there to be told.
     Cancelled,
+}
+
+/// A token to be drawn: what is asked, and what comes before it.
+pub(super) struct Draw<'a> {
+    pub(super) request: &'a GenerationRequest,
+    pub(super) past: Past<'a>,
 }
 
 /// What was drawn for a position.
@@ -36,19 +39,9 @@ pub(super) struct Drawn {
 }
 
 impl Stream {
-    pub(super) fn new(mut job: Job, context_length: usize) -> Stream {
-        let tokens = std::mem::take(&mut job.request.prompt);
-        let prompt_length = tokens.len();
-        let room = context_length - prompt_length;
-        let limit = prompt_length + job.request.max_tokens.map_or(room, |asked| asked.min(room));
-        Stream {
-            job,
-            tokens,
-            prompt_length,
-            limit,
-            sequence: Sequence::default(),
-            guesser: Guesser::default(),
-        }
+    pub(super) fn new(job: Job) -> Stream {
+        let Job { ticket, task: Task { tokens, purpose } } = job;
+        Stream { ticket, tokens, sequence: Sequence::default(), purpose }
     }
 
     /// Tokens that are known and not computed.
@@ -56,34 +49,77 @@ impl Stream {
         self.tokens.len() - self.sequence.length()
     }
 
-    /// Whether only its last token is to be computed, so that every step gives it one more.
-    pub(super) fn is_decoding(&self) -> bool {
-        self.remaining() == 1
+    /// How many of the tokens were there from the start.
+    pub(super) fn prompt_length(&self) -> usize {
+        match &self.purpose {
+            Purpose::Generation(generation) => generation.prompt_length,
+            Purpose::Embedding(_) => self.tokens.len(),
+        }
     }
 
-    pub(super) fn is_cancelled(&self) -> bool {
-        self.job.cancelled.load(Ordering::Acquire)
+    /// Whether nothing is to be computed for it.
+    pub(super) fn is_complete(&self) -> bool {
+        match &self.purpose {
+            Purpose::Generation(generation) => self.tokens.len() >= generation.limit,
+            Purpose::Embedding(_) => false,
+        }
+    }
+
+    /// Whether only its last token is to be computed, so that every step gives it one more.
+    pub(super) fn is_decoding(&self) -> bool {
+        matches!(self.purpose, Purpose::Generation(_)) && self.remaining() == 1
+    }
+
+    /// Whether it can use pages that others have filled, and they its own. An embedding needs what no page holds: the
+    /// state of every position.
+    pub(super) fn shares_pages(&self) -> bool {
+        matches!(self.purpose, Purpose::Generation(_))
+    }
+
+    /// Guesses at what follows the last token, so few that they and the token after them find a place in the answer.
+    pub(super) fn guess(&self) -> &[TokenId] {
+        match &self.purpose {
+            Purpose::Generation(generation) => {
+                let most = (generation.limit - self.tokens.len()).saturating_sub(1);
+                generation.guesser.guess(&self.tokens, most)
+            }
+            Purpose::Embedding(_) => &[],
+        }
+    }
+
+    /// The tokens to be drawn behind the last known one, and behind each of the guesses; an embedding draws none.
+    pub(super) fn draws<'a>(&'a self, guesses: &'a [TokenId]) -> impl Iterator<Item = Draw<'a>> {
+        let generation = match &self.purpose {
+            Purpose::Generation(generation) => Some(generation),
+            Purpose::Embedding(_) => None,
+        };
+        generation.into_iter().flat_map(move |generation| {
+            let (prompt, answer) = self.tokens.split_at(generation.prompt_length);
+            (0..=guesses.len()).map(move |count| {
+                let past = Past { prompt, answer, guesses: &guesses[..count] };
+                Draw { request: &generation.request, past }
+            })
+        })
     }
 
     /// Takes the next token, and tells it. Gives the end where this was the last.
     pub(super) fn take(&mut self, drawn: &Drawn, ends_turn: bool) -> Option<End> {
-        if self.is_cancelled() {
+        let Purpose::Generation(generation) = &mut self.purpose else { return None };
+        if self.ticket.is_cancelled() {
             return Some(End::Cancelled);
         }
         if ends_turn {
             return Some(End::Finished(FinishReason::EndOfTurn));
         }
         self.tokens.push(drawn.token);
-        (self.job.sink)(Progress::Token { id: drawn.token, logprobs: drawn.logprobs.clone() });
-        (self.tokens.len() >= self.limit).then_some(End::Finished(FinishReason::Length))
+        (generation.sink)(Progress::Token { id: drawn.token, logprobs: drawn.logprobs.clone() });
+        (self.tokens.len() >= generation.limit).then_some(End::Finished(FinishReason::Length))
     }
 
-    /// Tells the end.
-    pub(super) fn tell(mut self, end: End) {
-        match end {
-            End::Finished(reason) => (self.job.sink)(Progress::Finished(reason)),
-            End::Failed(failure) => (self.job.sink)(Progress::Failed(failure)),
-            End::Cancelled => {}
+    /// Learns what the guesses that were made were worth, now that the tokens behind them are known.
+    pub(super) fn learn(&mut self, guesses: usize, right: usize) {
+        if let Purpose::Generation(generation) = &mut self.purpose {
+            generation.guesser.learn(guesses, right, self.tokens.len());
         }
     }
 }

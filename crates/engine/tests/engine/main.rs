@@ -4,9 +4,11 @@
 
 mod batching;
 mod damaged_files;
+mod embeddings;
 mod golden;
 mod model_files;
 mod queue;
+mod sampling;
 mod small_model;
 mod tokens;
 

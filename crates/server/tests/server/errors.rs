@@ -46,7 +46,7 @@ async fn refusals_have_their_statuses() {
             answer(
                 429,
                 "retry-after: 3\n",
-                r#""message":"The server has 64 requests waiting, which is its limit. Try again in 3 s.","type":"rate_limit_error","param":null,"code":"rate_limit_exceeded""#,
+                r#""message":"The server has 64 requests waiting, and no place for this one. Try again in 3 s.","type":"rate_limit_error","param":null,"code":"rate_limit_exceeded""#,
             ),
         ),
         (
