@@ -160,7 +160,7 @@ async fn rules_look_at_the_prompt() {
     let miss = complete(script, r#""prompt":"three""#).await.unwrap_err().to_string();
     assert!(
         miss.ends_with(
-            r#"is rule `rule 3` (line 7): `text = "one"` is not in the prompt, which is "three"."#
+            r#"is rule `rule 2` (line 4): `text = "one\ntwo"` is not in the prompt, which is "three"."#
         ),
         "{miss}"
     );
