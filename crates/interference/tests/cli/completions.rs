@@ -110,8 +110,8 @@ fn each_prompt_has_its_answers_as_if_it_came_alone() {
 
     let usage = complete(&server, with(json!(["A tree is", "The sea was"]))).json()["usage"].clone();
     assert_eq!(usage, json!({"prompt_tokens": 6, "completion_tokens": 32, "total_tokens": 38}));
-    let four = complete(&server, json!({"prompt": vec!["a"; 128]}));
-    assert_eq!(four.json()["error"]["param"], "prompt", "{four:#?}");
+    let many = complete(&server, json!({"prompt": vec!["a"; 128]}));
+    assert_eq!(many.json()["error"]["param"], "prompt", "{many:#?}");
 }
 
 #[test]
