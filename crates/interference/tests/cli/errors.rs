@@ -37,7 +37,7 @@ fn a_request_that_cannot_be_had_is_refused_streamed_or_not() {
             json!({"model": "no-such-model"}),
             404,
             "The model `no-such-model` does not exist. Models here: smollm2-135m-instruct, gpt-3.5-turbo, \
-             gpt-3.5-turbo-*, gpt-4o-mini, gpt-4o, gpt-4*, gpt-5*, gpt-*, chatgpt-*, o1*, o3*, o4*.",
+             gpt-3.5-turbo-*, gpt-4o-mini, gpt-4o, gpt-4*, gpt-5*, gpt-*, chatgpt-*, o1*, o3*, o4*, davinci-002, babbage-002, text-embedding-*.",
             "model",
             "model_not_found",
         ),
