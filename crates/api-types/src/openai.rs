@@ -3,7 +3,14 @@
 pub mod chat_completions;
 pub mod chat_parameters;
 pub mod chat_reply;
+pub mod completion_reply;
+pub mod completions;
+pub mod conversation;
 pub mod embeddings;
 pub mod error;
 pub mod identity;
+pub mod inputs;
 pub mod models;
+pub mod response_format;
+pub mod sampling;
+pub mod tools;

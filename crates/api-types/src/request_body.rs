@@ -3,6 +3,7 @@
 //! One pass over the bytes, so that a duplicate member, a wrong type or a broken text is told where it stands: by the
 //! path of the field, and by line and column. Nothing here knows a particular endpoint.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -159,6 +160,14 @@ where
 /// An optional number, written with or without a fraction.
 pub(crate) fn optional_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
     Ok(Option::<Number>::deserialize(deserializer)?.map(|Number(value)| value))
+}
+
+/// An optional object whose members are numbers, by their names.
+pub(crate) fn optional_numbers<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<BTreeMap<String, f64>>, D::Error> {
+    let numbers = Option::<BTreeMap<String, Number>>::deserialize(deserializer)?;
+    Ok(numbers.map(|numbers| numbers.into_iter().map(|(name, Number(value))| (name, value)).collect()))
 }
 
 /// An optional whole number from 0.

@@ -4,7 +4,7 @@ use interference_backend::alias_covers;
 
 /// Names that stand for the local model, so that a program written for the API needs no change. A `*` at the end
 /// stands for anything. The first ones are covered by the patterns; people look for them in the table.
-pub const HABITUAL_NAMES: [&str; 11] = [
+pub const HABITUAL_NAMES: [&str; 14] = [
     "gpt-3.5-turbo",
     "gpt-3.5-turbo-*",
     "gpt-4o-mini",
@@ -16,6 +16,9 @@ pub const HABITUAL_NAMES: [&str; 11] = [
     "o1*",
     "o3*",
     "o4*",
+    "davinci-002",
+    "babbage-002",
+    "text-embedding-*",
 ];
 
 /// Whether the name is one of [`HABITUAL_NAMES`].
@@ -29,7 +32,14 @@ mod tests {
 
     #[test]
     fn habits_are_known_and_other_names_are_not() {
-        for name in ["gpt-3.5-turbo", "gpt-4o-mini-2024-07-18", "gpt-oss", "chatgpt-4o-latest", "o3-mini"] {
+        for name in [
+            "gpt-3.5-turbo",
+            "gpt-4o-mini-2024-07-18",
+            "gpt-oss",
+            "chatgpt-4o-latest",
+            "o3-mini",
+            "text-embedding-3-small",
+        ] {
             assert!(is_habitual_name(name), "{name}");
         }
         for name in ["", "gpt", "claude-3", "my-gpt-4", "GPT-4o"] {

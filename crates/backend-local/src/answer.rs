@@ -1,16 +1,19 @@
-//! One answer while it is generated: the engine's tokens in, pieces of text and one end out.
+//! One answer while it is generated: the engine's tokens in, what each choice says out.
+//!
+//! Owns the generations of all choices, which end together: well, each at its end, or with the first that breaks off.
+//! It refuses to know how an answer is told to a client.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use interference_api_types::openai::chat_reply::FinishReason;
+use interference_api_types::openai::chat_reply::{FinishReason, TokenLogprob};
 use interference_engine::{
-    CancelHandle, Engine, EngineFailure, FinishReason as EngineFinish, GenerationRequest, Progress,
-    SubmitError, TokenId,
+    CancelHandle, Engine, EngineFailure, GenerationRequest, Progress, Sink, SubmitError, TokenId,
 };
 use tokio::sync::mpsc;
 
-use crate::stop_strings::{StopStrings, Watched};
-use crate::text_stream::TextStream;
+use crate::choice::{ChoiceText, Piece};
+use crate::token_log::TokenLog;
 
 /// What tokens stand for.
 pub(crate) trait Vocabulary: Send + Sync {
@@ -24,131 +27,170 @@ impl Vocabulary for Engine {
     }
 }
 
-/// An answer that was admitted. Dropping it cancels the generation.
+/// An answer that was admitted, in one choice or several. Dropping it cancels all of them.
 pub(crate) struct Answer {
-    progress: mpsc::UnboundedReceiver<Progress>,
+    progress: mpsc::UnboundedReceiver<(u32, Progress)>,
+    /// By index.
+    choices: Vec<Generated>,
+    completion_tokens: u64,
+    /// What was said already and is still to be told: at most a text and an end.
+    said: VecDeque<(u32, Step)>,
+}
+
+/// A choice and what generates it.
+struct Generated {
+    text: ChoiceText,
     /// None once the rest is not wanted.
     generation: Option<CancelHandle>,
-    vocabulary: Arc<dyn Vocabulary>,
-    text: TextStream,
-    stops: StopStrings,
-    completion_tokens: u64,
-    /// The end, when it is known but text is still to be told before it.
-    end: Option<End>,
+    has_ended: bool,
 }
 
-/// What comes next of an answer.
-#[derive(Debug, PartialEq, Eq)]
+/// What comes next of a choice.
+#[derive(Debug, PartialEq)]
 pub(crate) enum Step {
-    /// More text, at least one character: what one token added, or what had been held back at the end.
-    Text(String),
-    /// There is no more.
-    End(End),
-}
-
-/// How an answer ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum End {
-    /// Well.
+    /// More text: what one token added, or what had been held back at the end.
+    Text {
+        /// At least one character, but for the last tokens of a choice, which may have none.
+        text: String,
+        /// The tokens that end with it, if log probabilities were asked for.
+        logprobs: Option<Vec<TokenLogprob>>,
+    },
+    /// The beginning of a call.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no model is told of functions yet"))]
+    Call {
+        /// Which call of the choice, from 0.
+        index: u32,
+        /// Its own name.
+        id: String,
+        /// The function's name.
+        name: String,
+    },
+    /// More of a call's arguments.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no model is told of functions yet"))]
+    Arguments {
+        /// Of which call of the choice.
+        index: u32,
+        /// To be appended.
+        fragment: String,
+    },
+    /// The choice is complete.
     Finished(FinishReason),
-    /// It broke off.
-    Failed(EngineFailure),
 }
 
 impl Answer {
-    /// Asks the engine. Blocks for no longer than it takes to find a place in the queue, or none.
+    /// Asks the engine for a choice by each request; each takes a place in its queue. Blocks for no longer than it
+    /// takes to find them, or not.
     ///
     /// # Errors
-    /// The engine does not admit it.
+    /// The engine does not admit all of them; then none runs on.
     pub(crate) fn submit(
         engine: &Arc<Engine>,
-        request: GenerationRequest,
-        stops: Vec<String>,
+        requests: Vec<GenerationRequest>,
+        stops: &[String],
     ) -> Result<Answer, SubmitError> {
-        // Without a bound of its own, since the sink must not wait; the engine bounds it: at most one item for each
-        // position of the context, and one for the end.
+        // Without a bound of its own, since sinks must not wait; the engine bounds it: for each choice at most one item
+        // for each position of the context, and one for the end.
         let (sender, progress) = mpsc::unbounded_channel();
-        // A failed send means that the answer was dropped, which has cancelled the generation already.
-        let sink = Box::new(move |item| drop(sender.send(item)));
-        let generation = engine.submit(request, sink)?;
-        Ok(Answer {
-            progress,
+        let (mut texts, mut submissions) = (Vec::new(), Vec::new());
+        for (index, request) in (0..).zip(requests) {
+            let tokens = request.logprobs.map(|_| TokenLog::default());
+            let vocabulary = Arc::clone(engine) as Arc<dyn Vocabulary>;
+            texts.push(ChoiceText::new(vocabulary, stops.to_vec(), tokens));
+            let sender = sender.clone();
+            // A failed send means that the answer was dropped, which has cancelled the generation already.
+            let sink: Sink = Box::new(move |item| drop(sender.send((index, item))));
+            submissions.push((request, sink));
+        }
+        let generations = engine.submit_choices(submissions)?;
+        let generated = texts.into_iter().zip(generations).map(|(text, generation)| Generated {
+            text,
             generation: Some(generation),
-            vocabulary: Arc::clone(engine) as Arc<dyn Vocabulary>,
-            text: TextStream::default(),
-            stops: StopStrings::new(stops),
-            completion_tokens: 0,
-            end: None,
-        })
+            has_ended: false,
+        });
+        let choices = generated.collect();
+        Ok(Answer { progress, choices, completion_tokens: 0, said: VecDeque::new() })
     }
 
-    /// How many tokens were generated so far. The token that ends the model's turn is not counted; those whose text
-    /// was cut off by a stop string are.
+    /// How many choices it has.
+    pub(crate) fn choices(&self) -> u32 {
+        self.choices.len() as u32
+    }
+
+    /// Whether texts come with the log probabilities of their tokens.
+    pub(crate) fn has_logprobs(&self) -> bool {
+        self.choices.iter().any(|choice| choice.text.has_logprobs())
+    }
+
+    /// How many tokens were generated so far, in all choices. The token that ends the model's turn is not counted;
+    /// those whose text was cut off by a stop string are.
     pub(crate) fn completion_tokens(&self) -> u64 {
         self.completion_tokens
     }
 
-    /// Waits for the next step. After an end, gives the same end again.
+    /// Waits for what is said next, and tells of which choice. None when all choices have finished.
+    ///
+    /// # Errors
+    /// One choice broke off. The others are cancelled, and nothing follows.
     ///
     /// # Cancellation
     /// Safe: nothing is lost when the future is dropped.
-    pub(crate) async fn next(&mut self) -> Step {
+    pub(crate) async fn next(&mut self) -> Result<Option<(u32, Step)>, EngineFailure> {
         loop {
-            if let Some(end) = &self.end {
-                return Step::End(end.clone());
+            if let Some(said) = self.said.pop_front() {
+                return Ok(Some(said));
             }
-            // A channel that closes without an end means that the engine's thread is gone.
-            let item = self.progress.recv().await.unwrap_or(Progress::Failed(EngineFailure::Stopped));
-            let text = self.take(item);
-            if !text.is_empty() {
-                return Step::Text(text);
+            if self.choices.iter().all(|choice| choice.has_ended) {
+                return Ok(None);
+            }
+            match self.progress.recv().await {
+                Some((index, item)) => self.take(index, item)?,
+                // A channel that closes before all ends means that the engine's thread is gone.
+                None => return Err(self.break_off(EngineFailure::Stopped)),
             }
         }
     }
 
-    /// Takes one item of the engine's: the text that is certain now, and perhaps the end behind it.
-    fn take(&mut self, item: Progress) -> String {
-        match item {
-            Progress::Token { id, .. } => {
+    /// Takes one item of the engine's.
+    fn take(&mut self, index: u32, item: Progress) -> Result<(), EngineFailure> {
+        let Some(choice) = self.choices.get_mut(index as usize).filter(|choice| !choice.has_ended) else {
+            // Said before the engine heard that the rest is not wanted.
+            return Ok(());
+        };
+        let piece = match item {
+            Progress::Token { id, logprobs } => {
                 self.completion_tokens += 1;
-                let text = self.text.push(self.vocabulary.token_bytes(id));
-                self.watch(&text)
+                choice.text.push(id, logprobs.as_ref())
             }
-            Progress::Finished(reason) => {
-                let rest = self.text.finish();
-                let mut text = self.watch(&rest);
-                if self.end.is_none() {
-                    text.push_str(&self.stops.finish());
-                    self.end = Some(End::Finished(match reason {
-                        EngineFinish::EndOfTurn => FinishReason::Stop,
-                        EngineFinish::Length => FinishReason::Length,
-                    }));
-                }
-                text
-            }
-            Progress::Failed(failure) => {
-                self.end = Some(End::Failed(failure));
-                String::new()
-            }
+            Progress::Finished(reason) => choice.text.finish(reason),
+            Progress::Failed(failure) => return Err(self.break_off(failure)),
+        };
+        let is_empty = piece.is_empty();
+        let Piece { text, logprobs, end } = piece;
+        if !is_empty {
+            self.said.push_back((index, Step::Text { text, logprobs }));
         }
+        if let Some(reason) = end {
+            // A stop string ends the choice before the engine does: its place there is free at once.
+            choice.generation = None;
+            choice.has_ended = true;
+            self.said.push_back((index, Step::Finished(reason)));
+        }
+        Ok(())
     }
 
-    /// Passes text by the stop strings. The first of them ends the answer and frees its place in the engine.
-    fn watch(&mut self, text: &str) -> String {
-        match self.stops.push(text) {
-            Watched::Passed(text) => text,
-            Watched::Stopped(text) => {
-                self.generation = None;
-                self.end = Some(End::Finished(FinishReason::Stop));
-                text
-            }
+    fn break_off(&mut self, failure: EngineFailure) -> EngineFailure {
+        for choice in &mut self.choices {
+            choice.generation = None;
+            choice.has_ended = true;
         }
+        failure
     }
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use interference_engine::{FinishReason as EngineFinish, TokenLogprobs};
 
     /// A vocabulary of a few tokens, one of which ends inside a character.
     struct Words;
@@ -165,32 +207,74 @@ pub(crate) mod tests {
         Progress::Token { id, logprobs: None }
     }
 
+    /// A token of log probability -0.5, beside which "a " has -1.
+    pub(crate) fn likely(id: TokenId) -> Progress {
+        Progress::Token { id, logprobs: Some(TokenLogprobs { logprob: -0.5, top: vec![(0, -1.0)] }) }
+    }
+
     /// An answer to which the engine said these things, and then nothing more.
-    pub(crate) fn answer(progress: Vec<Progress>, stops: &[&str]) -> Answer {
+    fn answer_of(progress: Vec<(u32, Progress)>, choices: u32, stops: &[&str], logprobs: bool) -> Answer {
         let (sender, receiver) = mpsc::unbounded_channel();
         for item in progress {
             sender.send(item).unwrap();
         }
-        Answer {
-            progress: receiver,
-            generation: None,
-            vocabulary: Arc::new(Words),
-            text: TextStream::default(),
-            stops: StopStrings::new(stops.iter().map(|stop| (*stop).to_owned()).collect()),
-            completion_tokens: 0,
-            end: None,
+        let stops: Vec<String> = stops.iter().map(|stop| (*stop).to_owned()).collect();
+        let generated = |_| {
+            let tokens = logprobs.then(TokenLog::default);
+            let text = ChoiceText::new(Arc::new(Words), stops.clone(), tokens);
+            Generated { text, generation: None, has_ended: false }
+        };
+        let choices = (0..choices).map(generated).collect();
+        Answer { progress: receiver, choices, completion_tokens: 0, said: VecDeque::new() }
+    }
+
+    /// An answer in one choice.
+    pub(crate) fn answer(progress: Vec<Progress>, stops: &[&str]) -> Answer {
+        answer_of(progress.into_iter().map(|item| (0, item)).collect(), 1, stops, false)
+    }
+
+    /// An answer in several choices, with the choice that each item is of.
+    pub(crate) fn choices(progress: Vec<(u32, Progress)>, choices: u32) -> Answer {
+        answer_of(progress, choices, &[], false)
+    }
+
+    /// An answer in one choice whose tokens are told.
+    pub(crate) fn with_logprobs(progress: Vec<Progress>, stops: &[&str]) -> Answer {
+        answer_of(progress.into_iter().map(|item| (0, item)).collect(), 1, stops, true)
+    }
+
+    /// An answer in one choice that says these things.
+    pub(crate) fn saying(steps: Vec<Step>) -> Answer {
+        let mut answer = answer(vec![], &[]);
+        answer.choices[0].has_ended = true;
+        answer.said = steps.into_iter().map(|step| (0, step)).collect();
+        answer
+    }
+
+    /// All that an answer says, and the failure that it ends with.
+    async fn said(answer: &mut Answer) -> (Vec<(u32, Step)>, Option<EngineFailure>) {
+        let mut said = Vec::new();
+        loop {
+            match answer.next().await {
+                Ok(Some(step)) => said.push(step),
+                Ok(None) => return (said, None),
+                Err(failure) => return (said, Some(failure)),
+            }
         }
     }
 
-    /// All texts, the end, and the number of tokens.
-    async fn told(mut answer: Answer) -> (Vec<String>, End, u64) {
-        let mut texts = Vec::new();
-        loop {
-            match answer.next().await {
-                Step::Text(text) => texts.push(text),
-                Step::End(end) => return (texts, end, answer.completion_tokens()),
+    /// Texts, the end, and the number of tokens of an answer in one choice.
+    async fn told(mut answer: Answer) -> (Vec<String>, Result<FinishReason, EngineFailure>, u64) {
+        let (said, failure) = said(&mut answer).await;
+        let (mut texts, mut end) = (Vec::new(), failure.map_or(Ok(FinishReason::ContentFilter), Err));
+        for (_, step) in said {
+            match step {
+                Step::Text { text, .. } => texts.push(text),
+                Step::Finished(reason) => end = Ok(reason),
+                step => panic!("{step:?}"),
             }
         }
+        (texts, end, answer.completion_tokens())
     }
 
     fn texts(texts: &[&str]) -> Vec<String> {
@@ -201,27 +285,80 @@ pub(crate) mod tests {
     async fn a_character_over_two_tokens_is_one_piece() {
         let progress =
             vec![token(0), token(2), token(3), token(4), Progress::Finished(EngineFinish::EndOfTurn)];
-        let expected = (texts(&["a ", "🌳"]), End::Finished(FinishReason::Stop), 4);
+        let expected = (texts(&["a ", "🌳"]), Ok(FinishReason::Stop), 4);
         assert_eq!(told(answer(progress, &[])).await, expected);
     }
 
     #[tokio::test]
     async fn the_limit_releases_what_was_held_back() {
         let progress = vec![token(0), token(1), token(2), Progress::Finished(EngineFinish::Length)];
-        let expected = (texts(&["a ", "t", "ree\u{fffd}"]), End::Finished(FinishReason::Length), 3);
+        let expected = (texts(&["a ", "t", "ree\u{fffd}"]), Ok(FinishReason::Length), 3);
         assert_eq!(told(answer(progress, &["reed"])).await, expected);
     }
 
     #[tokio::test]
     async fn a_stop_string_ends_it_and_the_rest_is_not_heard() {
         let progress = vec![token(0), token(1), token(1), Progress::Failed(EngineFailure::Stopped)];
-        let expected = (texts(&["a"]), End::Finished(FinishReason::Stop), 2);
+        let expected = (texts(&["a"]), Ok(FinishReason::Stop), 2);
         assert_eq!(told(answer(progress, &[" t"])).await, expected);
     }
 
     #[tokio::test]
     async fn a_channel_that_closes_is_a_failure() {
-        let expected = (texts(&["a "]), End::Failed(EngineFailure::Stopped), 1);
+        let expected = (texts(&["a "]), Err(EngineFailure::Stopped), 1);
         assert_eq!(told(answer(vec![token(0)], &[])).await, expected);
+    }
+
+    #[tokio::test]
+    async fn choices_are_told_as_they_come_and_end_one_by_one() {
+        let finished = Progress::Finished(EngineFinish::EndOfTurn);
+        let progress =
+            vec![(1, token(0)), (0, token(1)), (1, finished.clone()), (0, token(0)), (0, finished)];
+        let mut answer = choices(progress, 2);
+        let (said, failure) = said(&mut answer).await;
+        let text = |text: &str| Step::Text { text: text.to_owned(), logprobs: None };
+        let end = || Step::Finished(FinishReason::Stop);
+        let expected = [(1, text("a ")), (0, text("tree")), (1, end()), (0, text("a ")), (0, end())];
+        assert_eq!((said.as_slice(), failure), (expected.as_slice(), None));
+        assert_eq!(answer.completion_tokens(), 3);
+    }
+
+    #[tokio::test]
+    async fn one_failure_ends_all_choices() {
+        let failure = EngineFailure::NotFinite { position: 9 };
+        let progress = vec![(0, token(0)), (1, Progress::Failed(failure.clone())), (0, token(1))];
+        let mut answer = choices(progress, 2);
+        assert_eq!(said(&mut answer).await.1, Some(failure));
+        assert_eq!(answer.next().await, Ok(None));
+    }
+
+    #[tokio::test]
+    async fn tokens_come_with_the_text_that_they_end_in() {
+        let progress = vec![
+            likely(4),
+            likely(0),
+            likely(2),
+            likely(3),
+            likely(4),
+            Progress::Finished(EngineFinish::EndOfTurn),
+        ];
+        let (said, _) = said(&mut with_logprobs(progress, &[])).await;
+        let said: Vec<(String, Vec<Vec<u8>>)> = said
+            .into_iter()
+            .filter_map(|(_, step)| match step {
+                Step::Text { text, logprobs } => Some((text, logprobs.unwrap())),
+                _ => None,
+            })
+            .map(|(text, tokens)| (text, tokens.into_iter().map(|token| token.bytes.unwrap()).collect()))
+            .collect();
+        let bytes = |ids: &[usize]| ids.iter().map(|id| WORDS[*id].to_vec()).collect();
+        assert_eq!(
+            said,
+            [
+                ("a ".to_owned(), bytes(&[4, 0])),
+                ("🌳".to_owned(), bytes(&[2, 3])),
+                (String::new(), bytes(&[4]))
+            ]
+        );
     }
 }

@@ -1,23 +1,19 @@
 //! Reads a chat request: JSON in, an order for the engine out, or what is wrong with it.
+//!
+//! Owns what of the API the local model cannot have. It refuses to know which model there is.
 
-use interference_api_types::openai::chat_completions::{
-    ChatCompletionRequest, Content, ContentPart, RequestMessage, Role,
-};
+use interference_api_types::openai::chat_completions::ChatCompletionRequest;
 use interference_api_types::openai::chat_parameters::InvalidParameter;
 use interference_api_types::openai::chat_reply::Delivery;
+use interference_api_types::openai::conversation::check_results;
+use interference_api_types::openai::response_format::TextFormat;
+use interference_api_types::openai::tools::ToolOffer;
 use interference_api_types::{Parsed, RequestBodyError, parse};
 use interference_backend::{Refusal, Strictness};
-use interference_engine::ChatMessage;
+use interference_engine::{Adjustments, ChatMessage, ConstraintSource};
 
-use crate::parameters;
-
-/// The temperature of requests that name none. The API's is 1; at that, a small model loses its thread within a few
-/// lines, and most local servers choose a lower one.
-const DEFAULT_TEMPERATURE: f32 = 0.7;
-
-/// The lowest temperature above 0 that is used as it is. Nothing but the most likely token is drawn here already, and
-/// logits divided by much less would not stay finite.
-const LOWEST_TEMPERATURE: f32 = 1e-4;
+use crate::sampling::{Drawing, adjustments};
+use crate::{chat_messages, parameters};
 
 /// What is to be generated, and how it is to be told.
 #[derive(Debug, PartialEq)]
@@ -26,12 +22,18 @@ pub(crate) struct ChatOrder {
     pub(crate) model: String,
     /// The conversation, for the model's template.
     pub(crate) messages: Vec<ChatMessage>,
+    /// What the model may call.
+    pub(crate) tools: ToolOffer,
+    /// How many answers, at least one.
+    pub(crate) choices: u32,
     /// None: up to the end of the context.
     pub(crate) max_tokens: Option<usize>,
-    pub(crate) temperature: f32,
-    pub(crate) top_p: f32,
-    /// None: the backend chooses.
-    pub(crate) seed: Option<u64>,
+    pub(crate) drawing: Drawing,
+    pub(crate) adjustments: Adjustments,
+    /// Whether log probabilities are told, and of how many alternatives.
+    pub(crate) logprobs: Option<usize>,
+    /// What the answer must read like.
+    pub(crate) constraint: Option<ConstraintOrder>,
     pub(crate) stops: Vec<String>,
     /// Whether the model may not end the answer.
     pub(crate) ignore_eos: bool,
@@ -40,154 +42,95 @@ pub(crate) struct ChatOrder {
     pub(crate) ignored: Vec<String>,
 }
 
+/// A constraint on the answer, and the parameter that asks for it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ConstraintOrder {
+    pub(crate) source: ConstraintSource,
+    pub(crate) param: &'static str,
+}
+
 /// Reads and checks a request's body.
 ///
 /// # Errors
 /// The first thing that is wrong, or cannot be had.
 pub(crate) fn read(body: &[u8], strictness: Strictness) -> Result<ChatOrder, Refusal> {
     let Parsed { request, unknown } = parse::<ChatCompletionRequest>(body).map_err(broken)?;
-    let mut ignored: Vec<String> = parameters::pass_over(&request)?.into_iter().map(str::to_owned).collect();
+    let mut ignored = parameters::pass_over(&request, &unknown)?;
     ignored.extend(unknown);
     ignored.extend(request.ignored_stream_options());
     let model = request.checked_model().map_err(out_of_bounds)?.to_owned();
-    let messages = messages(request.checked_messages().map_err(out_of_bounds)?, &mut ignored)?;
+    let given = request.checked_messages().map_err(out_of_bounds)?;
+    check_results(given).map_err(out_of_bounds)?;
+    let messages = chat_messages::read(given, &mut ignored)?;
     strictness.check(&ignored)?;
+    order(&request, model, messages, ignored).map_err(out_of_bounds)
+}
+
+fn order(
+    request: &ChatCompletionRequest,
+    model: String,
+    messages: Vec<ChatMessage>,
+    ignored: Vec<String>,
+) -> Result<ChatOrder, InvalidParameter> {
+    request.check_metadata()?;
+    let sampling = request.sampling().checked()?;
     Ok(ChatOrder {
         model,
         messages,
-        max_tokens: request.checked_max_tokens().map_err(out_of_bounds)?,
-        temperature: temperature(request.checked_temperature().map_err(out_of_bounds)?),
-        top_p: top_p(request.checked_top_p().map_err(out_of_bounds)?),
-        seed: request.seed,
-        stops: request.checked_stops().map_err(out_of_bounds)?.to_vec(),
+        tools: request.checked_tools()?,
+        choices: request.checked_choices()?,
+        max_tokens: request.checked_max_tokens()?,
+        drawing: Drawing::of(&sampling),
+        adjustments: adjustments(&sampling),
+        logprobs: request.checked_logprobs()?,
+        constraint: constraint(request.checked_response_format()?),
+        stops: request.checked_stops()?.to_vec(),
         ignore_eos: request.ignore_eos == Some(true),
         delivery: request.delivery(),
         ignored,
     })
 }
 
-fn temperature(given: Option<f64>) -> f32 {
-    match given {
-        None => DEFAULT_TEMPERATURE,
-        Some(0.0) => 0.0,
-        Some(value) => (value as f32).max(LOWEST_TEMPERATURE),
-    }
-}
-
-/// 0 means the most likely token alone, which is what the smallest number above it gives.
-fn top_p(given: Option<f64>) -> f32 {
-    given.map_or(1.0, |value| (value as f32).max(f32::MIN_POSITIVE))
-}
-
-fn messages(given: &[RequestMessage], ignored: &mut Vec<String>) -> Result<Vec<ChatMessage>, Refusal> {
-    let mut messages = Vec::with_capacity(given.len());
-    for (position, message) in given.iter().enumerate() {
-        let path = format!("messages[{position}]");
-        refuse_calls(message, &path)?;
-        let hints = [
-            ("messages[].name", &message.name),
-            ("messages[].refusal", &message.refusal),
-            ("messages[].tool_call_id", &message.tool_call_id),
-        ];
-        for (name, value) in hints {
-            if value.is_some() && !ignored.iter().any(|other| other == name) {
-                ignored.push(name.to_owned());
-            }
+/// A schema holds whether it is called strict or not: an answer that follows it is right either way.
+fn constraint(format: TextFormat<'_>) -> Option<ConstraintOrder> {
+    let (source, param) = match format {
+        TextFormat::Free => return None,
+        TextFormat::JsonObject => (ConstraintSource::JsonObject, "response_format"),
+        TextFormat::JsonSchema(schema) => {
+            (ConstraintSource::JsonSchema(schema.to_string()), "response_format.json_schema.schema")
         }
-        messages.push(ChatMessage::new(role(message.role, &path)?, content(message, &path)?));
-    }
-    Ok(messages)
+        TextFormat::Regex(regex) => (ConstraintSource::Regex(regex.to_owned()), "response_format.regex"),
+    };
+    Some(ConstraintOrder { source, param })
 }
 
-/// The role's name for the template. Templates of open models know no developer: it is the system, renamed.
-fn role(role: Role, path: &str) -> Result<&'static str, Refusal> {
-    match role {
-        Role::System | Role::Developer => Ok("system"),
-        Role::User => Ok("user"),
-        Role::Assistant => Ok("assistant"),
-        Role::Tool | Role::Function => Err(unsupported(
-            format!("{path}.role"),
-            "Messages of tools are not supported yet by the local model.",
-        )),
-    }
+/// A value that is wrong.
+pub(crate) fn invalid(param: impl Into<String>, message: impl Into<String>) -> Refusal {
+    out_of_bounds(InvalidParameter::value(param, message))
 }
 
-fn refuse_calls(message: &RequestMessage, path: &str) -> Result<(), Refusal> {
-    let empty = serde_json::json!([]);
-    let parts = [
-        ("tool_calls", &message.tool_calls),
-        ("function_call", &message.function_call),
-        ("audio", &message.audio),
-    ];
-    for (name, value) in parts {
-        if value.as_ref().is_some_and(|value| *value != empty) {
-            let message = format!("'{name}' of a message is not supported yet by the local model.");
-            return Err(unsupported(format!("{path}.{name}"), &message));
-        }
-    }
-    Ok(())
+/// A value that the local model cannot have.
+pub(crate) fn unsupported(param: impl Into<String>, message: impl Into<String>) -> Refusal {
+    out_of_bounds(InvalidParameter::unsupported(param, message))
 }
 
-fn content(message: &RequestMessage, path: &str) -> Result<String, Refusal> {
-    match &message.content {
-        Some(Content::Text(text)) => Ok(text.clone()),
-        Some(Content::Parts(parts)) => {
-            let texts = parts
-                .iter()
-                .enumerate()
-                .map(|(position, part)| part_text(part, &format!("{path}.content[{position}]")));
-            Ok(texts.collect::<Result<Vec<&str>, Refusal>>()?.join("\n"))
-        }
-        // The API gives null as the content of its own answers that consist of calls; clients send them back.
-        None if message.role == Role::Assistant => Ok(String::new()),
-        None => Err(invalid(
-            &format!("{path}.content"),
-            &format!("'{path}.content' is required: a string or an array of content parts."),
-        )),
-    }
-}
-
-fn part_text<'part>(part: &'part ContentPart, path: &str) -> Result<&'part str, Refusal> {
-    if part.kind != "text" {
-        return Err(unsupported(
-            format!("{path}.type"),
-            "The local model reads text only: content parts must have the type 'text'.",
-        ));
-    }
-    part.text.as_deref().ok_or_else(|| {
-        invalid(&format!("{path}.text"), &format!("'{path}.text' is required for a part of type 'text'."))
-    })
-}
-
-fn invalid(param: &str, message: &str) -> Refusal {
-    Refusal::InvalidRequest {
-        message: message.to_owned(),
-        param: Some(param.to_owned()),
-        code: Some("invalid_value"),
-    }
-}
-
-fn unsupported(param: String, message: &str) -> Refusal {
-    Refusal::InvalidRequest {
-        message: message.to_owned(),
-        param: Some(param),
-        code: Some("unsupported_value"),
-    }
-}
-
-fn out_of_bounds(InvalidParameter { param, message, code }: InvalidParameter) -> Refusal {
+/// A parameter that is wrong for every server.
+pub(crate) fn out_of_bounds(InvalidParameter { param, message, code }: InvalidParameter) -> Refusal {
     Refusal::InvalidRequest { message, param: Some(param), code: Some(code) }
 }
 
-fn broken(error: RequestBodyError) -> Refusal {
+/// A body that is no request.
+pub(crate) fn broken(error: RequestBodyError) -> Refusal {
     Refusal::InvalidRequest { message: error.to_string(), code: error.code(), param: error.into_param() }
 }
 
 #[cfg(test)]
 mod tests {
     use interference_api_types::openai::chat_reply::UsageChunk;
+    use interference_api_types::openai::tools::CallChoice;
 
     use super::*;
+    use crate::sampling::{DEFAULT_TEMPERATURE, LOWEST_TEMPERATURE};
 
     /// A request with one message and these members more.
     fn with(members: &str) -> String {
@@ -216,10 +159,19 @@ mod tests {
             ChatOrder {
                 model: "m".into(),
                 messages: vec![ChatMessage::new("user", "a")],
+                tools: ToolOffer { functions: vec![], choice: CallChoice::Never, parallel: true },
+                choices: 1,
                 max_tokens: None,
-                temperature: DEFAULT_TEMPERATURE,
-                top_p: 1.0,
-                seed: None,
+                drawing: Drawing {
+                    temperature: DEFAULT_TEMPERATURE,
+                    top_p: 1.0,
+                    min_p: 0.0,
+                    top_k: 0,
+                    seed: None,
+                },
+                adjustments: Adjustments::default(),
+                logprobs: None,
+                constraint: None,
                 stops: vec![],
                 ignore_eos: false,
                 delivery: Delivery::Whole,
@@ -232,22 +184,62 @@ mod tests {
     fn what_is_given_is_taken() {
         let order = order(&with(
             r#""stream":true,"stream_options":{"include_usage":true},"max_tokens":5,"max_completion_tokens":5,
-            "temperature":0.5,"top_p":0.25,"seed":-2,"stop":["x","y"],"ignore_eos":true"#,
+            "temperature":0.5,"top_p":0.25,"seed":-2,"stop":["x","y"],"ignore_eos":true,"n":3,
+            "logprobs":true,"top_logprobs":4,"logit_bias":{"7":-100},"frequency_penalty":0.5,"presence_penalty":-0.5,
+            "repetition_penalty":1.5,"min_p":0.25,"top_k":40"#,
         ));
         assert!(order.ignore_eos);
         assert_eq!(order.delivery, Delivery::Streamed { usage: UsageChunk::Included });
         assert_eq!(order.max_tokens, Some(5));
-        assert_eq!((order.temperature, order.top_p), (0.5, 0.25));
-        assert_eq!(order.seed, Some(u64::MAX - 1));
+        assert_eq!(
+            order.drawing,
+            Drawing { temperature: 0.5, top_p: 0.25, min_p: 0.25, top_k: 40, seed: Some(u64::MAX - 1) }
+        );
+        assert_eq!(
+            order.adjustments,
+            Adjustments {
+                frequency_penalty: 0.5,
+                presence_penalty: -0.5,
+                repeat_penalty: 1.5,
+                bias: vec![(7, -100.0)],
+            }
+        );
+        assert_eq!((order.choices, order.logprobs), (3, Some(4)));
         assert_eq!(order.stops, ["x", "y"]);
     }
 
     #[test]
     fn extremes_stay_finite() {
-        assert_eq!(order(&with(r#""temperature":0"#)).temperature, 0.0);
-        assert_eq!(order(&with(r#""temperature":1e-300"#)).temperature, LOWEST_TEMPERATURE);
-        assert_eq!(order(&with(r#""top_p":0"#)).top_p, f32::MIN_POSITIVE);
+        assert_eq!(order(&with(r#""temperature":0"#)).drawing.temperature, 0.0);
+        assert_eq!(order(&with(r#""temperature":1e-300"#)).drawing.temperature, LOWEST_TEMPERATURE);
+        assert_eq!(order(&with(r#""top_p":0"#)).drawing.top_p, f32::MIN_POSITIVE);
         assert_eq!(order(&with(r#""max_tokens":18446744073709551615"#)).max_tokens, Some(usize::MAX));
+        assert_eq!(order(&with(r#""top_k":18446744073709551615"#)).drawing.top_k, u32::MAX);
+    }
+
+    #[test]
+    fn forms_of_text_become_constraints() {
+        let schema = r#"{"type":"json_schema","json_schema":{"name":"a","strict":false,"schema":{"type":"object","b":1,"a":2}}}"#;
+        let table = [
+            (r#"{"type":"text"}"#, None),
+            (r#"{"type":"json_object"}"#, Some((ConstraintSource::JsonObject, "response_format"))),
+            (
+                schema,
+                Some((
+                    // In the order in which it was given, which is that of the answer.
+                    ConstraintSource::JsonSchema(r#"{"type":"object","b":1,"a":2}"#.to_owned()),
+                    "response_format.json_schema.schema",
+                )),
+            ),
+            (
+                r#"{"type":"regex","regex":"a+"}"#,
+                Some((ConstraintSource::Regex("a+".to_owned()), "response_format.regex")),
+            ),
+        ];
+        for (format, expected) in table {
+            let expected = expected.map(|(source, param)| ConstraintOrder { source, param });
+            assert_eq!(order(&with(&format!(r#""response_format":{format}"#))).constraint, expected);
+        }
     }
 
     #[test]
@@ -255,11 +247,23 @@ mod tests {
         let body = r#"{"model":"m","messages":[
             {"role":"developer","content":"a"},{"role":"system","content":"b"},
             {"role":"user","content":[{"type":"text","text":"c"},{"type":"text","text":"d"}]},
-            {"role":"assistant","content":null,"tool_calls":[],"refusal":null}]}"#;
+            {"role":"assistant","content":null,"tool_calls":[],"refusal":null},
+            {"role":"assistant","content":null,"refusal":"e"},
+            {"role":"assistant","content":[{"type":"refusal","refusal":"f"}]}]}"#;
         let order = order(body);
         let messages: Vec<(&str, &str)> =
             order.messages.iter().map(|message| (message.role.as_str(), message.content.as_str())).collect();
-        assert_eq!(messages, [("system", "a"), ("system", "b"), ("user", "c\nd"), ("assistant", "")]);
+        assert_eq!(
+            messages,
+            [
+                ("system", "a"),
+                ("system", "b"),
+                ("user", "c\nd"),
+                ("assistant", ""),
+                ("assistant", "e"),
+                ("assistant", "f")
+            ]
+        );
         assert_eq!(order.ignored, Vec::<String>::new());
     }
 
@@ -277,10 +281,12 @@ mod tests {
     #[test]
     fn hints_and_unknown_members_are_named() {
         let body = r#"{"model":"m","messages":[{"role":"user","content":"a","name":"b"}],"zeal":1,"user":"c",
-            "stream_options":{"include_usage":true},"store":true,"reasoning_effort":"low","metadata":{"a":"b"}}"#;
+            "stream_options":{"include_usage":true},"store":true,"reasoning_effort":"low","metadata":{"a":"b"},
+            "response_format":{"type":"json_schema","json_schema":{"name":"a","description":"b","schema":{}}}}"#;
         let names = [
             "store",
             "metadata",
+            "response_format.json_schema.description",
             "reasoning_effort",
             "user",
             "zeal",
@@ -300,8 +306,7 @@ mod tests {
     #[test]
     fn refusals_name_the_parameter() {
         let table = [
-            (r#""n":2"#, "n: This value of 'n' is not supported yet by the local model: only 1 is."),
-            (r#""n":0"#, "n: "),
+            (r#""n":0"#, "n: 'n' is 0; it must be from 1 to 128."),
             (r#""temperature":2.1"#, "temperature: 'temperature' is 2.1; it must be from 0 to 2."),
             (r#""temperature":-0.1"#, "temperature: "),
             (r#""temperature":"hot""#, "temperature: Invalid value for 'temperature': invalid type: string"),
@@ -315,26 +320,24 @@ mod tests {
             (r#""stop":"""#, "stop: 'stop' must not be empty"),
             (r#""stop":["a",""]"#, "stop: 'stop' must not be empty (string 1)."),
             (r#""stop":["a","b","c","d","e"]"#, "stop: 'stop' has 5 strings; at most 4 are allowed."),
-            (r#""logprobs":true"#, "logprobs: "),
-            (r#""top_logprobs":3"#, "top_logprobs: "),
-            (r#""frequency_penalty":0.5"#, "frequency_penalty: "),
-            (r#""presence_penalty":-1"#, "presence_penalty: "),
-            (
-                r#""tools":[{"type":"function"}]"#,
-                "tools: This value of 'tools' is not supported yet by the local model: only [] is.",
-            ),
+            (r#""top_logprobs":3"#, "top_logprobs: 'top_logprobs' needs 'logprobs' to be true."),
             (
                 r#""tool_choice":"required""#,
-                r#"tool_choice: This value of 'tool_choice' is not supported yet by the local model: only "none" and "auto" are."#,
+                "tool_choice: 'tool_choice' requires a call, but no tools are offered.",
+            ),
+            (r#""metadata":{"a":1}"#, "metadata.a: "),
+            (
+                r#""grammar":"root ::= \"a\"""#,
+                "grammar: 'grammar' is not supported by the local model: say the form of the answer by 'response_format'.",
             ),
             (r#""functions":[{}]"#, "functions: "),
-            (r#""response_format":{"type":"json_object"}"#, "response_format: "),
+            (r#""response_format":{"type":"xml"}"#, "response_format.type: "),
             (r#""modalities":["text","audio"]"#, "modalities: "),
             (
                 r#""audio":{}"#,
-                "audio: This value of 'audio' is not supported yet by the local model: leave it out.",
+                "audio: This value of 'audio' is not supported by the local model: leave it out.",
             ),
-            (r#""logit_bias":{"1":5}"#, "logit_bias: "),
+            (r#""logit_bias":{"a":5}"#, "logit_bias: "),
             (r#""web_search_options":{}"#, "web_search_options: "),
         ];
         for (members, expected) in table {
@@ -352,7 +355,16 @@ mod tests {
             (r#"{"model":"m","messages":[]}"#, "messages: 'messages' must have at least one message."),
             (r#"{"model":"m","messages":[{"role":"user"}]}"#, "messages[0].content: "),
             (r#"{"model":"m","messages":[{"role":"user","content":null}]}"#, "messages[0].content: "),
-            (r#"{"model":"m","messages":[{"role":"tool","content":"a"}]}"#, "messages[0].role: "),
+            (r#"{"model":"m","messages":[{"role":"tool","content":"a"}]}"#, "messages[0].tool_call_id: "),
+            (
+                r#"{"model":"m","messages":[{"role":"tool","tool_call_id":"c","content":"a"}]}"#,
+                "messages[0].tool_call_id: 'messages[0].tool_call_id' is 'c', but no message before it has a call",
+            ),
+            (r#"{"model":"m","messages":[{"role":"function","content":"a"}]}"#, "messages[0].role: "),
+            (
+                r#"{"model":"m","messages":[{"role":"user","content":[{"type":"refusal","refusal":"a"}]}]}"#,
+                "messages[0].content[0].type: ",
+            ),
             (
                 r#"{"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"x"}}]}]}"#,
                 "messages[0].content[0].type: The local model reads text only",
@@ -362,7 +374,7 @@ mod tests {
                 "messages[0].content[0].text: ",
             ),
             (
-                r#"{"model":"m","messages":[{"role":"assistant","content":null,"tool_calls":[{"id":"a"}]}]}"#,
+                r#"{"model":"m","messages":[{"role":"assistant","content":null,"tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":""}}]}]}"#,
                 "messages[0].tool_calls: ",
             ),
         ];

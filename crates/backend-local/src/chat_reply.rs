@@ -1,17 +1,20 @@
 //! Tells an answer in the words of the chat API: whole, or in chunks with exactly one end.
+//!
+//! Owns the order of chunks, and what becomes of choices, calls and failures. It refuses to know tokens.
+
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use interference_api_types::openai::chat_reply::{
-    AssistantMessage, ChatChunks, Choice, Choices, Letterhead, Usage, UsageChunk,
+    AssistantMessage, ChatChunks, Choice, ChoiceLogprobs, Choices, FinishReason, FunctionCall, Letterhead,
+    TokenLogprob, ToolCall, Usage, UsageChunk,
 };
-use interference_api_types::openai::error::ErrorEnvelope;
 use interference_backend::{EventStream, Refusal};
-use interference_engine::EngineFailure;
 use interference_sse::Event;
-use serde::Serialize;
 
-use crate::answer::{Answer, End, Step};
+use crate::answer::{Answer, Step};
+use crate::failure;
 
 /// What all chunks of an answer have in common, and what its usage needs.
 #[derive(Debug, Clone)]
@@ -23,99 +26,133 @@ pub(crate) struct AnswerHead {
 /// Waits for the end of an answer.
 ///
 /// # Errors
-/// The engine broke off.
+/// The engine broke off one of its choices.
 pub(crate) async fn whole(mut answer: Answer, head: AnswerHead) -> Result<Bytes, Refusal> {
-    let mut content = String::new();
-    let finish_reason = loop {
-        match answer.next().await {
-            Step::Text(text) => content.push_str(&text),
-            Step::End(End::Finished(reason)) => break reason,
-            Step::End(End::Failed(failure)) => return Err(refusal(&failure)),
+    let logprobs = answer.has_logprobs().then(Vec::new);
+    let untold = |_| ToldChoice { logprobs: logprobs.clone(), ..ToldChoice::default() };
+    let mut told: Vec<ToldChoice> = (0..answer.choices()).map(untold).collect();
+    while let Some((index, step)) = answer.next().await.map_err(|broken| failure::refusal(&broken))? {
+        if let Some(choice) = told.get_mut(index as usize) {
+            choice.add(step);
         }
-    };
-    let message = AssistantMessage {
-        role: "assistant",
-        content: Some(content),
-        refusal: None,
-        reasoning_content: None,
-        tool_calls: Vec::new(),
-    };
-    let choice = Choice { index: 0, message, logprobs: None, finish_reason };
+    }
+    let choices: Vec<Choice> = (0..).zip(told).map(|(index, choice)| choice.close(index)).collect();
     let usage = Usage::new(head.prompt_tokens, answer.completion_tokens());
-    Ok(Bytes::from(head.letterhead.completion(&Choices::new(&[choice]), usage)))
+    Ok(Bytes::from(head.letterhead.completion(&Choices::new(&choices), usage)))
 }
 
-/// Tells an answer as it comes: who speaks, at once; a chunk for each token that adds text; why it ended; the usage, if
-/// included; `[DONE]`. If the engine breaks off, an error takes the place of what is missing before `[DONE]`.
+/// What a choice has said so far.
+#[derive(Debug, Default)]
+struct ToldChoice {
+    content: String,
+    logprobs: Option<Vec<TokenLogprob>>,
+    calls: Vec<ToolCall>,
+    end: Option<FinishReason>,
+}
+
+impl ToldChoice {
+    fn add(&mut self, step: Step) {
+        match step {
+            Step::Text { text, logprobs } => {
+                self.content.push_str(&text);
+                if let Some((told, tokens)) = self.logprobs.as_mut().zip(logprobs) {
+                    told.extend(tokens);
+                }
+            }
+            Step::Call { id, name, .. } => {
+                let function = FunctionCall { name, arguments: String::new() };
+                self.calls.push(ToolCall { id, kind: "function", function });
+            }
+            Step::Arguments { index, fragment } => {
+                if let Some(call) = self.calls.get_mut(index as usize) {
+                    call.function.arguments.push_str(&fragment);
+                }
+            }
+            Step::Finished(reason) => self.end = Some(reason),
+        }
+    }
+
+    fn close(self, index: u32) -> Choice {
+        let ToldChoice { content, logprobs, calls, end } = self;
+        let finish_reason = finish_reason(end.unwrap_or(FinishReason::Stop), !calls.is_empty());
+        let message = AssistantMessage {
+            role: "assistant",
+            content: (calls.is_empty() || !content.is_empty()).then_some(content),
+            refusal: None,
+            reasoning_content: None,
+            tool_calls: calls,
+        };
+        let logprobs = logprobs.map(choice_logprobs);
+        Choice { index, message, logprobs, finish_reason }
+    }
+}
+
+/// A choice that calls ends for that, unless its calls may be cut off.
+fn finish_reason(reason: FinishReason, has_calls: bool) -> FinishReason {
+    if has_calls && reason == FinishReason::Stop { FinishReason::ToolCalls } else { reason }
+}
+
+fn choice_logprobs(content: Vec<TokenLogprob>) -> ChoiceLogprobs {
+    ChoiceLogprobs { content, refusal: None }
+}
+
+/// Tells an answer as it comes: who speaks in each choice, at once; a chunk for each token that adds text, of whatever
+/// choice; why each choice ended, at its end; the usage, if included; `[DONE]`. If the engine breaks off a choice, an
+/// error takes the place of what is missing of all, before `[DONE]`.
 pub(crate) fn streamed(answer: Answer, head: &AnswerHead, usage: UsageChunk) -> EventStream {
     let chunks = ChatChunks::new(&head.letterhead, usage);
-    let prompt_tokens = head.prompt_tokens;
-    let first = Event::data(chunks.speaker(0));
-    let rest = stream::unfold(Some((answer, chunks)), move |state| async move {
-        let (mut answer, chunks) = state?;
-        Some(match answer.next().await {
-            Step::Text(text) => (vec![Event::data(chunks.content(0, &text, None))], Some((answer, chunks))),
-            Step::End(end) => {
-                let usage = Usage::new(prompt_tokens, answer.completion_tokens());
-                (last_events(&chunks, &end, usage), None)
-            }
+    let speakers: Vec<Event> =
+        (0..answer.choices()).map(|index| Event::data(chunks.speaker(index))).collect();
+    let telling = Telling { answer, chunks, prompt_tokens: head.prompt_tokens, calling: BTreeSet::new() };
+    let rest = stream::unfold(Some(telling), |telling| async move {
+        let mut telling = telling?;
+        Some(match telling.answer.next().await {
+            Ok(Some((index, step))) => (vec![telling.event(index, step)], Some(telling)),
+            Ok(None) => (telling.last_events(), None),
+            Err(broken) => (vec![failure::event(&broken), Event::data("[DONE]")], None),
         })
     });
-    Box::pin(stream::once(async move { first }).chain(rest.flat_map(stream::iter)))
+    Box::pin(stream::iter(speakers).chain(rest.flat_map(stream::iter)))
 }
 
-fn last_events(chunks: &ChatChunks, end: &End, usage: Usage) -> Vec<Event> {
-    let mut events = Vec::with_capacity(3);
-    match end {
-        End::Finished(reason) => {
-            events.push(Event::data(chunks.finish(0, *reason)));
-            events.extend(chunks.usage(usage).map(Event::data));
-        }
-        End::Failed(failure) => {
-            let envelope = ErrorEnvelope::server_error(broke_off(failure), Some(failure_code(failure)));
-            events.push(Event::data(json(&envelope)));
-        }
+/// An answer that is told in chunks.
+struct Telling {
+    answer: Answer,
+    chunks: ChatChunks,
+    prompt_tokens: u64,
+    /// The choices that have called.
+    calling: BTreeSet<u32>,
+}
+
+impl Telling {
+    fn event(&mut self, index: u32, step: Step) -> Event {
+        Event::data(match step {
+            Step::Text { text, logprobs } => {
+                self.chunks.content(index, &text, logprobs.map(choice_logprobs).as_ref())
+            }
+            Step::Call { index: call, id, name } => {
+                self.calling.insert(index);
+                self.chunks.call(index, call, &id, &name)
+            }
+            Step::Arguments { index: call, fragment } => self.chunks.arguments(index, call, &fragment),
+            Step::Finished(reason) => {
+                self.chunks.finish(index, finish_reason(reason, self.calling.contains(&index)))
+            }
+        })
     }
-    events.push(Event::data("[DONE]"));
-    events
-}
 
-fn broke_off(failure: &EngineFailure) -> String {
-    format!("The answer broke off: {failure}.")
-}
-
-fn failure_code(failure: &EngineFailure) -> &'static str {
-    match failure {
-        EngineFailure::NotFinite { .. } => "value_not_finite",
-        EngineFailure::NoDirection => "no_direction",
-        EngineFailure::Constraint(_) => "constraint_failed",
-        EngineFailure::Stopped => "engine_stopped",
+    fn last_events(&self) -> Vec<Event> {
+        let usage = Usage::new(self.prompt_tokens, self.answer.completion_tokens());
+        let usage = self.chunks.usage(usage).map(Event::data);
+        usage.into_iter().chain([Event::data("[DONE]")]).collect()
     }
-}
-
-fn refusal(failure: &EngineFailure) -> Refusal {
-    match failure {
-        EngineFailure::NotFinite { .. } | EngineFailure::NoDirection | EngineFailure::Constraint(_) => {
-            Refusal::Internal { message: broke_off(failure) }
-        }
-        EngineFailure::Stopped => Refusal::Unavailable { message: broke_off(failure) },
-    }
-}
-
-/// The text of a value of ours. None of them has what JSON cannot say (maps with keys that are not strings), so the
-/// envelope of the error is there for the sake of the type only.
-fn json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_else(|_| {
-        r#"{"error":{"message":"The answer cannot be written.","type":"server_error","param":null,"code":null}}"#
-            .to_owned()
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::answer::tests::{answer, token};
-    use interference_engine::{FinishReason as EngineFinish, Progress};
+    use crate::answer::tests::{answer, choices, likely, saying, token, with_logprobs};
+    use interference_engine::{EngineFailure, FinishReason as EngineFinish, Progress};
 
     fn head() -> AnswerHead {
         let letterhead = Letterhead {
@@ -128,8 +165,8 @@ mod tests {
     }
 
     /// The data of all events, without the members that all chunks have in common.
-    async fn data(progress: Vec<Progress>, usage: UsageChunk) -> Vec<String> {
-        let events: Vec<Event> = streamed(answer(progress, &[]), &head(), usage).collect().await;
+    async fn data(answer: Answer, usage: UsageChunk) -> Vec<String> {
+        let events: Vec<Event> = streamed(answer, &head(), usage).collect().await;
         let head = r#"{"id":"chatcmpl-1","object":"chat.completion.chunk","created":7,"model":"m","system_fingerprint":"fp","#;
         let data = events.into_iter().map(|event| match event {
             Event::Data { name: None, data } => data.replace(head, "{"),
@@ -152,7 +189,7 @@ mod tests {
     async fn a_streamed_answer() {
         let progress = vec![token(0), token(4), token(1), Progress::Finished(EngineFinish::Length)];
         assert_eq!(
-            data(progress, UsageChunk::Absent).await,
+            data(answer(progress, &[]), UsageChunk::Absent).await,
             [
                 r#"{"choices":[{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}]}"#,
                 r#"{"choices":[{"index":0,"delta":{"content":"a "},"logprobs":null,"finish_reason":null}]}"#,
@@ -167,7 +204,7 @@ mod tests {
     async fn a_streamed_answer_with_its_usage() {
         let progress = vec![token(0), Progress::Finished(EngineFinish::EndOfTurn)];
         assert_eq!(
-            data(progress, UsageChunk::Included).await,
+            data(answer(progress, &[]), UsageChunk::Included).await,
             [
                 r#"{"choices":[{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}],"usage":null}"#,
                 r#"{"choices":[{"index":0,"delta":{"content":"a "},"logprobs":null,"finish_reason":null}],"usage":null}"#,
@@ -185,7 +222,7 @@ mod tests {
             (vec![], "engine_stopped"),
         ] {
             let progress = [vec![token(0)], last].concat();
-            let data = data(progress, UsageChunk::Included).await;
+            let data = data(answer(progress, &[]), UsageChunk::Included).await;
             let [_, _, error, done] = data.as_slice() else { panic!("{data:?}") };
             assert!(error.starts_with(r#"{"error":{"message":"The answer broke off: "#), "{error}");
             assert!(
@@ -193,6 +230,153 @@ mod tests {
                 "{error}"
             );
             assert_eq!(done, "[DONE]");
+        }
+    }
+
+    /// A chunk of a choice.
+    fn chunk(index: u32, delta: &str, finish_reason: &str) -> String {
+        format!(
+            r#"{{"choices":[{{"index":{index},"delta":{delta},"logprobs":null,"finish_reason":{finish_reason}}}]}}"#
+        )
+    }
+
+    const SPEAKER: &str = r#"{"role":"assistant","content":""}"#;
+
+    #[tokio::test]
+    async fn choices_alternate_and_end_one_by_one() {
+        let finished = |reason| Progress::Finished(reason);
+        let progress = || {
+            vec![
+                (0, token(0)),
+                (1, token(1)),
+                (1, finished(EngineFinish::Length)),
+                (0, token(1)),
+                (0, finished(EngineFinish::EndOfTurn)),
+            ]
+        };
+        let usage = r#""usage":{"prompt_tokens":3,"completion_tokens":3,"total_tokens":6}"#;
+        let expected: Vec<String> = [
+            chunk(0, SPEAKER, "null"),
+            chunk(1, SPEAKER, "null"),
+            chunk(0, r#"{"content":"a "}"#, "null"),
+            chunk(1, r#"{"content":"tree"}"#, "null"),
+            chunk(1, "{}", r#""length""#),
+            chunk(0, r#"{"content":"tree"}"#, "null"),
+            chunk(0, "{}", r#""stop""#),
+        ]
+        .into_iter()
+        .map(|chunk| chunk.replace("]}", r#"],"usage":null}"#))
+        .chain([format!(r#"{{"choices":[],{usage}}}"#), "[DONE]".to_owned()])
+        .collect();
+        assert_eq!(data(choices(progress(), 2), UsageChunk::Included).await, expected);
+
+        let body = whole(choices(progress(), 2), head()).await.unwrap();
+        let choice = |index, content, reason| {
+            format!(
+                r#"{{"index":{index},"message":{{"role":"assistant","content":"{content}","refusal":null}},"logprobs":null,"finish_reason":"{reason}"}}"#
+            )
+        };
+        let expected =
+            format!(r#""choices":[{},{}],{usage}"#, choice(0, "a tree", "stop"), choice(1, "tree", "length"));
+        assert!(std::str::from_utf8(&body).unwrap().contains(&expected), "{body:?}");
+    }
+
+    #[tokio::test]
+    async fn a_choice_that_breaks_off_ends_all() {
+        let failure = Progress::Failed(EngineFailure::NotFinite { position: 9 });
+        let progress = || vec![(1, token(0)), (1, failure.clone()), (0, token(0))];
+        let data = data(choices(progress(), 2), UsageChunk::Included).await;
+        let [_, _, _, error, done] = data.as_slice() else { panic!("{data:?}") };
+        assert!(error.contains("value_not_finite"), "{error}");
+        assert_eq!(done, "[DONE]");
+        let refusal = whole(choices(progress(), 2), head()).await.unwrap_err();
+        assert!(matches!(refusal, Refusal::Internal { .. }), "{refusal:?}");
+    }
+
+    #[tokio::test]
+    async fn tokens_are_told_once_whole_or_streamed() {
+        let progress =
+            || vec![likely(0), likely(2), likely(3), likely(1), Progress::Finished(EngineFinish::EndOfTurn)];
+        let token = |token: &str, bytes: &str| {
+            format!(
+                r#"{{"token":"{token}","logprob":-0.5,"bytes":[{bytes}],"top_logprobs":[{{"token":"a ","logprob":-1.0,"bytes":[97,32]}}]}}"#
+            )
+        };
+        let logprobs =
+            |tokens: &[&str]| format!(r#""logprobs":{{"content":[{}],"refusal":null}}"#, tokens.join(","));
+        let (a, tree) = (token("a ", "97,32"), token("tree", "116,114,101,101"));
+        let (first, second) = (token("\u{fffd}", "240,159,140"), token("\u{fffd}", "179"));
+        // "ree" might be the beginning of a stop string: the token waits for its end.
+        let told = data(with_logprobs(progress(), &["reed"]), UsageChunk::Absent).await;
+        let told: Vec<&str> =
+            told[1..].iter().filter_map(|chunk| Some(chunk.split_once(r#","logprobs""#)?.1)).collect();
+        let expected = [
+            logprobs(&[&a]),
+            logprobs(&[&first, &second]),
+            logprobs(&[]),
+            logprobs(&[&tree]),
+            r#""logprobs":null"#.to_owned(),
+        ];
+        let expected: Vec<&str> = expected.iter().map(|text| &text[r#""logprobs""#.len()..]).collect();
+        assert_eq!(told.len(), expected.len());
+        for (told, expected) in told.iter().zip(expected) {
+            assert!(told.starts_with(expected), "{told} is not {expected}");
+        }
+
+        let body = whole(with_logprobs(progress(), &["reed"]), head()).await.unwrap();
+        let expected = logprobs(&[&a, &first, &second, &tree]);
+        assert!(std::str::from_utf8(&body).unwrap().contains(&expected), "{body:?}");
+        let nothing = with_logprobs(vec![Progress::Finished(EngineFinish::EndOfTurn)], &[]);
+        let body = whole(nothing, head()).await.unwrap();
+        assert!(std::str::from_utf8(&body).unwrap().contains(&logprobs(&[])), "{body:?}");
+        // What a stop string cuts off in part is not told.
+        let body = whole(with_logprobs(progress(), &["re"]), head()).await.unwrap();
+        let expected = logprobs(&[&a, &first, &second]);
+        assert!(std::str::from_utf8(&body).unwrap().contains(&expected), "{body:?}");
+    }
+
+    #[tokio::test]
+    async fn calls_are_told_once_and_end_for_that() {
+        let steps = |end| {
+            let call =
+                |index, name: &str| Step::Call { index, id: format!("call_{index}"), name: name.to_owned() };
+            let arguments = |index, fragment: &str| Step::Arguments { index, fragment: fragment.to_owned() };
+            vec![
+                call(0, "grow"),
+                arguments(0, "{"),
+                arguments(0, "}"),
+                call(1, "fell"),
+                arguments(1, "[]"),
+                Step::Finished(end),
+            ]
+        };
+        let opening = |index, name: &str| {
+            format!(
+                r#"{{"tool_calls":[{{"index":{index},"id":"call_{index}","type":"function","function":{{"name":"{name}","arguments":""}}}}]}}"#
+            )
+        };
+        let arguments = |index, fragment: &str| {
+            format!(r#"{{"tool_calls":[{{"index":{index},"function":{{"arguments":"{fragment}"}}}}]}}"#)
+        };
+        for (end, reason) in [(FinishReason::Stop, "tool_calls"), (FinishReason::Length, "length")] {
+            assert_eq!(
+                data(saying(steps(end)), UsageChunk::Absent).await,
+                [
+                    chunk(0, SPEAKER, "null"),
+                    chunk(0, &opening(0, "grow"), "null"),
+                    chunk(0, &arguments(0, "{"), "null"),
+                    chunk(0, &arguments(0, "}"), "null"),
+                    chunk(0, &opening(1, "fell"), "null"),
+                    chunk(0, &arguments(1, "[]"), "null"),
+                    chunk(0, "{}", &format!("{reason:?}")),
+                    "[DONE]".to_owned(),
+                ]
+            );
+            let body = whole(saying(steps(end)), head()).await.unwrap();
+            let expected = format!(
+                r#"{{"role":"assistant","content":null,"refusal":null,"tool_calls":[{{"id":"call_0","type":"function","function":{{"name":"grow","arguments":"{{}}"}}}},{{"id":"call_1","type":"function","function":{{"name":"fell","arguments":"[]"}}}}]}},"logprobs":null,"finish_reason":"{reason}""#
+            );
+            assert!(std::str::from_utf8(&body).unwrap().contains(&expected), "{body:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The engine as a backend: chat requests in, answers out.
+//! The engine as a backend: requests in, answers out.
 //!
 //! Owns everything between the JSON of a request and the engine's tokens: which parameters are honoured, which names
 //! reach the model, how tokens become text without a split character or a leaked stop string, and how the text is
@@ -7,15 +7,24 @@
 mod aliases;
 mod answer;
 mod chat;
+mod chat_messages;
 mod chat_reply;
+mod choice;
+mod completion_reply;
+mod completions;
+mod embeddings;
+mod failure;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod inputs;
 mod local_backend;
 mod measurements;
 mod parameters;
+mod sampling;
 mod stop_strings;
 mod text_stream;
+mod token_log;
 #[cfg_attr(not(test), expect(dead_code, reason = "chat requests do not reach it yet"))]
 mod tool_calls;
 

@@ -1,17 +1,23 @@
 //! The backend itself: an engine that may still be loading, and the way of a request through it.
 
+mod completions;
+mod embeddings;
+
 use std::sync::{Arc, OnceLock};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use interference_api_types::openai::chat_reply::{Delivery, Letterhead};
 use interference_api_types::openai::identity::{Identity, random_seed};
+use interference_api_types::openai::tools::{CallChoice, ToolOffer};
 use interference_backend::{Backend, Measurement, ModelCard, Readiness, Refusal, Reply, ReplyBody, Request};
-use interference_engine::{Adjustments, ChatMessage, Engine, GenerationRequest, Sampling, SubmitError};
+use interference_engine::{
+    Adjustments, ChatMessage, Constraint, Engine, GenerationRequest, Sampling, SubmitError, TokenId,
+};
 use tokio::sync::Semaphore;
 
 use crate::aliases::{HABITUAL_NAMES, is_habitual_name};
 use crate::answer::Answer;
-use crate::chat;
+use crate::chat::{self, ChatOrder, ConstraintOrder, invalid, unsupported};
 use crate::chat_reply::{self, AnswerHead};
 use crate::measurements;
 
@@ -91,6 +97,26 @@ impl LocalBackend {
         }
     }
 
+    /// Reads and admits a request. That takes longer than a task may keep others waiting: tokenising does. If this future
+    /// is dropped meanwhile, so is what the closure returns, which cancels what was submitted.
+    async fn admitted<T: Send + 'static>(
+        &self,
+        admit: impl FnOnce(&Service, &Arc<Engine>) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let engine = Arc::clone(self.engine()?);
+        let service = Arc::clone(&self.service);
+        let place = Arc::clone(&self.admissions).acquire_owned().await;
+        let admission = tokio::task::spawn_blocking(move || {
+            // Given back when the request is admitted or refused, also where nobody waits for that any more.
+            let _place = place;
+            admit(&service, &engine)
+        });
+        admission.await.map_err(|error| {
+            tracing::error!(%error, "admitting a request failed");
+            Refusal::Internal { message: "The server failed while it read the request.".to_owned() }
+        })?
+    }
+
     fn engine(&self) -> Result<&Arc<Engine>, Refusal> {
         match self.engine.get() {
             Some(Ok(engine)) if engine.is_stopped() => {
@@ -108,33 +134,27 @@ impl LocalBackend {
 #[async_trait::async_trait]
 impl Backend for LocalBackend {
     async fn answer(&self, request: Request) -> Result<Reply, Refusal> {
-        if request.method != Method::POST || request.path != "/chat/completions" {
-            let message =
-                format!("The local model does not answer {}, only /chat/completions.", request.path);
-            return Err(Refusal::NothingFits { message, code: "unknown_url" });
-        }
-        let engine = Arc::clone(self.engine()?);
-        let service = Arc::clone(&self.service);
-        // Reading and tokenising a long conversation takes longer than a task may keep others waiting. If this future
-        // is dropped meanwhile, so is what the closure returns, which cancels the generation.
-        let place = Arc::clone(&self.admissions).acquire_owned().await;
-        let admission = tokio::task::spawn_blocking(move || {
-            // Given back when the request is admitted or refused, also where nobody waits for that any more.
-            let _place = place;
-            service.admit(&engine, &request)
-        });
-        let admitted = admission.await.map_err(|error| {
-            tracing::error!(%error, "admitting a request failed");
-            Refusal::Internal { message: "The server failed while it read the request.".to_owned() }
-        })??;
-        let body = match admitted.delivery {
-            Delivery::Whole => ReplyBody::Whole(chat_reply::whole(admitted.answer, admitted.head).await?),
-            Delivery::Streamed { usage } => {
-                ReplyBody::Events(chat_reply::streamed(admitted.answer, &admitted.head, usage))
+        match (&request.method, request.path.as_str()) {
+            (&Method::POST, "/chat/completions") => {
+                let admitted = self.admitted(move |service, engine| service.admit(engine, &request)).await?;
+                admitted.reply().await
             }
-        };
-        let headers = HeaderMap::from_iter([(SEED, HeaderValue::from(admitted.seed))]);
-        Ok(Reply { headers, ignored: admitted.ignored, ..Reply::new(StatusCode::OK, body) })
+            (&Method::POST, "/completions") => {
+                let admit = move |service: &Service, engine: &_| service.admit_completion(engine, &request);
+                self.admitted(admit).await?.reply().await
+            }
+            (&Method::POST, "/embeddings") => {
+                let admit = move |service: &Service, engine: &_| service.admit_embeddings(engine, &request);
+                self.admitted(admit).await?.reply().await
+            }
+            _ => {
+                let message = format!(
+                    "The local model does not answer {}, only POST /chat/completions, /completions and /embeddings.",
+                    request.path
+                );
+                Err(Refusal::NothingFits { message, code: "unknown_url" })
+            }
+        }
     }
 
     fn models(&self) -> Vec<ModelCard> {
@@ -162,16 +182,35 @@ impl Backend for LocalBackend {
     }
 }
 
+impl Admitted {
+    /// The answer, once it is whole, or its stream.
+    async fn reply(self) -> Result<Reply, Refusal> {
+        let Admitted { answer, head, delivery, seed, ignored } = self;
+        let body = match delivery {
+            Delivery::Whole => ReplyBody::Whole(chat_reply::whole(answer, head).await?),
+            Delivery::Streamed { usage } => ReplyBody::Events(chat_reply::streamed(answer, &head, usage)),
+        };
+        Ok(reply_with_seed(body, seed, ignored))
+    }
+}
+
+/// A reply that tells the seed it was drawn with.
+fn reply_with_seed(body: ReplyBody, seed: u64, ignored: Vec<String>) -> Reply {
+    let headers = HeaderMap::from_iter([(SEED, HeaderValue::from(seed))]);
+    Reply { headers, ignored, ..Reply::new(StatusCode::OK, body) }
+}
+
 impl Service {
     /// Everything that can refuse a request: reads it, finds its model, counts its tokens, takes a place in the queue.
     fn admit(&self, engine: &Arc<Engine>, request: &Request) -> Result<Admitted, Refusal> {
         let order = chat::read(&request.body, request.strictness)?;
         self.check_model(&order.model)?;
+        refuse_tools(&order.tools)?;
+        check_biases(engine, &order.adjustments)?;
+        check_places(engine, order.choices as usize, "n", &format!("'n' is {}", order.choices))?;
         refuse_hopeless(engine, &order.messages)?;
-        let prompt = engine.render_chat(&order.messages, &[]).map_err(|error| Refusal::InvalidRequest {
-            message: format!("The model's chat template does not take these messages: {error}"),
-            param: Some("messages".to_owned()),
-            code: Some("invalid_value"),
+        let prompt = engine.render_chat(&order.messages, &[]).map_err(|error| {
+            invalid("messages", format!("The model's chat template does not take these messages: {error}"))
         })?;
         let letterhead = Letterhead {
             id: self.identity.id(),
@@ -181,24 +220,9 @@ impl Service {
             system_fingerprint: engine.model().fingerprint(),
         };
         let head = AnswerHead { letterhead, prompt_tokens: prompt.len() as u64 };
-        let seed = order.seed.or(self.options.seed).unwrap_or_else(random_seed);
-        let generation = GenerationRequest {
-            prompt,
-            max_tokens: order.max_tokens,
-            sampling: Sampling {
-                temperature: order.temperature,
-                top_p: order.top_p,
-                seed,
-                choice: 0,
-                min_p: 0.0,
-                top_k: 0,
-            },
-            adjustments: Adjustments::default(),
-            logprobs: None,
-            ignore_eos: order.ignore_eos,
-            constraint: None,
-        };
-        let answer = Answer::submit(engine, generation, order.stops).map_err(not_admitted)?;
+        let seed = order.drawing.seed.or(self.options.seed).unwrap_or_else(random_seed);
+        let generations = generations(&order, prompt, seed, compile(order.constraint.as_ref())?);
+        let answer = Answer::submit(engine, generations, &order.stops).map_err(not_admitted)?;
         Ok(Admitted { answer, head, delivery: order.delivery, seed, ignored: order.ignored })
     }
 
@@ -209,6 +233,74 @@ impl Service {
         let mut known = vec![self.name.clone()];
         known.extend(HABITUAL_NAMES.map(str::to_owned));
         Err(Refusal::UnknownModel { model: asked.to_owned(), known })
+    }
+}
+
+/// A generation for each choice, which differ in nothing but its number.
+fn generations(
+    order: &ChatOrder,
+    prompt: Vec<TokenId>,
+    seed: u64,
+    constraint: Option<Arc<Constraint>>,
+) -> Vec<GenerationRequest> {
+    let generation = GenerationRequest {
+        prompt,
+        max_tokens: order.max_tokens,
+        sampling: order.drawing.of_choice(0, seed),
+        adjustments: order.adjustments.clone(),
+        logprobs: order.logprobs,
+        ignore_eos: order.ignore_eos,
+        constraint,
+    };
+    let of_choice = |choice| {
+        let sampling = Sampling { choice, ..generation.sampling };
+        GenerationRequest { sampling, ..generation.clone() }
+    };
+    (0..order.choices).map(of_choice).collect()
+}
+
+fn refuse_tools(tools: &ToolOffer) -> Result<(), Refusal> {
+    if tools.choice == CallChoice::Never {
+        return Ok(());
+    }
+    let message =
+        "Tools are not supported yet by the local model: leave 'tools' out, or let 'tool_choice' be none.";
+    Err(unsupported("tools", message))
+}
+
+/// Refuses biases of tokens that the model does not have.
+fn check_biases(engine: &Engine, adjustments: &Adjustments) -> Result<(), Refusal> {
+    let vocabulary_size = engine.model().vocabulary_size;
+    match adjustments.bias.iter().find(|(token, _)| *token as usize >= vocabulary_size) {
+        None => Ok(()),
+        Some((token, _)) => Err(invalid(
+            "logit_bias",
+            format!("'logit_bias' has token {token}; the model's tokens are 0 to {}.", vocabulary_size - 1),
+        )),
+    }
+}
+
+/// Refuses more choices than can ever find places, which no waiting would help. `cause` says how many the parameter
+/// asks for.
+fn check_places(engine: &Engine, choices: usize, param: &str, cause: &str) -> Result<(), Refusal> {
+    let places = engine.most_at_once();
+    if choices <= places {
+        return Ok(());
+    }
+    let message = format!(
+        "{cause}, and each answer takes a place of its own, of which this server has {places}. Ask for fewer, \
+         or start the server with more (--queue, --streams)."
+    );
+    Err(unsupported(param, message))
+}
+
+/// Refuses forms of text that the engine cannot hold an answer to.
+fn compile(order: Option<&ConstraintOrder>) -> Result<Option<Arc<Constraint>>, Refusal> {
+    match order {
+        None => Ok(None),
+        Some(ConstraintOrder { param, .. }) => {
+            Err(unsupported(*param, format!("'{param}' is not supported yet by the local model.")))
+        }
     }
 }
 
@@ -235,15 +327,11 @@ fn not_admitted(error: SubmitError) -> Refusal {
         SubmitError::PromptTooLong { prompt_tokens, context_length } => {
             Refusal::ContextLengthExceeded { context_length, prompt_tokens }
         }
-        SubmitError::EmptyPrompt => Refusal::InvalidRequest {
-            message: "The messages come to no tokens at all.".to_owned(),
-            param: Some("messages".to_owned()),
-            code: Some("invalid_value"),
-        },
+        SubmitError::EmptyPrompt => invalid("messages", "The messages come to no tokens at all."),
         SubmitError::QueueFull { waiting } => {
             Refusal::Overloaded { waiting, retry_after_seconds: RETRY_AFTER_SECONDS }
         }
-        // Prompts come from the engine's own tokenizer.
+        // Prompts come from the engine's own tokenizer, or were looked through; constraints from the engine itself.
         error @ (SubmitError::UnknownToken { .. } | SubmitError::ForeignConstraint) => {
             Refusal::Internal { message: error.to_string() }
         }

@@ -7,46 +7,59 @@ use interference_api_types::openai::chat_completions::ChatCompletionRequest;
 use interference_backend::Refusal;
 use serde_json::{Value, json};
 
-/// Passes the request's parameters by the table.
+use crate::chat::unsupported;
+
+/// Members by which other servers are told the form of an answer. They are not of the API; passed over, they would give
+/// an answer of another form.
+pub(crate) const FOREIGN_FORMS: [&str; 7] = [
+    "grammar",
+    "json_schema",
+    "guided_json",
+    "guided_regex",
+    "guided_choice",
+    "guided_grammar",
+    "structured_outputs",
+];
+
+/// Passes the request's parameters by the table, and the names of those that it does not know.
 ///
 /// Returns the names of the hints that were given.
 ///
 /// # Errors
 /// The first parameter that cannot be had.
-pub(crate) fn pass_over(request: &ChatCompletionRequest) -> Result<Vec<&'static str>, Refusal> {
+pub(crate) fn pass_over(request: &ChatCompletionRequest, unknown: &[String]) -> Result<Vec<String>, Refusal> {
     refuse_unavailable(request)?;
-    Ok(given_hints(request))
+    refuse_forms(unknown, &FOREIGN_FORMS, "say the form of the answer by 'response_format'")?;
+    Ok(given_hints(request).into_iter().map(str::to_owned).collect())
+}
+
+/// Refuses a form of the answer by one of these names, which the endpoint does not have.
+///
+/// # Errors
+/// There is one among the unknown members; `instead` says what may be written in its place.
+pub(crate) fn refuse_forms(unknown: &[String], names: &[&str], instead: &str) -> Result<(), Refusal> {
+    match unknown.iter().find(|name| names.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(name) => {
+            let message = format!("'{name}' is not supported by the local model: {instead}.");
+            Err(unsupported(name.as_str(), message))
+        }
+    }
 }
 
 fn refuse_unavailable(request: &ChatCompletionRequest) -> Result<(), Refusal> {
-    let numbers = [
-        ("frequency_penalty", request.frequency_penalty, 0.0),
-        ("presence_penalty", request.presence_penalty, 0.0),
-        ("n", request.n.map(|count| count as f64), 1.0),
-        ("top_logprobs", request.top_logprobs.map(|count| count as f64), 0.0),
-    ];
-    for (name, value, default) in numbers {
-        if value.is_some_and(|value| value != default) {
-            return Err(unavailable(name, &format!("only {default} is")));
-        }
-    }
-    if request.logprobs == Some(true) {
-        return Err(unavailable("logprobs", "only false is"));
-    }
-    let values: [(&'static str, &Option<Value>, &[Value]); 9] = [
-        ("tools", &request.tools, &[json!([])]),
-        ("tool_choice", &request.tool_choice, &[json!("none"), json!("auto")]),
+    let values: [(&'static str, &Option<Value>, &[Value]); 5] = [
         ("functions", &request.functions, &[json!([])]),
         ("function_call", &request.function_call, &[json!("none"), json!("auto")]),
-        ("response_format", &request.response_format, &[json!({"type": "text"})]),
         ("modalities", &request.modalities, &[json!(["text"])]),
         ("audio", &request.audio, &[]),
-        ("logit_bias", &request.logit_bias, &[json!({})]),
         ("web_search_options", &request.web_search_options, &[]),
     ];
     for (name, value, defaults) in values {
         if value.as_ref().is_some_and(|value| !defaults.contains(value)) {
-            return Err(unavailable(name, &instead(defaults)));
+            let instead = instead(name, defaults);
+            let message = format!("This value of '{name}' is not supported by the local model: {instead}.");
+            return Err(unsupported(name, message));
         }
     }
     Ok(())
@@ -54,16 +67,23 @@ fn refuse_unavailable(request: &ChatCompletionRequest) -> Result<(), Refusal> {
 
 fn given_hints(request: &ChatCompletionRequest) -> Vec<&'static str> {
     let mut given = Vec::new();
-    let switches =
-        [("parallel_tool_calls", request.parallel_tool_calls, true), ("store", request.store, false)];
-    for (name, value, default) in switches {
-        if value.is_some_and(|value| value != default) {
+    let has_labels = request.metadata.as_ref().is_some_and(|labels| !labels.is_empty());
+    let schema = request.response_format.as_ref().and_then(|format| format.json_schema.as_ref());
+    let switches = [
+        ("store", request.store == Some(true)),
+        ("metadata", has_labels),
+        (
+            "response_format.json_schema.description",
+            schema.is_some_and(|schema| schema.description.is_some()),
+        ),
+    ];
+    for (name, is_given) in switches {
+        if is_given {
             given.push(name);
         }
     }
     let values = [
         ("prediction", &request.prediction, Value::Null),
-        ("metadata", &request.metadata, json!({})),
         ("reasoning_effort", &request.reasoning_effort, Value::Null),
         ("verbosity", &request.verbosity, Value::Null),
         ("service_tier", &request.service_tier, json!("auto")),
@@ -80,19 +100,11 @@ fn given_hints(request: &ChatCompletionRequest) -> Vec<&'static str> {
     given
 }
 
-/// How the values that can be had are told.
-fn instead(defaults: &[Value]) -> String {
-    match defaults {
-        [] => "leave it out".to_owned(),
-        [default] => format!("only {default} is"),
-        [default, other, ..] => format!("only {default} and {other} are"),
-    }
-}
-
-fn unavailable(name: &'static str, instead: &str) -> Refusal {
-    Refusal::InvalidRequest {
-        message: format!("This value of '{name}' is not supported yet by the local model: {instead}."),
-        param: Some(name.to_owned()),
-        code: Some("unsupported_value"),
+/// What a caller may write in place of a value that cannot be had.
+fn instead(name: &str, defaults: &[Value]) -> String {
+    match (name, defaults) {
+        ("functions" | "function_call", _) => "use 'tools' and 'tool_choice'".to_owned(),
+        (_, [default]) => format!("only {default} is"),
+        _ => "leave it out".to_owned(),
     }
 }

@@ -31,6 +31,11 @@ impl TextStream {
         text
     }
 
+    /// Whether the last bytes are the beginning of a character.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.held.is_empty()
+    }
+
     /// What is left when no more bytes come: nothing, or one replacement character.
     pub(crate) fn finish(&mut self) -> String {
         let held = std::mem::take(&mut self.held);
@@ -52,7 +57,9 @@ mod tests {
         let mut stream = TextStream::default();
         assert_eq!(stream.push(b"a\xf0\x9f"), "a");
         assert_eq!(stream.push(b"\x8c"), "");
+        assert!(stream.is_open());
         assert_eq!(stream.push(b"\xb3b"), "🌳b");
+        assert!(!stream.is_open());
         assert_eq!(stream.finish(), "");
     }
 

@@ -2,9 +2,7 @@
 //!
 //! Owns the checks that every server of the API makes, and the list of what is passed over. It refuses to know rules.
 
-use interference_api_types::openai::chat_completions::{
-    ChatCompletionRequest, Content, RequestMessage, Role,
-};
+use interference_api_types::openai::chat_completions::ChatCompletionRequest;
 use interference_api_types::openai::chat_parameters::InvalidParameter;
 use interference_api_types::openai::chat_reply::Delivery;
 use interference_api_types::{Parsed, RequestBodyError, parse};
@@ -43,11 +41,10 @@ pub(crate) fn read(body: &[u8], strictness: Strictness) -> Result<ChatOrder, Ref
     let Parsed { request, unknown: mut ignored } = parse::<ChatCompletionRequest>(body).map_err(broken)?;
     ignored.extend(request.ignored_stream_options());
     request.checked_model().map_err(out_of_bounds)?;
-    check_contents(request.checked_messages().map_err(out_of_bounds)?)?;
+    request.checked_messages().map_err(out_of_bounds)?;
     strictness.check(&ignored)?;
     let max_tokens = request.checked_max_tokens().map_err(out_of_bounds)?;
-    request.checked_temperature().map_err(out_of_bounds)?;
-    request.checked_top_p().map_err(out_of_bounds)?;
+    check_choosing(&request).map_err(out_of_bounds)?;
     let wishes = Wishes {
         max_tokens,
         stops: request.checked_stops().map_err(out_of_bounds)?.to_vec(),
@@ -57,27 +54,12 @@ pub(crate) fn read(body: &[u8], strictness: Strictness) -> Result<ChatOrder, Ref
     Ok(ChatOrder { wishes, delivery: request.delivery(), ignored, request })
 }
 
-/// Content is required of all but the assistant, whose messages may consist of calls.
-fn check_contents(messages: &[RequestMessage]) -> Result<(), Refusal> {
-    for (position, message) in messages.iter().enumerate() {
-        match &message.content {
-            None if message.role != Role::Assistant => {
-                let path = format!("messages[{position}].content");
-                let message = format!("'{path}' is required: a string or an array of content parts.");
-                return Err(out_of_bounds(InvalidParameter::value(path, message)));
-            }
-            Some(Content::Parts(parts)) => {
-                let missing = parts.iter().position(|part| part.kind == "text" && part.text.is_none());
-                if let Some(part) = missing {
-                    let path = format!("messages[{position}].content[{part}].text");
-                    let message = format!("'{path}' is required for a part of type 'text'.");
-                    return Err(out_of_bounds(InvalidParameter::value(path, message)));
-                }
-            }
-            _ => {}
-        }
-    }
-    Ok(())
+/// What chooses a model's words: a script has chosen them.
+fn check_choosing(request: &ChatCompletionRequest) -> Result<(), InvalidParameter> {
+    request.sampling().checked()?;
+    request.checked_response_format()?;
+    request.checked_tools()?;
+    request.check_metadata()
 }
 
 /// A parameter that is wrong for every server.

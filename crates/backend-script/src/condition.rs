@@ -109,7 +109,6 @@ impl Condition {
             | (Condition::State(one), Condition::State(other))
             | (Condition::Tools(one), Condition::Tools(other)) => one == other,
             (Condition::Turn(one), Condition::Turn(other)) => one == other,
-            (Condition::Endpoint(one), Condition::Endpoint(other)) => one == other,
             (Condition::Stream(one), Condition::Stream(other)) => one == other,
             (Condition::Header(name, one), Condition::Header(other_name, other)) => {
                 name == other_name && one.covers(other)
@@ -118,17 +117,21 @@ impl Condition {
         }
     }
 
-    /// Whether only a chat request can meet it.
-    pub(crate) fn is_about_chat(&self) -> bool {
-        matches!(
-            self,
-            Condition::ToolResult(_)
-                | Condition::Tool(_)
-                | Condition::Turn(_)
-                | Condition::Tools(_)
-                | Condition::Stream(true)
-                | Condition::System(_)
-        )
+    /// Whether a request to this endpoint can meet it.
+    pub(crate) fn can_hold_at(&self, endpoint: Endpoint) -> bool {
+        match self {
+            Condition::Endpoint(wanted) => *wanted == endpoint,
+            Condition::ToolResult(_) | Condition::Tool(_) | Condition::Tools(_) | Condition::System(_) => {
+                endpoint == Endpoint::Chat
+            }
+            Condition::Turn(turn) => match endpoint {
+                Endpoint::Chat => true,
+                Endpoint::Completions => *turn == 1,
+                Endpoint::Embeddings => false,
+            },
+            Condition::Stream(stream) => !stream || endpoint != Endpoint::Embeddings,
+            _ => true,
+        }
     }
 
     /// The key that it is written under.
@@ -176,6 +179,7 @@ impl fmt::Display for Condition {
 fn unseen_text(facts: &Facts<'_>, relation: &str) -> String {
     let what = match facts.endpoint {
         Endpoint::Chat => "the last user message",
+        Endpoint::Completions => "the prompt",
         Endpoint::Embeddings => "the input",
     };
     match &facts.text {

@@ -1,7 +1,7 @@
 //! What rules look at in a request.
 //!
-//! Owns how a chat request and an embeddings request are seen by conditions: the last user message, the number of the
-//! turn, the tool that has just answered. It refuses to know conditions, and what is wrong with a request.
+//! Owns how requests to each endpoint are seen by conditions: the last user message, the number of the turn, the tool
+//! that has just answered. It refuses to know conditions, and what is wrong with a request.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,22 +10,27 @@ use http::HeaderMap;
 use interference_api_types::openai::chat_completions::{
     ChatCompletionRequest, Content, RequestMessage, Role,
 };
-use serde_json::Value;
 
 /// Which endpoint a request came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     /// `POST /chat/completions`.
     Chat,
+    /// `POST /completions`.
+    Completions,
     /// `POST /embeddings`.
     Embeddings,
 }
 
 impl Endpoint {
+    /// All of them.
+    pub(crate) const ALL: [Endpoint; 3] = [Endpoint::Chat, Endpoint::Completions, Endpoint::Embeddings];
+
     /// As scripts name it.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Endpoint::Chat => "chat",
+            Endpoint::Completions => "completions",
             Endpoint::Embeddings => "embeddings",
         }
     }
@@ -42,7 +47,7 @@ impl fmt::Display for Endpoint {
 pub(crate) struct Facts<'r> {
     pub(crate) endpoint: Endpoint,
     pub(crate) model: &'r str,
-    /// The last user message, or the input of embeddings.
+    /// The last user message, the prompt of a completion, or the input of embeddings.
     pub(crate) text: Option<Cow<'r, str>>,
     /// How many user messages the conversation has; 0 where there is no conversation.
     pub(crate) turn: u64,
@@ -88,12 +93,28 @@ impl<'r> Facts<'r> {
         }
     }
 
+    /// Those of a request to complete this prompt: what a person says first.
+    pub(crate) fn of_completion(
+        model: &'r str,
+        prompt: Cow<'r, str>,
+        stream: bool,
+        headers: &'r HeaderMap,
+    ) -> Facts<'r> {
+        let facts = Facts::of_text(Endpoint::Completions, model, prompt, headers);
+        Facts { turn: 1, stream, ..facts }
+    }
+
     /// Those of an embeddings request with this input.
     pub(crate) fn of_embeddings(model: &'r str, input: Cow<'r, str>, headers: &'r HeaderMap) -> Facts<'r> {
+        Facts::of_text(Endpoint::Embeddings, model, input, headers)
+    }
+
+    /// Those of a request that has a text and no conversation.
+    fn of_text(endpoint: Endpoint, model: &'r str, text: Cow<'r, str>, headers: &'r HeaderMap) -> Facts<'r> {
         Facts {
-            endpoint: Endpoint::Embeddings,
+            endpoint,
             model,
-            text: Some(input),
+            text: Some(text),
             turn: 0,
             tool_result: None,
             tools: Vec::new(),
@@ -121,8 +142,8 @@ pub(crate) fn text_of(message: &RequestMessage) -> Cow<'_, str> {
 
 /// The names of the functions among `tools`.
 pub(crate) fn offered_tools(request: &ChatCompletionRequest) -> Vec<&str> {
-    let tools = request.tools.as_ref().and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    tools.iter().filter_map(|tool| tool.get("function")?.get("name")?.as_str()).collect()
+    let functions = request.tools.iter().flatten().filter_map(|tool| tool.function.as_ref());
+    functions.map(|function| function.name.as_str()).collect()
 }
 
 fn tool_result(messages: &[RequestMessage]) -> Option<ToolResult<'_>> {
@@ -137,7 +158,6 @@ fn tool_result(messages: &[RequestMessage]) -> Option<ToolResult<'_>> {
 
 /// The name of the function in the latest call with this id.
 fn called_tool<'r>(messages: &'r [RequestMessage], id: &str) -> Option<&'r str> {
-    let calls = messages.iter().rev().filter_map(|message| message.tool_calls.as_ref()?.as_array()).flatten();
-    let mut named = calls.filter(|call| call.get("id").and_then(Value::as_str) == Some(id));
-    named.next()?.get("function")?.get("name")?.as_str()
+    let mut calls = messages.iter().rev().flat_map(|message| message.tool_calls.iter().flatten());
+    Some(calls.find(|call| call.id == id)?.function.as_ref()?.name.as_str())
 }

@@ -4,11 +4,15 @@
 //! would tell them. It refuses to know sockets, how events become bytes, and how faults are carried out.
 
 mod answer;
+mod answer_stream;
 mod chat_request;
-mod chat_stream;
+mod chat_teller;
+mod completion_request;
+mod completion_teller;
 mod condition;
 mod error;
 mod facts;
+mod inputs;
 mod pace;
 mod pieces;
 mod reading;
@@ -23,6 +27,7 @@ mod usage;
 mod values;
 mod wildcard;
 
+pub use completion_request::LONGEST_ECHO;
 pub use condition::LONGEST_QUOTE;
 pub use error::{MOST_PROBLEMS, Problem, ScriptError};
 pub use reading::{

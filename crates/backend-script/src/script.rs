@@ -90,15 +90,22 @@ pub(crate) enum Then {
 /// What a rule's answers fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Serves {
-    Only(Endpoint),
+    /// Chats and completions.
+    Texts,
+    /// Embeddings.
+    Vectors,
     /// They are all errors.
-    Both,
+    Everything,
 }
 
 impl Serves {
     /// Whether they fit requests to this endpoint.
     pub(crate) fn fits(self, endpoint: Endpoint) -> bool {
-        self == Serves::Both || self == Serves::Only(endpoint)
+        match self {
+            Serves::Texts => matches!(endpoint, Endpoint::Chat | Endpoint::Completions),
+            Serves::Vectors => endpoint == Endpoint::Embeddings,
+            Serves::Everything => true,
+        }
     }
 }
 
@@ -187,6 +194,14 @@ impl Script {
 }
 
 impl Rule {
+    /// The endpoints at which it can match, as far as that can be decided.
+    pub(crate) fn endpoints(&self) -> impl Iterator<Item = Endpoint> {
+        Endpoint::ALL.into_iter().filter(|endpoint| {
+            self.serves.fits(*endpoint)
+                && self.conditions.iter().all(|condition| condition.can_hold_at(*endpoint))
+        })
+    }
+
     /// Whether a request meets all conditions.
     pub(crate) fn fits(&self, facts: &Facts<'_>, state: &str) -> bool {
         self.serves.fits(facts.endpoint)

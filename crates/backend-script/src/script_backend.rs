@@ -3,6 +3,7 @@
 //! Owns the choice of the rule, and what a reply carries beside its body. It refuses to know files and sockets.
 
 mod chat;
+mod completions;
 mod embeddings;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -132,9 +133,11 @@ impl Backend for ScriptBackend {
         let script = self.script();
         match (&request.method, request.path.as_str()) {
             (&Method::POST, "/chat/completions") => self.chat(&script, &request, start).await,
+            (&Method::POST, "/completions") => self.completions(&script, &request, start).await,
             (&Method::POST, "/embeddings") => self.embeddings(&script, &request, start).await,
             _ => Err(Refusal::NothingFits {
-                message: "The script answers POST /chat/completions and POST /embeddings only.".to_owned(),
+                message: "The script answers POST /chat/completions, /completions and /embeddings only."
+                    .to_owned(),
                 code: "unknown_url",
             }),
         }

@@ -101,7 +101,8 @@ impl Telling {
         Some(ChoiceLogprobs { content: vec![token], refusal: None })
     }
 
-    fn token_logprob(&self, position: usize) -> Option<TokenLogprob> {
+    /// The same, alone.
+    pub(crate) fn token_logprob(&self, position: usize) -> Option<TokenLogprob> {
         let alternatives = self.logprobs?;
         let step = self.step(position).filter(|step| step.part == Part::Content)?;
         let crate::answer::AnswerBody::Chat(chat) = &self.answer.body else { return None };
@@ -118,38 +119,52 @@ impl Telling {
         Some(TokenLogprob { token: step.text.clone(), logprob, bytes, top_logprobs })
     }
 
+    /// The log probabilities of all pieces of the text, if they are to be told.
+    pub(crate) fn token_logprobs(&self) -> Option<Vec<TokenLogprob>> {
+        self.logprobs?;
+        Some((0..self.len()).filter_map(|position| self.token_logprob(position)).collect())
+    }
+
+    /// The text, whole; it may be empty.
+    pub(crate) fn content(&self) -> String {
+        self.text_of(Part::Content).unwrap_or_default()
+    }
+
+    fn told_steps(&self) -> impl Iterator<Item = &Step> {
+        (0..self.len()).filter_map(|position| self.step(position))
+    }
+
+    /// What is told of a part; none if it has no step.
+    fn text_of(&self, part: Part) -> Option<String> {
+        let mut texts = self.told_steps().filter(|step| step.part == part).map(|step| step.text.as_str());
+        texts.next().map(|first| texts.fold(first.to_owned(), |text, piece| text + piece))
+    }
+
     /// All of it, as the choice of this index.
     pub(crate) fn choice(&self, index: u32) -> Choice {
-        let steps = || (0..self.len()).filter_map(|position| self.step(position));
-        let text_of = |part: Part| {
-            let mut texts = steps().filter(|step| step.part == part).map(|step| step.text.as_str());
-            texts.next().map(|first| texts.fold(first.to_owned(), |text, piece| text + piece))
-        };
-        let opened = steps().filter(|step| !step.is_token()).count();
+        let opened = self.told_steps().filter(|step| !step.is_token()).count();
         let tool_calls: Vec<ToolCall> = self
             .calls
             .iter()
             .take(opened)
             .enumerate()
             .map(|(position, (id, name))| {
-                let arguments = text_of(Part::CallArguments(position)).unwrap_or_default();
+                let arguments = self.text_of(Part::CallArguments(position)).unwrap_or_default();
                 let function = FunctionCall { name: name.clone(), arguments };
                 ToolCall { id: id.clone(), kind: "function", function }
             })
             .collect();
-        let refusal = text_of(Part::Refusal);
+        let refusal = self.text_of(Part::Refusal);
         // An answer of calls or of a refusal has no text; any other has one, though it may be empty.
-        let content =
-            text_of(Part::Content).or_else(|| (tool_calls.is_empty() && refusal.is_none()).then(String::new));
-        let logprobs = self.logprobs.map(|_| ChoiceLogprobs {
-            content: (0..self.len()).filter_map(|position| self.token_logprob(position)).collect(),
-            refusal: None,
-        });
+        let content = self
+            .text_of(Part::Content)
+            .or_else(|| (tool_calls.is_empty() && refusal.is_none()).then(String::new));
+        let logprobs = self.token_logprobs().map(|content| ChoiceLogprobs { content, refusal: None });
         let message = AssistantMessage {
             role: "assistant",
             content,
             refusal,
-            reasoning_content: text_of(Part::Reasoning),
+            reasoning_content: self.text_of(Part::Reasoning),
             tool_calls,
         };
         Choice { index, message, logprobs, finish_reason: self.finish }

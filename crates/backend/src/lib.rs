@@ -159,7 +159,7 @@ pub enum Refusal {
     },
     /// The queue is full.
     #[error(
-        "The server has {waiting} requests waiting, which is its limit. Try again in {retry_after_seconds} s."
+        "The server has {waiting} requests waiting, and no place for this one. Try again in {retry_after_seconds} s."
     )]
     Overloaded {
         /// How many requests wait.

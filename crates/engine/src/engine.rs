@@ -390,6 +390,12 @@ impl Engine {
         tokens
     }
 
+    /// The tokens of a text that stands alone, in which nothing is a control token. The token that begins a text comes
+    /// first where the model wants it, and, in any model that has it, stands for an empty text.
+    pub fn encode_document(&self, text: &str) -> Vec<TokenId> {
+        self.tokenizer.encode_document(text)
+    }
+
     /// What a token stands for: part of a text, perhaps cut inside a character; nothing for control tokens.
     pub fn token_bytes(&self, id: TokenId) -> &[u8] {
         self.tokenizer.token_bytes(id)

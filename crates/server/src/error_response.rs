@@ -21,6 +21,8 @@ pub(crate) enum Rejection {
     Refused(Refusal),
     /// Nothing is there.
     UnknownPath { path: String },
+    /// The API has something there, but this server does not.
+    UnservedPath { path: String, part: &'static str },
     /// Something is there, but not for this method. The router names the others in `Allow`.
     MethodNotAllowed { method: Method, path: String },
     /// The body says that it is not JSON.
@@ -74,7 +76,7 @@ impl Rejection {
                 Refusal::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
                 Refusal::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
             },
-            Rejection::UnknownPath { .. } => StatusCode::NOT_FOUND,
+            Rejection::UnknownPath { .. } | Rejection::UnservedPath { .. } => StatusCode::NOT_FOUND,
             Rejection::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Rejection::NotJson { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Rejection::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -90,11 +92,14 @@ impl Rejection {
         match self {
             Rejection::Refused(refusal) => refusal.to_string(),
             Rejection::UnknownPath { path } => format!(
-                "Nothing is at {}. There are POST /v1/chat/completions, POST /v1/embeddings, GET /v1/models, \
-                 GET /v1/models/{{id}}, GET /health, GET /metrics and GET /_interference/requests, all of them with \
-                 and without /v1.",
+                "Nothing is at {}. There are POST /v1/chat/completions, POST /v1/completions, POST /v1/embeddings, \
+                 GET /v1/models, GET /v1/models/{{id}}, GET /health, GET /metrics and GET /_interference/requests, all \
+                 of them with and without /v1.",
                 quote(path)
             ),
+            Rejection::UnservedPath { path, part } => {
+                format!("{} is a part of the API that this server does not have: {part}.", quote(path))
+            }
             Rejection::MethodNotAllowed { method, path } => {
                 format!(
                     "{} is not for {}; the header 'Allow' names what is.",
@@ -154,7 +159,7 @@ impl Rejection {
                 Refusal::Unavailable { .. } => Some("service_unavailable"),
                 Refusal::Internal { .. } => None,
             },
-            Rejection::UnknownPath { .. } => Some("unknown_url"),
+            Rejection::UnknownPath { .. } | Rejection::UnservedPath { .. } => Some("unknown_url"),
             Rejection::MethodNotAllowed { .. } => Some("method_not_allowed"),
             Rejection::NotJson { .. } => Some("unsupported_media_type"),
             Rejection::BodyTooLarge { .. } => Some("request_too_large"),

@@ -5,6 +5,7 @@ mod health;
 mod journal;
 mod metrics;
 mod models;
+mod unserved;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -54,6 +55,8 @@ enum Route<'path> {
     Health,
     Metrics,
     Journal,
+    /// A part of the API that is not served here.
+    Unserved(&'static str),
     Unknown,
 }
 
@@ -69,7 +72,7 @@ impl<'path> Route<'path> {
             // Names may contain slashes.
             _ => match path.strip_prefix(models::PATH).and_then(|rest| rest.strip_prefix('/')) {
                 Some(name) if !name.is_empty() => Route::Model(name),
-                _ => Route::Unknown,
+                _ => unserved::part_of(path).map_or(Route::Unknown, Route::Unserved),
             },
         }
     }
@@ -85,12 +88,13 @@ impl<'path> Route<'path> {
             Route::Answers(_) => "POST",
             Route::Models | Route::Model(_) | Route::Health | Route::Metrics => "GET,HEAD",
             Route::Journal => "GET,HEAD,DELETE",
-            Route::Unknown => "",
+            Route::Unserved(_) | Route::Unknown => "",
         }
     }
 
     fn takes(self, method: &Method) -> bool {
-        self == Route::Unknown || self.methods().split(',').any(|taken| taken == method.as_str())
+        matches!(self, Route::Unserved(_) | Route::Unknown)
+            || self.methods().split(',').any(|taken| taken == method.as_str())
     }
 }
 
@@ -152,6 +156,7 @@ async fn dispatch(
         (Route::Metrics, _) => metrics::metrics(shared),
         (Route::Journal, _) if head.method == Method::DELETE => Ok(journal::clear(shared)),
         (Route::Journal, _) => journal::read(shared, head.uri.query()).await,
+        (Route::Unserved(part), _) => Err(Rejection::UnservedPath { path: path.to_owned(), part }),
         (Route::Unknown | Route::Answers(_), _) => Err(Rejection::UnknownPath { path: path.to_owned() }),
     }
 }
@@ -173,7 +178,9 @@ mod tests {
     fn every_path_is_found_with_and_without_the_prefix() {
         let table = [
             ("/chat/completions", Route::Answers("/chat/completions")),
+            ("/completions", Route::Answers("/completions")),
             ("/embeddings", Route::Answers("/embeddings")),
+            ("/audio/speech", Route::Unserved("speech and transcription")),
             ("/models", Route::Models),
             ("/models/maker/small", Route::Model("maker/small")),
             ("/health", Route::Health),

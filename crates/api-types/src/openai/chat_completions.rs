@@ -1,5 +1,9 @@
-//! `POST /chat/completions`: the request. What answers look like is in `chat_reply`.
+//! `POST /chat/completions`: the request, and the messages in it.
+//!
+//! Owns names and types. It refuses to know bounds (`chat_parameters`, `conversation`, `response_format`, `tools`), and
+//! what answers look like (`chat_reply`).
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
@@ -7,8 +11,11 @@ use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use serde_json::Value;
 
+use super::response_format::ResponseFormat;
+use super::tools::{MessageToolCall, Tool, ToolChoice};
 use crate::request_body::{
-    Object, optional_count, optional_number, optional_object, optional_objects, optional_seed,
+    Object, optional_count, optional_number, optional_numbers, optional_object, optional_objects,
+    optional_seed,
 };
 
 /// A request. Members that only some servers can honour are kept as they came, as [`Value`]s; `null` is as good as
@@ -70,19 +77,22 @@ pub struct ChatCompletionRequest {
     /// The older form of `tool_choice`.
     pub function_call: Option<Value>,
     /// Functions that the model may call.
-    pub tools: Option<Value>,
+    #[serde(deserialize_with = "optional_objects")]
+    pub tools: Option<Vec<Tool>>,
     /// Which of them it must call.
-    pub tool_choice: Option<Value>,
+    pub tool_choice: Option<ToolChoice>,
     /// The form of the answer's text.
-    pub response_format: Option<Value>,
-    /// Tokens to be preferred or avoided.
-    pub logit_bias: Option<Value>,
+    #[serde(deserialize_with = "optional_object")]
+    pub response_format: Option<ResponseFormat>,
+    /// Tokens to be preferred or avoided: what is added to their logits, by their numbers.
+    #[serde(deserialize_with = "optional_numbers")]
+    pub logit_bias: Option<BTreeMap<String, f64>>,
     /// Whether and how the web is searched.
     pub web_search_options: Option<Value>,
     /// Text that the answer probably contains; it makes the answer faster, not different.
     pub prediction: Option<Value>,
     /// Labels for the caller's own use.
-    pub metadata: Option<Value>,
+    pub metadata: Option<BTreeMap<String, String>>,
     /// How hard a reasoning model thinks.
     pub reasoning_effort: Option<Value>,
     /// How much the model says.
@@ -99,6 +109,18 @@ pub struct ChatCompletionRequest {
     pub prompt_cache_retention: Option<Value>,
     /// Whether the answer goes on where the model would end it; not of the API, but of other local servers.
     pub ignore_eos: Option<bool>,
+    /// 0 to 1: how likely a token must be beside the most likely one; of other local servers.
+    #[serde(deserialize_with = "optional_number")]
+    pub min_p: Option<f64>,
+    /// How many of the most likely tokens are drawn from; of other local servers.
+    #[serde(deserialize_with = "optional_count")]
+    pub top_k: Option<u64>,
+    /// How much tokens that were there before are avoided; as llama-server names it.
+    #[serde(deserialize_with = "optional_number")]
+    pub repeat_penalty: Option<f64>,
+    /// The same, as vLLM names it.
+    #[serde(deserialize_with = "optional_number")]
+    pub repetition_penalty: Option<f64>,
 }
 
 /// One message of the conversation.
@@ -116,8 +138,8 @@ pub struct RequestMessage {
     #[serde(default)]
     pub refusal: Option<String>,
     /// The calls that the assistant made.
-    #[serde(default)]
-    pub tool_calls: Option<Value>,
+    #[serde(default, deserialize_with = "optional_objects")]
+    pub tool_calls: Option<Vec<MessageToolCall>>,
     /// The older form of `tool_calls`.
     #[serde(default)]
     pub function_call: Option<Value>,
@@ -165,6 +187,9 @@ pub struct ContentPart {
     /// The text of a part of kind `text`.
     #[serde(default)]
     pub text: Option<String>,
+    /// The text of a part of kind `refusal`.
+    #[serde(default)]
+    pub refusal: Option<String>,
 }
 
 /// The strings that end an answer: one, or an array of them.
@@ -249,7 +274,7 @@ mod tests {
         let messages = read(body).unwrap().request.messages.unwrap();
         assert_eq!(messages[0].content, Some(Content::Text("a".into())));
         assert_eq!(messages[1].content, None);
-        let part = ContentPart { kind: "text".into(), text: Some("b".into()) };
+        let part = ContentPart { kind: "text".into(), text: Some("b".into()), refusal: None };
         assert_eq!(messages[2].content, Some(Content::Parts(vec![part])));
     }
 
@@ -287,6 +312,39 @@ mod tests {
                 "integer `5`, expected a string",
             ),
             (r#"{"messages":[{"role":"user","role":"user"}]}"#, "messages[0]", "duplicate field `role`"),
+            (
+                r#"{"messages":[{"role":"assistant","tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":{}}}]}]}"#,
+                "messages[0].tool_calls[0].function.arguments",
+                "map, expected a string",
+            ),
+            (r#"{"tools":{}}"#, "tools", "map, expected a sequence"),
+            (r#"{"tools":[{"function":{"name":"f"}}]}"#, "tools[0]", "missing field `type`"),
+            (
+                r#"{"tools":[{"type":"function","function":{"description":"f"}}]}"#,
+                "tools[0].function",
+                "missing field `name`",
+            ),
+            (
+                r#"{"tools":[{"type":"function","function":{"name":"f","strict":"yes"}}]}"#,
+                "tools[0].function.strict",
+                "expected a boolean",
+            ),
+            (r#"{"tool_choice":7}"#, "tool_choice", "integer `7`, expected a string or an object"),
+            (
+                r#"{"tool_choice":{"type":"function","function":"f"}}"#,
+                "tool_choice.function",
+                "string \"f\", expected an object",
+            ),
+            (r#"{"response_format":"json"}"#, "response_format", "string \"json\", expected an object"),
+            (
+                r#"{"response_format":{"type":"json_schema","json_schema":{"name":5}}}"#,
+                "response_format.json_schema.name",
+                "integer `5`, expected a string",
+            ),
+            (r#"{"logit_bias":[1]}"#, "logit_bias", "sequence, expected a map"),
+            (r#"{"logit_bias":{"5":"much"}}"#, "logit_bias.5", "string \"much\", expected a number"),
+            (r#"{"metadata":{"a":1}}"#, "metadata.a", "integer `1`, expected a string"),
+            (r#"{"top_k":-1}"#, "top_k", "expected a whole number that is not negative"),
         ];
         for (body, param, message) in table {
             let (seen_param, seen_message) = error(body);
@@ -297,7 +355,7 @@ mod tests {
 
     #[test]
     fn what_is_no_request_is_told_with_line_and_column() {
-        let deep = format!(r#"{{"tools":{}"#, "[".repeat(10_000));
+        let deep = format!(r#"{{"audio":{}"#, "[".repeat(10_000));
         let table = [
             ("", "is not valid JSON: EOF while parsing a value at line 1 column 0"),
             ("{\n  nope", "is not valid JSON: key must be a string at line 2 column 3"),

@@ -1,8 +1,10 @@
 //! `POST /chat/completions`: the bounds of its parameters, which are the same whoever answers.
 //!
-//! Owns what makes a value wrong for every server of the API. It refuses to know defaults, and what a backend honours.
+//! Owns what makes a value wrong for every server of the API, where it is no message (`conversation`), tool (`tools`),
+//! form of text (`response_format`) or way of choosing tokens (`sampling`). It refuses to know defaults, and what a backend honours.
 
-use super::chat_completions::{ChatCompletionRequest, RequestMessage, Stop};
+use super::chat_completions::{ChatCompletionRequest, Stop, StreamOptions};
+use super::sampling::SamplingMembers;
 
 /// How many stop strings a request may have: the API's own limit.
 const MOST_STOP_STRINGS: usize = 4;
@@ -11,10 +13,18 @@ const MOST_STOP_STRINGS: usize = 4;
 const LONGEST_STOP_STRING: usize = 4096;
 
 /// How many answers a request may ask for: the API's own limit.
-const MOST_CHOICES: u64 = 128;
+pub(super) const MOST_CHOICES: u64 = 128;
 
 /// How many alternatives to a token a request may ask for: the API's own limit.
 const MOST_TOP_LOGPROBS: u64 = 20;
+
+/// How long the name of a function or of a schema may be: the API's own limit.
+const LONGEST_NAME: usize = 64;
+
+/// How many pairs `metadata` may have, and how long their keys and values may be in characters: the API's own limits.
+const MOST_LABELS: usize = 16;
+const LONGEST_LABEL_KEY: usize = 64;
+const LONGEST_LABEL_VALUE: usize = 512;
 
 /// A parameter that is wrong for every server.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -34,6 +44,11 @@ impl InvalidParameter {
         InvalidParameter { param: param.into(), message: message.into(), code: "invalid_value" }
     }
 
+    /// A value that the API has and no server here.
+    pub fn unsupported(param: impl Into<String>, message: impl Into<String>) -> InvalidParameter {
+        InvalidParameter { param: param.into(), message: message.into(), code: "unsupported_value" }
+    }
+
     /// A parameter that must be there.
     pub fn missing(param: &str) -> InvalidParameter {
         InvalidParameter {
@@ -50,25 +65,7 @@ impl ChatCompletionRequest {
     /// # Errors
     /// It is missing or empty.
     pub fn checked_model(&self) -> Result<&str, InvalidParameter> {
-        match self.model.as_deref() {
-            None => Err(InvalidParameter::missing("model")),
-            Some("") => Err(InvalidParameter::value("model", "'model' must not be empty.")),
-            Some(model) => Ok(model),
-        }
-    }
-
-    /// The conversation, at least one message.
-    ///
-    /// # Errors
-    /// It is missing or empty.
-    pub fn checked_messages(&self) -> Result<&[RequestMessage], InvalidParameter> {
-        match self.messages.as_deref() {
-            None => Err(InvalidParameter::missing("messages")),
-            Some([]) => {
-                Err(InvalidParameter::value("messages", "'messages' must have at least one message."))
-            }
-            Some(messages) => Ok(messages),
-        }
+        model(self.model.as_deref())
     }
 
     /// The limit of tokens under either of its names, at least 1.
@@ -93,20 +90,43 @@ impl ChatCompletionRequest {
         Ok(Some(usize::try_from(limit).unwrap_or(usize::MAX)))
     }
 
-    /// The temperature, from 0 to 2.
-    ///
-    /// # Errors
-    /// It is outside.
-    pub fn checked_temperature(&self) -> Result<Option<f64>, InvalidParameter> {
-        within("temperature", self.temperature, 0.0, 2.0)
+    /// How tokens are to be chosen.
+    pub fn sampling(&self) -> SamplingMembers<'_> {
+        SamplingMembers {
+            temperature: self.temperature,
+            top_p: self.top_p,
+            min_p: self.min_p,
+            top_k: self.top_k,
+            seed: self.seed,
+            frequency_penalty: self.frequency_penalty,
+            presence_penalty: self.presence_penalty,
+            repeat_penalty: self.repeat_penalty,
+            repetition_penalty: self.repetition_penalty,
+            logit_bias: self.logit_bias.as_ref(),
+        }
     }
 
-    /// The share of the nucleus, from 0 to 1.
+    /// Labels for the caller's own use: at most 16, of at most 64 and 512 characters.
     ///
     /// # Errors
-    /// It is outside.
-    pub fn checked_top_p(&self) -> Result<Option<f64>, InvalidParameter> {
-        within("top_p", self.top_p, 0.0, 1.0)
+    /// One of these bounds is broken.
+    pub fn check_metadata(&self) -> Result<(), InvalidParameter> {
+        let Some(labels) = &self.metadata else { return Ok(()) };
+        if labels.len() > MOST_LABELS {
+            let message =
+                format!("'metadata' has {} pairs; at most {MOST_LABELS} are allowed.", labels.len());
+            return Err(InvalidParameter::value("metadata", message));
+        }
+        for (key, value) in labels {
+            if key.chars().count() > LONGEST_LABEL_KEY || value.chars().count() > LONGEST_LABEL_VALUE {
+                let message = format!(
+                    "'metadata' has a pair that is too long: keys have at most {LONGEST_LABEL_KEY} characters, \
+                     values {LONGEST_LABEL_VALUE}."
+                );
+                return Err(InvalidParameter::value("metadata", message));
+            }
+        }
+        Ok(())
     }
 
     /// The strings that end the answer: at most 4, none of them empty, of at most 4,096 bytes each.
@@ -114,37 +134,12 @@ impl ChatCompletionRequest {
     /// # Errors
     /// One of these bounds is broken.
     pub fn checked_stops(&self) -> Result<&[String], InvalidParameter> {
-        let stops = self.stop.as_ref().map_or(&[][..], |Stop(stops)| stops);
-        if stops.len() > MOST_STOP_STRINGS {
-            let message =
-                format!("'stop' has {} strings; at most {MOST_STOP_STRINGS} are allowed.", stops.len());
-            return Err(InvalidParameter::value("stop", message));
-        }
-        for (position, stop) in stops.iter().enumerate() {
-            if stop.is_empty() {
-                let message = format!("'stop' must not be empty (string {position}).");
-                return Err(InvalidParameter::value("stop", message));
-            }
-            if stop.len() > LONGEST_STOP_STRING {
-                let message =
-                    format!("'stop' is too long (string {position}): at most {LONGEST_STOP_STRING} bytes.");
-                return Err(InvalidParameter::value("stop", message));
-            }
-        }
-        Ok(stops)
+        stops(self.stop.as_ref())
     }
 
     /// The names of what of the stream's options no backend here honours: padding, and a usage without a stream.
     pub fn ignored_stream_options(&self) -> impl Iterator<Item = String> {
-        let options = self.stream_options.unwrap_or_default();
-        let without_a_stream = self.stream != Some(true);
-        [
-            ("stream_options.include_obfuscation", options.include_obfuscation == Some(true)),
-            ("stream_options.include_usage", options.include_usage == Some(true) && without_a_stream),
-        ]
-        .into_iter()
-        .filter(|(_, ignored)| *ignored)
-        .map(|(name, _)| name.to_owned())
+        ignored_stream_options(self.stream, self.stream_options)
     }
 
     /// The number of answers, from 1 to 128; 1 when none is given.
@@ -152,14 +147,7 @@ impl ChatCompletionRequest {
     /// # Errors
     /// It is outside.
     pub fn checked_choices(&self) -> Result<u32, InvalidParameter> {
-        match self.n {
-            None => Ok(1),
-            Some(count @ 1..=MOST_CHOICES) => Ok(count as u32),
-            Some(count) => Err(InvalidParameter::value(
-                "n",
-                format!("'n' is {count}; it must be from 1 to {MOST_CHOICES}."),
-            )),
-        }
+        choices(self.n)
     }
 
     /// The number of alternatives that come with each token's log probability, from 0 to 20; none when no log
@@ -182,12 +170,137 @@ impl ChatCompletionRequest {
     }
 }
 
-fn within(name: &str, value: Option<f64>, low: f64, high: f64) -> Result<Option<f64>, InvalidParameter> {
+/// The model's name, which every endpoint requires.
+pub(super) fn model(given: Option<&str>) -> Result<&str, InvalidParameter> {
+    match given {
+        None => Err(InvalidParameter::missing("model")),
+        Some("") => Err(InvalidParameter::value("model", "'model' must not be empty.")),
+        Some(model) => Ok(model),
+    }
+}
+
+/// The strings that end an answer.
+pub(super) fn stops(given: Option<&Stop>) -> Result<&[String], InvalidParameter> {
+    let stops = given.map_or(&[][..], |Stop(stops)| stops);
+    if stops.len() > MOST_STOP_STRINGS {
+        let message = format!("'stop' has {} strings; at most {MOST_STOP_STRINGS} are allowed.", stops.len());
+        return Err(InvalidParameter::value("stop", message));
+    }
+    for (position, stop) in stops.iter().enumerate() {
+        if stop.is_empty() {
+            let message = format!("'stop' must not be empty (string {position}).");
+            return Err(InvalidParameter::value("stop", message));
+        }
+        if stop.len() > LONGEST_STOP_STRING {
+            let message =
+                format!("'stop' is too long (string {position}): at most {LONGEST_STOP_STRING} bytes.");
+            return Err(InvalidParameter::value("stop", message));
+        }
+    }
+    Ok(stops)
+}
+
+/// The number of answers.
+pub(super) fn choices(given: Option<u64>) -> Result<u32, InvalidParameter> {
+    match given {
+        None => Ok(1),
+        Some(count @ 1..=MOST_CHOICES) => Ok(count as u32),
+        Some(count) => {
+            Err(InvalidParameter::value("n", format!("'n' is {count}; it must be from 1 to {MOST_CHOICES}.")))
+        }
+    }
+}
+
+/// The names of the stream's options that no backend here honours.
+pub(super) fn ignored_stream_options(
+    stream: Option<bool>,
+    options: Option<StreamOptions>,
+) -> impl Iterator<Item = String> {
+    let options = options.unwrap_or_default();
+    let without_a_stream = stream != Some(true);
+    [
+        ("stream_options.include_obfuscation", options.include_obfuscation == Some(true)),
+        ("stream_options.include_usage", options.include_usage == Some(true) && without_a_stream),
+    ]
+    .into_iter()
+    .filter(|(_, ignored)| *ignored)
+    .map(|(name, _)| name.to_owned())
+}
+
+/// The name of a function or of a schema: 1 to 64 letters, digits, `_` and `-`.
+pub(super) fn check_name(path: &str, name: &str) -> Result<(), InvalidParameter> {
+    let is_allowed = |character: char| character.is_ascii_alphanumeric() || "_-".contains(character);
+    if (1..=LONGEST_NAME).contains(&name.len()) && name.chars().all(is_allowed) {
+        return Ok(());
+    }
+    let message = format!("'{path}' must be 1 to {LONGEST_NAME} letters, digits, '_' and '-'.");
+    Err(InvalidParameter::value(path, message))
+}
+
+/// A number that must lie between two others.
+pub(super) fn within(
+    name: &str,
+    value: Option<f64>,
+    low: f64,
+    high: f64,
+) -> Result<Option<f64>, InvalidParameter> {
     match value {
         Some(value) if !(low..=high).contains(&value) => Err(InvalidParameter::value(
             name,
             format!("'{name}' is {value}; it must be from {low} to {high}."),
         )),
         value => Ok(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(members: &str) -> ChatCompletionRequest {
+        crate::parse::<ChatCompletionRequest>(format!("{{{members}}}").as_bytes()).unwrap().request
+    }
+
+    /// `param: message` of the first of the checks that fails.
+    fn refusal(members: &str) -> String {
+        let request = request(members);
+        let checks = [
+            request.check_metadata(),
+            request.checked_choices().map(drop),
+            request.checked_logprobs().map(drop),
+        ];
+        let error = checks.into_iter().find_map(Result::err).unwrap_or_else(|| panic!("{members} is sound"));
+        format!("{}: {}", error.param, error.message)
+    }
+
+    #[test]
+    fn values_at_their_bounds_are_taken() {
+        let given = request(r#""n":128,"logprobs":true,"top_logprobs":20,"metadata":{"a":"b"}"#);
+        assert_eq!(given.check_metadata(), Ok(()));
+        assert_eq!(given.checked_choices(), Ok(128));
+        assert_eq!(given.checked_logprobs(), Ok(Some(20)));
+    }
+
+    #[test]
+    fn values_outside_are_told() {
+        let many_labels: Vec<String> = (0..17).map(|number| format!(r#""{number}":"""#)).collect();
+        let many_labels = format!(r#""metadata":{{{}}}"#, many_labels.join(","));
+        let long_label = format!(r#""metadata":{{"{}":""}}"#, "é".repeat(65));
+        let table = [
+            (many_labels.as_str(), "metadata: 'metadata' has 17 pairs; at most 16 are allowed."),
+            (
+                long_label.as_str(),
+                "metadata: 'metadata' has a pair that is too long: keys have at most 64 characters, values 512.",
+            ),
+            (r#""n":129"#, "n: 'n' is 129; it must be from 1 to 128."),
+            (
+                r#""logprobs":true,"top_logprobs":21"#,
+                "top_logprobs: 'top_logprobs' is 21; it must be from 0 to 20.",
+            ),
+            (r#""top_logprobs":1"#, "top_logprobs: 'top_logprobs' needs 'logprobs' to be true."),
+        ];
+        for (members, expected) in table {
+            assert_eq!(refusal(members), expected, "{members}");
+        }
     }
 }

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::chat_completions::ChatCompletionRequest;
+use super::chat_completions::{ChatCompletionRequest, StreamOptions};
 
 /// How an answer is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,15 +28,31 @@ pub enum UsageChunk {
     Absent,
 }
 
-impl ChatCompletionRequest {
-    /// How the request wants its answer.
-    pub fn delivery(&self) -> Delivery {
-        let include_usage = self.stream_options.and_then(|options| options.include_usage);
-        match (self.stream, include_usage) {
+impl UsageChunk {
+    /// From the bracket behind the choices of a chunk to its closing brace.
+    pub(super) fn tail(self) -> &'static str {
+        match self {
+            UsageChunk::Included => "],\"usage\":null}",
+            UsageChunk::Absent => "]}",
+        }
+    }
+}
+
+impl Delivery {
+    /// How a request with these members wants its answer.
+    pub(super) fn of(stream: Option<bool>, options: Option<StreamOptions>) -> Delivery {
+        match (stream, options.and_then(|options| options.include_usage)) {
             (Some(true), Some(true)) => Delivery::Streamed { usage: UsageChunk::Included },
             (Some(true), _) => Delivery::Streamed { usage: UsageChunk::Absent },
             _ => Delivery::Whole,
         }
+    }
+}
+
+impl ChatCompletionRequest {
+    /// How the request wants its answer.
+    pub fn delivery(&self) -> Delivery {
+        Delivery::of(self.stream, self.stream_options)
     }
 }
 
@@ -70,7 +86,7 @@ impl Letterhead {
     }
 
     /// From the opening brace to the colon before the choices.
-    fn head(&self, object: &str, system_fingerprint: Option<&str>) -> String {
+    pub(super) fn head(&self, object: &str, system_fingerprint: Option<&str>) -> String {
         #[derive(Serialize)]
         struct Head<'a> {
             id: &'a str,
@@ -131,6 +147,23 @@ impl ChatChunks {
         self.choice(&ChunkChoice { index, delta, logprobs, finish_reason: None })
     }
 
+    /// The beginning of a call in a choice: its position among the choice's calls, its id, and the function's name.
+    pub fn call(&self, index: u32, call: u32, id: &str, name: &str) -> String {
+        let function = FunctionDelta { name: Some(name), arguments: "" };
+        self.call_piece(index, ToolCallDelta { index: call, id: Some(id), kind: Some("function"), function })
+    }
+
+    /// More of the arguments of a call in a choice.
+    pub fn arguments(&self, index: u32, call: u32, fragment: &str) -> String {
+        let function = FunctionDelta { name: None, arguments: fragment };
+        self.call_piece(index, ToolCallDelta { index: call, id: None, kind: None, function })
+    }
+
+    fn call_piece(&self, index: u32, piece: ToolCallDelta<'_>) -> String {
+        let delta = Delta { tool_calls: &[piece], ..Delta::default() };
+        self.choice(&ChunkChoice { index, delta, logprobs: None, finish_reason: None })
+    }
+
     /// The last chunk of a choice: why it ended.
     pub fn finish(&self, index: u32, reason: FinishReason) -> String {
         self.choice(&ChunkChoice {
@@ -143,11 +176,7 @@ impl ChatChunks {
 
     /// Any chunk of a choice.
     pub fn choice(&self, choice: &ChunkChoice<'_>) -> String {
-        let tail = match self.usage {
-            UsageChunk::Included => "],\"usage\":null}",
-            UsageChunk::Absent => "]}",
-        };
-        [&self.head, json(choice).as_str(), tail].concat()
+        [&self.head, json(choice).as_str(), self.usage.tail()].concat()
     }
 
     /// The chunk that tells the usage, behind the last of all choices; none unless the request includes it.
@@ -335,7 +364,7 @@ pub struct FunctionDelta<'a> {
 
 /// The text of a value of ours. None of them has what JSON cannot say (maps with keys that are not strings), so the
 /// empty object is there for the sake of the type only.
-fn json(value: &impl Serialize) -> String {
+pub(super) fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_else(|_| "{}".to_owned())
 }
 
@@ -380,18 +409,14 @@ mod tests {
     #[test]
     fn a_call_tells_its_name_once() {
         let chunks = ChatChunks::new(&letterhead(), UsageChunk::Absent);
-        let piece = |id, name, arguments| {
-            let function = FunctionDelta { name, arguments };
-            let calls = [ToolCallDelta { index: 0, id, kind: id.map(|_| "function"), function }];
-            let delta = Delta { tool_calls: &calls, ..Delta::default() };
-            chunks.choice(&ChunkChoice { index: 0, delta, logprobs: None, finish_reason: None })
-        };
         assert!(
-            piece(Some("call_1"), Some("grow"), "")
+            chunks
+                .call(0, 0, "call_1", "grow")
                 .contains(r#""delta":{"tool_calls":[{"index":0,"id":"call_1","type":"function","function":{"name":"grow","arguments":""}}]}"#)
         );
         assert!(
-            piece(None, None, "{}")
+            chunks
+                .arguments(0, 0, "{}")
                 .contains(r#""delta":{"tool_calls":[{"index":0,"function":{"arguments":"{}"}}]}"#)
         );
     }

@@ -1,15 +1,15 @@
 //! `POST /embeddings`: the request, the bounds of its parameters, and the answer.
 //!
-//! Owns the shapes that an input may have and the two that a vector may be told in. It refuses to know where vectors
-//! come from, and how they are put into base64.
+//! Owns the bounds of the inputs, and the two forms that a vector may be told in. It refuses to know where vectors come
+//! from.
 
-use std::fmt;
-
-use serde::de::{Deserializer, Error, SeqAccess, Visitor};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
-use super::chat_parameters::InvalidParameter;
+use super::chat_parameters::{self, InvalidParameter};
+use super::inputs::{Input, Inputs};
 use crate::request_body::optional_count;
 
 /// How many inputs a request may have: the API's own limit.
@@ -19,8 +19,8 @@ const MOST_INPUTS: usize = 2_048;
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(default)]
 pub struct EmbeddingsRequest {
-    /// What is to be embedded. The API requires it; that it is there is for [`EmbeddingsRequest::checked_input`] to say.
-    pub input: Option<EmbeddingsInput>,
+    /// What is to be embedded. The API requires it; that it is there is for [`EmbeddingsRequest::checked_inputs`] to say.
+    pub input: Option<Inputs>,
     /// The model. The API requires it.
     pub model: Option<String>,
     /// How vectors are told; as numbers when absent.
@@ -30,19 +30,6 @@ pub struct EmbeddingsRequest {
     pub dimensions: Option<u64>,
     /// Whose request it is.
     pub user: Option<Value>,
-}
-
-/// What is to be embedded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EmbeddingsInput {
-    /// One text.
-    Text(String),
-    /// Several texts. Also an empty array.
-    Texts(Vec<String>),
-    /// One text as tokens.
-    Tokens(Vec<u64>),
-    /// Several texts as tokens.
-    TokenLists(Vec<Vec<u64>>),
 }
 
 /// How vectors are told.
@@ -62,37 +49,27 @@ impl EmbeddingsRequest {
     /// # Errors
     /// It is missing or empty.
     pub fn checked_model(&self) -> Result<&str, InvalidParameter> {
-        match self.model.as_deref() {
-            None => Err(InvalidParameter::missing("model")),
-            Some("") => Err(InvalidParameter::value("model", "'model' must not be empty.")),
-            Some(model) => Ok(model),
-        }
+        chat_parameters::model(self.model.as_deref())
     }
 
-    /// The input: from 1 to 2,048 texts, none of them empty.
+    /// The inputs: from 1 to 2,048 texts, none of them empty.
     ///
     /// # Errors
-    /// It is missing, or one of these bounds is broken.
-    pub fn checked_input(&self) -> Result<&EmbeddingsInput, InvalidParameter> {
-        let input = self.input.as_ref().ok_or_else(|| InvalidParameter::missing("input"))?;
-        let (count, is_empty) = match input {
-            EmbeddingsInput::Text(text) => (1, text.is_empty().then_some(0)),
-            EmbeddingsInput::Texts(texts) => (texts.len(), texts.iter().position(String::is_empty)),
-            EmbeddingsInput::Tokens(tokens) => (1, tokens.is_empty().then_some(0)),
-            EmbeddingsInput::TokenLists(lists) => (lists.len(), lists.iter().position(Vec::is_empty)),
-        };
-        if count == 0 {
+    /// They are missing, or one of these bounds is broken.
+    pub fn checked_inputs(&self) -> Result<Vec<Input<'_>>, InvalidParameter> {
+        let inputs = self.input.as_ref().ok_or_else(|| InvalidParameter::missing("input"))?.all();
+        if inputs.is_empty() {
             return Err(InvalidParameter::value("input", "'input' must have at least one text."));
         }
-        if count > MOST_INPUTS {
-            let message = format!("'input' has {count} texts; at most {MOST_INPUTS} are allowed.");
+        if inputs.len() > MOST_INPUTS {
+            let message = format!("'input' has {} texts; at most {MOST_INPUTS} are allowed.", inputs.len());
             return Err(InvalidParameter::value("input", message));
         }
-        match is_empty {
+        match inputs.iter().position(|input| input.is_empty()) {
             Some(position) => {
                 Err(InvalidParameter::value("input", format!("'input' must not be empty (text {position}).")))
             }
-            None => Ok(input),
+            None => Ok(inputs),
         }
     }
 
@@ -108,72 +85,6 @@ impl EmbeddingsRequest {
     }
 }
 
-/// An element of an input that is an array.
-enum Element {
-    Text(String),
-    Token(u64),
-    Tokens(Vec<u64>),
-}
-
-impl<'de> Deserialize<'de> for Element {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ElementVisitor;
-        impl<'de> Visitor<'de> for ElementVisitor {
-            type Value = Element;
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a string, a token or an array of tokens")
-            }
-            fn visit_str<E: Error>(self, text: &str) -> Result<Element, E> {
-                Ok(Element::Text(text.to_owned()))
-            }
-            fn visit_u64<E: Error>(self, token: u64) -> Result<Element, E> {
-                Ok(Element::Token(token))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut tokens: A) -> Result<Element, A::Error> {
-                let mut list = Vec::new();
-                while let Some(token) = tokens.next_element()? {
-                    list.push(token);
-                }
-                Ok(Element::Tokens(list))
-            }
-        }
-        deserializer.deserialize_any(ElementVisitor)
-    }
-}
-
-impl<'de> Deserialize<'de> for EmbeddingsInput {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct InputVisitor;
-        impl<'de> Visitor<'de> for InputVisitor {
-            type Value = EmbeddingsInput;
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a string, an array of strings, an array of tokens, or an array of those")
-            }
-            fn visit_str<E: Error>(self, text: &str) -> Result<EmbeddingsInput, E> {
-                Ok(EmbeddingsInput::Text(text.to_owned()))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<EmbeddingsInput, A::Error> {
-                let mut input = match elements.next_element()? {
-                    None => return Ok(EmbeddingsInput::Texts(Vec::new())),
-                    Some(Element::Text(text)) => EmbeddingsInput::Texts(vec![text]),
-                    Some(Element::Token(token)) => EmbeddingsInput::Tokens(vec![token]),
-                    Some(Element::Tokens(tokens)) => EmbeddingsInput::TokenLists(vec![tokens]),
-                };
-                while let Some(element) = elements.next_element()? {
-                    match (&mut input, element) {
-                        (EmbeddingsInput::Texts(texts), Element::Text(text)) => texts.push(text),
-                        (EmbeddingsInput::Tokens(tokens), Element::Token(token)) => tokens.push(token),
-                        (EmbeddingsInput::TokenLists(lists), Element::Tokens(tokens)) => lists.push(tokens),
-                        _ => return Err(A::Error::custom("the elements of an array must be of one type")),
-                    }
-                }
-                Ok(input)
-            }
-        }
-        deserializer.deserialize_any(InputVisitor)
-    }
-}
-
 /// A vector, as it is told.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Vector {
@@ -181,6 +92,19 @@ pub enum Vector {
     Floats(Vec<f32>),
     /// As base64.
     Base64(String),
+}
+
+impl Vector {
+    /// These numbers in that form.
+    pub fn new(numbers: Vec<f32>, format: EncodingFormat) -> Vector {
+        match format {
+            EncodingFormat::Float => Vector::Floats(numbers),
+            EncodingFormat::Base64 => {
+                let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+                Vector::Base64(STANDARD.encode(bytes))
+            }
+        }
+    }
 }
 
 impl Serialize for Vector {
@@ -245,22 +169,12 @@ mod tests {
         match parse::<EmbeddingsRequest>(body.as_bytes()) {
             Ok(parsed) => {
                 let request = parsed.request;
-                let input = request.checked_input().map(|_| ());
+                let input = request.checked_inputs().map(|_| ());
                 let error = input.and(request.checked_dimensions().map(|_| ())).unwrap_err();
                 format!("{}: {error}", error.param)
             }
             Err(error) => error.to_string(),
         }
-    }
-
-    #[test]
-    fn an_input_has_one_of_four_forms() {
-        let input = |json: &str| read(&format!(r#"{{"input":{json}}}"#)).input.unwrap();
-        assert_eq!(input(r#""a""#), EmbeddingsInput::Text("a".into()));
-        assert_eq!(input(r#"["a","b"]"#), EmbeddingsInput::Texts(vec!["a".into(), "b".into()]));
-        assert_eq!(input("[1,2]"), EmbeddingsInput::Tokens(vec![1, 2]));
-        assert_eq!(input("[[1],[2,3]]"), EmbeddingsInput::TokenLists(vec![vec![1], vec![2, 3]]));
-        assert_eq!(read(r#"{"encoding_format":"base64"}"#).encoding_format, Some(EncodingFormat::Base64));
     }
 
     #[test]
@@ -291,10 +205,14 @@ mod tests {
 
     #[test]
     fn an_answer_reads_as_the_api_has_it() {
-        let vectors = vec![Vector::Floats(vec![0.5, -1.0]), Vector::Base64("AAAAPw==".into())];
+        let format = read(r#"{"encoding_format":"base64"}"#).encoding_format.unwrap();
+        let vectors = vec![
+            Vector::new(vec![0.5, -1.0], EncodingFormat::default()),
+            Vector::new(vec![0.5, -0.25], format),
+        ];
         assert_eq!(
             EmbeddingList::new("m".into(), vectors, 3).json(),
-            r#"{"object":"list","data":[{"object":"embedding","index":0,"embedding":[0.5,-1.0]},{"object":"embedding","index":1,"embedding":"AAAAPw=="}],"model":"m","usage":{"prompt_tokens":3,"total_tokens":3}}"#
+            r#"{"object":"list","data":[{"object":"embedding","index":0,"embedding":[0.5,-1.0]},{"object":"embedding","index":1,"embedding":"AAAAPwAAgL4="}],"model":"m","usage":{"prompt_tokens":3,"total_tokens":3}}"#
         );
     }
 }

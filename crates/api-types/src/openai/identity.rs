@@ -5,8 +5,8 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The id of every answer when ids are fixed.
-const FIXED_ID: &str = "chatcmpl-interference";
+/// What every id ends with when ids are fixed.
+const FIXED_ENDING: &str = "interference";
 
 /// The time of every answer when ids are fixed: 2025-01-01T00:00:00Z.
 const FIXED_CREATED: u64 = 1_735_689_600;
@@ -21,11 +21,21 @@ pub enum Identity {
 }
 
 impl Identity {
-    /// The id of the next answer.
+    /// The id of the next answer to a chat.
     pub fn id(self) -> String {
+        format!("chatcmpl-{}", self.ending())
+    }
+
+    /// The id of the next completion of a text.
+    pub fn completion_id(self) -> String {
+        format!("cmpl-{}", self.ending())
+    }
+
+    /// What tells an id from others of its kind.
+    fn ending(self) -> String {
         match self {
-            Identity::Individual => format!("chatcmpl-{:016x}{:016x}", random(), random()),
-            Identity::Fixed => FIXED_ID.to_owned(),
+            Identity::Individual => format!("{:016x}{:016x}", random(), random()),
+            Identity::Fixed => FIXED_ENDING.to_owned(),
         }
     }
 
@@ -66,7 +76,9 @@ mod tests {
     #[test]
     fn ids_differ_unless_fixed() {
         assert_ne!(Identity::Individual.id(), Identity::Individual.id());
-        assert_eq!(Identity::Fixed.id(), Identity::Fixed.id());
+        assert_ne!(Identity::Individual.completion_id(), Identity::Individual.completion_id());
+        assert_eq!(Identity::Fixed.id(), "chatcmpl-interference");
+        assert_eq!(Identity::Fixed.completion_id(), "cmpl-interference");
         assert_eq!(Identity::Fixed.created(), Identity::Fixed.created());
         assert!(Identity::Individual.created() > FIXED_CREATED);
     }

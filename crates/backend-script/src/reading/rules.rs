@@ -49,7 +49,8 @@ const CONDITIONS: [&str; 12] = [
 
 const THENS: [(&str, Then); 3] = [("last", Then::Last), ("cycle", Then::Cycle), ("pass", Then::Pass)];
 
-const ENDPOINTS: [(&str, Endpoint); 2] = [("chat", Endpoint::Chat), ("embeddings", Endpoint::Embeddings)];
+const ENDPOINTS: [(&str, Endpoint); 3] =
+    [("chat", Endpoint::Chat), ("completions", Endpoint::Completions), ("embeddings", Endpoint::Embeddings)];
 
 /// A rule with the places of what may yet be wrong with it.
 pub(super) struct ReadRule {
@@ -173,14 +174,14 @@ fn all_answers<'n, 'i>(
 
 /// What the answers fit together; none when they fit nothing in common.
 fn serves(answers: &[Arc<Answer>]) -> Option<Serves> {
-    let mut serves = Serves::Both;
+    let mut serves = Serves::Everything;
     for answer in answers {
         let one = match answer.body {
-            AnswerBody::Chat(_) => Serves::Only(Endpoint::Chat),
-            AnswerBody::Embedding(_) => Serves::Only(Endpoint::Embeddings),
+            AnswerBody::Chat(_) => Serves::Texts,
+            AnswerBody::Embedding(_) => Serves::Vectors,
             AnswerBody::Error(_) => continue,
         };
-        if serves != Serves::Both && serves != one {
+        if serves != Serves::Everything && serves != one {
             return None;
         }
         serves = one;

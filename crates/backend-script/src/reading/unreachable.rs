@@ -35,23 +35,34 @@ fn first_condition(read: &ReadRule, reason: impl Fn(&Condition) -> Option<String
 }
 
 fn endpoint_contradiction(read: &ReadRule) -> Contradiction {
-    let asked = read.rule.conditions.iter().find_map(|condition| match condition {
-        Condition::Endpoint(endpoint) => Some(*endpoint),
-        _ => None,
-    });
-    first_condition(read, |condition| match (condition, read.rule.serves) {
-        (Condition::Endpoint(asked), Serves::Only(endpoint)) if endpoint != *asked => Some(match endpoint {
-            Endpoint::Chat => "its answers are for chats".to_owned(),
-            Endpoint::Embeddings => "its answers are embeddings".to_owned(),
-        }),
-        (condition, serves) if condition.is_about_chat() => {
-            let is_for_embeddings = serves == Serves::Only(Endpoint::Embeddings)
-                || (serves == Serves::Both && asked == Some(Endpoint::Embeddings));
-            is_for_embeddings
-                .then(|| format!("`{}` asks about a chat, and the rule is for embeddings", condition.key()))
+    let mut possible: Vec<Endpoint> =
+        Endpoint::ALL.into_iter().filter(|endpoint| read.rule.serves.fits(*endpoint)).collect();
+    let conditions = read.rule.conditions.iter().zip(&read.condition_spans);
+    // What the rule says of the endpoint itself is taken for granted by what is told of the others.
+    let (first, others): (Vec<_>, Vec<_>) =
+        conditions.partition(|(condition, _)| matches!(condition, Condition::Endpoint(_)));
+    for (condition, span) in first.into_iter().chain(others) {
+        let left: Vec<Endpoint> =
+            possible.iter().copied().filter(|endpoint| condition.can_hold_at(*endpoint)).collect();
+        if left.is_empty() {
+            return Some((span.clone(), impossible(condition, read.rule.serves, &possible)));
         }
-        _ => None,
-    })
+        possible = left;
+    }
+    None
+}
+
+/// Why this condition cannot hold at any of the endpoints.
+fn impossible(condition: &Condition, serves: Serves, endpoints: &[Endpoint]) -> String {
+    match (condition, serves) {
+        (Condition::Endpoint(_), Serves::Vectors) => "its answers are embeddings".to_owned(),
+        (Condition::Endpoint(_), _) => "its answers are for chats and completions".to_owned(),
+        (condition, _) => {
+            let names: Vec<&str> = endpoints.iter().map(|endpoint| endpoint.name()).collect();
+            let key = condition.key();
+            format!("`{key}` asks about a chat, and the rule is for {}", names.join(" and "))
+        }
+    }
 }
 
 fn model_contradiction(head: &Head, read: &ReadRule) -> Contradiction {
@@ -94,13 +105,12 @@ fn shadow(read: &ReadRule, before: &[ReadRule]) -> Contradiction {
 }
 
 fn takes_all_of(one: &Rule, other: &Rule) -> bool {
-    let serves = one.serves == Serves::Both || one.serves == other.serves;
-    let asks_no_more = |condition: &Condition| {
-        let implied = match (condition, other.serves) {
-            (Condition::Endpoint(asked), Serves::Only(endpoint)) => *asked == endpoint,
-            _ => false,
-        };
-        implied || other.conditions.iter().any(|known| condition.asks_no_more_than(known))
+    let at_all = |holds: &dyn Fn(Endpoint) -> bool| other.endpoints().all(holds);
+    let asks_no_more = |condition: &Condition| match condition {
+        Condition::Endpoint(asked) => at_all(&|endpoint| endpoint == *asked),
+        condition => other.conditions.iter().any(|known| condition.asks_no_more_than(known)),
     };
-    one.then != Then::Pass && serves && one.conditions.iter().all(asks_no_more)
+    one.then != Then::Pass
+        && at_all(&|endpoint| one.serves.fits(endpoint))
+        && one.conditions.iter().all(asks_no_more)
 }

@@ -6,14 +6,15 @@ use bytes::Bytes;
 use http::StatusCode;
 use interference_api_types::openai::chat_completions::{ChatCompletionRequest, RequestMessage};
 use interference_api_types::openai::chat_reply::{ChatChunks, Choices, Delivery, Letterhead, Usage};
+use interference_api_types::openai::tools::ToolChoice;
 use interference_backend::{Refusal, Reply, ReplyBody, Request};
-use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{Chosen, ScriptBackend, error_reply, reply};
 use crate::answer::{AnswerBody, ChatAnswer, Part, Saying, Step};
+use crate::answer_stream::AnswerStream;
 use crate::chat_request::{self, ChatOrder};
-use crate::chat_stream::ChatStream;
+use crate::chat_teller::ChatTeller;
 use crate::condition::Condition;
 use crate::facts::{Facts, offered_tools};
 use crate::script::Script;
@@ -47,7 +48,7 @@ impl ScriptBackend {
         };
         check_calls(script, &chosen, chat, &asked)?;
         let steps = self.steps(script, &chosen, chat, &facts, &request.body).await?;
-        let letterhead = self.letterhead(script, chat, model);
+        let letterhead = self.letterhead(self.identity.id(), script, chat, model);
         let own = letterhead.id.strip_prefix("chatcmpl-").unwrap_or(&letterhead.id);
         let call_id = |position: usize| format!("call_{own}_{}", position + 1);
         let telling = Telling::new(&chosen.answer, chat, steps, &wishes, call_id);
@@ -69,16 +70,22 @@ impl ScriptBackend {
                 ReplyBody::Whole(Bytes::from(completion))
             }
             Delivery::Streamed { usage: chunk } => {
-                let chunks = ChatChunks::new(&letterhead, chunk);
-                ReplyBody::Events(Box::pin(ChatStream::new(chunks, telling, wishes.choices, usage, pace)))
+                let teller = ChatTeller::new(ChatChunks::new(&letterhead, chunk), wishes.choices);
+                ReplyBody::Events(Box::pin(AnswerStream::new(teller, telling, wishes.choices, usage, pace)))
             }
         };
         Ok(reply(&chosen, StatusCode::OK, body, ignored))
     }
 
-    fn letterhead(&self, script: &Script, chat: &ChatAnswer, model: &str) -> Letterhead {
+    pub(super) fn letterhead(
+        &self,
+        id: String,
+        script: &Script,
+        chat: &ChatAnswer,
+        model: &str,
+    ) -> Letterhead {
         Letterhead {
-            id: self.identity.id(),
+            id,
             created: self.identity.created(),
             // As it was asked for: the script stands for any model.
             model: model.to_owned(),
@@ -87,7 +94,7 @@ impl ScriptBackend {
     }
 
     /// The steps of an answer, made from its template where it has one.
-    async fn steps(
+    pub(super) async fn steps(
         &self,
         script: &Script,
         chosen: &Chosen<'_>,
@@ -135,7 +142,7 @@ fn check_calls(
     chat: &ChatAnswer,
     request: &ChatCompletionRequest,
 ) -> Result<(), Refusal> {
-    let forbids = request.tool_choice.as_ref().and_then(Value::as_str) == Some("none");
+    let forbids = request.tool_choice == Some(ToolChoice::Mode("none".to_owned()));
     let offered = offered_tools(request);
     match chat.calls.iter().find(|call| forbids || !offered.contains(&call.name.as_str())) {
         None => Ok(()),
@@ -149,7 +156,7 @@ fn check_calls(
 }
 
 /// A failure of the script that shows with this request only.
-fn broken(script: &Script, chosen: &Chosen<'_>, what: &str) -> Refusal {
+pub(super) fn broken(script: &Script, chosen: &Chosen<'_>, what: &str) -> Refusal {
     let message = format!("Rule `{}` of {}: {what}.", chosen.rule.name, script.file_name);
     tracing::warn!(rule = chosen.rule.name, "{message}");
     Refusal::Internal { message }

@@ -1,14 +1,8 @@
 //! Embeddings: from the request to its vectors.
 
-use std::borrow::Cow;
-
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::StatusCode;
-use interference_api_types::openai::embeddings::{
-    EmbeddingList, EmbeddingsInput, EmbeddingsRequest, EncodingFormat, Vector,
-};
+use interference_api_types::openai::embeddings::{EmbeddingList, EmbeddingsRequest, Vector};
 use interference_api_types::{Parsed, parse};
 use interference_backend::{Refusal, Reply, ReplyBody, Request};
 use sha2::{Digest, Sha256};
@@ -19,8 +13,8 @@ use super::{ScriptBackend, error_reply, reply};
 use crate::answer::{AnswerBody, Embedding};
 use crate::chat_request::{broken, out_of_bounds};
 use crate::facts::Facts;
+use crate::inputs::{joined, texts, tokens};
 use crate::script::Script;
-use crate::usage::text_tokens;
 
 impl ScriptBackend {
     pub(super) async fn embeddings(
@@ -32,10 +26,10 @@ impl ScriptBackend {
         let Parsed { request: asked, unknown: ignored } =
             parse::<EmbeddingsRequest>(&request.body).map_err(broken)?;
         let model = asked.checked_model().map_err(out_of_bounds)?;
-        let input = asked.checked_input().map_err(out_of_bounds)?;
+        let inputs = asked.checked_inputs().map_err(out_of_bounds)?;
         request.strictness.check(&ignored)?;
         let dimensions = asked.checked_dimensions().map_err(out_of_bounds)?;
-        let texts = texts(input);
+        let texts = texts(&inputs);
         let facts = Facts::of_embeddings(model, joined(&texts), &request.headers);
         let chosen = self.choose(script, &facts)?;
         if let Some(pace) = self.pace(&chosen.answer, start, None) {
@@ -48,41 +42,9 @@ impl ScriptBackend {
         };
         check_dimensions(dimensions, embedding)?;
         let format = asked.encoding_format.unwrap_or_default();
-        let vectors = texts.iter().map(|text| told(vector(embedding, text), format)).collect();
-        let list = EmbeddingList::new(model.to_owned(), vectors, tokens(input, &texts));
+        let vectors = texts.iter().map(|text| Vector::new(vector(embedding, text), format)).collect();
+        let list = EmbeddingList::new(model.to_owned(), vectors, tokens(&inputs));
         Ok(reply(&chosen, StatusCode::OK, ReplyBody::Whole(Bytes::from(list.json())), ignored))
-    }
-}
-
-/// Each input as a text; tokens are written out, since nobody here knows what they stand for.
-fn texts(input: &EmbeddingsInput) -> Vec<Cow<'_, str>> {
-    let written = |tokens: &Vec<u64>| {
-        let numbers: Vec<String> = tokens.iter().map(u64::to_string).collect();
-        Cow::Owned(numbers.join(" "))
-    };
-    match input {
-        EmbeddingsInput::Text(text) => vec![Cow::Borrowed(text)],
-        EmbeddingsInput::Texts(texts) => texts.iter().map(|text| Cow::Borrowed(text.as_str())).collect(),
-        EmbeddingsInput::Tokens(tokens) => vec![written(tokens)],
-        EmbeddingsInput::TokenLists(lists) => lists.iter().map(written).collect(),
-    }
-}
-
-/// What conditions look at.
-fn joined<'t>(texts: &[Cow<'t, str>]) -> Cow<'t, str> {
-    match texts {
-        [text] => text.clone(),
-        texts => Cow::Owned(texts.join("\n")),
-    }
-}
-
-fn tokens(input: &EmbeddingsInput, texts: &[Cow<'_, str>]) -> u64 {
-    match input {
-        EmbeddingsInput::Text(_) | EmbeddingsInput::Texts(_) => {
-            texts.iter().map(|text| text_tokens(text)).sum()
-        }
-        EmbeddingsInput::Tokens(tokens) => tokens.len() as u64,
-        EmbeddingsInput::TokenLists(lists) => lists.iter().map(|tokens| tokens.len() as u64).sum(),
     }
 }
 
@@ -123,16 +85,6 @@ fn unit_vector(text: &str, dimensions: usize) -> Vec<f32> {
     numbers.truncate(dimensions);
     let length = numbers.iter().map(|number| number * number).sum::<f64>().sqrt();
     numbers.iter().map(|number| if length > 0.0 { (number / length) as f32 } else { 0.0 }).collect()
-}
-
-fn told(vector: Vec<f32>, format: EncodingFormat) -> Vector {
-    match format {
-        EncodingFormat::Float => Vector::Floats(vector),
-        EncodingFormat::Base64 => {
-            let bytes: Vec<u8> = vector.iter().flat_map(|number| number.to_le_bytes()).collect();
-            Vector::Base64(STANDARD.encode(bytes))
-        }
-    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ fn error(text: &str) -> String {
 }
 
 /// A name of the case, the script, and the error.
-const BROKEN: [(&str, &str, &str); 49] = [
+const BROKEN: [(&str, &str, &str); 52] = [
     (
         "toml syntax",
         r#"[[rule]
@@ -436,7 +436,7 @@ answer = { embedding = [1, 2] }
 when.endpoint = "embeddings"
 answer = { text = "a" }
 "#,
-        r#"a.toml:2:17: rule `rule 1` can never match: its answers are for chats
+        r#"a.toml:2:17: rule `rule 1` can never match: its answers are for chats and completions
  2 | when.endpoint = "embeddings"
    |                 ^^^^^^^^^^^^"#,
     ),
@@ -449,6 +449,42 @@ answer = { embedding = { dimensions = 8 } }
         r#"a.toml:2:13: rule `rule 1` can never match: `turn` asks about a chat, and the rule is for embeddings
  2 | when.turn = 2
    |             ^"#,
+    ),
+    (
+        "tools of a completion",
+        r#"[[rule]]
+when = { tools = "clock", endpoint = "completions" }
+answer = { text = "a" }
+"#,
+        r#"a.toml:2:18: rule `rule 1` can never match: `tools` asks about a chat, and the rule is for completions
+ 2 | when = { tools = "clock", endpoint = "completions" }
+   |                  ^^^^^^^"#,
+    ),
+    (
+        "a rule for one endpoint behind one for all",
+        r#"[[rule]]
+when.text = "a"
+answer = { text = "a" }
+[[rule]]
+when = { text = "ab", endpoint = "completions" }
+answer = { text = "a" }
+"#,
+        r#"a.toml:4:1: rule `rule 2` can never match: rule `rule 1` (line 1) comes before it and takes all that this one takes
+ 4 | [[rule]]
+   | ^^^^^^^^"#,
+    ),
+    (
+        "a rule for chats behind the same, by what it asks",
+        r#"[[rule]]
+when.endpoint = "chat"
+answer = { text = "a" }
+[[rule]]
+when = { system = "b" }
+answer = { text = "a" }
+"#,
+        r#"a.toml:4:1: rule `rule 2` can never match: rule `rule 1` (line 1) comes before it and takes all that this one takes
+ 4 | [[rule]]
+   | ^^^^^^^^"#,
     ),
     (
         "embeddings among texts",
@@ -480,7 +516,7 @@ when.endpoint = "chats"
 answer = { text = "a", finish_reason = "end", pieces = "lines" }
 then = "stop"
 "#,
-        r#"a.toml:2:17: `endpoint` must be one of "chat", "embeddings", not "chats"
+        r#"a.toml:2:17: `endpoint` must be one of "chat", "completions", "embeddings", not "chats"
  2 | when.endpoint = "chats"
    |                 ^^^^^^^
 a.toml:3:40: `finish_reason` must be one of "stop", "length", "tool_calls", "content_filter", "function_call", not "end"

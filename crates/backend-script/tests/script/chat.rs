@@ -353,6 +353,9 @@ async fn what_is_not_known_is_named_and_hints_are_not() {
         backend.answer(strict).await.unwrap_err().to_string(),
         "This server is strict, and these parameters would be ignored: zeal, stream_options.include_usage."
     );
-    let elsewhere = backend.answer(request("/completions", "{}", &[])).await.unwrap_err();
-    assert_eq!(elsewhere.to_string(), "The script answers POST /chat/completions and POST /embeddings only.");
+    let elsewhere = backend.answer(request("/images", "{}", &[])).await.unwrap_err();
+    assert_eq!(
+        elsewhere.to_string(),
+        "The script answers POST /chat/completions, /completions and /embeddings only."
+    );
 }

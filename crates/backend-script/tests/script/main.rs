@@ -4,6 +4,7 @@
 
 mod broken;
 mod chat;
+mod completions;
 mod crowd;
 mod documentation;
 mod exchange;

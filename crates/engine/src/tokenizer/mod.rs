@@ -63,7 +63,16 @@ pub(crate) struct Tokenizer {
     /// Control tokens by spelling, longest first.
     control: Vec<(String, TokenId)>,
     end_of_turn: Vec<TokenId>,
-    beginning: Option<TokenId>,
+    beginning: Option<Beginning>,
+}
+
+/// The token that begins a text.
+#[derive(Debug, Clone, Copy)]
+enum Beginning {
+    /// Every text.
+    Always(TokenId),
+    /// A text that has no other tokens.
+    OfEmpty(TokenId),
 }
 
 /// The kinds of `tokenizer.ggml.token_type` that matter here.
@@ -118,7 +127,8 @@ impl Tokenizer {
         control.sort_by_key(|(spelling, _)| std::cmp::Reverse(spelling.len()));
         let adds_beginning =
             metadata.optional("tokenizer.ggml.add_bos_token", Metadata::bool)?.unwrap_or(false);
-        let beginning = token("tokenizer.ggml.bos_token_id")?.filter(|_| adds_beginning);
+        let beginning = if adds_beginning { Beginning::Always } else { Beginning::OfEmpty };
+        let beginning = token("tokenizer.ggml.bos_token_id")?.map(beginning);
         Ok(Tokenizer { pre_tokenizer, merger, bytes, control, end_of_turn, beginning })
     }
 
@@ -169,10 +179,25 @@ impl Tokenizer {
             }
         }
         self.encode_plain(&text[pending..], &mut tokens);
-        if let Some(beginning) = self.beginning.filter(|id| tokens.first() != Some(id)) {
-            tokens.insert(0, beginning);
+        match self.beginning {
+            Some(Beginning::Always(id)) if tokens.first() != Some(&id) => tokens.insert(0, id),
+            _ => {}
         }
         tokens
+    }
+
+    /// Encodes a text that stands alone, in which nothing is a control token. Adds the token that begins a text where the
+    /// model wants it, or where there is no other.
+    pub(crate) fn encode_document(&self, text: &str) -> Vec<TokenId> {
+        let mut tokens = Vec::new();
+        if let Some(Beginning::Always(id)) = self.beginning {
+            tokens.push(id);
+        }
+        self.encode_plain(text, &mut tokens);
+        match self.beginning {
+            Some(Beginning::OfEmpty(id)) if tokens.is_empty() => vec![id],
+            _ => tokens,
+        }
     }
 
     /// Encodes text in which nothing is a control token.

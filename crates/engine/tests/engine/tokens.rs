@@ -33,6 +33,14 @@ const BEGINNING: TokenId = 1;
 const END: TokenId = 2;
 
 #[test]
+fn a_document_is_plain_text_and_an_empty_one_begins_it() {
+    for text in ["write a poem about a tree", "<|im_start|>"] {
+        assert_eq!(ENGINE.encode_document(text), ENGINE.encode(text), "{text:?}");
+    }
+    assert_eq!(ENGINE.encode_document(""), [BEGINNING]);
+}
+
+#[test]
 fn the_template_makes_control_tokens_and_messages_do_not() {
     let control = |text: &str| {
         let tokens = ENGINE.render_chat(&user(text), &[]).unwrap();

@@ -37,7 +37,7 @@ fn a_request_that_cannot_be_had_is_refused_streamed_or_not() {
             json!({"model": "no-such-model"}),
             404,
             "The model `no-such-model` does not exist. Models here: smollm2-135m-instruct, gpt-3.5-turbo, \
-             gpt-3.5-turbo-*, gpt-4o-mini, gpt-4o, gpt-4*, gpt-5*, gpt-*, chatgpt-*, o1*, o3*, o4*.",
+             gpt-3.5-turbo-*, gpt-4o-mini, gpt-4o, gpt-4*, gpt-5*, gpt-*, chatgpt-*, o1*, o3*, o4*, davinci-002, babbage-002, text-embedding-*.",
             "model",
             "model_not_found",
         ),
@@ -109,11 +109,27 @@ fn a_request_that_cannot_be_had_is_refused_streamed_or_not() {
         (json!({"top_p": 1.5}), 400, "'top_p' is 1.5; it must be from 0 to 1.", "top_p", "invalid_value"),
         (json!({"max_tokens": 0}), 400, "'max_tokens' must be at least 1.", "max_tokens", "invalid_value"),
         (json!({"stop": ""}), 400, "'stop' must not be empty (string 0).", "stop", "invalid_value"),
+        (json!({"n": 0}), 400, "'n' is 0; it must be from 1 to 128.", "n", "invalid_value"),
         (
-            json!({"n": 2}),
+            json!({"n": 97}),
             400,
-            "This value of 'n' is not supported yet by the local model: only 1 is.",
+            "'n' is 97, and each answer takes a place of its own, of which this server has 96. Ask for fewer, or start \
+             the server with more (--queue, --streams).",
             "n",
+            "unsupported_value",
+        ),
+        (
+            json!({"logit_bias": {"49152": 1}}),
+            400,
+            "'logit_bias' has token 49152; the model's tokens are 0 to 49151.",
+            "logit_bias",
+            "invalid_value",
+        ),
+        (
+            json!({"modalities": ["audio"]}),
+            400,
+            "This value of 'modalities' is not supported by the local model: only [\"text\"] is.",
+            "modalities",
             "unsupported_value",
         ),
     ] {
@@ -139,10 +155,10 @@ fn what_is_not_a_request_is_told_apart() {
         check(&send(&post(path, body)), 400, invalid(message, Value::Null, Value::Null));
     }
 
-    let message = "Nothing is at /v1/completions. There are POST /v1/chat/completions, POST /v1/embeddings, GET \
-                   /v1/models, GET /v1/models/{id}, GET /health, GET /metrics and GET /_interference/requests, all of \
-                   them with and without /v1.";
-    check(&send(&post("/v1/completions", "{}")), 404, invalid(message, Value::Null, json!("unknown_url")));
+    let message = "Nothing is at /v1/complete. There are POST /v1/chat/completions, POST /v1/completions, POST \
+                   /v1/embeddings, GET /v1/models, GET /v1/models/{id}, GET /health, GET /metrics and GET \
+                   /_interference/requests, all of them with and without /v1.";
+    check(&send(&post("/v1/complete", "{}")), 404, invalid(message, Value::Null, json!("unknown_url")));
 
     let message = "The model `no-such-model` does not exist. Models here: smollm2-135m-instruct.";
     let unknown_model = get(server.address, "/v1/models/no-such-model");
@@ -201,7 +217,7 @@ fn one_request_too_many_is_told_when_to_come_again() {
             &answer,
             429,
             json!({
-                "message": "The server has 1 requests waiting, which is its limit. Try again in 1 s.",
+                "message": "The server has 1 requests waiting, and no place for this one. Try again in 1 s.",
                 "type": "rate_limit_error", "param": null, "code": "rate_limit_exceeded",
             }),
         );

@@ -16,11 +16,15 @@ mod exchange;
 
 mod applications;
 mod chat;
+mod choices;
 mod clients;
+mod completions;
 mod disconnect;
+mod embeddings;
 mod errors;
 mod faults;
 mod model_files;
+mod parameters;
 mod readme;
 mod reproducibility;
 mod script;

@@ -25,7 +25,7 @@ use crate::ignored_header;
 const NEVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// The paths of these endpoints.
-pub(super) const PATHS: [&str; 2] = ["/chat/completions", "/embeddings"];
+pub(super) const PATHS: [&str; 3] = ["/chat/completions", "/completions", "/embeddings"];
 
 /// `path` is one of [`PATHS`].
 pub(super) async fn create(

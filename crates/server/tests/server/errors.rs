@@ -46,7 +46,7 @@ async fn refusals_have_their_statuses() {
             answer(
                 429,
                 "retry-after: 3\n",
-                r#""message":"The server has 64 requests waiting, which is its limit. Try again in 3 s.","type":"rate_limit_error","param":null,"code":"rate_limit_exceeded""#,
+                r#""message":"The server has 64 requests waiting, and no place for this one. Try again in 3 s.","type":"rate_limit_error","param":null,"code":"rate_limit_exceeded""#,
             ),
         ),
         (
@@ -77,9 +77,9 @@ async fn unknown_paths_and_models_are_not_found() {
     let server = Running::start(ServeOptions::default()).await;
     for path in ["/", "/v1", "/v1/", "/v2/models", "/v1/v1/models", "/models/", "/chat/completions/x"] {
         let message = format!(
-            "Nothing is at {path}. There are POST /v1/chat/completions, POST /v1/embeddings, GET /v1/models, \
-             GET /v1/models/{{id}}, GET /health, GET /metrics and GET /_interference/requests, all of them with and \
-             without /v1."
+            "Nothing is at {path}. There are POST /v1/chat/completions, POST /v1/completions, POST /v1/embeddings, \
+             GET /v1/models, GET /v1/models/{{id}}, GET /health, GET /metrics and GET /_interference/requests, all of \
+             them with and without /v1."
         );
         let error = format!(
             r#""message":"{message}","type":"invalid_request_error","param":null,"code":"unknown_url""#
@@ -91,6 +91,27 @@ async fn unknown_paths_and_models_are_not_found() {
     let broken = server.get("/v1/models/%ff").await;
     assert_eq!(broken.status, 400, "{broken:?}");
     assert!(broken.body.starts_with(r#"{"error":{"message":"#), "{broken:?}");
+}
+
+#[tokio::test]
+async fn parts_of_the_api_that_are_not_served_say_so() {
+    let server = Running::start(ServeOptions::default()).await;
+    let not_found = |path: &str, part: &str| {
+        let message = format!("{path} is a part of the API that this server does not have: {part}.");
+        answer(
+            404,
+            "",
+            &format!(
+                r#""message":"{message}","type":"invalid_request_error","param":null,"code":"unknown_url""#
+            ),
+        )
+    };
+    let moderation = post("{}").replace("/v1/chat/completions", "/v1/moderations");
+    let reason = "moderation (nothing here judges content)";
+    assert_eq!(server.exchange(&moderation).await.as_text(), not_found("/v1/moderations", reason));
+    assert_eq!(server.get("/files").await.as_text(), not_found("/files", "files"));
+    let job = "/v1/fine_tuning/jobs/a/cancel";
+    assert_eq!(server.get(job).await.as_text(), not_found(job, "fine-tuning"));
 }
 
 #[tokio::test]

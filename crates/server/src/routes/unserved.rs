@@ -1,0 +1,43 @@
+//! The parts of the API that are not served here, so that whoever asks for one reads why.
+
+/// First segments of paths with what is behind them.
+const PARTS: [(&str, &str); 18] = [
+    ("assistants", "assistants"),
+    ("audio", "speech and transcription"),
+    ("batches", "batches"),
+    ("chatkit", "ChatKit"),
+    ("containers", "containers"),
+    ("evals", "evaluations"),
+    ("files", "files"),
+    ("fine_tuning", "fine-tuning"),
+    ("images", "images"),
+    ("moderations", "moderation (nothing here judges content)"),
+    ("organization", "the administration of an organization"),
+    ("projects", "the administration of projects"),
+    ("realtime", "realtime sessions"),
+    ("skills", "skills"),
+    ("threads", "threads"),
+    ("uploads", "uploads"),
+    ("vector_stores", "vector stores"),
+    ("videos", "videos"),
+];
+
+/// What is not served at this path, if it belongs to a part that is not.
+pub(super) fn part_of(path: &str) -> Option<&'static str> {
+    let first = path.strip_prefix('/')?.split('/').next()?;
+    PARTS.iter().find(|(segment, _)| *segment == first).map(|(_, part)| *part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_known_by_their_first_segment() {
+        assert_eq!(part_of("/images/generations"), Some("images"));
+        assert_eq!(part_of("/files"), Some("files"));
+        for path in ["/imagesx", "/chat/images", "/", "", "images"] {
+            assert_eq!(part_of(path), None, "{path}");
+        }
+    }
+}
