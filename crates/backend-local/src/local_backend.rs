@@ -11,7 +11,8 @@ use interference_api_types::openai::identity::{Identity, random_seed};
 use interference_api_types::openai::tools::{CallChoice, ToolOffer};
 use interference_backend::{Backend, Measurement, ModelCard, Readiness, Refusal, Reply, ReplyBody, Request};
 use interference_engine::{
-    Adjustments, ChatMessage, Constraint, Engine, GenerationRequest, Sampling, SubmitError, TokenId,
+    Adjustments, ChatMessage, Constraint, ConstraintError, Engine, GenerationRequest, Sampling, SubmitError,
+    TokenId,
 };
 use tokio::sync::Semaphore;
 
@@ -221,7 +222,7 @@ impl Service {
         };
         let head = AnswerHead { letterhead, prompt_tokens: prompt.len() as u64 };
         let seed = order.drawing.seed.or(self.options.seed).unwrap_or_else(random_seed);
-        let generations = generations(&order, prompt, seed, compile(order.constraint.as_ref())?);
+        let generations = generations(&order, prompt, seed, compile(engine, order.constraint.as_ref())?);
         let answer = Answer::submit(engine, generations, &order.stops).map_err(not_admitted)?;
         Ok(Admitted { answer, head, delivery: order.delivery, seed, ignored: order.ignored })
     }
@@ -295,12 +296,12 @@ fn check_places(engine: &Engine, choices: usize, param: &str, cause: &str) -> Re
 }
 
 /// Refuses forms of text that the engine cannot hold an answer to.
-fn compile(order: Option<&ConstraintOrder>) -> Result<Option<Arc<Constraint>>, Refusal> {
-    match order {
-        None => Ok(None),
-        Some(ConstraintOrder { param, .. }) => {
-            Err(unsupported(*param, format!("'{param}' is not supported yet by the local model.")))
-        }
+fn compile(engine: &Engine, order: Option<&ConstraintOrder>) -> Result<Option<Arc<Constraint>>, Refusal> {
+    let Some(ConstraintOrder { source, param }) = order else { return Ok(None) };
+    match engine.compile_constraint(source.clone()) {
+        Ok(constraint) => Ok(Some(Arc::new(constraint))),
+        Err(error @ ConstraintError::Failed(_)) => Err(Refusal::Internal { message: format!("{error}.") }),
+        Err(error) => Err(invalid(*param, format!("'{param}' cannot be honoured: {error}."))),
     }
 }
 

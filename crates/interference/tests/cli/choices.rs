@@ -1,4 +1,4 @@
-//! What a chat may ask for beside a text: several of them, the log probabilities of their tokens, or a form.
+//! What a chat may ask for beside a text: several of them, the log probabilities of their tokens, and a form.
 
 use std::time::{Duration, Instant};
 
@@ -145,9 +145,43 @@ fn log_probabilities_are_those_of_the_content() {
 }
 
 #[test]
-fn a_form_that_cannot_be_had_is_refused() {
+fn an_answer_has_the_form_that_was_asked_for() {
     let bench = Bench::take();
     let server = bench.serve(&[]);
+    let schema = json!({
+        "type": "object",
+        "properties": {
+            "species": {"type": "string", "enum": ["oak", "birch"]},
+            "height": {"type": "integer"},
+            "leaves": {"type": "array", "items": {"type": "boolean"}, "minItems": 1, "maxItems": 3},
+        },
+        "required": ["species", "height", "leaves"],
+        "additionalProperties": false,
+    });
+    let form =
+        json!({"type": "json_schema", "json_schema": {"name": "tree", "schema": schema, "strict": true}});
+    let mut asked = drawn(json!({"response_format": form, "max_tokens": 200, "n": 2}));
+    let choices = whole(&server, &asked);
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    for content in contents(&choices) {
+        let value: Value = serde_json::from_str(content).unwrap_or_else(|error| panic!("{error}: {content}"));
+        assert!(validator.is_valid(&value), "{content}");
+        let names: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(names, ["species", "height", "leaves"], "in the schema's order");
+    }
+    asked["stream"] = json!(true);
+    let chunks = chunks(&ask(server.address, &asked).body);
+    for (index, content) in contents(&choices).into_iter().enumerate() {
+        let said = of_choice(&chunks, index);
+        let joined: String = said.iter().filter_map(|choice| choice["delta"]["content"].as_str()).collect();
+        assert_eq!(joined, content);
+    }
+
+    let date = json!({"type": "regex", "regex": "[0-9]{4}-[0-9]{2}"});
+    let choices = whole(&server, &drawn(json!({"response_format": date})));
+    let text = contents(&choices)[0];
+    assert!(text.len() == 7 && text.as_bytes()[4] == b'-', "{text}");
+
     for (form, param) in [
         (
             json!({"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "tree"}}}),

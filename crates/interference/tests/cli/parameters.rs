@@ -143,6 +143,10 @@ pub(crate) fn sample(kind: Kind, name: &str) -> Value {
         (_, "stream_options.include_obfuscation") => {
             json!({"stream": true, "stream_options": {"include_obfuscation": true}})
         }
+        (_, "response_format.json_schema.description") => {
+            let schema = json!({"name": "tree", "description": "A tree.", "schema": {"type": "object"}});
+            json!({"response_format": {"type": "json_schema", "json_schema": schema}})
+        }
         (_, "model" | "messages") => json!({}),
         (_, "top_logprobs") => json!({"logprobs": true, "top_logprobs": 2}),
         (_, "tool_choice") => json!({"tools": tools, "tool_choice": "required"}),
