@@ -268,6 +268,9 @@ impl Scheduler {
                 break;
             };
             end = stream.take(drawn, self.tokenizer.ends_of_turn().contains(&drawn.token));
+            if stream.tokens.len() > known + index {
+                self.counters.token_told(&mut stream.last_told);
+            }
             if end.is_some() {
                 break;
             }

@@ -3,6 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
 
 use crate::generation::{EngineFailure, GenerationRequest, Progress, SubmitError};
 
@@ -15,6 +16,7 @@ pub(super) struct Job {
     pub(super) request: GenerationRequest,
     pub(super) sink: Sink,
     pub(super) cancelled: Arc<AtomicBool>,
+    pub(super) submitted: Instant,
 }
 
 /// The queue, shared by the engine's thread and all who submit or cancel.
@@ -88,7 +90,8 @@ impl Queue {
         let number = state.next_number;
         state.next_number += 1;
         let cancelled = Arc::new(AtomicBool::new(false));
-        state.waiting.push_back(Job { number, request, sink, cancelled: cancelled.clone() });
+        let submitted = Instant::now();
+        state.waiting.push_back(Job { number, request, sink, cancelled: cancelled.clone(), submitted });
         drop(state);
         self.changed.notify_one();
         Ok(CancelHandle { queue: Arc::downgrade(self), number, cancelled })

@@ -6,6 +6,7 @@ use super::prompt_lookup::Guesser;
 use super::queue::Job;
 use crate::generation::{EngineFailure, FinishReason, Progress, TokenId, TokenLogprobs};
 use crate::kv_cache::Sequence;
+use crate::statistics::LastTold;
 
 /// A generation at hand: its tokens, and what of them is computed.
 pub(super) struct Stream {
@@ -18,6 +19,8 @@ pub(super) struct Stream {
     /// The tokens whose keys and values are in the cache.
     pub(super) sequence: Sequence,
     pub(super) guesser: Guesser,
+    /// For the statistics.
+    pub(super) last_told: LastTold,
 }
 
 /// How a generation ended.
@@ -41,6 +44,7 @@ impl Stream {
         let prompt_length = tokens.len();
         let room = context_length - prompt_length;
         let limit = prompt_length + job.request.max_tokens.map_or(room, |asked| asked.min(room));
+        let last_told = LastTold::Submitted(job.submitted);
         Stream {
             job,
             tokens,
@@ -48,6 +52,7 @@ impl Stream {
             limit,
             sequence: Sequence::default(),
             guesser: Guesser::default(),
+            last_told,
         }
     }
 

@@ -12,14 +12,17 @@
 )]
 
 mod bench;
+mod description;
 mod exchange;
 
 mod applications;
 mod chat;
 mod clients;
+mod crowd;
 mod disconnect;
 mod errors;
 mod faults;
+mod log;
 mod model_files;
 mod readme;
 mod reproducibility;
