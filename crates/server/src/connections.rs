@@ -18,9 +18,9 @@ use tokio::time::{sleep, timeout};
 
 use crate::closing::{Closing, Phase};
 use crate::faulted_answer::FaultedAnswer;
-use crate::limits::HEAD_BYTES;
+use crate::limits::{HEAD_BYTES, LAST_WORDS};
 use crate::routes::{self, Handles, Shared};
-use crate::socket::Socket;
+use crate::socket::{Socket, SocketWatch};
 use crate::takeover;
 
 /// How long accepting rests after the system refused, which it does when it has no more file handles.
@@ -143,6 +143,7 @@ impl Connection {
                     biased;
                     answer = taken_over.answer() => Some(answer),
                     ended = &mut connection => told(ended),
+                    () = no_request(&socket_watch) => None,
                 }
             }
         };
@@ -158,6 +159,14 @@ impl Connection {
             }
             None => None,
         }
+    }
+}
+
+/// Resolves when a client has begun to ask and does not come to the end of its head. The library waits for it.
+async fn no_request(watch: &SocketWatch) {
+    sleep(LAST_WORDS).await;
+    if watch.has_request() {
+        std::future::pending().await
     }
 }
 

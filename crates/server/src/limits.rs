@@ -7,7 +7,7 @@ use tokio::time::Instant;
 /// Connections that are open at the same time; more wait unaccepted in the system's queue.
 const CONNECTIONS: usize = 1024;
 
-/// A request's head: the HTTP library reads no more than this before it is whole.
+/// A request's head: its target, and the names and values of its headers.
 pub(crate) const HEAD_BYTES: usize = 64 * 1024;
 
 /// The headers of a request: the HTTP library's own bound.

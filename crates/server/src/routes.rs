@@ -16,18 +16,18 @@ use http::header::ALLOW;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request};
 use hyper::body::Incoming;
-use interference_backend::{Backend, Strictness};
-use tokio::time::timeout_at;
+use interference_backend::{Backend, Refusal, Strictness};
+use tokio::time::sleep_until;
 
 use crate::answer_body::Response;
 use crate::auth::ApiKeys;
-use crate::closing::Closing;
+use crate::closing::{Closing, Phase};
 use crate::cross_origin::CrossOrigin;
 use crate::error_response::Rejection;
 use crate::fault_plan::FaultPlans;
 use crate::host_check::HostCheck;
 use crate::journal::{Ended, Journal};
-use crate::limits::{Deadline, Limits};
+use crate::limits::{Deadline, HEAD_BYTES, Limits};
 use crate::meters::{ErrorCode, Meters};
 use crate::observation::{Audience, Observation};
 use crate::socket::SocketWatch;
@@ -115,7 +115,8 @@ impl<'path> Route<'path> {
             Route::Answers(_) => "POST",
             Route::Models | Route::Model(_) | Route::Health | Route::Metrics | Route::OpenApi => "GET,HEAD",
             Route::Journal => "GET,HEAD,DELETE",
-            Route::Unknown => "",
+            // A page in a browser, too, should be told that nothing is there.
+            Route::Unknown => "GET,HEAD,POST,PUT,PATCH,DELETE",
         }
     }
 
@@ -143,8 +144,17 @@ pub(crate) async fn answer(shared: Arc<Shared>, connection: Handles, request: Re
     let observation = Observation::begin(&head, route.pattern(), stamp, audience, &shared.meters, socket);
     let waiting = observation.until_answered();
     let exchange = Exchange { takeover, observation: observation.clone(), deadline };
-    let in_time = timeout_at(deadline.at, dispatch(&shared, head, body, exchange))
-        .map(|answered| answered.unwrap_or(Err(Rejection::TimeOver { limit: deadline.limit })));
+    let mut closing = shared.closing.clone();
+    let in_time = async {
+        tokio::select! {
+            biased;
+            answered = dispatch(&shared, head, body, exchange) => answered,
+            () = sleep_until(deadline.at) => Err(Rejection::TimeOver { limit: deadline.limit }),
+            () = closing.reached(Phase::Cut) => {
+                Err(Refusal::Unavailable { message: "The server is going down.".to_owned() }.into())
+            }
+        }
+    };
     let mut response = without_panic(in_time).await;
     waiting.answered();
     observation.stamp().put_on(response.headers_mut());
@@ -177,13 +187,12 @@ async fn dispatch(
     body: Incoming,
     exchange: Exchange,
 ) -> Result<Response, Rejection> {
+    check_size(&head)?;
     let path = head.uri.path();
     let route = Route::of(path);
     shared.hosts.check(head.version, &head.uri, &head.headers, &shared.cross_origin)?;
     // A browser that asks before it sends has no key to show.
-    if route != Route::Unknown
-        && let Some(response) = shared.cross_origin.before_sending(&head, route.methods())
-    {
+    if let Some(response) = shared.cross_origin.before_sending(&head, route.methods()) {
         return Ok(response);
     }
     check_key(shared, &head, route)?;
@@ -204,6 +213,13 @@ async fn dispatch(
         Route::Journal => journal::read(shared, head.uri.query()).await,
         Route::Unknown => Err(Rejection::UnknownPath { path: path.to_owned() }),
     }
+}
+
+/// The HTTP library bounds what it waits for, and passes a larger head that comes in few pieces.
+fn check_size(head: &Parts) -> Result<(), Rejection> {
+    let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    let headers = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len());
+    if target + headers.sum::<usize>() > HEAD_BYTES { Err(Rejection::HeadTooLarge) } else { Ok(()) }
 }
 
 /// The right key is needed; only whether the server can answer, and what it can be asked, is told without one.

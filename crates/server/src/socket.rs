@@ -51,6 +51,11 @@ impl SocketWatch {
         self.watched().answer_by = Some(time);
     }
 
+    /// Whether the head of a request has come.
+    pub(crate) fn has_request(&self) -> bool {
+        self.watched().answer_by.is_some()
+    }
+
     /// Whether the client did not read in time.
     pub(crate) fn has_timed_out(&self) -> bool {
         self.watched().timed_out

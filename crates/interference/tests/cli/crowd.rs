@@ -1,46 +1,80 @@
-//! Many connections that idle, and many clients that do not read, beside streams that others want.
+//! Many connections that idle, and many clients that crawl, beside streams that others want.
 
-use std::io::Write;
-use std::net::TcpStream;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::net::TcpSocket;
+use tokio::runtime::Runtime;
 
 use crate::bench::Bench;
-use crate::exchange::{Exchange, TimedRead, chunks, post, request};
+use crate::exchange::{Answer, Exchange, TimedRead, chunks, post, request, until_metric};
 
 const IDLE: usize = 500;
+/// As many read slowly as write slowly.
 const SLOW: usize = 200;
 const STREAMS: usize = 8;
+const WORDS: u32 = 40;
 const BETWEEN_PIECES: Duration = Duration::from_millis(20);
+/// What a slow client takes or gives at a time, in bytes.
+const CRUMB: usize = 16;
 
-/// What all of them may take of the server's memory: 64 KiB for each connection, the journal, and room for chance.
-const MORE_MEMORY: u64 = 700 * 65_536 + (64 << 20) + (64 << 20);
+/// What all of them may take of the server's memory: for each connection what the HTTP library holds of a head and what
+/// waits to be read, and as much again for the journal as the bodies of the slow ones come to.
+const MORE_MEMORY: u64 = (IDLE + SLOW) as u64 * (64 << 10) + (SLOW as u64 / 2) * (256 << 10);
 
 fn script() -> String {
-    let words: Vec<String> = (0..40).map(|number| format!("word{number} ")).collect();
     let flood = "flood ".repeat(200_000);
     format!(
         "[[rule]]\nwhen = {{ text = \"flood\" }}\nanswer = {{ text = \"{flood}\", pieces = {{ characters = 1000 }} }}\n\
          [[rule]]\nanswer = {{ text = \"{}\", latency = {{ first_token = \"20ms\", between_tokens = \"20ms\" }} }}\n",
-        words.concat()
+        words()
     )
 }
 
-fn words_in_order(answer: &crate::exchange::Answer, reads: &[TimedRead]) {
-    let expected: String = (0..40).map(|number| format!("word{number} ")).collect();
-    assert_eq!(answer.text(), expected);
-    assert_eq!(chunks(&answer.body).len(), 42);
+fn words() -> String {
+    (0..WORDS).map(|number| format!("word{number}")).collect::<Vec<_>>().join(" ")
+}
+
+fn words_in_order(answer: &Answer, reads: &[TimedRead]) {
+    assert_eq!(answer.text(), words());
+    // The role before them, the reason of the end behind them.
+    assert_eq!(chunks(&answer.body).len(), WORDS as usize + 2);
     let with_words: Vec<_> =
         reads.iter().filter(|read| String::from_utf8_lossy(&read.bytes).contains("word")).collect();
     assert!(with_words.len() >= 30, "only {} reads had words", with_words.len());
-    for (number, read) in with_words.iter().enumerate() {
+    for (number, read) in (1..).zip(&with_words) {
         // Several may come in one read, on a busy machine, but none before its time.
-        assert!(read.after >= BETWEEN_PIECES * (number as u32), "word {number} came after {:?}", read.after);
+        assert!(read.after >= BETWEEN_PIECES * number, "word {number} came after {:?}", read.after);
     }
     let last = with_words[with_words.len() - 1].after;
-    assert!(last < BETWEEN_PIECES * 40 + Duration::from_secs(2), "the last word came after {last:?}");
+    assert!(last < BETWEEN_PIECES * WORDS + Duration::from_secs(2), "the last word came after {last:?}");
+}
+
+/// A client whose system takes little ahead of it.
+fn narrow(runtime: &Runtime, address: SocketAddr) -> TcpStream {
+    let connection = runtime.block_on(async {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        socket.connect(address).await.unwrap().into_std().unwrap()
+    });
+    connection.set_nonblocking(false).unwrap();
+    connection
+}
+
+/// Lets the one read and the other write crumbs until the end is told.
+fn crawl(mut readers: Vec<TcpStream>, mut writers: Vec<TcpStream>, end: &Receiver<()>) {
+    while end.recv_timeout(BETWEEN_PIECES) == Err(RecvTimeoutError::Timeout) {
+        for reader in &mut readers {
+            reader.read_exact(&mut [0; CRUMB]).unwrap();
+        }
+        for writer in &mut writers {
+            writer.write_all(&[b' '; CRUMB]).unwrap();
+        }
+    }
 }
 
 #[test]
@@ -50,34 +84,48 @@ fn idle_and_slow_clients_disturb_nobody() {
     let path = folder.path().join("script.toml");
     std::fs::write(&path, script()).unwrap();
     let server = bench.serve(&["--script", path.to_str().unwrap()]);
-    let count = json!({"model": "any", "stream": true});
-    Exchange::chat(server.address, &request("count", count.clone())).read_whole();
+    let address = server.address;
+    let count = request("count", json!({"model": "any", "stream": true}));
+    Exchange::chat(address, &count).read_whole();
     let before = server.memory_bytes("VmRSS");
 
-    let idle: Vec<TcpStream> = (0..IDLE).map(|_| TcpStream::connect(server.address).unwrap()).collect();
-    let flood = post("/v1/chat/completions", &request("flood", count.clone()).to_string());
-    let slow: Vec<TcpStream> = (0..SLOW)
-        .map(|_| {
-            let mut connection = TcpStream::connect(server.address).unwrap();
-            connection.write_all(flood.as_bytes()).unwrap();
-            connection
-        })
-        .collect();
+    let idle: Vec<TcpStream> = (0..IDLE).map(|_| TcpStream::connect(address).unwrap()).collect();
+    // Some have begun to ask.
+    for mut connection in idle.iter().step_by(2) {
+        connection.write_all(b"POST /v1/chat/completions HTTP/1.1\r\nhost: loc").unwrap();
+    }
+    let flood = request("flood", json!({"model": "any", "stream": true})).to_string();
+    let flood = post("/v1/chat/completions", &flood);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+    let open = |asked: &str| {
+        let mut connection = narrow(&runtime, address);
+        connection.write_all(asked.as_bytes()).unwrap();
+        connection
+    };
+    let readers: Vec<TcpStream> = (0..SLOW / 2).map(|_| open(&flood)).collect();
+    let (head, _body) = flood.split_once("\r\n\r\n").unwrap();
+    let endless = format!("{}\r\n\r\n{{", head.replace("content-length: ", "content-length: 999"));
+    let writers: Vec<TcpStream> = (0..SLOW / 2).map(|_| open(&endless)).collect();
+    let (end, ends) = channel();
+    let slow = thread::spawn(move || crawl(readers, writers, &ends));
+    until_metric(address, "requests_in_flight", SLOW);
+
     let streams: Vec<_> = (0..STREAMS)
         .map(|_| {
-            let (address, asked) = (server.address, request("count", count.clone()));
-            thread::spawn(move || Exchange::chat(address, &asked).read_whole())
+            let count = count.clone();
+            thread::spawn(move || Exchange::chat(address, &count).read_whole())
         })
         .collect();
     for stream in streams {
         let (answer, reads) = stream.join().unwrap();
         words_in_order(&answer, &reads);
     }
-    let after = server.memory_bytes("VmRSS");
-    println!(
-        "{} connections take {} bytes more than {before}",
-        idle.len() + slow.len(),
-        after.saturating_sub(before)
-    );
-    assert!(after < before + MORE_MEMORY, "{before} bytes became {after}");
+    // They are all still there, and the one that asks.
+    until_metric(address, "requests_in_flight", SLOW);
+    until_metric(address, "connections_open", IDLE + SLOW + 1);
+    let more = server.memory_bytes("VmRSS").saturating_sub(before);
+    println!("{} connections take {more} bytes beside {before}", IDLE + SLOW);
+    assert!(more < MORE_MEMORY, "{more} bytes more than {before}");
+    drop(end);
+    slow.join().unwrap();
 }

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, PATIENCE, Server};
-use crate::exchange::{Exchange, TOKEN, get, request};
+use crate::bench::{Bench, Server};
+use crate::exchange::{Exchange, TOKEN, request, until_metric};
 
 /// What a place may take to become free: some layers of the model, and the way through the system. 50 ms are wanted;
 /// the rest is for a busy machine. Without the clean-up it would be many seconds.
@@ -32,15 +32,6 @@ fn time_to_first_token(server: &Server) -> Duration {
         time
     });
     times.max().unwrap()
-}
-
-/// Reads the metrics until the one of this name has this value, and gives the time that took.
-fn until_metric(server: &Server, name: &str, value: u64) -> Duration {
-    let (began, line) = (Instant::now(), format!("interference_{name} {value}\n"));
-    while !get(server.address, "/metrics").body.contains(&line) {
-        assert!(began.elapsed() < PATIENCE, "{name} never became {value}");
-    }
-    began.elapsed()
 }
 
 /// Drops `leaving`, and waits for the next request's first token.
@@ -125,15 +116,15 @@ fn a_client_that_waits_for_a_whole_answer_frees_its_place_before_the_answer_begi
 
     let prompt = "tree ".repeat(3000);
     let prefilling = Exchange::chat(server.address, &request(&prompt, json!({"max_tokens": 1})));
-    until_metric(&server, "requests_running", 1);
+    until_metric(server.address, "requests_running", 1);
     check_freed("whole, in its prompt", prefilling, &server, usual);
 
     let mut running = Exchange::chat(server.address, &long(true));
     running.read_until(TOKEN);
     let waiting = Exchange::chat(server.address, &long(false));
-    until_metric(&server, "requests_waiting", 1);
+    until_metric(server.address, "requests_waiting", 1);
     drop(waiting);
-    let time = until_metric(&server, "requests_waiting", 0);
+    let time = until_metric(server.address, "requests_waiting", 0);
     println!("whole, in the queue: the place was free after {time:?}");
     assert!(time < FREE_WITHIN, "{time:?}");
     // What ran all the time was not disturbed.

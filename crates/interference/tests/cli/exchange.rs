@@ -166,6 +166,19 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> Answer {
     Exchange::send(address, request.as_bytes()).read_whole().0
 }
 
+/// Reads the metrics until the one of this name has this value, and gives the time that took.
+#[track_caller]
+pub(crate) fn until_metric(address: SocketAddr, name: &str, value: usize) -> Duration {
+    let (began, line) = (Instant::now(), format!("interference_{name} {value}\n"));
+    loop {
+        let metrics = get(address, "/metrics").body;
+        if metrics.contains(&line) {
+            return began.elapsed();
+        }
+        assert!(began.elapsed() < PATIENCE, "{name} never became {value}:\n{metrics}");
+    }
+}
+
 /// The chunks of a stream that has a sound end.
 #[track_caller]
 pub(crate) fn chunks(stream: &str) -> Vec<Value> {

@@ -8,7 +8,7 @@ use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use hyper::body::Incoming;
-use interference_backend::{EventStream, Refusal, Reply, ReplyBody};
+use interference_backend::{EventStream, Reply, ReplyBody};
 use interference_faults::{AnswerKind, Drawn};
 use tokio::time::sleep_until;
 
@@ -65,13 +65,7 @@ async fn ask(shared: &Shared, path: String, head: Parts, body: Bytes) -> Result<
         body,
         strictness: shared.strictness,
     };
-    let mut closing = shared.closing.clone();
-    tokio::select! {
-        reply = shared.backend.answer(request) => Ok(reply?),
-        () = closing.reached(Phase::Cut) => {
-            Err(Refusal::Unavailable { message: "The server is going down.".to_owned() }.into())
-        }
-    }
+    Ok(shared.backend.answer(request).await?)
 }
 
 /// The answer that a plan has in the place of the backend's.

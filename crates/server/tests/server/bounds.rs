@@ -109,14 +109,16 @@ async fn a_connection_that_idles_after_an_answer_is_closed() {
 }
 
 #[tokio::test]
-async fn a_head_that_cannot_be_read_has_the_envelope() {
+async fn a_head_that_cannot_be_taken_has_the_envelope() {
     let server = Running::start(ServeOptions::default()).await;
     let many: String = (0..200).map(|number| format!("x-{number}: a\r\n")).collect();
+    let whole = "GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n";
     let table = [
         ("GET /health HTTP/1.1\r\nhost: localhost\r\nbad header\r\n\r\n".to_owned(), 400, "null"),
         ("nonsense\r\n\r\n".to_owned(), 400, "null"),
         (format!("GET /health HTTP/1.1\r\nx: {}\r\n\r\n", "x".repeat(900_000)), 431, "\"head_too_large\""),
         (format!("GET /health HTTP/1.1\r\n{many}\r\n"), 431, "\"head_too_large\""),
+        (format!("{whole}x: {}\r\n\r\n", "x".repeat(66_000)), 431, "\"head_too_large\""),
     ];
     for (request, status, code) in table {
         let answer = server.exchange(&request).await;

@@ -36,6 +36,8 @@ async fn a_browser_that_asks_before_it_sends_is_answered_without_a_key() {
          access-control-expose-headers: x-request-id, retry-after, retry-after-ms, x-interference-applied, \
          x-interference-ignored, x-interference-rule, x-interference-seed\nconnection: close\n\n"
     );
+    let nowhere = before("https://app.example").replace("/v1/chat/completions", "/v1/nowhere");
+    assert_eq!(server.exchange(&nowhere).await.status, 204, "so that the page can read the 404");
     assert_eq!(server.exchange(&before("https://evil.example")).await.status, 403);
     // A page of this machine is no foreigner, and still has no leave to read.
     let local = server.exchange(&before("http://localhost:3000")).await;
