@@ -1,7 +1,6 @@
 //! What the engine counts of itself, for those who watch it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-
 use std::time::{Duration, Instant};
 
 use crate::kv_cache::{Occupancy, PAGE_POSITIONS};

@@ -245,7 +245,7 @@ impl Writer {
     async fn put(&mut self, bytes: &[u8]) -> Result<(), Gone> {
         let written = timeout(self.write_time, self.responder.write(bytes)).await;
         written.unwrap_or_else(|_elapsed| {
-            self.observation.end(Ended::TimedOut);
+            self.observation.unread();
             Err(Gone::Failed(io::ErrorKind::TimedOut))
         })
     }

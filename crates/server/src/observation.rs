@@ -167,6 +167,12 @@ impl Observation {
         locked(&self.0.progress).foreseen = Some(ended);
     }
 
+    /// The exchange is over because the client did not read in time.
+    pub(crate) fn unread(&self) {
+        self.0.meters.connection_timed_out();
+        self.end(Ended::TimedOut);
+    }
+
     /// The exchange is over. Only the first word counts.
     pub(crate) fn end(&self, ended: Ended) {
         let mut progress = locked(&self.0.progress);

@@ -72,6 +72,8 @@ async fn a_client_that_does_not_read_is_let_go() {
         assert_eq!(server.told().await, "stream dropped");
         assert_eq!(ended(&server).await, "timed_out");
         connection.until_gone().await;
+        let metrics = server.get("/metrics").await.body;
+        assert!(metrics.contains("interference_connections_timed_out_total 1\n"), "{metrics}");
     }
 }
 
