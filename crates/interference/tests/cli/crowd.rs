@@ -14,22 +14,26 @@ use crate::bench::Bench;
 use crate::exchange::{Answer, Exchange, TimedRead, chunks, post, request, until_metric};
 
 const IDLE: usize = 500;
-/// As many read slowly as write slowly.
-const SLOW: usize = 200;
+/// Clients that read slowly. Each costs the system what it holds for a connection that nobody reads.
+const READERS: usize = 40;
+/// Clients that write slowly.
+const WRITERS: usize = 160;
+/// Line feeds in the answer of those who read slowly, each two bytes of JSON: more than the system takes for them.
+const FLOOD: usize = 3_500_000;
 const STREAMS: usize = 8;
 const WORDS: u32 = 40;
 const BETWEEN_PIECES: Duration = Duration::from_millis(20);
 /// What a slow client takes or gives at a time, in bytes.
 const CRUMB: usize = 16;
 
-/// What all of them may take of the server's memory: for each connection what the HTTP library holds of a head and what
-/// waits to be read, and as much again for the journal as the bodies of the slow ones come to.
-const MORE_MEMORY: u64 = (IDLE + SLOW) as u64 * (64 << 10) + (SLOW as u64 / 2) * (256 << 10);
+/// What all of them may take of the server's memory: for each connection what the HTTP library holds of it, and for each
+/// that reads slowly the piece at hand and what the journal keeps of its answer.
+const MORE_MEMORY: u64 = (IDLE + READERS + WRITERS) as u64 * (64 << 10) + READERS as u64 * (512 << 10);
 
 fn script() -> String {
-    let flood = "flood ".repeat(200_000);
+    let flood = "\n".repeat(FLOOD);
     format!(
-        "[[rule]]\nwhen = {{ text = \"flood\" }}\nanswer = {{ text = \"{flood}\", pieces = {{ characters = 1000 }} }}\n\
+        "[[rule]]\nwhen = {{ text = \"flood\" }}\nanswer = {{ text = \"\"\"{flood}\"\"\", pieces = {{ characters = 10000 }} }}\n\
          [[rule]]\nanswer = {{ text = \"{}\", latency = {{ first_token = \"20ms\", between_tokens = \"20ms\" }} }}\n",
         words()
     )
@@ -102,13 +106,13 @@ fn idle_and_slow_clients_disturb_nobody() {
         connection.write_all(asked.as_bytes()).unwrap();
         connection
     };
-    let readers: Vec<TcpStream> = (0..SLOW / 2).map(|_| open(&flood)).collect();
+    let readers: Vec<TcpStream> = (0..READERS).map(|_| open(&flood)).collect();
     let (head, _body) = flood.split_once("\r\n\r\n").unwrap();
     let endless = format!("{}\r\n\r\n{{", head.replace("content-length: ", "content-length: 999"));
-    let writers: Vec<TcpStream> = (0..SLOW / 2).map(|_| open(&endless)).collect();
+    let writers: Vec<TcpStream> = (0..WRITERS).map(|_| open(&endless)).collect();
     let (end, ends) = channel();
     let slow = thread::spawn(move || crawl(readers, writers, &ends));
-    until_metric(address, "requests_in_flight", SLOW);
+    until_metric(address, "requests_in_flight", READERS + WRITERS);
 
     let streams: Vec<_> = (0..STREAMS)
         .map(|_| {
@@ -121,10 +125,10 @@ fn idle_and_slow_clients_disturb_nobody() {
         words_in_order(&answer, &reads);
     }
     // They are all still there, and the one that asks.
-    until_metric(address, "requests_in_flight", SLOW);
-    until_metric(address, "connections_open", IDLE + SLOW + 1);
+    until_metric(address, "requests_in_flight", READERS + WRITERS);
+    until_metric(address, "connections_open", IDLE + READERS + WRITERS + 1);
     let more = server.memory_bytes("VmRSS").saturating_sub(before);
-    println!("{} connections take {more} bytes beside {before}", IDLE + SLOW);
+    println!("{} connections take {more} bytes beside {before}", IDLE + READERS + WRITERS);
     assert!(more < MORE_MEMORY, "{more} bytes more than {before}");
     drop(end);
     slow.join().unwrap();
