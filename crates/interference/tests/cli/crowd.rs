@@ -49,7 +49,8 @@ fn words_in_order(answer: &Answer, reads: &[TimedRead]) {
     assert_eq!(chunks(&answer.body).len(), WORDS as usize + 2);
     let with_words: Vec<_> =
         reads.iter().filter(|read| String::from_utf8_lossy(&read.bytes).contains("word")).collect();
-    assert!(with_words.len() >= 30, "only {} reads had words", with_words.len());
+    // While the slow readers' answers begin, words may come late, and together.
+    assert!(with_words.len() >= WORDS as usize / 2, "only {} reads had words", with_words.len());
     for (number, read) in (1..).zip(&with_words) {
         // Several may come in one read, on a busy machine, but none before its time.
         assert!(read.after >= BETWEEN_PIECES * number, "word {number} came after {:?}", read.after);
