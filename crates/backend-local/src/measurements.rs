@@ -1,12 +1,17 @@
 //! What the engine counts of itself, by the names that watchers know it by.
 
-use interference_backend::{Measurement, MeasurementKind};
-use interference_engine::EngineStatistics;
+use interference_backend::{Distribution, MeasuredValue, Measurement};
+use interference_engine::{EngineStatistics, LATENCY_BOUNDS_SECONDS, Latencies};
 
 /// One measurement for each of the engine's numbers.
 pub(crate) fn of(statistics: &EngineStatistics) -> Vec<Measurement> {
-    let gauge = |name, help, value| Measurement { name, help, kind: MeasurementKind::Gauge, value };
-    let counter = |name, help, value| Measurement { name, help, kind: MeasurementKind::Counter, value };
+    let gauge = |name, help, value| Measurement { name, help, value: MeasuredValue::Gauge(value) };
+    let counter = |name, help, value| Measurement { name, help, value: MeasuredValue::Counter(value) };
+    let histogram = |name, help, latencies| Measurement {
+        name,
+        help,
+        value: MeasuredValue::Histogram(distribution(latencies)),
+    };
     // By name, so that a number that is added to the engine is not forgotten here.
     let EngineStatistics {
         waiting,
@@ -21,6 +26,8 @@ pub(crate) fn of(statistics: &EngineStatistics) -> Vec<Measurement> {
         guessed_tokens,
         right_guesses,
         steps,
+        to_first_token,
+        between_tokens,
     } = *statistics;
     vec![
         gauge("requests_waiting", "Requests that wait for a place", waiting),
@@ -47,5 +54,16 @@ pub(crate) fn of(statistics: &EngineStatistics) -> Vec<Measurement> {
         counter("guessed_tokens", "Tokens that were guessed ahead of time", guessed_tokens),
         counter("right_guesses", "Guessed tokens that were right", right_guesses),
         counter("steps", "Steps of the model", steps),
+        histogram(
+            "time_to_first_token_seconds",
+            "From the submission of a request to the model to its first token",
+            &to_first_token,
+        ),
+        histogram("time_between_tokens_seconds", "From one token of a request to its next", &between_tokens),
     ]
+}
+
+fn distribution(latencies: &Latencies) -> Distribution {
+    let bounds = LATENCY_BOUNDS_SECONDS.into_iter().chain([f64::INFINITY]);
+    Distribution { buckets: bounds.zip(latencies.counts).collect(), sum: latencies.sum_micros as f64 / 1e6 }
 }

@@ -222,26 +222,43 @@ pub enum Readiness {
     Failed,
 }
 
-/// A number that a backend counts or holds, for whoever watches over it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a backend counts, holds or measures, for whoever watches over it.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Measurement {
     /// What it is, in lower case with underscores, its unit last.
     pub name: &'static str,
     /// The same in words, without a full stop.
     pub help: &'static str,
-    /// How it moves.
-    pub kind: MeasurementKind,
-    /// The number.
-    pub value: u64,
+    /// The number, or the numbers, and how they move.
+    pub value: MeasuredValue,
 }
 
-/// How a [`Measurement`] moves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MeasurementKind {
-    /// It only grows, from zero at the start.
-    Counter,
-    /// It goes up and down, or stands still.
-    Gauge,
+/// What a [`Measurement`] says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum MeasuredValue {
+    /// A number that only grows, from zero at the start.
+    Counter(u64),
+    /// A number that goes up and down, or stands still.
+    Gauge(u64),
+    /// How values were spread since the start.
+    Histogram(Distribution),
+}
+
+/// How values were spread since the start.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Distribution {
+    /// For each bucket, the largest value that belongs to it, and how many values fell into it and into none before.
+    /// Bounds rise, and the last is infinite.
+    pub buckets: Vec<(f64, u64)>,
+    /// The sum of all values.
+    pub sum: f64,
+}
+
+impl Distribution {
+    /// How many values there were.
+    pub fn count(&self) -> u64 {
+        self.buckets.iter().map(|(_, count)| count).sum()
+    }
 }
 
 /// Something that answers requests of the API.

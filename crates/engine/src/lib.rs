@@ -41,7 +41,7 @@ pub use kernels::InstructionSet;
 pub use limits::{LimitsProbe, MachineLimits, OnThreads};
 pub use model::{MatrixTotals, ModelError, WeightTotals};
 pub use scheduler::{CancelHandle, EmbeddingSink, Sink};
-pub use statistics::EngineStatistics;
+pub use statistics::{EngineStatistics, LATENCY_BOUNDS_SECONDS, LATENCY_BUCKETS, Latencies};
 pub use tokenizer::TokenizerError;
 
 /// The version of the arithmetic. A change of it changes answers, and is a breaking change.

@@ -4,6 +4,7 @@ use clap::{Args, Parser, Subcommand};
 use tracing::level_filters::LevelFilter;
 
 use crate::commands::{chat, models, pull, serve};
+use crate::log::LogFormat;
 
 /// A test bench for everything that speaks the OpenAI API.
 #[derive(Debug, Parser)]
@@ -42,6 +43,14 @@ impl CommandLine {
     /// Whether only errors are to be said.
     pub(crate) fn is_quiet(&self) -> bool {
         self.talk.quiet
+    }
+
+    /// The form of the log.
+    pub(crate) fn log_format(&self) -> LogFormat {
+        match &self.verb {
+            Verb::Serve(arguments) => arguments.log_format(),
+            Verb::Chat(_) | Verb::Pull(_) | Verb::Models(_) => LogFormat::Text,
+        }
     }
 
     /// The level of the log.

@@ -9,6 +9,7 @@ mod failure;
 mod fetch_progress;
 mod interrupt;
 mod local_server;
+mod log;
 mod settings;
 mod talk;
 
@@ -23,7 +24,7 @@ fn main() -> ExitCode {
     if command_line.is_quiet() {
         talk::be_quiet();
     }
-    start_log(command_line.verbosity());
+    log::start(command_line.verbosity(), command_line.log_format());
     let outcome = match command_line.verb {
         Verb::Chat(arguments) => commands::chat::run(arguments),
         Verb::Serve(arguments) => commands::serve::run(arguments),
@@ -36,16 +37,4 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failure::report(&error),
     }
-}
-
-/// Logs to stderr, at the level that the command line asks for; `RUST_LOG` has the last word.
-fn start_log(level: tracing::level_filters::LevelFilter) {
-    let filter =
-        tracing_subscriber::EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(failure::may_colour(&std::io::stderr()))
-        .without_time()
-        .init();
 }

@@ -1,4 +1,4 @@
-//! The body of an answer on its way to the HTTP library, written down as it goes.
+//! The body of an answer on its way to the HTTP library, observed as it goes.
 
 use std::io;
 use std::pin::Pin;
@@ -8,7 +8,8 @@ use bytes::Bytes;
 use futures::Stream;
 use hyper::body::{Body, Frame, SizeHint};
 
-use crate::journal::{Ended, Record};
+use crate::journal::Ended;
+use crate::observation::Observation;
 
 /// What the server answers.
 pub(crate) type Response = http::Response<AnswerBody>;
@@ -16,7 +17,7 @@ pub(crate) type Response = http::Response<AnswerBody>;
 /// Bytes, at once or as they come.
 pub(crate) struct AnswerBody {
     source: Source,
-    record: Option<Record>,
+    observation: Option<Observation>,
 }
 
 /// Bytes as they come.
@@ -31,27 +32,35 @@ enum Source {
 impl AnswerBody {
     /// All of it.
     pub(crate) fn whole(bytes: impl Into<Bytes>) -> AnswerBody {
-        AnswerBody { source: Source::Whole(bytes.into()), record: None }
+        AnswerBody { source: Source::Whole(bytes.into()), observation: None }
     }
 
     /// As it comes.
     pub(crate) fn stream(stream: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> AnswerBody {
-        AnswerBody { source: Source::Stream(Box::pin(stream)), record: None }
+        AnswerBody { source: Source::Stream(Box::pin(stream)), observation: None }
     }
 
-    /// The same, written down in the journal. The head is there already.
-    pub(crate) fn written_down(mut self, record: Record) -> AnswerBody {
+    /// The same, told to an observation, which has been told the head already.
+    pub(crate) fn observed(mut self, observation: Observation) -> AnswerBody {
         if self.is_end_stream() {
-            record.end(Ended::Complete);
+            observation.end(Ended::Complete);
         }
-        self.record = Some(record);
+        self.observation = Some(observation);
         self
+    }
+
+    /// All of it where it is there at once; else nothing.
+    pub(crate) fn into_whole(mut self) -> Bytes {
+        match std::mem::replace(&mut self.source, Source::Ended) {
+            Source::Whole(bytes) => bytes,
+            Source::Stream(_) | Source::Ended => Bytes::new(),
+        }
     }
 
     fn ended(&mut self) {
         self.source = Source::Ended;
-        if let Some(record) = &self.record {
-            record.end(Ended::Complete);
+        if let Some(observation) = &self.observation {
+            observation.end(Ended::Complete);
         }
     }
 }
@@ -69,8 +78,8 @@ impl Body for AnswerBody {
             Source::Stream(stream) => ready!(stream.as_mut().poll_next(context)),
             Source::Ended => return Poll::Ready(None),
         };
-        if let (Some(Ok(bytes)), Some(record)) = (&next, &self.record) {
-            record.sent(bytes);
+        if let (Some(Ok(bytes)), Some(observation)) = (&next, &self.observation) {
+            observation.sent(bytes);
         }
         if next.is_none() || matches!(self.source, Source::Whole(_)) {
             self.ended();
@@ -97,9 +106,9 @@ impl Body for AnswerBody {
 
 impl Drop for AnswerBody {
     fn drop(&mut self) {
-        if let Some(record) = &self.record {
+        if let Some(observation) = &self.observation {
             // Does nothing when the end was told before.
-            record.end(Ended::ClientGone);
+            observation.end(Ended::ClientGone);
         }
     }
 }

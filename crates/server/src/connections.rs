@@ -10,13 +10,17 @@ use futures::future::select_all;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use interference_wire::Responder;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::closing::{Closing, Phase};
-use crate::routes::{self, Shared};
+use crate::faulted_answer::FaultedAnswer;
+use crate::limits::{HEAD_BYTES, LAST_WORDS};
+use crate::routes::{self, Handles, Shared};
+use crate::socket::{Socket, SocketWatch};
 use crate::takeover;
 
 /// How long accepting rests after the system refused, which it does when it has no more file handles.
@@ -35,7 +39,10 @@ impl Connections {
     /// None yet.
     pub(crate) fn new(shared: Arc<Shared>) -> Connections {
         let mut protocol = http1::Builder::new();
-        protocol.timer(TokioTimer::new()).header_read_timeout(shared.limits.header_time);
+        protocol
+            .timer(TokioTimer::new())
+            .header_read_timeout(shared.limits.header_time)
+            .max_buf_size(HEAD_BYTES);
         Connections {
             places: Arc::new(Semaphore::new(shared.limits.connections)),
             closing: shared.closing.clone(),
@@ -72,9 +79,10 @@ impl Connections {
             shared: Arc::clone(&self.shared),
             closing: self.closing.clone(),
         };
+        let open = self.shared.meters.connection_opened();
         self.tasks.spawn(async move {
             connection.serve(stream).await;
-            drop(place);
+            drop((place, open));
         });
     }
 
@@ -115,33 +123,55 @@ impl Connection {
     async fn serve_until_taken_over(&mut self, stream: TcpStream) -> Option<TcpStream> {
         let (takeover, mut taken_over) = takeover::channel();
         let shared = Arc::clone(&self.shared);
+        let socket = Socket::new(stream, shared.limits.write_time, shared.meters.clone());
+        let socket_watch = socket.watch();
+        let watch = socket.watch();
         let service = service_fn(move |request| {
             // Boxed here: the library would move it several times.
-            Box::pin(routes::answer(Arc::clone(&shared), takeover.clone(), request).map(Ok::<_, Infallible>))
+            let connection = Handles { takeover: takeover.clone(), socket: watch.clone() };
+            Box::pin(routes::answer(Arc::clone(&shared), connection, request).map(Ok::<_, Infallible>))
         });
-        let mut connection = self.protocol.serve_connection(TokioIo::new(stream), service);
+        let mut connection = self.protocol.serve_connection(TokioIo::new(socket), service);
         // An answer that was handed over comes first: the library would only see a client that went, and drop it.
         let answer = tokio::select! {
             biased;
-            answer = taken_over.answer() => answer,
-            ended = &mut connection => return told(ended),
+            answer = taken_over.answer() => Some(answer),
+            ended = &mut connection => told(ended),
             () = self.closing.reached(Phase::Draining) => {
                 Pin::new(&mut connection).graceful_shutdown();
                 tokio::select! {
                     biased;
-                    answer = taken_over.answer() => answer,
-                    ended = &mut connection => return told(ended),
+                    answer = taken_over.answer() => Some(answer),
+                    ended = &mut connection => told(ended),
+                    () = no_request(&socket_watch) => None,
                 }
             }
         };
         // This drops the handler, which waits for nothing else.
         let parts = connection.into_parts();
-        answer.write(parts.io.into_inner(), !parts.read_buf.is_empty()).await
+        let stream = parts.io.into_inner().into_stream();
+        match answer {
+            Some(answer) => answer.write(stream, !parts.read_buf.is_empty()).await,
+            None if socket_watch.has_refused_head() => {
+                // A socket that is closed with bytes unread resets, and the client loses what it was told.
+                Responder::new(stream).close().await;
+                None
+            }
+            None => None,
+        }
+    }
+}
+
+/// Resolves when a client has begun to ask and does not come to the end of its head. The library waits for it.
+async fn no_request(watch: &SocketWatch) {
+    sleep(LAST_WORDS).await;
+    if watch.has_request() {
+        std::future::pending().await
     }
 }
 
 /// Clients go away as they please.
-fn told(ended: hyper::Result<()>) -> Option<TcpStream> {
+fn told(ended: hyper::Result<()>) -> Option<Box<FaultedAnswer>> {
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection ended early");
     }

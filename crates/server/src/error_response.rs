@@ -1,5 +1,7 @@
 //! The one place where what went wrong becomes a status and the envelope of the API.
 
+use std::time::Duration;
+
 use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, StatusCode};
 use interference_api_types::openai::error::{ErrorEnvelope, ErrorKind, ErrorObject};
@@ -7,6 +9,8 @@ use interference_backend::Refusal;
 
 use crate::answer_body::{AnswerBody, Response};
 use crate::fault_plan::FaultRequestError;
+use crate::limits::{HEAD_BYTES, MOST_HEADERS};
+use crate::meters::ErrorCode;
 
 /// When another try may succeed while a model loads or a server goes down, in seconds.
 const RETRY_AFTER_UNAVAILABLE_SECONDS: u64 = 1;
@@ -33,6 +37,14 @@ pub(crate) enum Rejection {
     BodyTooSlow,
     /// The body broke off.
     BodyBroken,
+    /// The whole request took too long.
+    TimeOver { limit: Duration },
+    /// The head is not one of HTTP/1.1.
+    HeadBroken,
+    /// The head is too large, or has too many headers.
+    HeadTooLarge,
+    /// The target in the head is too long.
+    TargetTooLong,
     /// A key is needed.
     MissingKey,
     /// The key is none of ours. It is not repeated.
@@ -81,7 +93,12 @@ impl Rejection {
             Rejection::NotJson { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Rejection::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Rejection::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
-            Rejection::BodyBroken | Rejection::NotOneHost | Rejection::Faults(_) => StatusCode::BAD_REQUEST,
+            Rejection::TimeOver { .. } => StatusCode::GATEWAY_TIMEOUT,
+            Rejection::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Rejection::TargetTooLong => StatusCode::URI_TOO_LONG,
+            Rejection::BodyBroken | Rejection::HeadBroken | Rejection::NotOneHost | Rejection::Faults(_) => {
+                StatusCode::BAD_REQUEST
+            }
             Rejection::MissingKey | Rejection::WrongKey => StatusCode::UNAUTHORIZED,
             Rejection::ForeignHost { .. } => StatusCode::FORBIDDEN,
             Rejection::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
@@ -93,8 +110,8 @@ impl Rejection {
             Rejection::Refused(refusal) => refusal.to_string(),
             Rejection::UnknownPath { path } => format!(
                 "Nothing is at {}. There are POST /v1/chat/completions, POST /v1/completions, POST /v1/embeddings, \
-                 GET /v1/models, GET /v1/models/{{id}}, GET /health, GET /metrics and GET /_interference/requests, all \
-                 of them with and without /v1.",
+                 GET /v1/models, GET /v1/models/{{id}}, GET /health, GET /metrics, GET /openapi.json and GET \
+                 /_interference/requests, all of them with and without /v1.",
                 quote(path)
             ),
             Rejection::UnservedPath { path, part } => {
@@ -116,6 +133,17 @@ impl Rejection {
             Rejection::BodyTooLarge { limit } => format!("The body is larger than {limit} bytes."),
             Rejection::BodyTooSlow => "The body did not come in time.".to_owned(),
             Rejection::BodyBroken => "The body broke off.".to_owned(),
+            Rejection::TimeOver { limit } => time_over(*limit),
+            Rejection::HeadBroken => {
+                "The head of the request is not HTTP/1.1: its request line or a header cannot be read."
+                    .to_owned()
+            }
+            Rejection::HeadTooLarge => {
+                format!(
+                    "The head of the request is larger than {HEAD_BYTES} bytes, or has more than {MOST_HEADERS} headers."
+                )
+            }
+            Rejection::TargetTooLong => "The target of the request is too long.".to_owned(),
             Rejection::MissingKey => {
                 "You did not give an API key. Give it in the header 'Authorization: Bearer KEY'.".to_owned()
             }
@@ -163,12 +191,16 @@ impl Rejection {
             Rejection::MethodNotAllowed { .. } => Some("method_not_allowed"),
             Rejection::NotJson { .. } => Some("unsupported_media_type"),
             Rejection::BodyTooLarge { .. } => Some("request_too_large"),
-            Rejection::BodyTooSlow => Some("request_timeout"),
+            Rejection::BodyTooSlow | Rejection::TimeOver { .. } => Some("request_timeout"),
+            Rejection::HeadTooLarge => Some("head_too_large"),
+            Rejection::TargetTooLong => Some("target_too_long"),
             Rejection::MissingKey | Rejection::WrongKey => Some("invalid_api_key"),
             Rejection::ForeignHost { .. } => Some("host_not_allowed"),
             Rejection::Faults(FaultRequestError::NotAllowed) => Some("faults_not_allowed"),
             Rejection::Faults(_) => Some("invalid_fault_plan"),
-            Rejection::BodyBroken | Rejection::NotOneHost | Rejection::Panicked => None,
+            Rejection::BodyBroken | Rejection::HeadBroken | Rejection::NotOneHost | Rejection::Panicked => {
+                None
+            }
         }
     }
 
@@ -193,6 +225,7 @@ impl Rejection {
             },
         };
         let mut response = json_response(self.status(), &envelope);
+        response.extensions_mut().insert(ErrorCode(self.code()));
         let headers = response.headers_mut();
         if let Some(seconds) = self.retry_after_seconds() {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
@@ -233,6 +266,15 @@ pub(crate) fn json_text_response(status: StatusCode, text: String) -> Response {
 pub(crate) fn error_data(message: &str, code: &str) -> String {
     let envelope = ErrorEnvelope::server_error(message, Some(code));
     serde_json::to_string(&envelope).unwrap_or_else(|_| "{}".to_owned())
+}
+
+/// What is said of a request that took too long.
+pub(crate) fn time_over(limit: Duration) -> String {
+    format!(
+        "The request took longer than {} s, which is this server's limit. Ask for less, or start the server with a \
+         larger `--request-timeout`.",
+        limit.as_secs_f64()
+    )
 }
 
 /// What a client sent, short enough to be repeated to it.

@@ -13,8 +13,7 @@ use interference_backend::EventStream;
 use interference_sse::{Event, encode};
 use tokio::time::{Instant, Sleep, sleep};
 
-use crate::closing::{Closing, Phase};
-use crate::error_response::error_data;
+use crate::error_response::{error_data, time_over};
 
 /// The data of a stream's last event.
 const DONE: &str = "[DONE]";
@@ -22,7 +21,7 @@ const DONE: &str = "[DONE]";
 /// Asks proxies of the nginx kind not to collect the stream before they pass it on.
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// After how many events that come without a pause it is asked whether the server goes down.
+/// After how many events that come without a pause it is asked whether the stream is to be cut off.
 const EVENTS_BETWEEN_LOOKS: u32 = 16;
 
 /// Sets the headers that every stream of events has.
@@ -32,10 +31,29 @@ pub(crate) fn set_headers(headers: &mut HeaderMap) {
     headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
 }
 
+/// Why the server ends a stream before its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BreakOff {
+    /// The server goes down.
+    ServerStops,
+    /// The request has taken this long, which is the limit.
+    TimeOver(Duration),
+}
+
+impl BreakOff {
+    /// The events that tell it.
+    fn events(self) -> [Event; 2] {
+        match self {
+            BreakOff::ServerStops => broken_off("The server is going down.", "server_stopping"),
+            BreakOff::TimeOver(limit) => broken_off(&time_over(limit), "request_timeout"),
+        }
+    }
+}
+
 /// The bytes of the events, one event in each item.
 ///
 /// While the backend is silent for `ping`, a comment keeps the connection alive. When the stream panics, ends before its
-/// time, or is cut off because the server goes down, an error event and `[DONE]` end it. Nothing follows `[DONE]`.
+/// time, or `cut` resolves, an error event and `[DONE]` end it. Nothing follows `[DONE]`.
 pub(crate) struct EventBytes {
     /// None after the end.
     events: Option<EventStream>,
@@ -43,20 +61,24 @@ pub(crate) struct EventBytes {
     /// When the next comment is due. Moved only when it comes too early, since moving it costs more than an event.
     silence: Pin<Box<Sleep>>,
     last_event: Instant,
-    cut: Pin<Box<dyn Future<Output = ()> + Send>>,
+    cut: Pin<Box<dyn Future<Output = BreakOff> + Send>>,
     /// How often it was polled.
     asked: u32,
 }
 
 impl EventBytes {
     /// Of these events.
-    pub(crate) fn new(events: EventStream, ping: Duration, mut closing: Closing) -> EventBytes {
+    pub(crate) fn new(
+        events: EventStream,
+        ping: Duration,
+        cut: impl Future<Output = BreakOff> + Send + 'static,
+    ) -> EventBytes {
         EventBytes {
             events: Some(events),
             ping,
             silence: Box::pin(sleep(ping)),
             last_event: Instant::now(),
-            cut: Box::pin(async move { closing.reached(Phase::Cut).await }),
+            cut: Box::pin(cut),
             asked: 0,
         }
     }
@@ -90,13 +112,17 @@ impl Stream for EventBytes {
         }
         // A stream that always has something is cut off, too; whether it is to be need not be asked for every event.
         self.asked = self.asked.wrapping_add(1);
-        if self.asked.is_multiple_of(EVENTS_BETWEEN_LOOKS) && self.cut.poll_unpin(context).is_ready() {
-            return self.last(&broken_off("The server is going down.", "server_stopping"));
+        if self.asked.is_multiple_of(EVENTS_BETWEEN_LOOKS)
+            && let Poll::Ready(why) = self.cut.poll_unpin(context)
+        {
+            return self.last(&why.events());
         }
         let Some(events) = self.events.as_mut() else { return Poll::Ready(None) };
         let next = catch_unwind(AssertUnwindSafe(|| events.as_mut().poll_next(context)));
-        if matches!(next, Ok(Poll::Pending)) && self.cut.poll_unpin(context).is_ready() {
-            return self.last(&broken_off("The server is going down.", "server_stopping"));
+        if matches!(next, Ok(Poll::Pending))
+            && let Poll::Ready(why) = self.cut.poll_unpin(context)
+        {
+            return self.last(&why.events());
         }
         match next {
             Ok(Poll::Ready(Some(event))) if is_done(&event) => self.last(&[event]),
@@ -147,7 +173,7 @@ impl<S: Stream + Unpin> Stream for EachAlone<S> {
 
 /// What ends a stream when the server goes down: the bytes of each event.
 pub(crate) fn last_words() -> [Bytes; 2] {
-    broken_off("The server is going down.", "server_stopping").map(|event| written(&[event]))
+    BreakOff::ServerStops.events().map(|event| written(&[event]))
 }
 
 fn is_done(event: &Event) -> bool {

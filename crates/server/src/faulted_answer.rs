@@ -4,7 +4,7 @@
 //! on the socket are the responder's. It refuses to know where the answer comes from.
 
 use std::io;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
@@ -13,12 +13,15 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 use interference_faults::{Action, AnswerFaults, COLLECTED_BYTES_MAX, Ending, LengthFault, Pipeline};
 use interference_wire::{Gone, LAST_CHUNK, Responder, chunk};
 use tokio::net::TcpStream;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::answer_body::ByteStream;
 use crate::closing::{Closing, Phase};
 use crate::event_stream;
-use crate::journal::{Ended, OwnedRecord};
+use crate::journal::Ended;
+use crate::limits::Deadline;
+use crate::observation::OwnedObservation;
+use crate::raw_answer;
 
 /// An answer, and what is to go wrong with it.
 pub(crate) struct FaultedAnswer {
@@ -27,8 +30,12 @@ pub(crate) struct FaultedAnswer {
     pub(crate) body: Body,
     pub(crate) faults: AnswerFaults,
     pub(crate) request: RequestTraits,
-    pub(crate) record: OwnedRecord,
+    pub(crate) observation: OwnedObservation,
     pub(crate) closing: Closing,
+    /// By when it must end.
+    pub(crate) deadline: Deadline,
+    /// How long a write may make no progress.
+    pub(crate) write_time: Duration,
 }
 
 /// What follows the head.
@@ -101,7 +108,18 @@ impl FaultedAnswer {
     /// # Cancellation
     /// Dropping the future closes the socket.
     pub(crate) async fn write(self: Box<Self>, stream: TcpStream, more_is_read: bool) -> Option<TcpStream> {
-        let FaultedAnswer { status, headers, body, faults, request, record, closing } = *self;
+        let FaultedAnswer {
+            status,
+            headers,
+            body,
+            faults,
+            request,
+            observation,
+            closing,
+            deadline,
+            write_time,
+        } = *self;
+        let seen = observation.clone();
         let writer = Writer {
             responder: Responder::new(stream),
             // Until a head says otherwise.
@@ -109,11 +127,20 @@ impl FaultedAnswer {
             due: Instant::now(),
             // Requests that were read ahead are lost with the library's buffer.
             closes: more_is_read || request.wants_close || request.version == Version::HTTP_10,
-            record,
+            observation,
             told: 0,
             closing,
+            write_time,
         };
-        match Box::pin(writer.run(status, headers, body, faults, request)).await {
+        let mut running = Box::pin(writer.run(status, headers, body, faults, request));
+        let written = tokio::select! {
+            written = &mut running => written,
+            () = sleep_until(deadline.last_words()) => {
+                seen.end(Ended::TimedOut);
+                return None;
+            }
+        };
+        match written {
             Ok(Fate::Reusable(stream)) => Some(stream),
             Ok(Fate::Closed) => None,
             Err(gone) => {
@@ -130,10 +157,11 @@ struct Writer {
     /// When the next bytes are due: waits are laid behind one another, so that a late timer makes nothing else late.
     due: Instant,
     closes: bool,
-    record: OwnedRecord,
+    observation: OwnedObservation,
     /// How much of what happened is in the record.
     told: usize,
     closing: Closing,
+    write_time: Duration,
 }
 
 impl Writer {
@@ -196,7 +224,7 @@ impl Writer {
     }
 
     async fn write_head(&mut self, status: StatusCode, mut headers: HeaderMap) -> Result<(), Gone> {
-        headers.insert(DATE, header_value(&httpdate::fmt_http_date(SystemTime::now())));
+        headers.insert(DATE, raw_answer::date());
         match self.framing {
             Framing::Length(length) => {
                 headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
@@ -209,17 +237,17 @@ impl Writer {
         if self.closes {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        self.record.head(status, &headers);
-        let (code, reason) = (status.as_u16(), status.canonical_reason().unwrap_or_default());
-        let mut head = format!("HTTP/1.1 {code} {reason}\r\n").into_bytes();
-        for (name, value) in &headers {
-            head.extend_from_slice(name.as_str().as_bytes());
-            head.extend_from_slice(b": ");
-            head.extend_from_slice(value.as_bytes());
-            head.extend_from_slice(b"\r\n");
-        }
-        head.extend_from_slice(b"\r\n");
-        self.responder.write(&head).await
+        self.observation.head(status, &headers, None);
+        self.put(&raw_answer::head(status, &headers)).await
+    }
+
+    /// Writes, unless the client does not read.
+    async fn put(&mut self, bytes: &[u8]) -> Result<(), Gone> {
+        let written = timeout(self.write_time, self.responder.write(bytes)).await;
+        written.unwrap_or_else(|_elapsed| {
+            self.observation.unread();
+            Err(Gone::Failed(io::ErrorKind::TimedOut))
+        })
     }
 
     async fn write_stream(mut self, source: ByteStream, pipeline: Pipeline) -> Result<Fate, Gone> {
@@ -280,13 +308,13 @@ impl Writer {
                 if self.framing == Framing::NoBody {
                     return Ok(None);
                 }
-                self.record.sent(&bytes);
+                self.observation.sent(&bytes);
                 match self.framing {
                     Framing::NoBody => {}
                     // An empty chunk would be the last one.
                     Framing::Chunked if bytes.is_empty() => {}
-                    Framing::Chunked => self.responder.write(&chunk(&bytes)).await?,
-                    Framing::Length(_) | Framing::Close => self.responder.write(&bytes).await?,
+                    Framing::Chunked => self.put(&chunk(&bytes)).await?,
+                    Framing::Length(_) | Framing::Close => self.put(&bytes).await?,
                 }
             }
             Action::End(ending) => return Ok(Some(Finish::Planned(ending))),
@@ -298,12 +326,12 @@ impl Writer {
     fn tell(&mut self, pipeline: &Pipeline) {
         let happened = pipeline.happened();
         let in_all = happened.len() as u64 + pipeline.happened_beyond();
-        self.record.happened(happened.get(self.told..).unwrap_or_default(), in_all);
+        self.observation.happened(happened.get(self.told..).unwrap_or_default(), in_all);
         self.told = happened.len();
     }
 
     /// Waits, unless the server is to end now.
-    async fn wait(&mut self, time: std::time::Duration) -> Result<Waited, Gone> {
+    async fn wait(&mut self, time: Duration) -> Result<Waited, Gone> {
         self.due += time;
         tokio::select! {
             waited = self.responder.wait_until(self.due) => waited.map(|()| Waited::InTime),
@@ -315,13 +343,13 @@ impl Writer {
         match finish {
             Finish::Planned(ending) => self.end_as_planned(ending).await,
             Finish::ServerStops => {
-                self.record.end(Ended::ServerStopped);
+                self.observation.end(Ended::ServerStopped);
                 // In a stream there is room for last words; a whole answer just breaks off.
                 if self.framing == Framing::Chunked {
                     for event in event_stream::last_words() {
-                        self.responder.write(&chunk(&event)).await?;
+                        self.put(&chunk(&event)).await?;
                     }
-                    self.responder.write(LAST_CHUNK).await?;
+                    self.put(LAST_CHUNK).await?;
                 }
                 self.responder.close().await;
                 Ok(Fate::Closed)
@@ -333,20 +361,20 @@ impl Writer {
         match ending {
             Ending::Complete => {
                 if self.framing == Framing::Chunked {
-                    self.responder.write(LAST_CHUNK).await?;
+                    self.put(LAST_CHUNK).await?;
                 }
-                self.record.end(Ended::Complete);
+                self.observation.end(Ended::Complete);
                 if !self.closes {
                     return Ok(Fate::Reusable(self.responder.into_stream()));
                 }
                 self.responder.close().await;
             }
             Ending::Close => {
-                self.record.end(Ended::Fault);
+                self.observation.end(Ended::Fault);
                 self.responder.close().await;
             }
             Ending::Reset => {
-                self.record.end(Ended::Fault);
+                self.observation.end(Ended::Fault);
                 self.responder.reset();
             }
             Ending::HalfClose => {
@@ -365,7 +393,7 @@ impl Writer {
             _gone = self.responder.peer_gone() => when_gone,
             () = self.closing.reached(Phase::Draining) => Ended::ServerStopped,
         };
-        self.record.end(ended);
+        self.observation.end(ended);
     }
 }
 

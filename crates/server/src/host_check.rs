@@ -10,6 +10,7 @@ use http::header::{HOST, ORIGIN};
 use http::uri::Authority;
 use http::{HeaderMap, Uri, Version};
 
+use crate::cross_origin::CrossOrigin;
 use crate::error_response::Rejection;
 
 /// Which hosts a request may name.
@@ -34,7 +35,14 @@ impl HostCheck {
     }
 
     /// Checks the host that a request names, in its target or in its header.
-    pub(crate) fn check(&self, version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), Rejection> {
+    /// An origin to which the server was opened need not be this machine.
+    pub(crate) fn check(
+        &self,
+        version: Version,
+        uri: &Uri,
+        headers: &HeaderMap,
+        opened: &CrossOrigin,
+    ) -> Result<(), Rejection> {
         let mut named = headers.get_all(HOST).iter();
         let host = named.next();
         // RFC 9112, section 3.2: a request of HTTP/1.1 has exactly one Host.
@@ -45,7 +53,8 @@ impl HostCheck {
         let in_header = host.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         let in_target = uri.authority().map(Authority::to_string);
         // A page elsewhere needs no false name to send a request blindly; the browser then says whose page it is.
-        let origin = headers.get(ORIGIN).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        let origin = headers.get(ORIGIN).filter(|origin| !opened.allows(origin));
+        let origin = origin.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         for named in [in_header, in_target, origin].into_iter().flatten() {
             let host = host_of(named.split_once("://").map_or(&named, |(_scheme, host)| host));
             if !is_this_machine(&host) && !allowed.contains(&host) {
@@ -78,7 +87,7 @@ mod tests {
     fn passes(check: &HostCheck, host: &'static str) -> bool {
         let mut headers = HeaderMap::new();
         headers.insert(HOST, HeaderValue::from_static(host));
-        check.check(Version::HTTP_11, &Uri::from_static("/health"), &headers).is_ok()
+        check.check(Version::HTTP_11, &Uri::from_static("/health"), &headers, &CrossOrigin::default()).is_ok()
     }
 
     #[test]
@@ -89,13 +98,21 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert(HOST, HeaderValue::from_static("localhost:1337"));
             headers.insert(ORIGIN, HeaderValue::from_static(origin));
-            check.check(Version::HTTP_11, &Uri::from_static("/health"), &headers).is_ok()
+            check
+                .check(Version::HTTP_11, &Uri::from_static("/health"), &headers, &CrossOrigin::default())
+                .is_ok()
         };
         for origin in
             ["http://localhost:3000", "https://127.0.0.1", "http://[::1]:80", "https://bench.example"]
         {
             assert!(from(origin), "{origin}");
         }
+        let evil = HeaderMap::from_iter([
+            (HOST, HeaderValue::from_static("localhost")),
+            (ORIGIN, HeaderValue::from_static("https://evil.example")),
+        ]);
+        let opened = CrossOrigin::new(vec!["https://evil.example".parse().unwrap()]);
+        assert!(check.check(Version::HTTP_11, &Uri::from_static("/"), &evil, &opened).is_ok());
         for origin in ["https://evil.example", "null", "http://localhost.evil.example:1337", ""] {
             assert!(!from(origin), "{origin}");
         }
@@ -136,7 +153,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(HOST, HeaderValue::from_static("localhost"));
         let uri = Uri::from_static("http://evil.example/health");
-        let outcome = check.check(Version::HTTP_11, &uri, &headers);
+        let outcome = check.check(Version::HTTP_11, &uri, &headers, &CrossOrigin::default());
         assert!(matches!(outcome, Err(Rejection::ForeignHost { host }) if host == "evil.example"));
     }
 
@@ -145,9 +162,11 @@ mod tests {
         let check = HostCheck::new(&[SocketAddr::from(([0, 0, 0, 0], 1337))], &[]);
         assert!(passes(&check, "anything.example"));
         let none = HeaderMap::new();
-        assert!(check.check(Version::HTTP_10, &Uri::from_static("/"), &none).is_ok());
+        assert!(
+            check.check(Version::HTTP_10, &Uri::from_static("/"), &none, &CrossOrigin::default()).is_ok()
+        );
         assert!(matches!(
-            check.check(Version::HTTP_11, &Uri::from_static("/"), &none),
+            check.check(Version::HTTP_11, &Uri::from_static("/"), &none, &CrossOrigin::default()),
             Err(Rejection::NotOneHost)
         ));
     }

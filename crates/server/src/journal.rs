@@ -67,9 +67,9 @@ impl Journal {
         Journal { memory: Mutex::default(), changed: watch::Sender::new(()) }
     }
 
-    /// A request has come. The headers are kept without secrets.
-    pub(crate) fn begin(self: &Arc<Journal>, head: &Parts) -> Record {
-        let entry = Arc::new(Mutex::new(Entry::new(head)));
+    /// A request has come, which the server names so. The headers are kept without secrets.
+    pub(crate) fn begin(self: &Arc<Journal>, head: &Parts, request_id: &str) -> Record {
+        let entry = Arc::new(Mutex::new(Entry::new(head, request_id)));
         let mut memory = self.memory();
         let counts = Arc::clone(&memory.counts);
         locked(&entry).number = counts.received.fetch_add(1, Ordering::SeqCst) + 1;
@@ -208,55 +208,6 @@ impl Record {
         self.counts.ended.fetch_add(1, Ordering::SeqCst);
         self.journal.tell();
     }
-
-    /// Somebody else will tell the end: whoever held the exchange so far does not, by going.
-    pub(crate) fn hand_over(self) -> OwnedRecord {
-        locked(&self.entry).handed_over = true;
-        OwnedRecord(self)
-    }
-
-    /// Ends the exchange as one whose client went away, when it is dropped before an answer is there.
-    pub(crate) fn until_answered(&self) -> UntilAnswered {
-        UntilAnswered(Some(self.clone()))
-    }
-}
-
-/// The record of whoever has to tell the end: if it is dropped before, the client has gone.
-pub(crate) struct OwnedRecord(Record);
-
-impl std::ops::Deref for OwnedRecord {
-    type Target = Record;
-
-    fn deref(&self) -> &Record {
-        &self.0
-    }
-}
-
-impl Drop for OwnedRecord {
-    fn drop(&mut self) {
-        // Does nothing when the end was told before.
-        self.0.end(Ended::ClientGone);
-    }
-}
-
-/// See [`Record::until_answered`].
-pub(crate) struct UntilAnswered(Option<Record>);
-
-impl UntilAnswered {
-    /// An answer is there.
-    pub(crate) fn answered(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for UntilAnswered {
-    fn drop(&mut self) {
-        if let Some(record) = self.0.take()
-            && !locked(&record.entry).handed_over
-        {
-            record.end(Ended::ClientGone);
-        }
-    }
 }
 
 /// When something was, as the journal writes it.
@@ -302,8 +253,10 @@ mod tests {
     #[tokio::test]
     async fn an_exchange_is_written_down_without_secrets() {
         let journal = Arc::new(Journal::new());
-        let record =
-            journal.begin(&head("http://user:sk-secret@localhost/v1/chat/completions?a=b&api_key=sk-secret"));
+        let record = journal.begin(
+            &head("http://user:sk-secret@localhost/v1/chat/completions?a=b&api_key=sk-secret"),
+            "req_1",
+        );
         record.body(&Bytes::from_static(b"{\"model\":\"m\"}"));
         record.head(StatusCode::OK, &HeaderMap::new());
         record.sent(&Bytes::from_static(b"data: a\n\n"));
@@ -314,6 +267,7 @@ mod tests {
         assert!(!read.to_string().contains("sk-secret"), "{read}");
         let request = &read["requests"][0];
         assert_eq!(request["number"], 1);
+        assert_eq!(request["request_id"], "req_1");
         assert_eq!(request["method"], "POST");
         assert_eq!(request["path"], "/v1/chat/completions");
         assert_eq!(request["query"], "a=b&api_key=[redacted]");
@@ -338,9 +292,9 @@ mod tests {
             let journal = Arc::clone(&journal);
             async move { journal.wait(awaited).await }
         });
-        let records = [journal.begin(&head("/a")), journal.begin(&head("/b"))];
+        let records = [journal.begin(&head("/a"), "req_1"), journal.begin(&head("/b"), "req_1")];
         records[0].end(Ended::Complete);
-        drop(records[1].until_answered());
+        records[1].end(Ended::ClientGone);
         assert!(!reader.await.unwrap());
         let read = read(&journal);
         assert_eq!(read["requests"][1]["ended"], "client_gone");
@@ -353,7 +307,7 @@ mod tests {
         let journal = Arc::new(Journal::new());
         let large = Bytes::from(vec![b' '; 10 << 20]);
         for _ in 0..MOST_ENTRIES + 500 {
-            let record = journal.begin(&head("/a"));
+            let record = journal.begin(&head("/a"), "req_1");
             record.head(StatusCode::OK, &HeaderMap::new());
             record.sent(&large);
         }
@@ -365,7 +319,7 @@ mod tests {
         assert!(kept < MOST_ENTRIES, "{kept}");
         // The rest is small, so that the whole is quickly written.
         for _ in 0..MOST_ENTRIES {
-            journal.begin(&head("/a"));
+            journal.begin(&head("/a"), "req_1");
         }
         let read = read(&journal);
         assert_eq!(read["requests"].as_array().unwrap().len(), MOST_ENTRIES);
@@ -375,7 +329,7 @@ mod tests {
     #[tokio::test]
     async fn after_clearing_nothing_of_before_counts() {
         let journal = Arc::new(Journal::new());
-        let record = journal.begin(&head("/a"));
+        let record = journal.begin(&head("/a"), "req_1");
         journal.clear();
         record.head(StatusCode::OK, &HeaderMap::new());
         record.sent(&Bytes::from_static(b"late"));
@@ -384,7 +338,7 @@ mod tests {
         assert_eq!(read["requests"], json!([]));
         assert_eq!((&read["received"], &read["ended"]), (&json!(0), &json!(0)));
         // What began before does not throw out what came after, however large it grows.
-        journal.begin(&head("/b"));
+        journal.begin(&head("/b"), "req_1");
         record.counts.bytes.store(MOST_BYTES, Ordering::SeqCst);
         record.journal.grew(&record.counts, 1);
         assert_eq!(journal.memory().entries.len(), 1);

@@ -5,6 +5,7 @@ mod health;
 mod journal;
 mod metrics;
 mod models;
+mod openapi;
 mod unserved;
 
 use std::panic::AssertUnwindSafe;
@@ -16,20 +17,29 @@ use http::header::ALLOW;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request};
 use hyper::body::Incoming;
-use interference_backend::{Backend, Strictness};
+use interference_backend::{Backend, Refusal, Strictness};
+use tokio::time::sleep_until;
 
 use crate::answer_body::Response;
 use crate::auth::ApiKeys;
-use crate::closing::Closing;
+use crate::closing::{Closing, Phase};
+use crate::cross_origin::CrossOrigin;
 use crate::error_response::Rejection;
 use crate::fault_plan::FaultPlans;
 use crate::host_check::HostCheck;
-use crate::journal::{Ended, Journal, Record};
-use crate::limits::Limits;
+use crate::journal::{Ended, Journal};
+use crate::limits::{Deadline, HEAD_BYTES, Limits};
+use crate::meters::{ErrorCode, Meters};
+use crate::observation::{Audience, Observation};
+use crate::socket::SocketWatch;
+use crate::stamp::Stamp;
 use crate::takeover::Takeover;
 
 /// Under which every path is found a second time.
 const PREFIX: &str = "/v1";
+
+/// What the metrics call a path at which nothing is.
+const UNKNOWN: &str = "unknown";
 
 /// What handlers share.
 pub(crate) struct Shared {
@@ -37,9 +47,11 @@ pub(crate) struct Shared {
     pub(crate) strictness: Strictness,
     pub(crate) keys: ApiKeys,
     pub(crate) hosts: HostCheck,
+    pub(crate) cross_origin: CrossOrigin,
     pub(crate) limits: Limits,
     pub(crate) faults: FaultPlans,
     pub(crate) journal: Arc<Journal>,
+    pub(crate) meters: Meters,
     pub(crate) ping: Duration,
     pub(crate) closing: Closing,
 }
@@ -54,6 +66,7 @@ enum Route<'path> {
     Model(&'path str),
     Health,
     Metrics,
+    OpenApi,
     Journal,
     /// A part of the API that is not served here.
     Unserved(&'static str),
@@ -68,6 +81,7 @@ impl<'path> Route<'path> {
             models::PATH => Route::Models,
             health::PATH => Route::Health,
             metrics::PATH => Route::Metrics,
+            openapi::PATH => Route::OpenApi,
             journal::PATH => Route::Journal,
             // Names may contain slashes.
             _ => match path.strip_prefix(models::PATH).and_then(|rest| rest.strip_prefix('/')) {
@@ -77,18 +91,35 @@ impl<'path> Route<'path> {
         }
     }
 
+    /// The paths that lead to it, as `/openapi.json` and the metrics name them.
+    fn pattern(self) -> &'static str {
+        match self {
+            Route::Answers(path) => {
+                answers::PATHS.into_iter().find(|known| *known == path).unwrap_or(UNKNOWN)
+            }
+            Route::Models => models::PATH,
+            Route::Model(_) => models::ONE,
+            Route::Health => health::PATH,
+            Route::Metrics => metrics::PATH,
+            Route::OpenApi => openapi::PATH,
+            Route::Journal => journal::PATH,
+            Route::Unserved(_) | Route::Unknown => UNKNOWN,
+        }
+    }
+
     /// Whether it serves those who look after the server: their requests are no exchange of a client's.
     fn is_for_keepers(self) -> bool {
-        matches!(self, Route::Health | Route::Metrics | Route::Journal)
+        matches!(self, Route::Health | Route::Metrics | Route::OpenApi | Route::Journal)
     }
 
     /// The methods that it takes, as the header `Allow` has them.
     fn methods(self) -> &'static str {
         match self {
             Route::Answers(_) => "POST",
-            Route::Models | Route::Model(_) | Route::Health | Route::Metrics => "GET,HEAD",
+            Route::Models | Route::Model(_) | Route::Health | Route::Metrics | Route::OpenApi => "GET,HEAD",
             Route::Journal => "GET,HEAD,DELETE",
-            Route::Unserved(_) | Route::Unknown => "",
+            // A page in a browser, too, should be told that nothing is there.
+            Route::Unserved(_) | Route::Unknown => "GET,HEAD,POST,PUT,PATCH,DELETE",
         }
     }
 
@@ -98,30 +129,53 @@ impl<'path> Route<'path> {
     }
 }
 
-/// Answers a request, whatever it is. A bug ends one request, not the connection.
-pub(crate) async fn answer(shared: Arc<Shared>, takeover: Takeover, request: Request<Incoming>) -> Response {
-    let (head, body) = request.into_parts();
-    if Route::of(head.uri.path()).is_for_keepers() {
-        return without_panic(dispatch(&shared, head, body, None)).await;
-    }
-    let is_head = head.method == Method::HEAD;
-    let record = shared.journal.begin(&head);
-    let waiting = record.until_answered();
-    let exchange = Exchange { takeover, record: record.clone() };
-    let response = without_panic(dispatch(&shared, head, body, Some(exchange))).await;
-    waiting.answered();
-    record.head(response.status(), response.headers());
-    if is_head {
-        // Its body is never asked for.
-        record.end(Ended::Complete);
-    }
-    response.map(|body| body.written_down(record))
+/// What a request reaches of its connection.
+pub(crate) struct Handles {
+    pub(crate) takeover: Takeover,
+    pub(crate) socket: SocketWatch,
 }
 
-/// What comes with a request of a client's beside its head and its body.
+/// Answers a request, whatever it is. A bug ends one request, not the connection.
+pub(crate) async fn answer(shared: Arc<Shared>, connection: Handles, request: Request<Incoming>) -> Response {
+    let (head, body) = request.into_parts();
+    let deadline = Deadline::from_now(shared.limits.request_time);
+    let Handles { takeover, socket } = connection;
+    socket.answer_by(deadline.last_words());
+    let is_head = head.method == Method::HEAD;
+    let route = Route::of(head.uri.path());
+    let audience = if route.is_for_keepers() { Audience::Keeper } else { Audience::Client(&shared.journal) };
+    let stamp = Stamp::new(shared.cross_origin.grant(&head.headers));
+    let observation = Observation::begin(&head, route.pattern(), stamp, audience, &shared.meters, socket);
+    let waiting = observation.until_answered();
+    let exchange = Exchange { takeover, observation: observation.clone(), deadline };
+    let mut closing = shared.closing.clone();
+    let in_time = async {
+        tokio::select! {
+            biased;
+            answered = dispatch(&shared, head, body, exchange) => answered,
+            () = sleep_until(deadline.at) => Err(Rejection::TimeOver { limit: deadline.limit }),
+            () = closing.reached(Phase::Cut) => {
+                Err(Refusal::Unavailable { message: "The server is going down.".to_owned() }.into())
+            }
+        }
+    };
+    let mut response = without_panic(in_time).await;
+    waiting.answered();
+    observation.stamp().put_on(response.headers_mut());
+    let code = response.extensions().get::<ErrorCode>().copied();
+    observation.head(response.status(), response.headers(), code);
+    if is_head {
+        // Its body is never asked for.
+        observation.end(Ended::Complete);
+    }
+    response.map(|body| body.observed(observation))
+}
+
+/// What comes with a request beside its head and its body.
 struct Exchange {
     takeover: Takeover,
-    record: Record,
+    observation: Observation,
+    deadline: Deadline,
 }
 
 async fn without_panic(answer: impl Future<Output = Result<Response, Rejection>>) -> Response {
@@ -135,44 +189,86 @@ async fn dispatch(
     shared: &Shared,
     head: Parts,
     body: Incoming,
-    exchange: Option<Exchange>,
+    exchange: Exchange,
 ) -> Result<Response, Rejection> {
+    check_size(&head)?;
     let path = head.uri.path();
     let route = Route::of(path);
-    check(shared, &head, route)?;
+    shared.hosts.check(head.version, &head.uri, &head.headers, &shared.cross_origin)?;
+    // A browser that asks before it sends has no key to show.
+    if let Some(response) = shared.cross_origin.before_sending(&head, route.methods()) {
+        return Ok(response);
+    }
+    check_key(shared, &head, route)?;
     if !route.takes(&head.method) {
         let mut response = Rejection::MethodNotAllowed { method: head.method.clone(), path: path.to_owned() }
             .into_response();
         response.headers_mut().insert(ALLOW, HeaderValue::from_static(route.methods()));
         return Ok(response);
     }
-    match (route, exchange) {
-        (Route::Answers(path), Some(exchange)) => {
-            answers::create(shared, path.to_owned(), head, body, exchange).await
-        }
-        (Route::Models, _) => Ok(models::list(shared)),
-        (Route::Model(name), _) => models::retrieve(shared, name),
-        (Route::Health, _) => health::health(shared),
-        (Route::Metrics, _) => metrics::metrics(shared),
-        (Route::Journal, _) if head.method == Method::DELETE => Ok(journal::clear(shared)),
-        (Route::Journal, _) => journal::read(shared, head.uri.query()).await,
-        (Route::Unserved(part), _) => Err(Rejection::UnservedPath { path: path.to_owned(), part }),
-        (Route::Unknown | Route::Answers(_), _) => Err(Rejection::UnknownPath { path: path.to_owned() }),
+    match route {
+        Route::Answers(path) => answers::create(shared, path.to_owned(), head, body, exchange).await,
+        Route::Models => Ok(models::list(shared)),
+        Route::Model(name) => models::retrieve(shared, name),
+        Route::Health => health::health(shared),
+        Route::Metrics => metrics::metrics(shared),
+        Route::OpenApi => Ok(openapi::document()),
+        Route::Journal if head.method == Method::DELETE => Ok(journal::clear(shared)),
+        Route::Journal => journal::read(shared, head.uri.query()).await,
+        Route::Unserved(part) => Err(Rejection::UnservedPath { path: path.to_owned(), part }),
+        Route::Unknown => Err(Rejection::UnknownPath { path: path.to_owned() }),
     }
 }
 
-/// Who may ask at all: the right host, and the right key. Only whether the server can answer is told without one.
-fn check(shared: &Shared, head: &Parts, route: Route<'_>) -> Result<(), Rejection> {
-    shared.hosts.check(head.version, &head.uri, &head.headers)?;
+/// The HTTP library bounds what it waits for, and passes a larger head that comes in few pieces.
+fn check_size(head: &Parts) -> Result<(), Rejection> {
+    let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    let headers = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len());
+    if target + headers.sum::<usize>() > HEAD_BYTES { Err(Rejection::HeadTooLarge) } else { Ok(()) }
+}
+
+/// The right key is needed; only whether the server can answer, and what it can be asked, is told without one.
+fn check_key(shared: &Shared, head: &Parts, route: Route<'_>) -> Result<(), Rejection> {
     match route {
-        Route::Health => Ok(()),
+        Route::Health | Route::OpenApi => Ok(()),
         _ => shared.keys.check(&head.headers),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+
+    #[test]
+    fn the_description_has_every_path_and_method_and_no_other() {
+        let description: serde_json::Value = serde_json::from_str(crate::openapi::text()).unwrap();
+        let described: BTreeSet<(String, String)> = description["paths"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .flat_map(|(path, item)| {
+                item.as_object().unwrap().keys().map(|method| (path.clone(), method.clone()))
+            })
+            .collect();
+        let others = [
+            Route::Models,
+            Route::Model("any"),
+            Route::Health,
+            Route::Metrics,
+            Route::OpenApi,
+            Route::Journal,
+        ];
+        let routes = answers::PATHS.into_iter().map(Route::Answers).chain(others);
+        let served: BTreeSet<(String, String)> = routes
+            .flat_map(|route| route.methods().split(',').map(move |method| (route.pattern(), method)))
+            // RFC 9110, section 9.3.2: HEAD is GET without the body, and is not described apart.
+            .filter(|(_, method)| *method != "HEAD")
+            .map(|(path, method)| (path.to_owned(), method.to_lowercase()))
+            .collect();
+        assert_eq!(described, served);
+    }
 
     #[test]
     fn every_path_is_found_with_and_without_the_prefix() {
@@ -185,6 +281,7 @@ mod tests {
             ("/models/maker/small", Route::Model("maker/small")),
             ("/health", Route::Health),
             ("/metrics", Route::Metrics),
+            ("/openapi.json", Route::OpenApi),
             ("/_interference/requests", Route::Journal),
             ("/models/", Route::Unknown),
             ("/modelsx", Route::Unknown),

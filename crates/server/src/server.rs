@@ -13,15 +13,14 @@ use tokio::net::TcpListener;
 use crate::auth::ApiKeys;
 use crate::closing::{Closing, Phase};
 use crate::connections::Connections;
+use crate::cross_origin::{AllowedOrigin, CrossOrigin};
 use crate::fault_plan::{FaultPlans, HeaderFaults};
 use crate::host_check::HostCheck;
 use crate::journal::Journal;
-use crate::limits::Limits;
+use crate::limits::{LAST_WORDS, Limits};
 use crate::listen::{self, BindError, ListenAddresses};
+use crate::meters::Meters;
 use crate::routes::Shared;
-
-/// How long what was cut off has to write its last words.
-const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Sockets that listen, and nobody behind them yet.
 #[derive(Debug)]
@@ -39,6 +38,8 @@ pub struct ServeOptions {
     pub api_keys: Vec<SecretString>,
     /// Hosts that requests may name beside this machine's own names, while the server listens on loopback only.
     pub allowed_hosts: Vec<String>,
+    /// Origins whose pages may use the server. Default none: browsers let no page of another origin read an answer.
+    pub allowed_origins: Vec<AllowedOrigin>,
     /// How long requests may run on after the server was told to stop. Default 10 s.
     pub drain: Duration,
     /// What goes wrong with every answer. Default nothing.
@@ -57,6 +58,7 @@ impl Default for ServeOptions {
             strictness: Strictness::default(),
             api_keys: Vec::new(),
             allowed_hosts: Vec::new(),
+            allowed_origins: Vec::new(),
             drain: Duration::from_secs(10),
             faults: None,
             header_faults: HeaderFaults::default(),
@@ -112,9 +114,11 @@ impl Server {
             strictness: options.strictness,
             keys: ApiKeys(options.api_keys),
             hosts: HostCheck::new(&self.addresses, &options.allowed_hosts),
+            cross_origin: CrossOrigin::new(options.allowed_origins),
             limits: options.limits,
             faults: FaultPlans::new(options.header_faults, options.faults),
             journal: Arc::new(Journal::new()),
+            meters: Meters::new(),
             ping: options.ping,
             closing,
         });

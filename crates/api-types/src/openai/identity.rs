@@ -59,6 +59,12 @@ impl Identity {
     }
 }
 
+/// The name of a request, which its answer carries whatever becomes of it: `req_` and 32 hexadecimal digits. Never the
+/// same twice, also where the ids of answers are fixed.
+pub fn request_id() -> String {
+    format!("req_{:016x}{:016x}", random(), random())
+}
+
 /// A seed for a request without one. It has 53 bits, so that clients whose numbers are all floating can send it back.
 pub fn random_seed() -> u64 {
     random() >> 11
@@ -95,6 +101,14 @@ mod tests {
         }
         assert_ne!(Identity::Individual.call_id(0), Identity::Individual.call_id(0));
         assert_eq!(Identity::Fixed.call_id(1), Identity::Fixed.call_id(1));
+    }
+
+    #[test]
+    fn requests_have_names_of_one_form() {
+        let id = request_id();
+        let digits = id.strip_prefix("req_").unwrap();
+        assert!(digits.len() == 32 && digits.bytes().all(|digit| digit.is_ascii_hexdigit()), "{id}");
+        assert_ne!(request_id(), id);
     }
 
     #[test]

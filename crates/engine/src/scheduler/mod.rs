@@ -297,6 +297,9 @@ impl Scheduler {
                 Ok(drawn) => stream.take(&drawn, self.tokenizer.ends_of_turn().contains(&drawn.token)),
                 Err(end) => Some(end),
             };
+            if stream.tokens.len() > known + index {
+                stream.count_told(&self.counters);
+            }
             if end.is_some() {
                 break;
             }

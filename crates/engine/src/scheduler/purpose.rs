@@ -4,6 +4,7 @@
 //! pages of the cache, is the stream's ([`super::stream`]); whether it is computed one way or the other is asked here.
 
 use std::sync::Mutex;
+use std::time::Instant;
 
 use super::prompt_lookup::Guesser;
 use super::queue::{EmbeddingSink, Sink};
@@ -11,6 +12,7 @@ use super::stream::End;
 use crate::constraint::Matching;
 use crate::embedding::StateSum;
 use crate::generation::{EngineFailure, GenerationRequest, Progress, TokenId};
+use crate::statistics::LastTold;
 
 /// What somebody wants: the tokens to begin with, and what for.
 pub(crate) struct Task {
@@ -36,6 +38,8 @@ pub(super) struct Generation {
     /// Where the answer stands in its constraint, once it has begun. Draws are made on the threads of the pool, but
     /// never two at a time for an answer with a constraint: no guesses are made at it.
     pub(super) matching: Mutex<Option<Matching>>,
+    /// For the statistics.
+    pub(super) last_told: LastTold,
 }
 
 /// A vector of a text: the state of every position is added to it, also of those that others have computed before.
@@ -51,8 +55,15 @@ impl Task {
         let prompt_length = tokens.len();
         let room = context_length - prompt_length;
         let limit = prompt_length + request.max_tokens.map_or(room, |asked| asked.min(room));
-        let (guesser, matching) = (Guesser::default(), Mutex::default());
-        let generation = Generation { request, sink, prompt_length, limit, guesser, matching };
+        let generation = Generation {
+            request,
+            sink,
+            prompt_length,
+            limit,
+            guesser: Guesser::default(),
+            matching: Mutex::default(),
+            last_told: LastTold::Submitted(Instant::now()),
+        };
         Task { tokens, purpose: Purpose::Generation(Box::new(generation)) }
     }
 

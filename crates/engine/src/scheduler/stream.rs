@@ -8,6 +8,7 @@ use crate::adjustments::Past;
 use crate::constraint::Matching;
 use crate::generation::{EngineFailure, FinishReason, GenerationRequest, Progress, TokenId, TokenLogprobs};
 use crate::kv_cache::Sequence;
+use crate::statistics::Counters;
 
 /// A generation or an embedding at hand: its tokens, and what of them is computed.
 pub(super) struct Stream {
@@ -124,6 +125,13 @@ impl Stream {
             return Some(End::Finished(FinishReason::EndOfTurn));
         }
         (self.tokens.len() >= generation.limit).then_some(End::Finished(FinishReason::Length))
+    }
+
+    /// Counts the token that was just told, and how long it took.
+    pub(super) fn count_told(&mut self, counters: &Counters) {
+        if let Purpose::Generation(generation) = &mut self.purpose {
+            counters.token_told(&mut generation.last_told);
+        }
     }
 
     /// Learns what the guesses that were made were worth, now that the tokens behind them are known.

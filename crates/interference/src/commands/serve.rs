@@ -10,11 +10,14 @@ use std::time::{Duration, Instant};
 
 use interference_backend::Strictness;
 use interference_backend_local::LocalOptions;
-use interference_server::{BindError, HeaderFaults, ListenAddresses, ServeOptions, ServeOutcome, Server};
+use interference_server::{
+    AllowedOrigin, BindError, HeaderFaults, Limits, ListenAddresses, ServeOptions, ServeOutcome, Server,
+};
 
 use crate::failure::{Failure, TOOL_FAILED, WRONG_USAGE};
 use crate::interrupt::{asked_to_end, end_at_ctrl_c};
 use crate::local_server::{LocalModel, LocalServer, unknown_model};
+use crate::log::LogFormat;
 use crate::settings;
 use crate::talk::say;
 use script_first::Scripted;
@@ -37,7 +40,7 @@ pub(crate) struct ServeArguments {
     /// Let requests ask for faults in the header `x-interference`
     #[arg(long)]
     allow_faults: bool,
-    /// A key that opens the server (repeatable); `env:NAME` or `@FILE` keep it off the command line
+    /// A key that opens the server (repeatable); `env:NAME` and `@FILE` may hold several, off the command line
     #[arg(long, value_name = "KEY")]
     api_key: Vec<String>,
     /// Refuse what is not honoured, instead of naming it in `x-interference-ignored`
@@ -55,6 +58,9 @@ pub(crate) struct ServeArguments {
     /// A host that requests may name in their Host header, beside this machine's own names (repeatable)
     #[arg(long, value_name = "HOST")]
     allow_host: Vec<String>,
+    /// An origin whose pages may use the server from a browser, such as `http://localhost:3000`, or `*` (repeatable)
+    #[arg(long, value_name = "ORIGIN")]
+    allow_origin: Vec<AllowedOrigin>,
     /// Requests that may wait; one more is answered 429
     #[arg(long, value_name = "N", env = "INTERFERENCE_QUEUE")]
     queue: Option<usize>,
@@ -64,9 +70,63 @@ pub(crate) struct ServeArguments {
     /// Threads that compute; by default one for each processor
     #[arg(long, value_name = "N", env = "INTERFERENCE_THREADS")]
     threads: Option<NonZeroUsize>,
-    /// Seconds that running requests get to finish after SIGTERM
-    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
-    drain: u64,
+    #[command(flatten)]
+    bounds: BoundArguments,
+    /// The form of the log on stderr; `-v` logs a line for each request
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    log_format: LogFormat,
+}
+
+/// The bounds that a server keeps, as the command line gives them. What is absent is the server's default.
+#[derive(Debug, clap::Args)]
+struct BoundArguments {
+    /// The largest body of a request: bytes, or with KiB, MiB or GiB behind the number [default: 16MiB]
+    #[arg(long, value_name = "BYTES", value_parser = settings::bytes)]
+    max_body: Option<usize>,
+    /// Connections at the same time; more wait [default: 1024]
+    #[arg(long, value_name = "N")]
+    max_connections: Option<NonZeroUsize>,
+    /// Seconds from the opening of a connection, or the answer before, to a request's last header [default: 60]
+    #[arg(long, value_name = "SECONDS", value_parser = settings::seconds)]
+    header_timeout: Option<Duration>,
+    /// Seconds from the last header to the end of the body [default: 60]
+    #[arg(long, value_name = "SECONDS", value_parser = settings::seconds)]
+    body_timeout: Option<Duration>,
+    /// Seconds from the last header to the end of the answer [default: 600]
+    #[arg(long, value_name = "SECONDS", value_parser = settings::seconds)]
+    request_timeout: Option<Duration>,
+    /// Seconds that a client may read nothing of its answer [default: 60]
+    #[arg(long, value_name = "SECONDS", value_parser = settings::seconds)]
+    write_timeout: Option<Duration>,
+    /// Seconds of silence in a stream before a comment [default: 5]
+    #[arg(long, value_name = "SECONDS", value_parser = settings::seconds)]
+    ping: Option<Duration>,
+    /// Seconds that running requests get to finish after SIGTERM [default: 10]
+    #[arg(long, value_name = "SECONDS", value_parser = settings::seconds_or_none)]
+    drain: Option<Duration>,
+}
+
+impl BoundArguments {
+    fn limits(&self) -> Limits {
+        let defaults = Limits::default();
+        Limits {
+            connections: self.max_connections.map_or(defaults.connections, NonZeroUsize::get),
+            body_bytes: self.max_body.unwrap_or(defaults.body_bytes),
+            // A body that is a little too large is still read, however large that is.
+            discarded_bytes: defaults.discarded_bytes.max(self.max_body.unwrap_or(0)),
+            header_time: self.header_timeout.unwrap_or(defaults.header_time),
+            body_time: self.body_timeout.unwrap_or(defaults.body_time),
+            request_time: self.request_timeout.unwrap_or(defaults.request_time),
+            write_time: self.write_timeout.unwrap_or(defaults.write_time),
+        }
+    }
+}
+
+impl ServeArguments {
+    /// The form of the log.
+    pub(crate) fn log_format(&self) -> LogFormat {
+        self.log_format
+    }
 }
 
 /// Serves until SIGTERM or Ctrl-C.
@@ -175,15 +235,17 @@ fn tell_addresses(addresses: &[SocketAddr]) {
 }
 
 fn serve_options(arguments: &ServeArguments) -> anyhow::Result<ServeOptions> {
-    let keys = arguments.api_key.iter().map(|key| settings::api_key(key));
+    let (bounds, defaults) = (&arguments.bounds, ServeOptions::default());
     Ok(ServeOptions {
         strictness: if arguments.strict { Strictness::RefuseIgnored } else { Strictness::NameIgnored },
-        api_keys: keys.collect::<anyhow::Result<_>>()?,
+        api_keys: settings::server_keys(&arguments.api_key)?,
         allowed_hosts: arguments.allow_host.clone(),
-        drain: Duration::from_secs(arguments.drain),
+        allowed_origins: arguments.allow_origin.clone(),
+        drain: bounds.drain.unwrap_or(defaults.drain),
         faults: arguments.faults.as_deref().map(settings::fault_plan).transpose()?,
         header_faults: if arguments.allow_faults { HeaderFaults::Allowed } else { HeaderFaults::Refused },
-        ..ServeOptions::default()
+        ping: bounds.ping.unwrap_or(defaults.ping),
+        limits: bounds.limits(),
     })
 }
 

@@ -178,12 +178,23 @@ impl Server {
     /// Waits for a line on stderr that begins so.
     #[track_caller]
     pub(crate) fn until_said(&self, beginning: &str) -> String {
+        self.until_line(beginning, |line| line.starts_with(beginning))
+    }
+
+    /// Waits for a line on stderr that has this in it.
+    #[track_caller]
+    pub(crate) fn until_said_with(&self, part: &str) -> String {
+        self.until_line(part, |line| line.contains(part))
+    }
+
+    #[track_caller]
+    fn until_line(&self, awaited: &str, is_it: impl Fn(&str) -> bool) -> String {
         loop {
             match self.lines.recv_timeout(PATIENCE) {
-                Ok(line) if line.starts_with(beginning) => return line,
+                Ok(line) if is_it(&line) => return line,
                 Ok(_) => {}
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                    panic!("the server never said `{beginning}`, but:\n{}", self.said());
+                    panic!("the server never said `{awaited}`, but:\n{}", self.said());
                 }
             }
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, Server};
-use crate::exchange::{Exchange, TOKEN, request};
+use crate::exchange::{Exchange, TOKEN, request, until_metric};
 
 /// What a place may take to become free: some layers of the model, and the way through the system. 50 ms are wanted;
 /// the rest is for a busy machine. Without the clean-up it would be many seconds.
@@ -106,4 +106,27 @@ fn a_client_that_waits_in_the_queue_frees_its_place() {
     assert!(running.read());
     drop(running);
     next.read_until(TOKEN);
+}
+
+#[test]
+fn a_client_that_waits_for_a_whole_answer_frees_its_place_before_the_answer_begins() {
+    let bench = Bench::take();
+    let server = bench.serve(&["--queue", "1", "--streams", "1"]);
+    let usual = time_to_first_token(&server);
+
+    let prompt = "tree ".repeat(3000);
+    let prefilling = Exchange::chat(server.address, &request(&prompt, json!({"max_tokens": 1})));
+    until_metric(server.address, "requests_running", 1);
+    check_freed("whole, in its prompt", prefilling, &server, usual);
+
+    let mut running = Exchange::chat(server.address, &long(true));
+    running.read_until(TOKEN);
+    let waiting = Exchange::chat(server.address, &long(false));
+    until_metric(server.address, "requests_waiting", 1);
+    drop(waiting);
+    let time = until_metric(server.address, "requests_waiting", 0);
+    println!("whole, in the queue: the place was free after {time:?}");
+    assert!(time < FREE_WITHIN, "{time:?}");
+    // What ran all the time was not disturbed.
+    assert!(running.read());
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::bench::PATIENCE;
+use crate::description::Description;
 
 /// What a stream has from its first token on, and not before.
 pub(crate) const TOKEN: &str = "\"delta\":{\"content\":\"";
@@ -15,6 +16,8 @@ pub(crate) const TOKEN: &str = "\"delta\":{\"content\":\"";
 pub(crate) struct Exchange {
     connection: TcpStream,
     sent: Instant,
+    /// What was asked, and what is promised of its answer; none where nothing is.
+    promised: Option<(String, &'static Description)>,
     reads: Vec<TimedRead>,
 }
 
@@ -35,14 +38,21 @@ pub(crate) struct Answer {
 }
 
 impl Exchange {
-    /// Sends these bytes on a new connection.
+    /// Sends these bytes on a new connection. A whole answer must be as the server describes it.
     pub(crate) fn send(address: SocketAddr, bytes: &[u8]) -> Exchange {
+        let description = Description::of(address);
+        let line = String::from_utf8_lossy(bytes).lines().next().unwrap_or_default().to_owned();
+        Exchange { promised: Some((line, description)), ..Exchange::undescribed(address, bytes) }
+    }
+
+    /// The same, where nothing is promised of the answer.
+    pub(crate) fn undescribed(address: SocketAddr, bytes: &[u8]) -> Exchange {
         let mut connection = TcpStream::connect(address).unwrap();
         connection.set_read_timeout(Some(PATIENCE)).unwrap();
         connection.set_nodelay(true).unwrap();
         let sent = Instant::now();
         connection.write_all(bytes).unwrap();
-        Exchange { connection, sent, reads: Vec::new() }
+        Exchange { connection, sent, promised: None, reads: Vec::new() }
     }
 
     /// Sends a chat request on a new connection.
@@ -76,7 +86,12 @@ impl Exchange {
     /// Reads to the end of the connection.
     pub(crate) fn read_whole(mut self) -> (Answer, Vec<TimedRead>) {
         while self.read() {}
-        (Answer::parse(&self.text()), self.reads)
+        let answer = Answer::parse(&self.text());
+        if let Some((line, description)) = &self.promised {
+            let (method, rest) = line.split_once(' ').unwrap_or_default();
+            description.check(method, rest.split(' ').next().unwrap_or_default(), &answer);
+        }
+        (answer, self.reads)
     }
 
     fn text(&self) -> String {
@@ -149,6 +164,19 @@ pub(crate) fn ask(address: SocketAddr, request: &Value) -> Answer {
 pub(crate) fn get(address: SocketAddr, path: &str) -> Answer {
     let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     Exchange::send(address, request.as_bytes()).read_whole().0
+}
+
+/// Reads the metrics until the one of this name has this value, and gives the time that took.
+#[track_caller]
+pub(crate) fn until_metric(address: SocketAddr, name: &str, value: usize) -> Duration {
+    let (began, line) = (Instant::now(), format!("interference_{name} {value}\n"));
+    loop {
+        let metrics = get(address, "/metrics").body;
+        if metrics.contains(&line) {
+            return began.elapsed();
+        }
+        assert!(began.elapsed() < PATIENCE, "{name} never became {value}:\n{metrics}");
+    }
 }
 
 /// The chunks of a stream that has a sound end.

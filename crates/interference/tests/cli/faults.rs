@@ -13,10 +13,11 @@ fn events(answer: &Answer) -> usize {
     answer.body.matches("data: ").count()
 }
 
-/// The whole answer, without the date.
+/// The whole answer, without the date and the name of the request.
 fn bytes(server: &Server, request: &Value) -> String {
     let (answer, _) = Exchange::chat(server.address, request).read_whole();
-    let head: Vec<&str> = answer.head.lines().filter(|line| !line.starts_with("date: ")).collect();
+    let is_its_own = |line: &&str| line.starts_with("date: ") || line.starts_with("x-request-id: ");
+    let head: Vec<&str> = answer.head.lines().filter(|line| !is_its_own(line)).collect();
     format!("{}\n\n{}", head.join("\n"), answer.body)
 }
 

@@ -12,6 +12,7 @@
 )]
 
 mod bench;
+mod description;
 mod exchange;
 
 mod applications;
@@ -19,10 +20,12 @@ mod chat;
 mod choices;
 mod clients;
 mod completions;
+mod crowd;
 mod disconnect;
 mod embeddings;
 mod errors;
 mod faults;
+mod log;
 mod model_files;
 mod parameters;
 mod readme;

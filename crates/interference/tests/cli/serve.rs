@@ -140,6 +140,9 @@ fn it_tells_what_its_cache_holds_and_its_bound() {
     assert!(server.said().ends_with(&bound), "{}", server.said());
     assert_eq!((value("requests_running"), value("cache_positions_in_use")), (0, 0));
     assert!(value("cache_positions_kept") >= 32 && value("generated_tokens_total") >= 10, "{metrics}");
+    // Every token but the first came after another.
+    assert_eq!(value("time_to_first_token_seconds_count"), 1);
+    assert_eq!(value("time_between_tokens_seconds_count") + 1, value("generated_tokens_total"));
     assert!(metrics.ends_with("# EOF\n"));
 }
 

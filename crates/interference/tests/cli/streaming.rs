@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::bench::Bench;
-use crate::exchange::{Exchange, chunks, request};
+use crate::exchange::{Exchange, TOKEN, chunks, request};
 
 /// A prompt whose greedy answer is longer than any limit here.
 const PROMPT: &str = "write a poem about a tree";
@@ -79,4 +79,25 @@ fn a_request_without_a_seed_is_told_the_one_that_was_drawn() {
     let seed: u64 = first.header("x-interference-seed").unwrap().parse().unwrap();
     let (again, _) = Exchange::chat(server.address, &warm(seed.into())).read_whole();
     assert_eq!(again.text(), first.text());
+}
+
+#[test]
+fn comments_fill_the_silence_in_the_queue_and_in_a_long_prompt() {
+    let bench = Bench::take();
+    let server = bench.serve(&["--streams", "1", "--ping", "0.02"]);
+    let members = json!({"max_tokens": 4000, "stream": true, "temperature": 1, "seed": 1});
+    let mut running = Exchange::chat(server.address, &request("Write a very long story.", members));
+    running.read_until(TOKEN);
+    let short = json!({"max_tokens": 2, "stream": true});
+    let mut waiting = Exchange::chat(server.address, &request(PROMPT, short.clone()));
+    waiting.read_until(": waiting\n\n");
+    drop(running);
+    let (answer, _) = waiting.read_whole();
+    let events: String =
+        answer.body.split_inclusive("\n\n").filter(|event| *event != ": waiting\n\n").collect();
+    assert_eq!(chunks(&events).len(), 4, "{}", answer.body);
+
+    let mut reading = Exchange::chat(server.address, &request(&"tree ".repeat(1500), short));
+    reading.read_until(": waiting\n\n");
+    assert!(reading.read_whole().0.body.ends_with("data: [DONE]\n\n"));
 }

@@ -33,15 +33,19 @@ pub(crate) enum Ended {
     Fault,
     /// The server went down.
     ServerStopped,
+    /// The request took too long, or the client did not read its answer.
+    TimedOut,
 }
 
 impl Ended {
-    fn name(self) -> &'static str {
+    /// As the journal and the log have it.
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Ended::Complete => "complete",
             Ended::ClientGone => "client_gone",
             Ended::Fault => "fault",
             Ended::ServerStopped => "server_stopped",
+            Ended::TimedOut => "timed_out",
         }
     }
 }
@@ -49,6 +53,7 @@ impl Ended {
 /// What is remembered.
 pub(super) struct Entry {
     pub(super) number: u64,
+    request_id: String,
     received: Clock,
     method: Method,
     path: String,
@@ -60,7 +65,6 @@ pub(super) struct Entry {
     /// With what is not kept.
     happened_in_all: u64,
     ended: Option<(Ended, f64)>,
-    pub(super) handed_over: bool,
     /// It is no longer in the journal: nothing more needs to be kept.
     forgotten: bool,
 }
@@ -108,9 +112,10 @@ impl Kept {
 }
 
 impl Entry {
-    pub(super) fn new(head: &Parts) -> Entry {
+    pub(super) fn new(head: &Parts, request_id: &str) -> Entry {
         Entry {
             number: 0,
+            request_id: request_id.to_owned(),
             received: Clock::now(),
             method: head.method.clone(),
             path: head.uri.path().to_owned(),
@@ -121,7 +126,6 @@ impl Entry {
             happened: Vec::new(),
             happened_in_all: 0,
             ended: None,
-            handed_over: false,
             forgotten: false,
         }
     }
@@ -199,6 +203,7 @@ impl Entry {
         let received_at = self.received.wall.duration_since(UNIX_EPOCH);
         let view = EntryView {
             number: self.number,
+            request_id: &self.request_id,
             received_at_ms: received_at.map_or(0, |elapsed| elapsed.as_millis() as u64),
             method: self.method.as_str(),
             path: &self.path,
@@ -238,6 +243,7 @@ impl Answer {
 #[derive(Serialize)]
 struct EntryView<'a> {
     number: u64,
+    request_id: &'a str,
     received_at_ms: u64,
     method: &'a str,
     path: &'a str,

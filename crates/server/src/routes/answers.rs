@@ -8,18 +8,20 @@ use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use hyper::body::Incoming;
-use interference_backend::{EventStream, Refusal, Reply, ReplyBody};
+use interference_backend::{EventStream, Reply, ReplyBody};
 use interference_faults::{AnswerKind, Drawn};
+use tokio::time::sleep_until;
 
 use super::{Exchange, Shared};
 use crate::answer_body::{AnswerBody, Response};
 use crate::body::read_json;
 use crate::closing::Phase;
 use crate::error_response::Rejection;
-use crate::event_stream::{self, EachAlone, EventBytes};
+use crate::event_stream::{self, BreakOff, EachAlone, EventBytes};
 use crate::fault_plan::{APPLIED, Asked, WANTED};
 use crate::faulted_answer::{self, FaultedAnswer, RequestTraits};
 use crate::ignored_header;
+use crate::journal::Ended;
 
 /// A silence that no stream has.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -37,7 +39,7 @@ pub(super) async fn create(
 ) -> Result<Response, Rejection> {
     let traits = RequestTraits::of(head.version, &head.headers);
     let body = read_json(&head.headers, body, &shared.limits).await?;
-    exchange.record.body(&body);
+    exchange.observation.body(&body);
     let Asked { drawn, body } = shared.faults.asked(&head.headers, body)?;
     let of_server = if drawn.is_none() { shared.faults.of_server() } else { None };
     // A plan that replaces the answer needs none.
@@ -63,13 +65,7 @@ async fn ask(shared: &Shared, path: String, head: Parts, body: Bytes) -> Result<
         body,
         strictness: shared.strictness,
     };
-    let mut closing = shared.closing.clone();
-    tokio::select! {
-        reply = shared.backend.answer(request) => Ok(reply?),
-        () = closing.reached(Phase::Cut) => {
-            Err(Refusal::Unavailable { message: "The server is going down.".to_owned() }.into())
-        }
-    }
+    Ok(shared.backend.answer(request).await?)
 }
 
 /// The answer that a plan has in the place of the backend's.
@@ -108,23 +104,26 @@ async fn respond(
     }
     set_content_type(&body, &mut headers);
     let Some(faults) = faults.filter(|faults| !faults.is_empty()) else {
-        let mut response = Response::new(soundly(body, shared));
+        let mut response = Response::new(soundly(body, shared, &exchange));
         *response.status_mut() = status;
         *response.headers_mut() = headers;
         return response;
     };
-    let Exchange { takeover, record } = exchange;
     let body = match body {
         ReplyBody::Whole(bytes) => faulted_answer::Body::Whole(bytes),
         // Comments in a silence would depend on the time, and move whatever faults count in bytes.
         ReplyBody::Events(events) => {
-            faulted_answer::Body::Stream(Box::pin(event_bytes(events, NEVER, shared).map(Ok)))
+            faulted_answer::Body::Stream(Box::pin(event_bytes(events, NEVER, shared, &exchange).map(Ok)))
         }
         ReplyBody::Frames(frames) => faulted_answer::Body::Stream(frames),
     };
-    let closing = shared.closing.clone();
-    let record = record.hand_over();
-    let answer = Box::new(FaultedAnswer { status, headers, body, faults, request, record, closing });
+    let Exchange { takeover, observation, deadline } = exchange;
+    observation.stamp().put_on(&mut headers);
+    let (closing, write_time) = (shared.closing.clone(), shared.limits.write_time);
+    let observation = observation.hand_over();
+    let answer =
+        FaultedAnswer { status, headers, body, faults, request, observation, closing, deadline, write_time };
+    let answer = Box::new(answer);
     match takeover.hand_over(answer).await {}
 }
 
@@ -139,16 +138,26 @@ fn set_content_type(body: &ReplyBody, headers: &mut HeaderMap) {
 }
 
 /// The body as it should be, each piece sent alone.
-fn soundly(body: ReplyBody, shared: &Shared) -> AnswerBody {
+fn soundly(body: ReplyBody, shared: &Shared, exchange: &Exchange) -> AnswerBody {
     match body {
         ReplyBody::Whole(bytes) => AnswerBody::whole(bytes),
         ReplyBody::Events(events) => {
-            AnswerBody::stream(EachAlone::new(event_bytes(events, shared.ping, shared).map(Ok)))
+            AnswerBody::stream(EachAlone::new(event_bytes(events, shared.ping, shared, exchange).map(Ok)))
         }
         ReplyBody::Frames(frames) => AnswerBody::stream(EachAlone::new(frames)),
     }
 }
 
-fn event_bytes(events: EventStream, ping: Duration, shared: &Shared) -> EventBytes {
-    EventBytes::new(events, ping, shared.closing.clone())
+fn event_bytes(events: EventStream, ping: Duration, shared: &Shared, exchange: &Exchange) -> EventBytes {
+    let (mut closing, deadline) = (shared.closing.clone(), exchange.deadline);
+    let observation = exchange.observation.clone();
+    let cut = async move {
+        let (why, ended) = tokio::select! {
+            () = closing.reached(Phase::Cut) => (BreakOff::ServerStops, Ended::ServerStopped),
+            () = sleep_until(deadline.at) => (BreakOff::TimeOver(deadline.limit), Ended::TimedOut),
+        };
+        observation.foresee(ended);
+        why
+    };
+    EventBytes::new(events, ping, cut)
 }

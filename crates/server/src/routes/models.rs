@@ -11,6 +11,9 @@ use crate::error_response::{Rejection, json_response};
 
 pub(super) const PATH: &str = "/models";
 
+/// The path of one model.
+pub(super) const ONE: &str = "/models/{model}";
+
 pub(super) fn list(shared: &Shared) -> Response {
     let models = shared.backend.models().into_iter().map(model).collect();
     json_response(StatusCode::OK, &ModelList::new(models))

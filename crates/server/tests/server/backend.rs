@@ -4,8 +4,8 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use interference_backend::{
-    Backend, EventStream, Measurement, MeasurementKind, ModelCard, Readiness, Refusal, Reply, ReplyBody,
-    Request,
+    Backend, Distribution, EventStream, MeasuredValue, Measurement, ModelCard, Readiness, Refusal, Reply,
+    ReplyBody, Request,
 };
 use interference_faults::Plan;
 use interference_sse::Event;
@@ -80,6 +80,14 @@ impl Backend for TestBackend {
                 let panics = stream::once(async { panic!("a bug of the test's own") });
                 reply(ReplyBody::Events(Box::pin(stream::iter([Event::data("a")]).chain(panics))))
             }
+            b"flood" => {
+                let held = self.hold("stream dropped");
+                let flood = stream::repeat_with(move || {
+                    let _held = &held;
+                    Event::data("x".repeat(60_000))
+                });
+                reply(ReplyBody::Events(Box::pin(flood)))
+            }
             b"panic" => panic!("a bug of the test's own"),
             b"silent stream" => reply(ReplyBody::Events(self.silent_after(vec![]))),
             b"stuck stream" => {
@@ -118,19 +126,19 @@ impl Backend for TestBackend {
     }
 
     fn measurements(&self) -> Vec<Measurement> {
-        let gauge = Measurement {
-            name: "places",
-            help: "Places that are free",
-            kind: MeasurementKind::Gauge,
-            value: 3,
+        let gauge =
+            Measurement { name: "places", help: "Places that are free", value: MeasuredValue::Gauge(3) };
+        let counter =
+            Measurement { name: "tokens", help: "Tokens so far", value: MeasuredValue::Counter(u64::MAX) };
+        let histogram = Measurement {
+            name: "waits_seconds",
+            help: "How long it took",
+            value: MeasuredValue::Histogram(Distribution {
+                buckets: vec![(0.5, 2), (f64::INFINITY, 1)],
+                sum: 4.5,
+            }),
         };
-        let counter = Measurement {
-            name: "tokens",
-            help: "Tokens so far",
-            kind: MeasurementKind::Counter,
-            value: u64::MAX,
-        };
-        vec![gauge, counter]
+        vec![gauge, counter, histogram]
     }
 
     fn readiness(&self) -> Readiness {

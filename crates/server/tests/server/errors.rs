@@ -78,7 +78,7 @@ async fn unknown_paths_and_models_are_not_found() {
     for path in ["/", "/v1", "/v1/", "/v2/models", "/v1/v1/models", "/models/", "/chat/completions/x"] {
         let message = format!(
             "Nothing is at {path}. There are POST /v1/chat/completions, POST /v1/completions, POST /v1/embeddings, \
-             GET /v1/models, GET /v1/models/{{id}}, GET /health, GET /metrics and GET /_interference/requests, all of \
+             GET /v1/models, GET /v1/models/{{id}}, GET /health, GET /metrics, GET /openapi.json and GET /_interference/requests, all of \
              them with and without /v1."
         );
         let error = format!(

@@ -7,7 +7,7 @@ use std::time::Duration;
 use interference_backend::Readiness;
 use interference_server::{ListenAddresses, ServeOptions, ServeOutcome, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -87,6 +87,34 @@ impl Connection {
         Connection(timeout(BOUND, TcpStream::connect(address)).await.unwrap().unwrap())
     }
 
+    /// One of a client that takes little at a time.
+    pub(crate) async fn open_narrow(address: SocketAddr) -> Connection {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(1024).unwrap();
+        Connection(timeout(BOUND, socket.connect(address)).await.unwrap().unwrap())
+    }
+
+    /// Writes a byte, and another each time that nothing comes back for a millisecond, until the server ends the
+    /// connection. Gives what it said.
+    pub(crate) async fn trickle(&mut self, bytes: &[u8]) -> String {
+        let mut said = Vec::new();
+        for byte in bytes {
+            // Who has closed does not take it.
+            let _closed = self.0.write_all(&[*byte]).await;
+            let read = timeout(Duration::from_millis(1), self.0.read_to_end(&mut said)).await;
+            if read.is_ok() {
+                return String::from_utf8(said).unwrap();
+            }
+        }
+        panic!("the server took all of it: {}", String::from_utf8_lossy(&said));
+    }
+
+    /// Reads until the connection ends in any way.
+    pub(crate) async fn until_gone(&mut self) {
+        let mut buffer = vec![0; 1 << 16];
+        while timeout(BOUND, self.0.read(&mut buffer)).await.unwrap().is_ok_and(|count| count > 0) {}
+    }
+
     pub(crate) async fn write(&mut self, text: &str) {
         timeout(BOUND, self.0.write_all(text.as_bytes())).await.unwrap().unwrap();
     }
@@ -117,8 +145,10 @@ impl Connection {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    /// As they came, without the date, the length and the framing.
+    /// As they came, without the date, the length, the framing, and the name of the request.
     pub(crate) headers: Vec<String>,
+    /// The name of the request, which every answer has.
+    pub(crate) request_id: String,
     pub(crate) body: String,
 }
 
@@ -127,12 +157,24 @@ impl Answer {
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer in {text:?}"));
         let mut lines = head.split("\r\n").map(str::to_owned);
         let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
-        let (framing, headers): (Vec<String>, Vec<String>) = lines.partition(|line| {
+        let (names, lines): (Vec<String>, Vec<String>) =
+            lines.partition(|line| line.starts_with("x-request-id: "));
+        let [name] = names.as_slice() else { panic!("not one name of the request: {names:?} in {text:?}") };
+        let request_id = name.trim_start_matches("x-request-id: ").to_owned();
+        let digits = request_id.strip_prefix("req_").unwrap();
+        assert!(digits.len() == 32 && digits.bytes().all(|digit| digit.is_ascii_hexdigit()), "{request_id}");
+        let (framing, headers): (Vec<String>, Vec<String>) = lines.into_iter().partition(|line| {
             ["date:", "content-length:", "transfer-encoding:"].iter().any(|name| line.starts_with(name))
         });
         let chunked = framing.iter().any(|line| line == "transfer-encoding: chunked");
         let body = if chunked { unchunk(body) } else { body.to_owned() };
-        Answer { status, headers, body }
+        Answer { status, headers, request_id, body }
+    }
+
+    /// A header's value.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter().filter_map(|line| line.split_once(": "));
+        headers.find(|(found, _)| *found == name).map(|(_, value)| value)
     }
 
     /// The status, all headers, and the body, for a comparison of the whole.

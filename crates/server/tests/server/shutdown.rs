@@ -60,6 +60,34 @@ async fn a_whole_answer_that_outlives_the_bound_is_an_error() {
 }
 
 #[tokio::test]
+async fn a_head_that_does_not_end_is_not_waited_for() {
+    let server =
+        Running::start(ServeOptions { drain: Duration::from_secs(3600), ..ServeOptions::default() }).await;
+    let mut connection = Connection::open(server.address).await;
+    connection.write("POST /v1/chat/compl").await;
+    // By the time that another one is answered, this one is accepted.
+    server.get("/health").await;
+    let handle = server.stop();
+    connection.until_gone().await;
+    assert_eq!(outcome(handle).await, ServeOutcome::Drained);
+}
+
+#[tokio::test]
+async fn a_body_that_outlives_the_bound_is_an_error() {
+    let server = Running::start(no_drain()).await;
+    let mut connection = Connection::open(server.address).await;
+    let asked = post("").replace("content-length: 0", "content-length: 9\r\nexpect: 100-continue");
+    connection.write(&asked).await;
+    connection.read_until("HTTP/1.1 100 Continue\r\n\r\n").await;
+    connection.write("half").await;
+    let handle = server.stop();
+    let answer = connection.rest().await;
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert!(answer.body.contains("\"code\":\"service_unavailable\""), "{answer:?}");
+    assert_eq!(outcome(handle).await, ServeOutcome::CutOff { connections: 1 });
+}
+
+#[tokio::test]
 async fn nobody_can_connect_any_more() {
     let server = Running::start(ServeOptions::default()).await;
     let address = server.address;

@@ -62,22 +62,6 @@ async fn health_tells_whether_the_server_can_answer() {
 }
 
 #[tokio::test]
-async fn metrics_are_written_as_open_metrics() {
-    let server = Running::start(ServeOptions::default()).await;
-    let expected = "200\ncontent-type: application/openmetrics-text; version=1.0.0; charset=utf-8\nconnection: close\n\n\
-        # HELP interference_places Places that are free\n\
-        # TYPE interference_places gauge\n\
-        interference_places 3\n\
-        # HELP interference_tokens Tokens so far\n\
-        # TYPE interference_tokens counter\n\
-        interference_tokens_total 18446744073709551615\n\
-        # EOF\n";
-    for path in ["/metrics", "/v1/metrics"] {
-        assert_eq!(server.get(path).await.as_text(), expected);
-    }
-}
-
-#[tokio::test]
 async fn a_connection_serves_several_requests() {
     let server = Running::start(ServeOptions::default()).await;
     let mut connection = Connection::open(server.address).await;
