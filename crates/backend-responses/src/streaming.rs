@@ -3,7 +3,6 @@
 //! Owns the moment at which a response is kept: after everything is said, and before its end is told. A client that
 //! has seen the end can rely on it.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::stream;
@@ -24,7 +23,7 @@ pub(crate) fn events(
     identity: Identity,
 ) -> (EventStream, Arc<dyn LastWords>) {
     let telling = Arc::new(Shared(Mutex::new(telling)));
-    let streaming = Streaming { telling: Arc::clone(&telling), chat, keeper, identity, due: VecDeque::new() };
+    let streaming = Streaming { telling: Arc::clone(&telling), chat, keeper, identity };
     let events = stream::unfold(streaming, async |mut streaming| {
         let event = streaming.next().await?;
         Some((event, streaming))
@@ -48,14 +47,19 @@ impl LastWords for Shared {
         matches!(event, Event::Data { name: Some(name), .. } if ENDS.contains(&name.as_str()))
     }
 
-    /// Where the end was told already it is told again: whoever asks has not passed it on.
+    /// What was told and not yet passed on comes first. Where the end was passed on already, it is told again: whoever
+    /// asks has held it back.
     fn break_off(&self, message: &str, code: &str) -> Vec<Event> {
         let mut telling = self.lock();
-        if !telling.has_ended() {
-            telling.fail(Broken::new(message, code));
+        let mut last = telling.take_events();
+        if last.last().is_none_or(|event| !self.is_end(event)) {
+            if !telling.has_ended() {
+                telling.fail(Broken::new(message, code));
+            }
+            telling.end();
+            last.extend(telling.take_events());
         }
-        telling.end();
-        telling.take_events()
+        last
     }
 }
 
@@ -64,20 +68,16 @@ struct Streaming {
     chat: ChatAnswer,
     keeper: Keeper,
     identity: Identity,
-    due: VecDeque<Event>,
 }
 
 impl Streaming {
     async fn next(&mut self) -> Option<Event> {
         loop {
-            if let Some(event) = self.due.pop_front() {
-                return Some(event);
-            }
-            if self.telling.lock().has_ended() {
-                return None;
+            let due = self.telling.lock().next_event();
+            if due.is_some() || self.telling.lock().has_ended() {
+                return due;
             }
             self.go_on().await;
-            self.due.extend(self.telling.lock().take_events());
         }
     }
 

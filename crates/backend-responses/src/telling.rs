@@ -3,7 +3,7 @@
 //! Owns the order of events and what they repeat of the response. Items follow one another: one ends where the next
 //! begins. It refuses to know where chunks come from, when an event is sent, and what is kept.
 
-use std::mem::take;
+use std::collections::VecDeque;
 
 use interference_api_types::openai::responses_reply::{
     EventNumbers, IncompleteDetails, IncompleteReason, InputTokensDetails, ItemTold, OutputItem, OutputPart,
@@ -33,7 +33,8 @@ pub(crate) struct Telling {
     open: Option<Piece>,
     finish: Option<Finish>,
     bytes: usize,
-    events: Vec<Event>,
+    /// Told, and not yet passed on.
+    due: VecDeque<Event>,
 }
 
 /// How far it is.
@@ -72,7 +73,7 @@ impl Telling {
             open: None,
             finish: None,
             bytes: 0,
-            events: Vec::new(),
+            due: VecDeque::new(),
         }
     }
 
@@ -91,9 +92,14 @@ impl Telling {
         self.response.status == ResponseStatus::Failed
     }
 
-    /// The events that are due.
+    /// The next event that is due.
+    pub(crate) fn next_event(&mut self) -> Option<Event> {
+        self.due.pop_front()
+    }
+
+    /// All events that are due.
     pub(crate) fn take_events(&mut self) -> Vec<Event> {
-        take(&mut self.events)
+        self.due.drain(..).collect()
     }
 
     /// Takes a chunk of the answer.
@@ -171,7 +177,7 @@ impl Telling {
         };
         self.stage = Stage::Ended;
         let event = named(kind, self.numbers.event(kind, &WholeTold { response: &self.response }));
-        self.events.push(event);
+        self.due.push_back(event);
     }
 
     fn begin(&mut self) {
@@ -181,7 +187,7 @@ impl Telling {
         self.stage = Stage::Begun;
         for kind in ["response.created", "response.in_progress"] {
             let event = named(kind, self.numbers.event(kind, &WholeTold { response: &self.response }));
-            self.events.push(event);
+            self.due.push_back(event);
         }
     }
 
@@ -260,7 +266,7 @@ impl Telling {
             Piece::Reasoning => "response.reasoning_text.delta",
             Piece::Call(_) => "response.function_call_arguments.delta",
         };
-        self.events.push(named(kind, self.numbers.event(kind, &told)));
+        self.due.push_back(named(kind, self.numbers.event(kind, &told)));
         Ok(())
     }
 
@@ -285,7 +291,7 @@ impl Telling {
         let Some(parts) = item.parts_mut() else { return };
         let told = PartTold { item_id: &item_id, output_index, content_index: parts.len(), part: &part };
         let kind = "response.content_part.added";
-        self.events.push(named(kind, self.numbers.event(kind, &told)));
+        self.due.push_back(named(kind, self.numbers.event(kind, &told)));
         parts.push(part);
     }
 
@@ -312,7 +318,7 @@ impl Telling {
         self.end_item(ResponseStatus::Completed);
         let kind = "response.output_item.added";
         let told = ItemTold { output_index: self.response.output.len(), item: &item };
-        self.events.push(named(kind, self.numbers.event(kind, &told)));
+        self.due.push_back(named(kind, self.numbers.event(kind, &told)));
         self.response.output.push(item);
     }
 
@@ -327,7 +333,7 @@ impl Telling {
         let Some(item) = self.response.output.last_mut() else { return };
         item.set_status(status);
         let kind = "response.output_item.done";
-        self.events.push(named(kind, self.numbers.event(kind, &ItemTold { output_index, item })));
+        self.due.push_back(named(kind, self.numbers.event(kind, &ItemTold { output_index, item })));
     }
 
     /// Ends the open part, or the arguments of the open call.
@@ -336,7 +342,7 @@ impl Telling {
         let Some(item) = self.response.output.last_mut() else { return };
         let item_id = item.id().to_owned();
         let told = TextTold { item_id: &item_id, output_index, ..TextTold::default() };
-        let mut tell = |kind: &str, event: String| self.events.push(named(kind, event));
+        let mut tell = |kind: &str, event: String| self.due.push_back(named(kind, event));
         let part = match item {
             OutputItem::FunctionCall { name, arguments, .. } => {
                 let kind = "response.function_call_arguments.done";

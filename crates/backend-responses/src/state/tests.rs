@@ -25,9 +25,9 @@ async fn visible(state: &State, ids: &[&'static str]) -> Vec<&'static str> {
 
 /// All rows, with whether each is hidden.
 async fn rows(state: &State) -> Vec<(String, bool)> {
-    let mut connection = state.connection.lock().await;
+    let mut reading = state.database.read().await;
     sqlx::query_as("SELECT id, hidden FROM responses ORDER BY rowid")
-        .fetch_all(&mut *connection)
+        .fetch_all(reading.sqlite())
         .await
         .unwrap()
 }

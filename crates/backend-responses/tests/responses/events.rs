@@ -207,6 +207,32 @@ async fn whoever_breaks_a_stream_off_has_the_last_words() {
 }
 
 #[tokio::test]
+async fn what_was_told_and_not_passed_on_comes_before_the_last_words() {
+    let bench = Bench::new().await;
+    let chunks = told(&[chunk(json!({"content": "Green."}))], &finish("stop"));
+    // After so many events the stream is broken off: before, while and after the end is told.
+    for (passed_on, end) in [(1, "failed"), (5, "failed"), (6, "completed"), (8, "completed"), (9, "completed")] {
+        let saying = chunks.iter().map(|chunk| match chunk {
+            Value::String(data) => data.clone(),
+            chunk => chunk.to_string(),
+        });
+        bench.say(Saying::Events(saying.collect()));
+        let reply = bench.send(Method::POST, "/responses", &request().to_string()).await.unwrap();
+        let (ReplyBody::Events(mut events), StreamEnd::Own(words)) = (reply.body, reply.end) else {
+            panic!("no stream")
+        };
+        let mut seen = Vec::new();
+        for _ in 0..passed_on {
+            seen.push(named(events.next().await.unwrap()));
+        }
+        let last = words.break_off("The server is going down.", "server_stopping");
+        assert!(last[..last.len() - 1].iter().all(|event| !words.is_end(event)), "{last:?}");
+        seen.extend(last.into_iter().map(named));
+        assert_eq!(*in_short(&seen).last().unwrap(), format!("{end} response:{end}"), "after {passed_on}");
+    }
+}
+
+#[tokio::test]
 async fn a_response_that_cannot_be_kept_is_a_failure() {
     let limits = StateLimits { bytes: 100, ..StateLimits::IN_MEMORY };
     let bench = Bench::with(limits, ResponsesOptions::default()).await;
