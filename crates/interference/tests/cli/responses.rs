@@ -13,14 +13,14 @@ use crate::exchange::{Answer, Exchange, chunks, get, post};
 
 const SCRIPT: &str = r#"
 [[rule]]
-name = "call"
-when = { text = "umbrella", tools = "weather" }
-answer = { text = "Let me see.", tool_calls = [{ name = "weather", id = "call_1", arguments = { city = "Oslo" } }] }
-
-[[rule]]
 name = "result"
 when = { tool = "weather", tool_result = "rain" }
 answer = { text = "Take it." }
+
+[[rule]]
+name = "call"
+when = { text = "umbrella", tools = "weather" }
+answer = { text = "Let me see.", tool_calls = [{ name = "weather", id = "call_1", arguments = { city = "Oslo" } }] }
 
 [[rule]]
 name = "name"
@@ -238,7 +238,7 @@ fn what_goes_wrong_is_told_before_the_first_event_or_ends_the_stream() {
     );
 
     let faulty = post("/v1/responses", &json!({"model": "m", "input": "a", "stream": true}).to_string())
-        .replace("host: ", "x-interference: cut.after_events = 5, done = 'omit'\r\nhost: ");
+        .replace("host: ", "x-interference: cut.after_events = 5, cut.by = 'end', done = 'omit'\r\nhost: ");
     let (faulty, _) = Exchange::send(server.address, faulty.as_bytes()).read_whole();
     assert_eq!(faulty.body.matches("event: ").count(), 5, "{faulty:#?}");
     assert_eq!(faulty.header("x-interference-ignored"), Some("x-interference.done"));
