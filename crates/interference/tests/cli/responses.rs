@@ -110,7 +110,9 @@ fn events(stream: &str) -> Vec<Value> {
     });
     let events: Vec<Value> = events.collect();
     let is_end = |event: &&Value| {
-        ["response.completed", "response.incomplete", "response.failed"].iter().any(|end| event["type"] == *end)
+        ["response.completed", "response.incomplete", "response.failed"]
+            .iter()
+            .any(|end| event["type"] == *end)
     };
     assert_eq!(events.iter().filter(is_end).count(), 1, "{stream}");
     assert!(events.last().is_some_and(|last| is_end(&last)), "{stream}");
@@ -177,7 +179,8 @@ fn events_come_in_their_order() {
     }
     assert_eq!(whole["output"][1]["arguments"], "{\"city\":\"Oslo\"}");
 
-    let limited = create(&server, &json!({"model": "m", "input": "a", "max_output_tokens": 2, "stream": true}));
+    let limited =
+        create(&server, &json!({"model": "m", "input": "a", "max_output_tokens": 2, "stream": true}));
     let last = self::events(&limited.body).pop().unwrap();
     assert_eq!(last["type"], "response.incomplete");
     assert_eq!(last["response"]["incomplete_details"], json!({"reason": "max_output_tokens"}));
@@ -243,7 +246,8 @@ fn what_goes_wrong_is_told_before_the_first_event_or_ends_the_stream() {
     assert_eq!(faulty.body.matches("event: ").count(), 5, "{faulty:#?}");
     assert_eq!(faulty.header("x-interference-ignored"), Some("x-interference.done"));
 
-    let request = post("/v1/responses", &json!({"model": "m", "input": "endless", "stream": true}).to_string());
+    let request =
+        post("/v1/responses", &json!({"model": "m", "input": "endless", "stream": true}).to_string());
     let mut endless = Exchange::send(server.address, request.as_bytes());
     endless.read_until("response.content_part.added");
     server.signal("TERM");
