@@ -1,5 +1,7 @@
 //! Streams: which events come, in which order, and how they end.
 
+use std::slice::from_ref;
+
 use futures::StreamExt;
 use http::Method;
 use interference_backend::{ReplyBody, StreamEnd};
@@ -161,9 +163,9 @@ async fn a_stream_has_one_end_however_the_chat_ends() {
         chunk(json!({"tool_calls": [{"index": 0, "function": {"arguments": "}"}}]})),
     ];
     let table = [
-        (told(&[text.clone()], &finish("length")), "incomplete response:incomplete", None),
-        (told(&[text.clone()], &[]), "failed response:failed", Some("stream_ended_early")),
-        (told(&[text.clone()], &[json!("[DONE]")]), "failed response:failed", Some("stream_ended_early")),
+        (told(from_ref(&text), &finish("length")), "incomplete response:incomplete", None),
+        (told(from_ref(&text), &[]), "failed response:failed", Some("stream_ended_early")),
+        (told(from_ref(&text), &[json!("[DONE]")]), "failed response:failed", Some("stream_ended_early")),
         (told(&[text.clone(), error], &finish("stop")), "failed response:failed", Some("engine_stopped")),
         (told(&[json!("no JSON")], &finish("stop")), "failed response:failed", Some("chat_answer_broken")),
         (told(&late_call, &finish("stop")), "failed response:failed", Some("chat_answer_broken")),
