@@ -12,5 +12,7 @@ pub mod identity;
 pub mod inputs;
 pub mod models;
 pub mod response_format;
+pub mod responses;
+pub mod responses_reply;
 pub mod sampling;
 pub mod tools;

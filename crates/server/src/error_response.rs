@@ -86,7 +86,7 @@ impl Rejection {
                 Refusal::UnknownModel { .. } | Refusal::NothingFits { .. } => StatusCode::NOT_FOUND,
                 Refusal::Overloaded { .. } => StatusCode::TOO_MANY_REQUESTS,
                 Refusal::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
-                Refusal::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+                Refusal::StateNotSaved { .. } | Refusal::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
             },
             Rejection::UnknownPath { .. } | Rejection::UnservedPath { .. } => StatusCode::NOT_FOUND,
             Rejection::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
@@ -109,9 +109,9 @@ impl Rejection {
         match self {
             Rejection::Refused(refusal) => refusal.to_string(),
             Rejection::UnknownPath { path } => format!(
-                "Nothing is at {}. There are POST /v1/chat/completions, POST /v1/completions, POST /v1/embeddings, \
-                 GET /v1/models, GET /v1/models/{{id}}, GET /health, GET /metrics, GET /openapi.json and GET \
-                 /_interference/requests, all of them with and without /v1.",
+                "Nothing is at {}. There are POST /v1/chat/completions, POST /v1/completions, POST /v1/responses, \
+                 POST /v1/embeddings, GET /v1/models, GET /v1/models/{{id}}, GET /health, GET /metrics, \
+                 GET /openapi.json and GET /_interference/requests, all of them with and without /v1.",
                 quote(path)
             ),
             Rejection::UnservedPath { path, part } => {
@@ -185,6 +185,7 @@ impl Rejection {
                 Refusal::ContextLengthExceeded { .. } => Some("context_length_exceeded"),
                 Refusal::Overloaded { .. } => Some("rate_limit_exceeded"),
                 Refusal::Unavailable { .. } => Some("service_unavailable"),
+                Refusal::StateNotSaved { .. } => Some("state_not_saved"),
                 Refusal::Internal { .. } => None,
             },
             Rejection::UnknownPath { .. } | Rejection::UnservedPath { .. } => Some("unknown_url"),

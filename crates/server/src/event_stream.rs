@@ -9,13 +9,13 @@ use bytes::Bytes;
 use futures::{FutureExt, Stream};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use interference_backend::EventStream;
+use interference_backend::{EventStream, StreamEnd};
 use interference_sse::{Event, encode};
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::error_response::{error_data, time_over};
 
-/// The data of a stream's last event.
+/// The data of a stream's last event, where the dialect has no other.
 const DONE: &str = "[DONE]";
 
 /// Asks proxies of the nginx kind not to collect the stream before they pass it on.
@@ -38,14 +38,27 @@ pub(crate) enum BreakOff {
     ServerStops,
     /// The request has taken this long, which is the limit.
     TimeOver(Duration),
+    /// The backend's stream ended without its end.
+    EndedEarly,
+    /// The backend's stream panicked.
+    Panicked,
 }
 
 impl BreakOff {
     /// The events that tell it.
-    fn events(self) -> [Event; 2] {
-        match self {
-            BreakOff::ServerStops => broken_off("The server is going down.", "server_stopping"),
-            BreakOff::TimeOver(limit) => broken_off(&time_over(limit), "request_timeout"),
+    fn told(self, end: &StreamEnd) -> Vec<Event> {
+        let (message, code) = match self {
+            BreakOff::ServerStops => ("The server is going down.".to_owned(), "server_stopping"),
+            BreakOff::TimeOver(limit) => (time_over(limit), "request_timeout"),
+            BreakOff::EndedEarly => ("The answer broke off.".to_owned(), "stream_ended_early"),
+            BreakOff::Panicked => {
+                ("The server has a bug, and this answer met it.".to_owned(), "internal_error")
+            }
+        };
+        tracing::warn!(code, "a stream was ended by the server");
+        match end {
+            StreamEnd::Done => vec![Event::data(error_data(&message, code)), Event::data(DONE)],
+            StreamEnd::Own(words) => words.break_off(&message, code),
         }
     }
 }
@@ -53,10 +66,11 @@ impl BreakOff {
 /// The bytes of the events, one event in each item.
 ///
 /// While the backend is silent for `ping`, a comment keeps the connection alive. When the stream panics, ends before its
-/// time, or `cut` resolves, an error event and `[DONE]` end it. Nothing follows `[DONE]`.
+/// time, or `cut` resolves, it is ended as its dialect ends. Nothing follows the end.
 pub(crate) struct EventBytes {
     /// None after the end.
     events: Option<EventStream>,
+    end: StreamEnd,
     ping: Duration,
     /// When the next comment is due. Moved only when it comes too early, since moving it costs more than an event.
     silence: Pin<Box<Sleep>>,
@@ -67,14 +81,16 @@ pub(crate) struct EventBytes {
 }
 
 impl EventBytes {
-    /// Of these events.
+    /// Of these events, which end so.
     pub(crate) fn new(
         events: EventStream,
+        end: StreamEnd,
         ping: Duration,
         cut: impl Future<Output = BreakOff> + Send + 'static,
     ) -> EventBytes {
         EventBytes {
             events: Some(events),
+            end,
             ping,
             silence: Box::pin(sleep(ping)),
             last_event: Instant::now(),
@@ -86,6 +102,11 @@ impl EventBytes {
     fn last(&mut self, events: &[Event]) -> Poll<Option<Bytes>> {
         self.events = None;
         Poll::Ready(Some(written(events)))
+    }
+
+    fn break_off(&mut self, why: BreakOff) -> Poll<Option<Bytes>> {
+        let events = why.told(&self.end);
+        self.last(&events)
     }
 
     fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
@@ -115,30 +136,24 @@ impl Stream for EventBytes {
         if self.asked.is_multiple_of(EVENTS_BETWEEN_LOOKS)
             && let Poll::Ready(why) = self.cut.poll_unpin(context)
         {
-            return self.last(&why.events());
+            return self.break_off(why);
         }
         let Some(events) = self.events.as_mut() else { return Poll::Ready(None) };
         let next = catch_unwind(AssertUnwindSafe(|| events.as_mut().poll_next(context)));
         if matches!(next, Ok(Poll::Pending))
             && let Poll::Ready(why) = self.cut.poll_unpin(context)
         {
-            return self.last(&why.events());
+            return self.break_off(why);
         }
         match next {
-            Ok(Poll::Ready(Some(event))) if is_done(&event) => self.last(&[event]),
+            Ok(Poll::Ready(Some(event))) if is_end(&self.end, &event) => self.last(&[event]),
             Ok(Poll::Ready(Some(event))) => {
                 self.last_event = Instant::now();
                 Poll::Ready(Some(written(&[event])))
             }
-            Ok(Poll::Ready(None)) => {
-                let events = broken_off("The answer broke off.", "stream_ended_early");
-                self.last(&events)
-            }
+            Ok(Poll::Ready(None)) => self.break_off(BreakOff::EndedEarly),
             Ok(Poll::Pending) => self.poll_silence(context),
-            Err(_panic) => {
-                let events = broken_off("The server has a bug, and this answer met it.", "internal_error");
-                self.last(&events)
-            }
+            Err(_panic) => self.break_off(BreakOff::Panicked),
         }
     }
 }
@@ -172,17 +187,15 @@ impl<S: Stream + Unpin> Stream for EachAlone<S> {
 }
 
 /// What ends a stream when the server goes down: the bytes of each event.
-pub(crate) fn last_words() -> [Bytes; 2] {
-    BreakOff::ServerStops.events().map(|event| written(&[event]))
+pub(crate) fn last_words(end: &StreamEnd) -> Vec<Bytes> {
+    BreakOff::ServerStops.told(end).into_iter().map(|event| written(&[event])).collect()
 }
 
-fn is_done(event: &Event) -> bool {
-    matches!(event, Event::Data { data, .. } if data == DONE)
-}
-
-fn broken_off(message: &str, code: &str) -> [Event; 2] {
-    tracing::warn!(code, "a stream was ended by the server");
-    [Event::data(error_data(message, code)), Event::data(DONE)]
+fn is_end(end: &StreamEnd, event: &Event) -> bool {
+    match end {
+        StreamEnd::Done => matches!(event, Event::Data { data, .. } if data == DONE),
+        StreamEnd::Own(words) => words.is_end(event),
+    }
 }
 
 fn written(events: &[Event]) -> Bytes {

@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, DATE, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
+use interference_backend::StreamEnd;
 use interference_faults::{Action, AnswerFaults, COLLECTED_BYTES_MAX, Ending, LengthFault, Pipeline};
 use interference_wire::{Gone, LAST_CHUNK, Responder, chunk};
 use tokio::net::TcpStream;
@@ -28,6 +29,7 @@ pub(crate) struct FaultedAnswer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Body,
+    pub(crate) end: StreamEnd,
     pub(crate) faults: AnswerFaults,
     pub(crate) request: RequestTraits,
     pub(crate) observation: OwnedObservation,
@@ -112,6 +114,7 @@ impl FaultedAnswer {
             status,
             headers,
             body,
+            end,
             faults,
             request,
             observation,
@@ -129,6 +132,7 @@ impl FaultedAnswer {
             closes: more_is_read || request.wants_close || request.version == Version::HTTP_10,
             observation,
             told: 0,
+            end,
             closing,
             write_time,
         };
@@ -160,6 +164,8 @@ struct Writer {
     observation: OwnedObservation,
     /// How much of what happened is in the record.
     told: usize,
+    /// How a stream ends that the server ends.
+    end: StreamEnd,
     closing: Closing,
     write_time: Duration,
 }
@@ -346,7 +352,7 @@ impl Writer {
                 self.observation.end(Ended::ServerStopped);
                 // In a stream there is room for last words; a whole answer just breaks off.
                 if self.framing == Framing::Chunked {
-                    for event in event_stream::last_words() {
+                    for event in event_stream::last_words(&self.end) {
                         self.put(&chunk(&event)).await?;
                     }
                     self.put(LAST_CHUNK).await?;

@@ -13,9 +13,10 @@ use serde_json::{Map, Value};
 const SHARED: &str = include_str!("openapi/shared.json");
 
 /// One file for each endpoint.
-const ENDPOINTS: [&str; 8] = [
+const ENDPOINTS: [&str; 9] = [
     include_str!("openapi/chat_completions.json"),
     include_str!("openapi/completions.json"),
+    include_str!("openapi/responses.json"),
     include_str!("openapi/embeddings.json"),
     include_str!("openapi/models.json"),
     include_str!("openapi/health.json"),

@@ -34,6 +34,7 @@ use crate::observation::{Audience, Observation};
 use crate::socket::SocketWatch;
 use crate::stamp::Stamp;
 use crate::takeover::Takeover;
+use answers::Endpoint;
 
 /// Under which every path is found a second time.
 const PREFIX: &str = "/v1";
@@ -59,8 +60,8 @@ pub(crate) struct Shared {
 /// What is at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Route<'path> {
-    /// The backend answers; the path without [`PREFIX`].
-    Answers(&'path str),
+    /// The backend answers, at this path without [`PREFIX`].
+    Answers(Endpoint, &'path str),
     Models,
     /// With the model's name as the path spells it.
     Model(&'path str),
@@ -76,8 +77,10 @@ enum Route<'path> {
 impl<'path> Route<'path> {
     fn of(path: &'path str) -> Route<'path> {
         let path = path.strip_prefix(PREFIX).unwrap_or(path);
+        if let Some(endpoint) = Endpoint::at(path) {
+            return Route::Answers(endpoint, path);
+        }
         match path {
-            _ if answers::PATHS.contains(&path) => Route::Answers(path),
             models::PATH => Route::Models,
             health::PATH => Route::Health,
             metrics::PATH => Route::Metrics,
@@ -94,9 +97,7 @@ impl<'path> Route<'path> {
     /// The paths that lead to it, as `/openapi.json` and the metrics name them.
     fn pattern(self) -> &'static str {
         match self {
-            Route::Answers(path) => {
-                answers::PATHS.into_iter().find(|known| *known == path).unwrap_or(UNKNOWN)
-            }
+            Route::Answers(endpoint, _) => endpoint.pattern,
             Route::Models => models::PATH,
             Route::Model(_) => models::ONE,
             Route::Health => health::PATH,
@@ -115,7 +116,7 @@ impl<'path> Route<'path> {
     /// The methods that it takes, as the header `Allow` has them.
     fn methods(self) -> &'static str {
         match self {
-            Route::Answers(_) => "POST",
+            Route::Answers(endpoint, _) => endpoint.methods,
             Route::Models | Route::Model(_) | Route::Health | Route::Metrics | Route::OpenApi => "GET,HEAD",
             Route::Journal => "GET,HEAD,DELETE",
             // A page in a browser, too, should be told that nothing is there.
@@ -207,7 +208,9 @@ async fn dispatch(
         return Ok(response);
     }
     match route {
-        Route::Answers(path) => answers::create(shared, path.to_owned(), head, body, exchange).await,
+        Route::Answers(endpoint, path) => {
+            answers::create(shared, (endpoint, path.to_owned()), head, body, exchange).await
+        }
         Route::Models => Ok(models::list(shared)),
         Route::Model(name) => models::retrieve(shared, name),
         Route::Health => health::health(shared),
@@ -252,6 +255,7 @@ mod tests {
                 item.as_object().unwrap().keys().map(|method| (path.clone(), method.clone()))
             })
             .collect();
+        let answered = answers::ENDPOINTS.map(|endpoint| Route::Answers(endpoint, ""));
         let others = [
             Route::Models,
             Route::Model("any"),
@@ -260,7 +264,7 @@ mod tests {
             Route::OpenApi,
             Route::Journal,
         ];
-        let routes = answers::PATHS.into_iter().map(Route::Answers).chain(others);
+        let routes = answered.into_iter().chain(others);
         let served: BTreeSet<(String, String)> = routes
             .flat_map(|route| route.methods().split(',').map(move |method| (route.pattern(), method)))
             // RFC 9110, section 9.3.2: HEAD is GET without the body, and is not described apart.
@@ -273,9 +277,6 @@ mod tests {
     #[test]
     fn every_path_is_found_with_and_without_the_prefix() {
         let table = [
-            ("/chat/completions", Route::Answers("/chat/completions")),
-            ("/completions", Route::Answers("/completions")),
-            ("/embeddings", Route::Answers("/embeddings")),
             ("/audio/speech", Route::Unserved("speech and transcription")),
             ("/models", Route::Models),
             ("/models/maker/small", Route::Model("maker/small")),
@@ -286,6 +287,9 @@ mod tests {
             ("/models/", Route::Unknown),
             ("/modelsx", Route::Unknown),
             ("/chat/completions/x", Route::Unknown),
+            ("/responses/", Route::Unknown),
+            ("/responses//cancel", Route::Unknown),
+            ("/responses/resp_1/other", Route::Unknown),
             ("/", Route::Unknown),
             ("", Route::Unknown),
         ];
@@ -294,5 +298,28 @@ mod tests {
             assert_eq!(Route::of(&format!("/v1{path}")), route, "/v1{path}");
         }
         assert_eq!(Route::of("/v1/v1/models"), Route::Unknown);
+    }
+
+    #[test]
+    fn what_a_backend_answers_has_its_methods() {
+        let table = [
+            ("/chat/completions", "POST"),
+            ("/completions", "POST"),
+            ("/embeddings", "POST"),
+            ("/responses", "POST"),
+            ("/responses/resp_1", "GET,HEAD,DELETE"),
+            ("/responses/resp_1/cancel", "POST"),
+            ("/responses/resp_1/input_items", "GET,HEAD"),
+        ];
+        for (path, methods) in table {
+            for full in [path.to_owned(), format!("/v1{path}")] {
+                let route = Route::of(&full);
+                assert!(
+                    matches!(route, Route::Answers(_, stripped) if stripped == path),
+                    "{full}: {route:?}"
+                );
+                assert_eq!(route.methods(), methods, "{full}");
+            }
+        }
     }
 }

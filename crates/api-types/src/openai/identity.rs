@@ -34,7 +34,7 @@ impl Identity {
     /// What tells an id from others of its kind.
     fn ending(self) -> String {
         match self {
-            Identity::Individual => format!("{:016x}{:016x}", random(), random()),
+            Identity::Individual => individual(),
             Identity::Fixed => FIXED_ENDING.to_owned(),
         }
     }
@@ -62,12 +62,17 @@ impl Identity {
 /// The name of a request, which its answer carries whatever becomes of it: `req_` and 32 hexadecimal digits. Never the
 /// same twice, also where the ids of answers are fixed.
 pub fn request_id() -> String {
-    format!("req_{:016x}{:016x}", random(), random())
+    format!("req_{}", individual())
 }
 
 /// A seed for a request without one. It has 53 bits, so that clients whose numbers are all floating can send it back.
 pub fn random_seed() -> u64 {
     random() >> 11
+}
+
+/// What tells one thing from all others: 32 hexadecimal digits.
+pub fn individual() -> String {
+    format!("{:016x}{:016x}", random(), random())
 }
 
 /// 64 bits that nobody foresees, from the operating system by way of the keys of the standard library's hasher.

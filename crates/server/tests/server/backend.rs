@@ -1,11 +1,13 @@
 //! A backend that does what the request's body says.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use interference_backend::{
-    Backend, Distribution, EventStream, MeasuredValue, Measurement, ModelCard, Readiness, Refusal, Reply,
-    ReplyBody, Request,
+    Backend, Distribution, EventStream, LastWords, MeasuredValue, Measurement, ModelCard, Readiness, Refusal,
+    Reply, ReplyBody, Request, StreamEnd,
 };
 use interference_faults::Plan;
 use interference_sse::Event;
@@ -43,6 +45,25 @@ impl TestBackend {
         });
         Box::pin(stream::iter(events).chain(silence))
     }
+}
+
+/// A stream that ends with an event of its own.
+#[derive(Debug)]
+struct OwnEnd;
+
+impl LastWords for OwnEnd {
+    fn is_end(&self, event: &Event) -> bool {
+        matches!(event, Event::Data { name: Some(name), .. } if name == "end")
+    }
+
+    fn break_off(&self, message: &str, code: &str) -> Vec<Event> {
+        vec![Event::Data { name: Some("end".to_owned()), data: format!("{code}: {message}") }]
+    }
+}
+
+fn own_end(events: EventStream) -> Result<Reply, Refusal> {
+    let end = StreamEnd::Own(Arc::new(OwnEnd));
+    Ok(Reply { end, ..Reply::new(StatusCode::OK, ReplyBody::Events(events)) })
 }
 
 fn reply(body: ReplyBody) -> Result<Reply, Refusal> {
@@ -87,6 +108,15 @@ impl Backend for TestBackend {
                     Event::data("x".repeat(60_000))
                 });
                 reply(ReplyBody::Events(Box::pin(flood)))
+            }
+            b"own end" => {
+                let end = Event::Data { name: Some("end".to_owned()), data: "well".to_owned() };
+                own_end(Box::pin(stream::iter([Event::data("[DONE]"), end, Event::data("more")])))
+            }
+            b"own end missing" => own_end(Box::pin(stream::iter([Event::data("a")]))),
+            b"own end, stuck" => {
+                let _test_is_over = self.told.send("stuck");
+                own_end(self.silent_after(vec![Event::data("a")]))
             }
             b"panic" => panic!("a bug of the test's own"),
             b"silent stream" => reply(ReplyBody::Events(self.silent_after(vec![]))),
