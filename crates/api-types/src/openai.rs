@@ -7,3 +7,5 @@ pub mod embeddings;
 pub mod error;
 pub mod identity;
 pub mod models;
+pub mod responses;
+pub mod responses_reply;

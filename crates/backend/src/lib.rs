@@ -8,6 +8,7 @@
 //! backend that nobody wants the rest.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::Stream;
@@ -69,11 +70,31 @@ impl Strictness {
     }
 }
 
-/// A sequence of events; the server encodes them as they come. It ends as its dialect ends (for chat: `[DONE]`).
+/// A sequence of events; the server encodes them as they come. It ends as its [`StreamEnd`] says.
 pub type EventStream = Pin<Box<dyn Stream<Item = Event> + Send>>;
 
 /// A sequence of raw bytes, passed on as they come. An error means that the source broke off.
 pub type FrameStream = Pin<Box<dyn Stream<Item = Result<Bytes, std::io::Error>> + Send>>;
+
+/// How a stream of events ends, in the dialect of its API.
+#[derive(Debug, Clone, Default)]
+pub enum StreamEnd {
+    /// With `[DONE]`; before it, an envelope of the error says why a stream broke off.
+    #[default]
+    Done,
+    /// With an event of its own, which the backend knows.
+    Own(Arc<dyn LastWords>),
+}
+
+/// Knows the end of one stream, for the server, which sees to it that there is exactly one.
+pub trait LastWords: std::fmt::Debug + Send + Sync {
+    /// Whether this event is the end. Nothing of the stream follows it.
+    fn is_end(&self, event: &Event) -> bool;
+
+    /// What ends the stream in the place of what is still to come; the last of it is the end. `code` is a stable word
+    /// for programs.
+    fn break_off(&self, message: &str, code: &str) -> Vec<Event>;
+}
 
 /// An answer to a request that was admitted.
 #[derive(Debug)]
@@ -86,6 +107,8 @@ pub struct Reply {
     pub ignored: Vec<String>,
     /// What is to go wrong with the answer, where the backend wants that; the server sees to it.
     pub faults: Option<Drawn>,
+    /// How the body ends, if it is a stream of events.
+    pub end: StreamEnd,
     /// What follows the headers.
     pub body: ReplyBody,
 }
@@ -93,7 +116,14 @@ pub struct Reply {
 impl Reply {
     /// A sound reply without headers of its own, which honours all of the request.
     pub fn new(status: StatusCode, body: ReplyBody) -> Reply {
-        Reply { status, headers: HeaderMap::new(), ignored: Vec::new(), faults: None, body }
+        Reply {
+            status,
+            headers: HeaderMap::new(),
+            ignored: Vec::new(),
+            faults: None,
+            end: StreamEnd::Done,
+            body,
+        }
     }
 }
 
@@ -171,6 +201,12 @@ pub enum Refusal {
     #[error("{message}")]
     Unavailable {
         /// What is being waited for.
+        message: String,
+    },
+    /// The answer is there, and what later requests would need of it could not be kept.
+    #[error("{message}")]
+    StateNotSaved {
+        /// What failed, and what to do about it.
         message: String,
     },
     /// A bug of ours, or a failure of the machine.

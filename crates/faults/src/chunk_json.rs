@@ -1,6 +1,6 @@
 //! What the JSON of an answer says of finish reason, role, usage and content, and edits of it.
 //!
-//! Knows the chat and the text API (`choices`), and of the Responses API which events carry content. An edit changes
+//! Knows the chat and the text API (`choices`), and of the Responses API which events carry content and usage. An edit changes
 //! what it names and nothing else: other members keep their order and their values.
 
 use serde_json::{Map, Value, json};
@@ -185,7 +185,7 @@ impl ChunkEditor {
     }
 
     fn edit_usage(&self, value: &mut Value) -> Change {
-        let (Some(fault), Some(object)) = (self.usage, value.as_object_mut()) else { return Change::Nothing };
+        let (Some(fault), Some(object)) = (self.usage, usage_holder(value)) else { return Change::Nothing };
         if fault == UsageFault::EveryChunk {
             return self.add_usage(object);
         }
@@ -227,6 +227,15 @@ impl ChunkEditor {
 fn choices_mut(value: &mut Value) -> impl Iterator<Item = &mut Map<String, Value>> {
     let choices = value.get_mut("choices").and_then(Value::as_array_mut);
     choices.into_iter().flatten().filter_map(Value::as_object_mut)
+}
+
+/// The object that has the usage: the chunk or the body itself, or the response that an event of the Responses API tells.
+fn usage_holder(value: &mut Value) -> Option<&mut Map<String, Value>> {
+    let object = value.as_object_mut()?;
+    if object.get("response").is_some_and(Value::is_object) {
+        return object.get_mut("response").and_then(Value::as_object_mut);
+    }
+    Some(object)
 }
 
 /// Changes every number within a value; how deep JSON is nested is bounded by its parser.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::HEADER_BYTES_MAX;
 use crate::http_faults::{HttpFaults, LengthFault};
 use crate::pipeline::{Action, Pipeline};
-use crate::plan::model::{CutBy, CutPlace, Faults, RoleFault, UsageFault};
+use crate::plan::model::{AfterError, CutBy, CutPlace, Faults, RoleFault, UsageFault};
 use crate::plan::{LEFT_OUT, Plan};
 use crate::seeds;
 
@@ -54,6 +54,15 @@ pub enum AnswerKind {
     Whole,
     /// A stream of events.
     Stream,
+}
+
+/// The APIs whose answers differ in what can go wrong with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// Chats and all that is told like them: choices, and `[DONE]` at the end of a stream.
+    Chat,
+    /// The Responses API: output items, and one of three events at the end of a stream.
+    Responses,
 }
 
 impl Drawn {
@@ -109,6 +118,25 @@ fn set_apart(faults: &mut Faults) -> Vec<&'static str> {
     skipped
 }
 
+/// Takes out what only answers with choices and `[DONE]` have, and names it.
+fn set_apart_of_chats(faults: &mut Faults) -> Vec<&'static str> {
+    let mut skipped = Vec::new();
+    let mut skip = |name, is_there: bool| {
+        if is_there {
+            skipped.push(name);
+        }
+    };
+    skip("done", faults.done.take().is_some());
+    skip("finish_reason", faults.finish_reason.take().is_some());
+    skip("role", faults.role.take().is_some());
+    skip("usage", faults.usage.take_if(|usage| *usage == UsageFault::EveryChunk).is_some());
+    if let Some(error) = faults.error.as_mut().filter(|error| error.then == AfterError::Done) {
+        error.then = AfterError::End;
+        skip("error.then", true);
+    }
+    skipped
+}
+
 /// The faults of one answer.
 #[derive(Debug, Clone)]
 pub struct AnswerFaults {
@@ -119,6 +147,14 @@ pub struct AnswerFaults {
 }
 
 impl AnswerFaults {
+    /// The same without what cannot show on an answer in that dialect.
+    pub fn in_dialect(mut self, dialect: Dialect) -> AnswerFaults {
+        if dialect == Dialect::Responses {
+            self.skipped.extend(set_apart_of_chats(&mut self.faults));
+        }
+        self
+    }
+
     /// The value for the header `x-interference-applied`: the canonical line of what is applied, with the request's seed
     /// and without `probability` and `times`. Given as a plan, it repeats this answer.
     ///

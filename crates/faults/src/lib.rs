@@ -22,7 +22,7 @@ mod plan;
 mod seeds;
 
 pub use delay::{Delay, DelaySampler, Latency};
-pub use drawn::{AnswerFaults, AnswerKind, Drawn, StandingPlan};
+pub use drawn::{AnswerFaults, AnswerKind, Dialect, Drawn, StandingPlan};
 pub use duration_text::{DURATION_MAX, DurationError, parse_duration};
 pub use event_blocks::EVENT_BYTES_MAX;
 pub use happenings::{HAPPENINGS_MAX, Happening};

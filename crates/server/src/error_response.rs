@@ -72,7 +72,7 @@ impl Rejection {
                 Refusal::UnknownModel { .. } | Refusal::NothingFits { .. } => StatusCode::NOT_FOUND,
                 Refusal::Overloaded { .. } => StatusCode::TOO_MANY_REQUESTS,
                 Refusal::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
-                Refusal::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+                Refusal::StateNotSaved { .. } | Refusal::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
             },
             Rejection::UnknownPath { .. } => StatusCode::NOT_FOUND,
             Rejection::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
@@ -90,8 +90,8 @@ impl Rejection {
         match self {
             Rejection::Refused(refusal) => refusal.to_string(),
             Rejection::UnknownPath { path } => format!(
-                "Nothing is at {}. There are POST /v1/chat/completions, POST /v1/embeddings, GET /v1/models, \
-                 GET /v1/models/{{id}}, GET /health, GET /metrics and GET /_interference/requests, all of them with \
+                "Nothing is at {}. There are POST /v1/chat/completions, POST /v1/responses, POST /v1/embeddings, \
+                 GET /v1/models, GET /v1/models/{{id}}, GET /health, GET /metrics and GET /_interference/requests, all of them with \
                  and without /v1.",
                 quote(path)
             ),
@@ -152,6 +152,7 @@ impl Rejection {
                 Refusal::ContextLengthExceeded { .. } => Some("context_length_exceeded"),
                 Refusal::Overloaded { .. } => Some("rate_limit_exceeded"),
                 Refusal::Unavailable { .. } => Some("service_unavailable"),
+                Refusal::StateNotSaved { .. } => Some("state_not_saved"),
                 Refusal::Internal { .. } => None,
             },
             Rejection::UnknownPath { .. } => Some("unknown_url"),

@@ -9,14 +9,14 @@ use bytes::Bytes;
 use futures::{FutureExt, Stream};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use interference_backend::EventStream;
+use interference_backend::{EventStream, StreamEnd};
 use interference_sse::{Event, encode};
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::closing::{Closing, Phase};
 use crate::error_response::error_data;
 
-/// The data of a stream's last event.
+/// The data of a stream's last event, where the dialect has no other.
 const DONE: &str = "[DONE]";
 
 /// Asks proxies of the nginx kind not to collect the stream before they pass it on.
@@ -35,10 +35,11 @@ pub(crate) fn set_headers(headers: &mut HeaderMap) {
 /// The bytes of the events, one event in each item.
 ///
 /// While the backend is silent for `ping`, a comment keeps the connection alive. When the stream panics, ends before its
-/// time, or is cut off because the server goes down, an error event and `[DONE]` end it. Nothing follows `[DONE]`.
+/// time, or is cut off because the server goes down, it is ended as its dialect ends. Nothing follows the end.
 pub(crate) struct EventBytes {
     /// None after the end.
     events: Option<EventStream>,
+    end: StreamEnd,
     ping: Duration,
     /// When the next comment is due. Moved only when it comes too early, since moving it costs more than an event.
     silence: Pin<Box<Sleep>>,
@@ -49,10 +50,16 @@ pub(crate) struct EventBytes {
 }
 
 impl EventBytes {
-    /// Of these events.
-    pub(crate) fn new(events: EventStream, ping: Duration, mut closing: Closing) -> EventBytes {
+    /// Of these events, which end so.
+    pub(crate) fn new(
+        events: EventStream,
+        end: StreamEnd,
+        ping: Duration,
+        mut closing: Closing,
+    ) -> EventBytes {
         EventBytes {
             events: Some(events),
+            end,
             ping,
             silence: Box::pin(sleep(ping)),
             last_event: Instant::now(),
@@ -64,6 +71,11 @@ impl EventBytes {
     fn last(&mut self, events: &[Event]) -> Poll<Option<Bytes>> {
         self.events = None;
         Poll::Ready(Some(written(events)))
+    }
+
+    fn break_off(&mut self, why: BrokenOff) -> Poll<Option<Bytes>> {
+        let events = why.told(&self.end);
+        self.last(&events)
     }
 
     fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
@@ -91,28 +103,22 @@ impl Stream for EventBytes {
         // A stream that always has something is cut off, too; whether it is to be need not be asked for every event.
         self.asked = self.asked.wrapping_add(1);
         if self.asked.is_multiple_of(EVENTS_BETWEEN_LOOKS) && self.cut.poll_unpin(context).is_ready() {
-            return self.last(&broken_off("The server is going down.", "server_stopping"));
+            return self.break_off(BrokenOff::ServerStops);
         }
         let Some(events) = self.events.as_mut() else { return Poll::Ready(None) };
         let next = catch_unwind(AssertUnwindSafe(|| events.as_mut().poll_next(context)));
         if matches!(next, Ok(Poll::Pending)) && self.cut.poll_unpin(context).is_ready() {
-            return self.last(&broken_off("The server is going down.", "server_stopping"));
+            return self.break_off(BrokenOff::ServerStops);
         }
         match next {
-            Ok(Poll::Ready(Some(event))) if is_done(&event) => self.last(&[event]),
+            Ok(Poll::Ready(Some(event))) if is_end(&self.end, &event) => self.last(&[event]),
             Ok(Poll::Ready(Some(event))) => {
                 self.last_event = Instant::now();
                 Poll::Ready(Some(written(&[event])))
             }
-            Ok(Poll::Ready(None)) => {
-                let events = broken_off("The answer broke off.", "stream_ended_early");
-                self.last(&events)
-            }
+            Ok(Poll::Ready(None)) => self.break_off(BrokenOff::EndedEarly),
             Ok(Poll::Pending) => self.poll_silence(context),
-            Err(_panic) => {
-                let events = broken_off("The server has a bug, and this answer met it.", "internal_error");
-                self.last(&events)
-            }
+            Err(_panic) => self.break_off(BrokenOff::Panicked),
         }
     }
 }
@@ -146,17 +152,43 @@ impl<S: Stream + Unpin> Stream for EachAlone<S> {
 }
 
 /// What ends a stream when the server goes down: the bytes of each event.
-pub(crate) fn last_words() -> [Bytes; 2] {
-    broken_off("The server is going down.", "server_stopping").map(|event| written(&[event]))
+pub(crate) fn last_words(end: &StreamEnd) -> Vec<Bytes> {
+    BrokenOff::ServerStops.told(end).into_iter().map(|event| written(&[event])).collect()
 }
 
-fn is_done(event: &Event) -> bool {
-    matches!(event, Event::Data { data, .. } if data == DONE)
+fn is_end(end: &StreamEnd, event: &Event) -> bool {
+    match end {
+        StreamEnd::Done => matches!(event, Event::Data { data, .. } if data == DONE),
+        StreamEnd::Own(words) => words.is_end(event),
+    }
 }
 
-fn broken_off(message: &str, code: &str) -> [Event; 2] {
-    tracing::warn!(code, "a stream was ended by the server");
-    [Event::data(error_data(message, code)), Event::data(DONE)]
+/// Why a stream ends before its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum BrokenOff {
+    ServerStops,
+    EndedEarly,
+    Panicked,
+}
+
+impl BrokenOff {
+    /// For a person and for a program.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            BrokenOff::ServerStops => ("The server is going down.", "server_stopping"),
+            BrokenOff::EndedEarly => ("The answer broke off.", "stream_ended_early"),
+            BrokenOff::Panicked => ("The server has a bug, and this answer met it.", "internal_error"),
+        }
+    }
+
+    fn told(self, end: &StreamEnd) -> Vec<Event> {
+        let (message, code) = self.words();
+        tracing::warn!(code, "a stream was ended by the server");
+        match end {
+            StreamEnd::Done => vec![Event::data(error_data(message, code)), Event::data(DONE)],
+            StreamEnd::Own(words) => words.break_off(message, code),
+        }
+    }
 }
 
 fn written(events: &[Event]) -> Bytes {

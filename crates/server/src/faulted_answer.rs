@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, DATE, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
+use interference_backend::StreamEnd;
 use interference_faults::{Action, AnswerFaults, COLLECTED_BYTES_MAX, Ending, LengthFault, Pipeline};
 use interference_wire::{Gone, LAST_CHUNK, Responder, chunk};
 use tokio::net::TcpStream;
@@ -25,6 +26,7 @@ pub(crate) struct FaultedAnswer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Body,
+    pub(crate) end: StreamEnd,
     pub(crate) faults: AnswerFaults,
     pub(crate) request: RequestTraits,
     pub(crate) record: OwnedRecord,
@@ -101,7 +103,7 @@ impl FaultedAnswer {
     /// # Cancellation
     /// Dropping the future closes the socket.
     pub(crate) async fn write(self: Box<Self>, stream: TcpStream, more_is_read: bool) -> Option<TcpStream> {
-        let FaultedAnswer { status, headers, body, faults, request, record, closing } = *self;
+        let FaultedAnswer { status, headers, body, end, faults, request, record, closing } = *self;
         let writer = Writer {
             responder: Responder::new(stream),
             // Until a head says otherwise.
@@ -111,6 +113,7 @@ impl FaultedAnswer {
             closes: more_is_read || request.wants_close || request.version == Version::HTTP_10,
             record,
             told: 0,
+            end,
             closing,
         };
         match Box::pin(writer.run(status, headers, body, faults, request)).await {
@@ -133,6 +136,8 @@ struct Writer {
     record: OwnedRecord,
     /// How much of what happened is in the record.
     told: usize,
+    /// How a stream ends that the server ends.
+    end: StreamEnd,
     closing: Closing,
 }
 
@@ -318,7 +323,7 @@ impl Writer {
                 self.record.end(Ended::ServerStopped);
                 // In a stream there is room for last words; a whole answer just breaks off.
                 if self.framing == Framing::Chunked {
-                    for event in event_stream::last_words() {
+                    for event in event_stream::last_words(&self.end) {
                         self.responder.write(&chunk(&event)).await?;
                     }
                     self.responder.write(LAST_CHUNK).await?;

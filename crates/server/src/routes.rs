@@ -26,6 +26,7 @@ use crate::host_check::HostCheck;
 use crate::journal::{Ended, Journal, Record};
 use crate::limits::Limits;
 use crate::takeover::Takeover;
+use answers::Endpoint;
 
 /// Under which every path is found a second time.
 const PREFIX: &str = "/v1";
@@ -46,8 +47,8 @@ pub(crate) struct Shared {
 /// What is at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Route<'path> {
-    /// The backend answers; the path without [`PREFIX`].
-    Answers(&'path str),
+    /// The backend answers, at this path without [`PREFIX`].
+    Answers(Endpoint, &'path str),
     Models,
     /// With the model's name as the path spells it.
     Model(&'path str),
@@ -60,8 +61,10 @@ enum Route<'path> {
 impl<'path> Route<'path> {
     fn of(path: &'path str) -> Route<'path> {
         let path = path.strip_prefix(PREFIX).unwrap_or(path);
+        if let Some(endpoint) = Endpoint::at(path) {
+            return Route::Answers(endpoint, path);
+        }
         match path {
-            _ if answers::PATHS.contains(&path) => Route::Answers(path),
             models::PATH => Route::Models,
             health::PATH => Route::Health,
             metrics::PATH => Route::Metrics,
@@ -82,7 +85,7 @@ impl<'path> Route<'path> {
     /// The methods that it takes, as the header `Allow` has them.
     fn methods(self) -> &'static str {
         match self {
-            Route::Answers(_) => "POST",
+            Route::Answers(endpoint, _) => endpoint.methods,
             Route::Models | Route::Model(_) | Route::Health | Route::Metrics => "GET,HEAD",
             Route::Journal => "GET,HEAD,DELETE",
             Route::Unknown => "",
@@ -143,8 +146,8 @@ async fn dispatch(
         return Ok(response);
     }
     match (route, exchange) {
-        (Route::Answers(path), Some(exchange)) => {
-            answers::create(shared, path.to_owned(), head, body, exchange).await
+        (Route::Answers(endpoint, path), Some(exchange)) => {
+            answers::create(shared, (endpoint, path.to_owned()), head, body, exchange).await
         }
         (Route::Models, _) => Ok(models::list(shared)),
         (Route::Model(name), _) => models::retrieve(shared, name),
@@ -152,7 +155,7 @@ async fn dispatch(
         (Route::Metrics, _) => metrics::metrics(shared),
         (Route::Journal, _) if head.method == Method::DELETE => Ok(journal::clear(shared)),
         (Route::Journal, _) => journal::read(shared, head.uri.query()).await,
-        (Route::Unknown | Route::Answers(_), _) => Err(Rejection::UnknownPath { path: path.to_owned() }),
+        (Route::Unknown | Route::Answers(..), _) => Err(Rejection::UnknownPath { path: path.to_owned() }),
     }
 }
 
@@ -172,8 +175,6 @@ mod tests {
     #[test]
     fn every_path_is_found_with_and_without_the_prefix() {
         let table = [
-            ("/chat/completions", Route::Answers("/chat/completions")),
-            ("/embeddings", Route::Answers("/embeddings")),
             ("/models", Route::Models),
             ("/models/maker/small", Route::Model("maker/small")),
             ("/health", Route::Health),
@@ -182,6 +183,9 @@ mod tests {
             ("/models/", Route::Unknown),
             ("/modelsx", Route::Unknown),
             ("/chat/completions/x", Route::Unknown),
+            ("/responses/", Route::Unknown),
+            ("/responses//cancel", Route::Unknown),
+            ("/responses/resp_1/other", Route::Unknown),
             ("/", Route::Unknown),
             ("", Route::Unknown),
         ];
@@ -190,5 +194,27 @@ mod tests {
             assert_eq!(Route::of(&format!("/v1{path}")), route, "/v1{path}");
         }
         assert_eq!(Route::of("/v1/v1/models"), Route::Unknown);
+    }
+
+    #[test]
+    fn what_a_backend_answers_has_its_methods() {
+        let table = [
+            ("/chat/completions", "POST"),
+            ("/embeddings", "POST"),
+            ("/responses", "POST"),
+            ("/responses/resp_1", "GET,HEAD,DELETE"),
+            ("/responses/resp_1/cancel", "POST"),
+            ("/responses/resp_1/input_items", "GET,HEAD"),
+        ];
+        for (path, methods) in table {
+            for full in [path.to_owned(), format!("/v1{path}")] {
+                let route = Route::of(&full);
+                assert!(
+                    matches!(route, Route::Answers(_, stripped) if stripped == path),
+                    "{full}: {route:?}"
+                );
+                assert_eq!(route.methods(), methods, "{full}");
+            }
+        }
     }
 }

@@ -24,7 +24,7 @@ impl Identity {
     /// The id of the next answer.
     pub fn id(self) -> String {
         match self {
-            Identity::Individual => format!("chatcmpl-{:016x}{:016x}", random(), random()),
+            Identity::Individual => format!("chatcmpl-{}", individual()),
             Identity::Fixed => FIXED_ID.to_owned(),
         }
     }
@@ -43,6 +43,11 @@ impl Identity {
 /// A seed for a request without one. It has 53 bits, so that clients whose numbers are all floating can send it back.
 pub fn random_seed() -> u64 {
     random() >> 11
+}
+
+/// What tells one thing from all others: 32 hexadecimal digits.
+pub fn individual() -> String {
+    format!("{:016x}{:016x}", random(), random())
 }
 
 /// 64 bits that nobody foresees, from the operating system by way of the keys of the standard library's hasher.

@@ -119,6 +119,41 @@ fn a_whole_answer_has_no_faults_of_events() {
 }
 
 #[test]
+fn an_answer_of_the_responses_api_has_no_faults_of_chats() {
+    let all =
+        "done = 'omit', finish_reason = 'x', role = 'omit', usage = 'every_chunk', drop.every = 2, seed = 7";
+    let faults = plan(all).draw(0).faults_for(AnswerKind::Stream).in_dialect(Dialect::Responses);
+    assert_eq!(faults.skipped(), ["done", "finish_reason", "role", "usage"]);
+    assert_eq!(faults.header_value(), "drop = { every = 2 }, seed = 7");
+    let unchanged = plan(all).draw(0).faults_for(AnswerKind::Stream).in_dialect(Dialect::Chat);
+    assert!(unchanged.skipped().is_empty());
+
+    let faults = plan("error = { after_events = 1, then = 'done' }, seed = 7").draw(0);
+    let faults = faults.faults_for(AnswerKind::Stream).in_dialect(Dialect::Responses);
+    assert_eq!(faults.skipped(), ["error.then"]);
+    let written: Vec<String> = actions(&faults, "data: a\n\ndata: b\n\n")
+        .iter()
+        .filter_map(|action| match action {
+            Action::Write(bytes) => Some(String::from_utf8(bytes.to_vec()).unwrap()),
+            _ => None,
+        })
+        .collect();
+    assert!(written.len() == 2 && !written[1].contains("DONE"), "{written:?}");
+}
+
+#[test]
+fn the_usage_of_a_response_is_changed_where_it_stands() {
+    let faults = plan("usage = 'zero', seed = 7").draw(0).faults_for(AnswerKind::Stream);
+    let event = |tokens: u64| {
+        format!(
+            "data: {{\"type\":\"response.completed\",\"response\":{{\"usage\":{{\"total_tokens\":{tokens}}}}}}}\n\n"
+        )
+    };
+    let written = actions(&faults.in_dialect(Dialect::Responses), &event(3));
+    assert_eq!(written[0], Action::Write(event(0).into()));
+}
+
+#[test]
 fn what_does_not_concern_bytes_is_handed_over() {
     let faults = plan("http = { status = 429, retry_after = '2s', slow_head = '3s' }, length.more = 3")
         .draw(0)

@@ -1,6 +1,7 @@
 //! `interference serve`: a local OpenAI server with a real model inside, or a script.
 
 mod script_first;
+mod state;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ use crate::local_server::{LocalModel, LocalServer, unknown_model};
 use crate::settings;
 use crate::talk::say;
 use script_first::Scripted;
+use state::{ResponsesFront, StateArguments};
 
 /// What `interference serve` takes.
 #[derive(Debug, clap::Args)]
@@ -55,6 +57,8 @@ pub(crate) struct ServeArguments {
     /// A host that requests may name in their Host header, beside this machine's own names (repeatable)
     #[arg(long, value_name = "HOST")]
     allow_host: Vec<String>,
+    #[command(flatten)]
+    state: StateArguments,
     /// Requests that may wait; one more is answered 429
     #[arg(long, value_name = "N", env = "INTERFERENCE_QUEUE")]
     queue: Option<usize>,
@@ -91,11 +95,12 @@ async fn serve(arguments: ServeArguments) -> anyhow::Result<()> {
     let options = serve_options(&arguments)?;
     let script =
         arguments.script.as_deref().map(|path| Scripted::load(path, arguments.fixed_ids)).transpose()?;
+    let front = ResponsesFront::open(&arguments.state, arguments.fixed_ids).await?;
     match script {
         Some(script) if arguments.model.is_none() => {
-            serve_script(&addresses, script, options, started, terminated).await
+            serve_script(&addresses, script, front, options, started, terminated).await
         }
-        script => serve_model(&arguments, &addresses, script, options, started, terminated).await,
+        script => serve_model(&arguments, &addresses, (script, front), options, started, terminated).await,
     }
 }
 
@@ -103,6 +108,7 @@ async fn serve(arguments: ServeArguments) -> anyhow::Result<()> {
 async fn serve_script(
     addresses: &ListenAddresses,
     script: Scripted,
+    front: ResponsesFront,
     options: ServeOptions,
     started: Instant,
     terminated: impl Future<Output = ()>,
@@ -111,7 +117,7 @@ async fn serve_script(
     tell_addresses(server.local_addresses());
     say(&format!("ready after {:.2} s: {}", started.elapsed().as_secs_f64(), script.summary()));
     tokio::select! {
-        outcome = server.serve(script.backend(), options, terminated) => tell(outcome),
+        outcome = server.serve(front.before(script.backend()), options, terminated) => tell(outcome),
         never = script.watch() => match never {},
     }
     Ok(())
@@ -120,7 +126,7 @@ async fn serve_script(
 async fn serve_model(
     arguments: &ServeArguments,
     addresses: &ListenAddresses,
-    script: Option<Scripted>,
+    (script, front): (Option<Scripted>, ResponsesFront),
     options: ServeOptions,
     started: Instant,
     terminated: impl Future<Output = ()>,
@@ -132,9 +138,11 @@ async fn serve_model(
         LocalOptions { seed: arguments.seed, fixed_ids: arguments.fixed_ids, any_model: arguments.any_model };
     let server = LocalServer::bind(addresses, model.clone(), local, engine).await.map_err(not_bound)?;
     tell_addresses(&server.addresses());
-    let (loading, serving) = server.serve(options, terminated, |model| match &script {
-        None => model,
-        Some(script) => script.before(model),
+    let (loading, serving) = server.serve(options, terminated, |model| {
+        front.before(match &script {
+            None => model,
+            Some(script) => script.before(model),
+        })
     });
     let watching = async {
         match &script {

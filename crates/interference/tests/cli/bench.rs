@@ -70,6 +70,13 @@ impl Bench {
         Server::start(command.args(arguments).envs(variables.iter().copied()))
     }
 
+    /// A server that a script of the shell starts, which ends with `exec "$@"`.
+    pub(crate) fn serve_in_shell(&self, script: &str, arguments: &[&str]) -> Server {
+        let mut command = self.program("sh");
+        command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_interference"), "serve", "--listen", "localhost:0"]);
+        Server::start(command.args(arguments))
+    }
+
     /// Runs a command to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Finished {
         finish(&mut self.command(arguments))

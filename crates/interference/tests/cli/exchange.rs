@@ -79,7 +79,8 @@ impl Exchange {
         (Answer::parse(&self.text()), self.reads)
     }
 
-    fn text(&self) -> String {
+    /// All that was read, with the framing of chunks.
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.reads.iter().flat_map(|read| read.bytes.clone()).collect()).unwrap()
     }
 }

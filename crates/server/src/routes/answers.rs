@@ -1,4 +1,7 @@
 //! The endpoints that a backend answers, such as `POST /chat/completions`.
+//!
+//! Owns their paths and methods, and what happens to a request and its answer on the way. What an answer says is the
+//! backend's business.
 
 use std::time::Duration;
 
@@ -6,10 +9,10 @@ use bytes::Bytes;
 use futures::StreamExt;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use hyper::body::Incoming;
-use interference_backend::{EventStream, Refusal, Reply, ReplyBody};
-use interference_faults::{AnswerKind, Drawn};
+use interference_backend::{EventStream, Refusal, Reply, ReplyBody, StreamEnd};
+use interference_faults::{AnswerKind, Dialect, Drawn};
 
 use super::{Exchange, Shared};
 use crate::answer_body::{AnswerBody, Response};
@@ -24,34 +27,74 @@ use crate::ignored_header;
 /// A silence that no stream has.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// The paths of these endpoints.
-pub(super) const PATHS: [&str; 2] = ["/chat/completions", "/embeddings"];
+/// One of these endpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Endpoint {
+    /// `*` stands for a part of the path that is not empty.
+    pattern: &'static str,
+    /// The methods that it takes, as the header `Allow` has them.
+    pub(super) methods: &'static str,
+    dialect: Dialect,
+}
 
-/// `path` is one of [`PATHS`].
+/// All of them; the first that fits a path has it.
+const ENDPOINTS: [Endpoint; 6] = [
+    Endpoint { pattern: "/chat/completions", methods: "POST", dialect: Dialect::Chat },
+    Endpoint { pattern: "/embeddings", methods: "POST", dialect: Dialect::Chat },
+    Endpoint { pattern: "/responses", methods: "POST", dialect: Dialect::Responses },
+    Endpoint { pattern: "/responses/*", methods: "GET,HEAD,DELETE", dialect: Dialect::Responses },
+    Endpoint { pattern: "/responses/*/cancel", methods: "POST", dialect: Dialect::Responses },
+    Endpoint { pattern: "/responses/*/input_items", methods: "GET,HEAD", dialect: Dialect::Responses },
+];
+
+impl Endpoint {
+    /// The endpoint at a path.
+    pub(super) fn at(path: &str) -> Option<Endpoint> {
+        ENDPOINTS.into_iter().find(|endpoint| fits(endpoint.pattern, path))
+    }
+}
+
+fn fits(pattern: &str, path: &str) -> bool {
+    let (mut parts, mut wanted) = (path.split('/'), pattern.split('/'));
+    loop {
+        match (parts.next(), wanted.next()) {
+            (None, None) => return true,
+            (Some(part), Some("*")) if !part.is_empty() => {}
+            (Some(part), Some(wanted)) if part == wanted => {}
+            _ => return false,
+        }
+    }
+}
+
+/// `path` is where `endpoint` is. Only what is posted has a body.
 pub(super) async fn create(
     shared: &Shared,
-    path: String,
+    (endpoint, path): (Endpoint, String),
     head: Parts,
     body: Incoming,
     exchange: Exchange,
 ) -> Result<Response, Rejection> {
     let traits = RequestTraits::of(head.version, &head.headers);
-    let body = read_json(&head.headers, body, &shared.limits).await?;
+    let body = match head.method {
+        Method::POST => read_json(&head.headers, body, &shared.limits).await?,
+        _ => Bytes::new(),
+    };
     exchange.record.body(&body);
     let Asked { drawn, body } = shared.faults.asked(&head.headers, body)?;
     let of_server = if drawn.is_none() { shared.faults.of_server() } else { None };
+    let dialect = endpoint.dialect;
     // A plan that replaces the answer needs none.
-    if let Some(reply) = drawn.as_ref().or(of_server.as_ref()).and_then(substitute) {
-        return Ok(respond(reply, drawn.or(of_server), shared, exchange, traits).await);
+    if let Some(reply) = drawn.as_ref().or(of_server.as_ref()).and_then(|drawn| substitute(drawn, dialect)) {
+        return Ok(respond(reply, drawn.or(of_server), dialect, shared, exchange, traits).await);
     }
     let mut reply = ask(shared, path, head, body).await?;
     let drawn = drawn.or(reply.faults.take()).or(of_server);
-    if let Some(mut substituted) = drawn.as_ref().and_then(substitute) {
+    if let Some(mut substituted) = drawn.as_ref().and_then(|drawn| substitute(drawn, dialect)) {
         // What the backend told of itself stays true.
         reply.headers.extend(std::mem::take(&mut substituted.headers));
         reply = Reply { headers: reply.headers, ignored: reply.ignored, ..substituted };
     }
-    Ok(respond(reply, drawn, shared, exchange, traits).await)
+    Ok(respond(reply, drawn, dialect, shared, exchange, traits).await)
 }
 
 async fn ask(shared: &Shared, path: String, head: Parts, body: Bytes) -> Result<Reply, Rejection> {
@@ -73,8 +116,8 @@ async fn ask(shared: &Shared, path: String, head: Parts, body: Bytes) -> Result<
 }
 
 /// The answer that a plan has in the place of the backend's.
-fn substitute(drawn: &Drawn) -> Option<Reply> {
-    let faults = drawn.faults_for(AnswerKind::Whole);
+fn substitute(drawn: &Drawn, dialect: Dialect) -> Option<Reply> {
+    let faults = drawn.faults_for(AnswerKind::Whole).in_dialect(dialect);
     let http = faults.http();
     let (content_type, body) = http.substitute()?;
     let content_type = HeaderValue::try_from(content_type).ok()?;
@@ -86,16 +129,18 @@ fn substitute(drawn: &Drawn) -> Option<Reply> {
 async fn respond(
     reply: Reply,
     drawn: Option<Drawn>,
+    dialect: Dialect,
     shared: &Shared,
     exchange: Exchange,
     request: RequestTraits,
 ) -> Response {
-    let Reply { status, mut headers, mut ignored, body, faults: _ } = reply;
+    let Reply { status, mut headers, mut ignored, body, end, faults: _ } = reply;
     let faults = drawn.map(|drawn| {
-        drawn.faults_for(match &body {
+        let kind = match &body {
             ReplyBody::Whole(_) => AnswerKind::Whole,
             ReplyBody::Events(_) | ReplyBody::Frames(_) => AnswerKind::Stream,
-        })
+        };
+        drawn.faults_for(kind).in_dialect(dialect)
     });
     if let Some(faults) = &faults {
         ignored.extend(faults.skipped().iter().map(|name| format!("{WANTED}.{name}")));
@@ -108,7 +153,7 @@ async fn respond(
     }
     set_content_type(&body, &mut headers);
     let Some(faults) = faults.filter(|faults| !faults.is_empty()) else {
-        let mut response = Response::new(soundly(body, shared));
+        let mut response = Response::new(soundly(body, end, shared));
         *response.status_mut() = status;
         *response.headers_mut() = headers;
         return response;
@@ -118,13 +163,13 @@ async fn respond(
         ReplyBody::Whole(bytes) => faulted_answer::Body::Whole(bytes),
         // Comments in a silence would depend on the time, and move whatever faults count in bytes.
         ReplyBody::Events(events) => {
-            faulted_answer::Body::Stream(Box::pin(event_bytes(events, NEVER, shared).map(Ok)))
+            faulted_answer::Body::Stream(Box::pin(event_bytes(events, end.clone(), NEVER, shared).map(Ok)))
         }
         ReplyBody::Frames(frames) => faulted_answer::Body::Stream(frames),
     };
     let closing = shared.closing.clone();
     let record = record.hand_over();
-    let answer = Box::new(FaultedAnswer { status, headers, body, faults, request, record, closing });
+    let answer = Box::new(FaultedAnswer { status, headers, body, end, faults, request, record, closing });
     match takeover.hand_over(answer).await {}
 }
 
@@ -139,16 +184,16 @@ fn set_content_type(body: &ReplyBody, headers: &mut HeaderMap) {
 }
 
 /// The body as it should be, each piece sent alone.
-fn soundly(body: ReplyBody, shared: &Shared) -> AnswerBody {
+fn soundly(body: ReplyBody, end: StreamEnd, shared: &Shared) -> AnswerBody {
     match body {
         ReplyBody::Whole(bytes) => AnswerBody::whole(bytes),
         ReplyBody::Events(events) => {
-            AnswerBody::stream(EachAlone::new(event_bytes(events, shared.ping, shared).map(Ok)))
+            AnswerBody::stream(EachAlone::new(event_bytes(events, end, shared.ping, shared).map(Ok)))
         }
         ReplyBody::Frames(frames) => AnswerBody::stream(EachAlone::new(frames)),
     }
 }
 
-fn event_bytes(events: EventStream, ping: Duration, shared: &Shared) -> EventBytes {
-    EventBytes::new(events, ping, shared.closing.clone())
+fn event_bytes(events: EventStream, end: StreamEnd, ping: Duration, shared: &Shared) -> EventBytes {
+    EventBytes::new(events, end, ping, shared.closing.clone())
 }

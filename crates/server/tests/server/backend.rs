@@ -1,11 +1,13 @@
 //! A backend that does what the request's body says.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use interference_backend::{
-    Backend, EventStream, Measurement, MeasurementKind, ModelCard, Readiness, Refusal, Reply, ReplyBody,
-    Request,
+    Backend, EventStream, LastWords, Measurement, MeasurementKind, ModelCard, Readiness, Refusal, Reply,
+    ReplyBody, Request, StreamEnd,
 };
 use interference_faults::Plan;
 use interference_sse::Event;
@@ -45,6 +47,25 @@ impl TestBackend {
     }
 }
 
+/// A stream that ends with an event of its own.
+#[derive(Debug)]
+struct OwnEnd;
+
+impl LastWords for OwnEnd {
+    fn is_end(&self, event: &Event) -> bool {
+        matches!(event, Event::Data { name: Some(name), .. } if name == "end")
+    }
+
+    fn break_off(&self, message: &str, code: &str) -> Vec<Event> {
+        vec![Event::Data { name: Some("end".to_owned()), data: format!("{code}: {message}") }]
+    }
+}
+
+fn own_end(events: EventStream) -> Result<Reply, Refusal> {
+    let end = StreamEnd::Own(Arc::new(OwnEnd));
+    Ok(Reply { end, ..Reply::new(StatusCode::OK, ReplyBody::Events(events)) })
+}
+
 fn reply(body: ReplyBody) -> Result<Reply, Refusal> {
     let mut headers = HeaderMap::new();
     headers.insert("x-interference-seed", HeaderValue::from_static("7"));
@@ -79,6 +100,15 @@ impl Backend for TestBackend {
             b"panic in stream" => {
                 let panics = stream::once(async { panic!("a bug of the test's own") });
                 reply(ReplyBody::Events(Box::pin(stream::iter([Event::data("a")]).chain(panics))))
+            }
+            b"own end" => {
+                let end = Event::Data { name: Some("end".to_owned()), data: "well".to_owned() };
+                own_end(Box::pin(stream::iter([Event::data("[DONE]"), end, Event::data("more")])))
+            }
+            b"own end missing" => own_end(Box::pin(stream::iter([Event::data("a")]))),
+            b"own end, stuck" => {
+                let _test_is_over = self.told.send("stuck");
+                own_end(self.silent_after(vec![Event::data("a")]))
             }
             b"panic" => panic!("a bug of the test's own"),
             b"silent stream" => reply(ReplyBody::Events(self.silent_after(vec![]))),

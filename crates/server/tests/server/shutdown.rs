@@ -27,18 +27,23 @@ async fn idle_connections_are_closed_at_once() {
 
 #[tokio::test]
 async fn a_stream_that_outlives_the_bound_is_ended() {
-    let mut server = Running::start(no_drain()).await;
-    let mut connection = Connection::open(server.address).await;
-    connection.write(&post("stuck stream")).await;
-    assert_eq!(server.told().await, "stuck");
-    let handle = server.stop();
-    let answer = connection.rest().await;
-    assert_eq!(
-        answer.body,
-        "data: a\n\ndata: {\"error\":{\"message\":\"The server is going down.\",\"type\":\"server_error\",\
-         \"param\":null,\"code\":\"server_stopping\"}}\n\ndata: [DONE]\n\n"
-    );
-    assert_eq!(outcome(handle).await, ServeOutcome::CutOff { connections: 1 });
+    let table = [
+        (
+            "stuck stream",
+            "data: a\n\ndata: {\"error\":{\"message\":\"The server is going down.\",\"type\":\"server_error\",\
+             \"param\":null,\"code\":\"server_stopping\"}}\n\ndata: [DONE]\n\n",
+        ),
+        ("own end, stuck", "data: a\n\nevent: end\ndata: server_stopping: The server is going down.\n\n"),
+    ];
+    for (body, events) in table {
+        let mut server = Running::start(no_drain()).await;
+        let mut connection = Connection::open(server.address).await;
+        connection.write(&post(body)).await;
+        assert_eq!(server.told().await, "stuck");
+        let handle = server.stop();
+        assert_eq!(connection.rest().await.body, events);
+        assert_eq!(outcome(handle).await, ServeOutcome::CutOff { connections: 1 });
+    }
 }
 
 #[tokio::test]

@@ -39,6 +39,19 @@ async fn a_stream_that_breaks_off_is_ended() {
 }
 
 #[tokio::test]
+async fn a_stream_may_have_an_end_of_its_own() {
+    let server = Running::start(ServeOptions::default()).await;
+    let head = HEAD.replace("x-interference-seed: 7\n", "");
+    let table = [
+        ("own end", "data: [DONE]\n\nevent: end\ndata: well\n\n"),
+        ("own end missing", "data: a\n\nevent: end\ndata: stream_ended_early: The answer broke off.\n\n"),
+    ];
+    for (body, events) in table {
+        assert_eq!(server.post(body).await.as_text(), format!("{head}{events}"), "{body}");
+    }
+}
+
+#[tokio::test]
 async fn a_silent_stream_has_its_headers_at_once_and_then_comments() {
     let ping = Duration::from_millis(5);
     let server = Running::start(ServeOptions { ping, ..ServeOptions::default() }).await;

@@ -2,8 +2,10 @@
 
 use anyhow::Context;
 use interference_backend_local::LocalOptions;
+use interference_backend_responses::{ResponsesBackend, ResponsesOptions, State, StateLimits};
 use interference_client::{Client, ClientError, ClientTimeouts, Target};
 use interference_server::{BindError, ListenAddresses, ServeOptions, ServeOutcome};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -133,10 +135,13 @@ async fn start(arguments: &ChatArguments, client: Client) -> anyhow::Result<Reac
         }
     };
     say(&format!("nothing listens on port {DEFAULT_PORT}: serving {model_name} from this process"));
+    let state = State::in_memory(StateLimits::IN_MEMORY).await?;
     let (stop, stopped) = oneshot::channel();
     // Also when the sender is dropped: then the command has ended.
     let stopped = async { drop(stopped.await) };
-    let (loading, serving) = server.serve(ServeOptions::default(), stopped, |model| model);
+    let (loading, serving) = server.serve(ServeOptions::default(), stopped, |model| {
+        Arc::new(ResponsesBackend::new(model, state, ResponsesOptions::default()))
+    });
     let serving = tokio::spawn(serving);
     loading.await?;
     Ok(Reached { client, model: model_name, own: Some(OwnServer { stop, serving }) })
