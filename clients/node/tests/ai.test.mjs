@@ -1,4 +1,4 @@
-// The AI SDK: its provider for OpenAI's chats and embeddings, and the one for servers that are like it.
+// The AI SDK: its provider for OpenAI, which speaks of responses and of chats, and the one for servers that are like it.
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
@@ -28,25 +28,26 @@ const compatible = createOpenAICompatible({
   supportsStructuredOutputs: true,
 });
 
-/** Each test, with the chats of either provider. */
-function withBoth(name, body) {
-  for (const [provider, chat] of [
-    ['openai', (model) => openai.chat(model)],
-    ['openai-compatible', (model) => compatible.chatModel(model)],
+/** Each test, with every kind of model that talks, and the number of events before the first piece of its text. */
+function withEach(name, body) {
+  for (const [provider, chat, before] of [
+    ['openai', (model) => openai(model), 4],
+    ['openai.chat', (model) => openai.chat(model), 1],
+    ['openai-compatible', (model) => compatible.chatModel(model), 1],
   ]) {
-    test(`${name}, ${provider}`, () => body(chat, provider));
+    test(`${name}, ${provider}`, () => body(chat, before));
   }
 }
 
 const prompt = 'write a poem about a tree';
 
-withBoth('generateText', async (chat) => {
+withEach('generateText', async (chat) => {
   const { text, finishReason, usage } = await generateText({ model: chat('scripted'), prompt, maxRetries: 0 });
   assert.deepEqual([text, finishReason], [POEM, 'stop']);
   assert.deepEqual([usage.inputTokens, usage.outputTokens, usage.totalTokens], [12, 13, 25]);
 });
 
-withBoth('streamText', async (chat) => {
+withEach('streamText', async (chat) => {
   const result = streamText({ model: chat('scripted'), prompt, maxRetries: 0 });
   const pieces = await all(result.textStream);
   assert.deepEqual(pieces.slice(0, 3), ['An', ' oak', ' stands']);
@@ -59,17 +60,19 @@ const event = z.object({ name: z.string(), day: z.string(), participants: z.arra
 const EVENT = { name: 'science fair', day: 'Friday', participants: ['Alice', 'Bob'] };
 const question = 'Alice and Bob go to a science fair on Friday.';
 
-withBoth('generateObject and Output.object', async (chat) => {
+withEach('generateObject and Output.object', async (chat) => {
   await clearJournal();
   const asked = { model: chat('scripted'), prompt: question, maxRetries: 0 };
   const { object } = await generateObject({ ...asked, schema: event });
   assert.deepEqual(object, EVENT);
   const { output } = await generateText({ ...asked, output: Output.object({ schema: event }) });
   assert.deepEqual(output, EVENT);
-  for (const request of await journal(2)) assert.equal(request.body.response_format.type, 'json_schema');
+  for (const { body } of await journal(2)) {
+    assert.equal((body.response_format ?? body.text.format).type, 'json_schema');
+  }
 });
 
-withBoth('streamObject', async (chat) => {
+withEach('streamObject', async (chat) => {
   const result = streamObject({ model: chat('scripted'), prompt: question, schema: event, maxRetries: 0 });
   const partial = await all(result.partialObjectStream);
   assert.ok(partial.some((object) => object.name === 'science fair' && object.participants === undefined));
@@ -87,7 +90,7 @@ function weather(cities) {
   });
 }
 
-withBoth('tools, whole and streamed', async (chat) => {
+withEach('tools, whole and streamed', async (chat) => {
   const cities = [];
   const asked = {
     model: chat('scripted'),
@@ -129,7 +132,7 @@ for (const [provider, model] of [
   });
 }
 
-withBoth('errors', async (chat) => {
+withEach('errors', async (chat) => {
   const failing = (model, text, maxRetries = 0) => generateText({ model: chat(model), prompt: text, maxRetries });
   await assert.rejects(failing('scripted', 'a bad request'), (thrown) => {
     assert.ok(APICallError.isInstance(thrown));
@@ -156,14 +159,15 @@ async function broken(model) {
   return { text, errors };
 }
 
-withBoth('a stream that breaks off', async (chat) => {
-  const { text, errors } = await broken(chat('scripted#cut.after_events=4'));
+withEach('a stream that breaks off', async (chat, before) => {
+  const { text, errors } = await broken(chat(`scripted#cut.after_events=${before + 3}`));
   assert.equal(text, 'An oak stands');
   assert.ok(errors.length > 0);
 });
 
-withBoth('an error in a stream', async (chat) => {
-  const { text, errors } = await broken(chat("scripted#error = { after_events = 4, message = 'The engine stopped.' }"));
+withEach('an error in a stream', async (chat, before) => {
+  const fault = `error = { after_events = ${before + 3}, message = 'The engine stopped.' }`;
+  const { text, errors } = await broken(chat(`scripted#${fault}`));
   assert.equal(text, 'An oak stands');
   assert.match(JSON.stringify(errors), /The engine stopped\./);
 });

@@ -2,6 +2,7 @@
 //! model. What else they do is in files of tests in their own languages, below `clients`, which the modules here run.
 
 mod node;
+mod page;
 mod python;
 mod rust;
 mod suite;

@@ -28,6 +28,11 @@ fn errors() {
 }
 
 #[test]
+fn responses() {
+    Served::script("conversations.toml").node_test("responses.test.mjs");
+}
+
+#[test]
 fn the_ai_sdk() {
     Served::script("conversations.toml").node_test("ai.test.mjs");
 }

@@ -34,6 +34,11 @@ fn errors() {
 }
 
 #[test]
+fn responses() {
+    Served::script("conversations.toml").pytest(NEWEST, "test_responses.py", &[]);
+}
+
+#[test]
 fn the_standard_tests_of_langchain() {
     Served::script("python/langchain.toml").pytest(NEWEST, "test_langchain.py", &[STREAM_TIME]);
 }
