@@ -5,8 +5,13 @@ use crate::clients::suite::{Python, Served, files};
 const NEWEST: Python = Python { interpreter: "INTERFERENCE_TEST_PYTHON", folder: "python" };
 const BEFORE_1_0: Python = Python { interpreter: "INTERFERENCE_TEST_PYTHON_028", folder: "python-0.28" };
 
-/// What the suite of LangChain skips by itself: it measures a recorded exchange, and there is no recording.
-const STREAM_TIME: &str = "tests/test_langchain.py::TestChatOpenAI::test_stream_time";
+/// What the suite of LangChain skips. It measures times on a recorded exchange, and there is no recording; and LangChain
+/// sends no audio to the Responses API.
+const NOT_OF_LANGCHAIN: [&str; 3] = [
+    "tests/test_langchain.py::TestChatOpenAI::test_stream_time",
+    "tests/test_langchain.py::TestChatOpenAIWithResponses::test_audio_inputs",
+    "tests/test_langchain.py::TestChatOpenAIWithResponses::test_stream_time",
+];
 
 #[test]
 fn chats() {
@@ -40,7 +45,7 @@ fn responses() {
 
 #[test]
 fn the_standard_tests_of_langchain() {
-    Served::script("python/langchain.toml").pytest(NEWEST, "test_langchain.py", &[STREAM_TIME]);
+    Served::script("python/langchain.toml").pytest(NEWEST, "test_langchain.py", &NOT_OF_LANGCHAIN);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! A file of tests in another language, run by its own runner against a real server.
 //!
-//! Owns how the runners are called and what counts as a success: every test of the file ran and passed. A file without
-//! tests fails, and so does a test that was skipped, unless the caller names it.
+//! Owns how the runners are called and what counts as a success: every test of the file ran and passed, or failed where
+//! the file itself says why it must. A file without tests fails, and so does a test that was skipped, unless the caller
+//! names it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
