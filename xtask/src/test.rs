@@ -16,9 +16,10 @@ const FUZZ: fuzz::Options = fuzz::Options { seconds: 10, input: None, targets: V
 
 /// Sets up real clients and the default model, then runs all tests, and the fuzzer. The tests learn from variables where things are:
 ///
-/// - `INTERFERENCE_TEST_PYTHON`, `INTERFERENCE_TEST_PYTHON_028`: interpreters that have openai-python
-/// - `INTERFERENCE_TEST_NODE_CLIENT`: a folder with `chat.mjs` and what it imports
-/// - `INTERFERENCE_TEST_RUST_CLIENT`: the program of `clients/rust`, built
+/// - `INTERFERENCE_TEST_PYTHON`, `INTERFERENCE_TEST_PYTHON_028`: interpreters that have what
+///   `clients/python/requirements.txt` and `clients/python-0.28/requirements.txt` list
+/// - `INTERFERENCE_TEST_NODE_CLIENT`: `clients/node`, with its packages
+/// - `INTERFERENCE_TEST_RUST_CLIENT`: the first program of `clients/rust`, built; the second lies beside it
 /// - `INTERFERENCE_TEST_MODEL`: the default model's file
 pub(crate) fn run() -> anyhow::Result<()> {
     let mut steps = Steps::default();

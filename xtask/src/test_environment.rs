@@ -17,13 +17,13 @@ const STAMP: &str = "interference-requirements";
 /// Where the tests find real clients.
 #[derive(Debug)]
 pub(crate) struct TestEnvironment {
-    /// The interpreter that has the newest openai-python.
+    /// The interpreter that has the newest openai-python, LangChain, pytest, and OpenAI's description of its API.
     pub(crate) python: PathBuf,
-    /// The interpreter that has the last openai-python before 1.0.
+    /// The interpreter that has the last openai-python before 1.0, and pytest.
     pub(crate) python_028: PathBuf,
-    /// The folder with `chat.mjs` and its packages.
+    /// The folder with `chat.mjs`, tests, and the packages of both.
     pub(crate) node_client: PathBuf,
-    /// The program of `clients/rust`.
+    /// The first program of `clients/rust`; the second, `endpoints`, lies beside it.
     pub(crate) rust_client: PathBuf,
 }
 
@@ -65,7 +65,7 @@ fn prepare_node(client: &Path) -> anyhow::Result<()> {
 
 /// Builds a workspace of its own: what it depends on concerns no crate of the project.
 fn prepare_rust(client: &Path, folder: &Path) -> anyhow::Result<PathBuf> {
-    let mut build = cargo(["build", "--quiet", "--locked"]);
+    let mut build = cargo(["build", "--quiet", "--locked", "--all-features"]);
     succeed(build.arg("--target-dir").arg(folder).current_dir(client))?;
     let name = format!("interference-client-rust{}", std::env::consts::EXE_SUFFIX);
     Ok(folder.join("debug").join(name))

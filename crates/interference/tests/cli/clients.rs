@@ -1,4 +1,11 @@
-//! Real clients of the API against the real server: each plain and streamed, all with the same text.
+//! Real clients of the API against the real server: here each plain and streamed, all with the same text from the local
+//! model. What else they do is in files of tests in their own languages, below `clients`, which the modules here run.
+
+mod node;
+mod page;
+mod python;
+mod rust;
+mod suite;
 
 use std::path::PathBuf;
 use std::process::Command;

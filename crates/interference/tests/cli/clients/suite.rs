@@ -1,0 +1,104 @@
+//! A file of tests in another language, run by its own runner against a real server.
+//!
+//! Owns how the runners are called and what counts as a success: every test of the file ran and passed, or failed where
+//! the file itself says why it must. A file without tests fails, and so does a test that was skipped, unless the caller
+//! names it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::bench::{Bench, Server, finish, from_xtask};
+use crate::clients::clients;
+
+/// The servers of these tests have a key, so that every client shows that it sends it.
+const KEY: &str = "secret";
+
+/// A server, and the right to run what tests it.
+pub(crate) struct Served {
+    server: Server,
+    bench: Bench,
+}
+
+/// A Python environment with its folder of clients.
+#[derive(Clone, Copy)]
+pub(crate) struct Python {
+    /// The variable that tells the interpreter.
+    pub(crate) interpreter: &'static str,
+    pub(crate) folder: &'static str,
+}
+
+impl Served {
+    /// Answers from a script in the folder of the clients, and has no model.
+    pub(crate) fn script(script: &str) -> Served {
+        Served::with(&["--script", clients().join(script).to_str().unwrap()])
+    }
+
+    /// Answers from the default model.
+    pub(crate) fn model() -> Served {
+        Served::with(&[])
+    }
+
+    fn with(arguments: &[&str]) -> Served {
+        let bench = Bench::take();
+        let server = bench.serve(&[&["--api-key", KEY], arguments].concat());
+        Served { server, bench }
+    }
+
+    /// Runs a file of tests with pytest; these tests of it may be skipped, and must be.
+    #[track_caller]
+    pub(crate) fn pytest(&self, python: Python, file: &str, skipped: &[&str]) {
+        let mut pytest = self.client(&from_xtask(python.interpreter), clients().join(python.folder));
+        pytest.args(["-m", "pytest", "--quiet", "--color=no"]).arg(format!("tests/{file}"));
+        // pytest ends with 5 when it has found no test.
+        let printed = succeeded(pytest.env("PYTHONDONTWRITEBYTECODE", "1"));
+        let found = printed.lines().filter_map(|line| line.strip_prefix("SKIPPED ")?.split(' ').next());
+        assert_eq!(
+            found.collect::<Vec<_>>(),
+            skipped,
+            "other tests were skipped than those named:\n{printed}"
+        );
+    }
+
+    /// Runs a file of tests with Node's own runner.
+    #[track_caller]
+    pub(crate) fn node_test(&self, file: &str) {
+        let mut node = self.client(Path::new("node"), from_xtask("INTERFERENCE_TEST_NODE_CLIENT"));
+        let printed = succeeded(node.args(["--test", "--test-reporter=tap"]).arg(format!("tests/{file}")));
+        let lines: Vec<&str> = printed.lines().collect();
+        assert!(
+            lines.contains(&"# skipped 0") && lines.contains(&"# todo 0"),
+            "a test was not run:\n{printed}"
+        );
+        // A file without tests counts as one, of its own name.
+        let empty = lines.iter().any(|line| line.starts_with("ok ") && line.ends_with(file));
+        assert!(!empty, "there is no test in {file}:\n{printed}");
+    }
+
+    /// Runs a program that tests by itself.
+    #[track_caller]
+    pub(crate) fn program(&self, program: &Path) {
+        assert_eq!(succeeded(&mut self.client(program, clients())), "all well\n");
+    }
+
+    fn client(&self, program: &Path, folder: PathBuf) -> Command {
+        let mut client = self.bench.program(program.to_str().unwrap());
+        client.env("OPENAI_BASE_URL", self.server.base_url()).env("OPENAI_API_KEY", KEY).current_dir(folder);
+        client
+    }
+}
+
+/// The names of the files with this ending in a folder of clients.
+pub(crate) fn files(folder: &str, ending: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(clients().join(folder)).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.ends_with(ending)).collect()
+}
+
+/// What a runner printed, if it ended well.
+#[track_caller]
+fn succeeded(runner: &mut Command) -> String {
+    let finished = finish(runner);
+    // As it was printed: what failed is told there, for people.
+    assert_eq!(finished.code, Some(0), "{runner:?}\n{}\n{}", finished.stdout, finished.stderr);
+    finished.stdout
+}
