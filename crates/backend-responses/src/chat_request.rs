@@ -37,10 +37,10 @@ pub(crate) fn body(request: &CreateResponseRequest, messages: Vec<Value>) -> Res
     if let Some(choice) = &request.tool_choice {
         chat.insert("tool_choice".to_owned(), tool_choice(choice)?);
     }
-    if let Some(format) = request.text.as_ref().and_then(|text| text.format.as_ref()) {
-        if let Some(format) = response_format(format)? {
-            chat.insert("response_format".to_owned(), format);
-        }
+    if let Some(format) = request.text.as_ref().and_then(|text| text.format.as_ref())
+        && let Some(format) = response_format(format)?
+    {
+        chat.insert("response_format".to_owned(), format);
     }
     chat.extend(passed_on(request).map(|(name, value)| (name.to_owned(), value)));
     Ok(Bytes::from(Value::Object(chat).to_string()))

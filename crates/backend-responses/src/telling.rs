@@ -157,10 +157,10 @@ impl Telling {
     /// The response is a failure from now on, whatever it was.
     pub(crate) fn fail(&mut self, broken: Broken) {
         self.begin();
-        if self.open.take().is_some() {
-            if let Some(item) = self.response.output.last_mut() {
-                item.set_status(ResponseStatus::Incomplete);
-            }
+        if self.open.take().is_some()
+            && let Some(item) = self.response.output.last_mut()
+        {
+            item.set_status(ResponseStatus::Incomplete);
         }
         self.response.status = ResponseStatus::Failed;
         self.response.completed_at = None;

@@ -1,7 +1,7 @@
 //! What the JSON of an answer says of finish reason, role, usage and content, and edits of it.
 //!
-//! Knows the chat and the text API (`choices`), and of the Responses API which events carry content and usage. An edit changes
-//! what it names and nothing else: other members keep their order and their values.
+//! Knows the chat and the text API (`choices`), and of the Responses API which events carry content and usage. An edit
+//! changes what it names and nothing else: other members keep their order and their values.
 
 use serde_json::{Map, Value, json};
 
@@ -229,7 +229,8 @@ fn choices_mut(value: &mut Value) -> impl Iterator<Item = &mut Map<String, Value
     choices.into_iter().flatten().filter_map(Value::as_object_mut)
 }
 
-/// The object that has the usage: the chunk or the body itself, or the response that an event of the Responses API tells.
+/// The object that has the usage: the chunk or the body itself, or the response that an event of the Responses API
+/// tells.
 fn usage_holder(value: &mut Value) -> Option<&mut Map<String, Value>> {
     let object = value.as_object_mut()?;
     if object.get("response").is_some_and(Value::is_object) {

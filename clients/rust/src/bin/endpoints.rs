@@ -57,8 +57,10 @@ async fn tools(client: &Client<OpenAIConfig>) -> Outcome {
     for (call, weather) in calls.iter().zip(["rain", "sun"]) {
         let ChatCompletionMessageToolCalls::Function(call) = call else { return Err("another call".into()) };
         arguments.push(serde_json::from_str::<Value>(&call.function.arguments)?);
-        let result =
-            ChatCompletionRequestToolMessageArgs::default().tool_call_id(&*call.id).content(weather).build()?;
+        let result = ChatCompletionRequestToolMessageArgs::default()
+            .tool_call_id(&*call.id)
+            .content(weather)
+            .build()?;
         messages.push(result.into());
     }
     assert_eq!(arguments, [json!({"city": "Oslo", "days": 1}), json!({"city": "Rome", "days": 2})]);

@@ -70,7 +70,8 @@ pub struct ResponseObject {
     pub top_p: Option<f64>,
     /// As the request has it.
     pub truncation: String,
-    /// What it cost, once it is over.
+    /// What it cost. Absent until that is known: the API's description has no null here.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<ResponseUsage>,
     /// As the request has it. Absent when it has none.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -211,7 +211,9 @@ async fn what_was_told_and_not_passed_on_comes_before_the_last_words() {
     let bench = Bench::new().await;
     let chunks = told(&[chunk(json!({"content": "Green."}))], &finish("stop"));
     // After so many events the stream is broken off: before, while and after the end is told.
-    for (passed_on, end) in [(1, "failed"), (5, "failed"), (6, "completed"), (8, "completed"), (9, "completed")] {
+    for (passed_on, end) in
+        [(1, "failed"), (5, "failed"), (6, "completed"), (8, "completed"), (9, "completed")]
+    {
         let saying = chunks.iter().map(|chunk| match chunk {
             Value::String(data) => data.clone(),
             chunk => chunk.to_string(),

@@ -73,8 +73,8 @@ impl Bench {
     /// A server that a script of the shell starts, which ends with `exec "$@"`.
     pub(crate) fn serve_in_shell(&self, script: &str, arguments: &[&str]) -> Server {
         let mut command = self.program("sh");
-        command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_interference"), "serve", "--listen", "localhost:0"]);
-        Server::start(command.args(arguments))
+        let serve = ["sh", env!("CARGO_BIN_EXE_interference"), "serve", "--listen", "localhost:0"];
+        Server::start(command.arg("-c").arg(script).args(serve).args(arguments))
     }
 
     /// Runs a command to its end.

@@ -140,8 +140,8 @@ fn what_is_not_a_request_is_told_apart() {
     }
 
     let message = "Nothing is at /v1/completions. There are POST /v1/chat/completions, POST /v1/responses, \
-                   POST /v1/embeddings, GET /v1/models, GET /v1/models/{id}, GET /health, GET /metrics and GET /_interference/requests, all of \
-                   them with and without /v1.";
+                   POST /v1/embeddings, GET /v1/models, GET /v1/models/{id}, GET /health, GET /metrics and GET \
+                   /_interference/requests, all of them with and without /v1.";
     check(&send(&post("/v1/completions", "{}")), 404, invalid(message, Value::Null, json!("unknown_url")));
 
     let message = "The model `no-such-model` does not exist. Models here: smollm2-135m-instruct.";

@@ -13,14 +13,14 @@ use crate::exchange::{Answer, Exchange, chunks, get, post};
 
 const SCRIPT: &str = r#"
 [[rule]]
-name = "call"
-when = { text = "umbrella", tools = "weather" }
-answer = { text = "Let me see.", tool_calls = [{ name = "weather", id = "call_1", arguments = { city = "Oslo" } }] }
-
-[[rule]]
 name = "result"
 when = { tool = "weather", tool_result = "rain" }
 answer = { text = "Take it." }
+
+[[rule]]
+name = "call"
+when = { text = "umbrella", tools = "weather" }
+answer = { text = "Let me see.", tool_calls = [{ name = "weather", id = "call_1", arguments = { city = "Oslo" } }] }
 
 [[rule]]
 name = "name"
@@ -110,7 +110,9 @@ fn events(stream: &str) -> Vec<Value> {
     });
     let events: Vec<Value> = events.collect();
     let is_end = |event: &&Value| {
-        ["response.completed", "response.incomplete", "response.failed"].iter().any(|end| event["type"] == *end)
+        ["response.completed", "response.incomplete", "response.failed"]
+            .iter()
+            .any(|end| event["type"] == *end)
     };
     assert_eq!(events.iter().filter(is_end).count(), 1, "{stream}");
     assert!(events.last().is_some_and(|last| is_end(&last)), "{stream}");
@@ -177,7 +179,8 @@ fn events_come_in_their_order() {
     }
     assert_eq!(whole["output"][1]["arguments"], "{\"city\":\"Oslo\"}");
 
-    let limited = create(&server, &json!({"model": "m", "input": "a", "max_output_tokens": 2, "stream": true}));
+    let limited =
+        create(&server, &json!({"model": "m", "input": "a", "max_output_tokens": 2, "stream": true}));
     let last = self::events(&limited.body).pop().unwrap();
     assert_eq!(last["type"], "response.incomplete");
     assert_eq!(last["response"]["incomplete_details"], json!({"reason": "max_output_tokens"}));
@@ -238,12 +241,13 @@ fn what_goes_wrong_is_told_before_the_first_event_or_ends_the_stream() {
     );
 
     let faulty = post("/v1/responses", &json!({"model": "m", "input": "a", "stream": true}).to_string())
-        .replace("host: ", "x-interference: cut.after_events = 5, done = 'omit'\r\nhost: ");
+        .replace("host: ", "x-interference: cut.after_events = 5, cut.by = 'end', done = 'omit'\r\nhost: ");
     let (faulty, _) = Exchange::send(server.address, faulty.as_bytes()).read_whole();
     assert_eq!(faulty.body.matches("event: ").count(), 5, "{faulty:#?}");
     assert_eq!(faulty.header("x-interference-ignored"), Some("x-interference.done"));
 
-    let request = post("/v1/responses", &json!({"model": "m", "input": "endless", "stream": true}).to_string());
+    let request =
+        post("/v1/responses", &json!({"model": "m", "input": "endless", "stream": true}).to_string());
     let mut endless = Exchange::send(server.address, request.as_bytes());
     endless.read_until("response.content_part.added");
     server.signal("TERM");

@@ -77,8 +77,8 @@ async fn unknown_paths_and_models_are_not_found() {
     let server = Running::start(ServeOptions::default()).await;
     for path in ["/", "/v1", "/v1/", "/v2/models", "/v1/v1/models", "/models/", "/chat/completions/x"] {
         let message = format!(
-            "Nothing is at {path}. There are POST /v1/chat/completions, POST /v1/responses, POST /v1/embeddings, GET /v1/models, \
-             GET /v1/models/{{id}}, GET /health, GET /metrics and GET /_interference/requests, all of them with and \
+            "Nothing is at {path}. There are POST /v1/chat/completions, POST /v1/responses, POST /v1/embeddings, \
+             GET /v1/models, GET /v1/models/{{id}}, GET /health, GET /metrics and GET /_interference/requests, all of them with and \
              without /v1."
         );
         let error = format!(
