@@ -53,6 +53,53 @@ def test_a_seed_that_was_drawn_is_told(client):
     assert again.choices[0].message.content == response.parse().choices[0].message.content
 
 
+def test_several_choices(client):
+    whole = client.chat.completions.create(**CHAT, n=3).choices
+    assert [choice.index for choice in whole] == [0, 1, 2]
+    streamed = dict.fromkeys(range(3), "")
+    for chunk in client.chat.completions.create(**CHAT, n=3, stream=True):
+        for choice in chunk.choices:
+            streamed[choice.index] += choice.delta.content or ""
+    assert list(streamed.values()) == [choice.message.content for choice in whole]
+    assert len(set(streamed.values())) > 1, "each is drawn by itself"
+
+
+def test_log_probabilities(client, text):
+    choice = client.chat.completions.create(**CHAT, logprobs=True, top_logprobs=3).choices[0]
+    assert choice.message.content == text, "to be asked for them changes nothing"
+    tokens = choice.logprobs.content
+    assert bytes(byte for token in tokens for byte in token.bytes).decode() == text
+    for token in tokens:
+        likeliest = [top.logprob for top in token.top_logprobs]
+        assert len(likeliest) == 3
+        assert likeliest == sorted(likeliest, reverse=True)
+        assert token.logprob <= likeliest[0] <= 0
+
+
+def test_embeddings(client):
+    texts = ["a tree", "a wood", "an invoice"]
+    tree, wood, invoice = (
+        item.embedding for item in client.embeddings.create(model="text-embedding-3-small", input=texts).data
+    )
+
+    def likeness(other):
+        return sum(a * b for a, b in zip(tree, other, strict=True))
+
+    assert likeness(tree) == pytest.approx(1, abs=1e-5)
+    assert likeness(wood) > likeness(invoice)
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.embeddings.create(model="text-embedding-3-small", input="a tree", dimensions=len(tree) - 1)
+    assert caught.value.param == "dimensions"
+
+
+def test_a_completion(client):
+    asked = {"model": "gpt-3.5-turbo-instruct", "prompt": "Once upon a time", "seed": 7}
+    whole = client.completions.create(**asked)
+    assert (whole.choices[0].finish_reason, whole.usage.completion_tokens) == ("length", 16)
+    pieces = [chunk.choices[0].text for chunk in client.completions.create(**asked, stream=True)]
+    assert "".join(pieces) == whole.choices[0].text != ""
+
+
 def test_models(client):
     assert [model.id for model in client.models.list()] == ["smollm2-135m-instruct"]
     assert client.models.retrieve("gpt-4o-mini").id == "smollm2-135m-instruct"

@@ -39,6 +39,11 @@ fn errors() {
 }
 
 #[test]
+fn completions() {
+    Served::script("conversations.toml").pytest(NEWEST, "test_completions.py", &[]);
+}
+
+#[test]
 fn responses() {
     Served::script("conversations.toml").pytest(NEWEST, "test_responses.py", &[]);
 }
