@@ -43,7 +43,7 @@ struct Target {
     memory_mb: u32,
 }
 
-const TARGETS: [Target; 6] = [
+const TARGETS: [Target; 7] = [
     Target {
         name: "model-file",
         seeds: "fuzz/seeds/model-file",
