@@ -225,6 +225,34 @@ fn a_call_and_its_result_make_a_conversation() {
 }
 
 #[test]
+fn who_answers_decides_on_images_and_files() {
+    let bench = Bench::take();
+    let image = json!({"type": "input_image", "image_url": "data:image/png;base64,AA==", "detail": "low"});
+    let file =
+        json!({"type": "input_file", "filename": "a.pdf", "file_data": "data:application/pdf;base64,AA=="});
+    let text = json!({"type": "input_text", "text": "What is it?"});
+    let asked = json!({"model": "gpt-4o", "input": [{"role": "user", "content": [text, image, file]}]});
+
+    let server = Folder::new().serve(&bench, &[]);
+    let answer = create(&server, &asked);
+    assert_eq!(answer.status, 200, "{answer:#?}");
+    let ignored = "input[].content[].image_url, input[].content[].input_file";
+    assert_eq!(answer.header("x-interference-ignored"), Some(ignored));
+    let items = get(server.address, &format!("{}/input_items", path(&answer.json()))).json();
+    assert_eq!(items["data"][0]["content"], asked["input"][0]["content"]);
+    let follows = json!({"model": "gpt-4o", "input": "And now?", "previous_response_id": id(&answer.json())});
+    assert_eq!(created(&server, &follows)["output"][0]["content"][0]["text"], "A green tree.");
+    drop(server);
+
+    let error = create(&bench.serve(&[]), &asked).json()["error"].clone();
+    assert_eq!(
+        (&error["param"], &error["code"]),
+        (&json!("input[0].content[1].type"), &json!("unsupported_value")),
+        "{error}"
+    );
+}
+
+#[test]
 fn what_goes_wrong_is_told_before_the_first_event_or_ends_the_stream() {
     let bench = Bench::take();
     let mut server = Folder::new().serve(&bench, &["--drain", "0", "--allow-faults"]);
