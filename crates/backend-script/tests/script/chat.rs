@@ -266,8 +266,31 @@ async fn reasoning_comes_before_and_a_refusal_behind() {
     );
     assert_eq!(
         choices("reasoning = \"Hm. No.\", refusal = \"I will not.\"", "").await,
-        r#"{"index":0,"message":{"role":"assistant","content":null,"refusal":"I will not.","reasoning_content":"Hm. No."},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":2,"completion_tokens":5,"total_tokens":7}}"#
+        r#"{"index":0,"message":{"role":"assistant","content":null,"refusal":"I will not.","reasoning_content":"Hm. No."},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":2,"completion_tokens":5,"total_tokens":7,"completion_tokens_details":{"reasoning_tokens":2}}}"#
     );
+}
+
+#[tokio::test]
+async fn the_usage_tells_the_reasoning_that_was_told() {
+    const THOUGHT: &str = "reasoning = \"Hm. No. Well.\", text = \"It is.\"";
+    let usage = |written: u64, reasoning: u64| {
+        let all = written + 2;
+        format!(
+            r#""usage":{{"prompt_tokens":2,"completion_tokens":{written},"total_tokens":{all},"completion_tokens_details":{{"reasoning_tokens":{reasoning}}}}}}}"#
+        )
+    };
+    let given = format!("{THOUGHT}, usage = {{ completion_tokens = 2 }}");
+    for (answer, members, expected) in [
+        (THOUGHT, "", usage(5, 3)),
+        (THOUGHT, r#""n":2"#, usage(10, 6)),
+        (THOUGHT, r#""max_tokens":2"#, usage(2, 2)),
+        (given.as_str(), "", usage(2, 2)),
+    ] {
+        let told = choices(answer, members).await;
+        assert!(told.ends_with(&expected), "{members}: {told}");
+    }
+    let told = stream(THOUGHT, r#""stream_options":{"include_usage":true}"#).await;
+    assert_eq!(told[told.len() - 2], format!("],{}", usage(5, 3)));
 }
 
 #[tokio::test]

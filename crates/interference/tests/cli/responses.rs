@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::bench::{Bench, Server};
-use crate::exchange::{Answer, Exchange, chunks, get, post};
+use crate::exchange::{Answer, Exchange, ask, chunks, get, post};
 
 const SCRIPT: &str = r#"
 [[rule]]
@@ -36,6 +36,11 @@ answer = { error = { status = 429, message = "Slow down.", retry_after = 1 } }
 name = "endless"
 when = { text = "endless" }
 answer = { text = "One two.", latency = { between_tokens = "60s" } }
+
+[[rule]]
+name = "thought"
+when = { text = "think" }
+answer = { reasoning = "Hm. Well.", text = "So be it." }
 
 [[rule]]
 name = "tree"
@@ -203,6 +208,14 @@ fn both_apis_get_the_same_answer() {
         .filter_map(|event| event["delta"].as_str())
         .collect();
     assert_eq!(told, said.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>());
+
+    let chat = ask(server.address, &crate::exchange::request("think", json!({}))).json();
+    let response = created(&server, &json!({"model": "m", "input": "think", "reasoning": {"effort": "low"}}));
+    for (usage, details) in
+        [(&chat["usage"], "completion_tokens_details"), (&response["usage"], "output_tokens_details")]
+    {
+        assert_eq!(usage[details], json!({"reasoning_tokens": 2}), "{usage}");
+    }
 }
 
 #[test]
