@@ -6,7 +6,6 @@ recorded exchange, and there is none. Of responses the test with audio is left o
 """
 
 import httpx
-import openai
 import pytest
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 from langchain_tests.integration_tests import ChatModelIntegrationTests, EmbeddingsIntegrationTests
@@ -34,39 +33,12 @@ class TestChatOpenAI(ChatModelIntegrationTests):
     model_override_value = "another-scripted"
 
 
-refused = pytest.mark.xfail(
-    strict=True,
-    raises=openai.BadRequestError,
-    reason="The Responses API of the server takes texts alone; images and files are status 400.",
-)
-
-
 class TestChatOpenAIWithResponses(TestChatOpenAI):
     """The same through the Responses API."""
 
     chat_model_params = {"model": "scripted", "use_responses_api": True}
     # LangChain leaves sounds out of what it sends: the test would hold nothing against the server.
     supports_audio_inputs = False
-
-    @refused
-    def test_image_inputs(self, model):
-        super().test_image_inputs(model)
-
-    @refused
-    def test_image_tool_message(self, model):
-        super().test_image_tool_message(model)
-
-    @refused
-    def test_pdf_inputs(self, model):
-        super().test_pdf_inputs(model)
-
-    @refused
-    def test_pdf_tool_message(self, model):
-        super().test_pdf_tool_message(model)
-
-    @refused
-    def test_anthropic_inputs(self, model):
-        super().test_anthropic_inputs(model)
 
 
 class TestOpenAIEmbeddings(EmbeddingsIntegrationTests):

@@ -3,13 +3,14 @@
 //! Owns what becomes of each kind of item, and which of them cannot be had. It remembers where each message came from,
 //! so that what is wrong with it can be told in the words of the request.
 
-use interference_api_types::openai::responses::{Item, ItemContent, ItemPart};
+use interference_api_types::openai::responses::{Item, ItemContent};
 use interference_backend::Refusal;
 use serde_json::{Map, Value, json};
 
 use crate::items::{kind, quote};
 use crate::names::{Origin, Origins};
-use crate::refusals::{invalid, missing, unsupported};
+use crate::parts::ChatParts;
+use crate::refusals::{invalid, missing, required, unsupported};
 
 /// The messages of a chat, and where they came from.
 #[derive(Debug, Default)]
@@ -106,10 +107,6 @@ impl Conversation {
     }
 }
 
-fn required<'a>(value: &'a Option<String>, path: &str, name: &str) -> Result<&'a str, Refusal> {
-    value.as_deref().ok_or_else(|| missing(&format!("{path}.{name}")))
-}
-
 fn message(item: &Item, path: &str) -> Result<Value, Refusal> {
     let role = required(&item.role, path, "role")?;
     if !["user", "assistant", "system", "developer"].contains(&role) {
@@ -128,53 +125,19 @@ fn message(item: &Item, path: &str) -> Result<Value, Refusal> {
         }
         ItemContent::Parts(parts) => parts,
     };
-    let (texts, refusals) = texts_and_refusals(parts, &format!("{path}.content"))?;
-    message.insert("content".to_owned(), chat_content(&texts, role));
-    if !refusals.is_empty() {
-        message.insert("refusal".to_owned(), json!(refusals.join("\n")));
+    let told = ChatParts::of(parts, &format!("{path}.content"))?;
+    message.insert("content".to_owned(), told.content(role));
+    if !told.refusals.is_empty() {
+        message.insert("refusal".to_owned(), json!(told.refusals.join("\n")));
     }
     Ok(Value::Object(message))
-}
-
-/// One text is told as such, since not every server of chats takes parts.
-fn chat_content(texts: &[&str], role: &str) -> Value {
-    match texts {
-        [] if role == "assistant" => Value::Null,
-        [text] => json!(text),
-        texts => texts.iter().map(|text| json!({"type": "text", "text": text})).collect(),
-    }
-}
-
-fn texts_and_refusals<'a>(
-    parts: &'a [ItemPart],
-    path: &str,
-) -> Result<(Vec<&'a str>, Vec<&'a str>), Refusal> {
-    let (mut texts, mut refusals) = (Vec::new(), Vec::new());
-    for (position, part) in parts.iter().enumerate() {
-        let path = format!("{path}[{position}]");
-        match part.kind.as_str() {
-            "input_text" | "output_text" | "text" => texts.push(required(&part.text, &path, "text")?),
-            "refusal" => refusals.push(required(&part.refusal, &path, "refusal")?),
-            other => {
-                let message = format!(
-                    "Parts of type '{}' are not supported: only 'input_text', 'output_text' and 'refusal' are.",
-                    quote(other)
-                );
-                return Err(unsupported(format!("{path}.type"), message));
-            }
-        }
-    }
-    Ok((texts, refusals))
 }
 
 fn call_output(item: &Item, path: &str) -> Result<Value, Refusal> {
     let call_id = required(&item.call_id, path, "call_id")?;
     let content = match item.output.as_ref().ok_or_else(|| missing(&format!("{path}.output")))? {
         ItemContent::Text(text) => json!(text),
-        ItemContent::Parts(parts) => {
-            let (texts, _) = texts_and_refusals(parts, &format!("{path}.output"))?;
-            chat_content(&texts, "tool")
-        }
+        ItemContent::Parts(parts) => ChatParts::of(parts, &format!("{path}.output"))?.content("tool"),
     };
     Ok(json!({"role": "tool", "tool_call_id": call_id, "content": content}))
 }
@@ -230,9 +193,19 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_an_item_is_told() {
-        let image = json!([{"role": "user", "content": [{"type": "input_image", "image_url": "a"}]}]);
+        let part = |part: Value| json!([{"role": "user", "content": [part]}]);
         let table = [
-            (image, "input[0].content[0].type", "unsupported_value"),
+            (part(json!({"type": "input_audio"})), "input[0].content[0].type", "unsupported_value"),
+            (
+                part(json!({"type": "input_image", "detail": "low"})),
+                "input[0].content[0].image_url",
+                "missing_required_parameter",
+            ),
+            (
+                part(json!({"type": "input_file", "filename": "a"})),
+                "input[0].content[0].file_data",
+                "missing_required_parameter",
+            ),
             (json!([{"type": "web_search_call", "id": "a"}]), "input[0].type", "unsupported_value"),
             (json!([{"content": "a"}]), "input[0].role", "missing_required_parameter"),
             (json!([{"role": "tool", "content": "a"}]), "input[0].role", "invalid_value"),
@@ -254,8 +227,8 @@ mod tests {
             ),
             (
                 json!([{"type": "function_call_output", "call_id": "a", "output": [{"type": "input_file"}]}]),
-                "input[0].output[0].type",
-                "unsupported_value",
+                "input[0].output[0].file_data",
+                "missing_required_parameter",
             ),
         ];
         for (input, expected, expected_code) in table {

@@ -12,6 +12,7 @@ mod items;
 mod kept;
 mod names;
 mod parameters;
+mod parts;
 mod refusals;
 mod response_ids;
 mod responses_backend;

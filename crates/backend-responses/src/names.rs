@@ -52,7 +52,8 @@ impl Origin {
 pub(crate) struct Origins(pub(crate) Vec<Origin>);
 
 /// Members that are called otherwise, and all that begins with them.
-const RENAMED: [(&str, &str); 10] = [
+const RENAMED: [(&str, &str); 11] = [
+    ("messages[].content[].file", "input[].content[].input_file"),
     ("messages[]", "input[]"),
     ("messages", "input"),
     ("max_tokens", "max_output_tokens"),
@@ -133,6 +134,10 @@ mod tests {
             ("messages[4].tool_call_id", "input[3].call_id"),
             ("messages[9].content", "input"),
             ("messages[].refusal", "input[].refusal"),
+            ("messages[].content[].image_url", "input[].content[].image_url"),
+            ("messages[].content[].file", "input[].content[].input_file"),
+            ("messages[2].content[0].type", "input[0].content[0].type"),
+            ("messages[4].content[1].type", "input[3].output[1].type"),
             ("max_completion_tokens", "max_output_tokens"),
             ("response_format.json_schema.name", "text.format.name"),
             ("response_format", "text.format"),

@@ -15,6 +15,11 @@ pub(crate) fn missing(param: &str) -> Refusal {
     invalid(param, format!("Missing required parameter: '{param}'."), "missing_required_parameter")
 }
 
+/// A member of what is at this path, which must be there.
+pub(crate) fn required<'a>(value: &'a Option<String>, path: &str, name: &str) -> Result<&'a str, Refusal> {
+    value.as_deref().ok_or_else(|| missing(&format!("{path}.{name}")))
+}
+
 /// Something that the API has and this server does not.
 pub(crate) fn unsupported(param: impl Into<String>, message: impl Into<String>) -> Refusal {
     invalid(param, message, "unsupported_value")

@@ -40,6 +40,7 @@ pub(crate) struct Wishes {
 pub(crate) fn read(body: &[u8], strictness: Strictness) -> Result<ChatOrder, Refusal> {
     let Parsed { request, unknown: mut ignored } = parse::<ChatCompletionRequest>(body).map_err(broken)?;
     ignored.extend(request.ignored_stream_options());
+    ignored.extend(request.older_tools().map(str::to_owned));
     request.checked_model().map_err(out_of_bounds)?;
     request.checked_messages().map_err(out_of_bounds)?;
     strictness.check(&ignored)?;
@@ -59,6 +60,7 @@ fn check_choosing(request: &ChatCompletionRequest) -> Result<(), InvalidParamete
     request.sampling().checked()?;
     request.checked_response_format()?;
     request.checked_tools()?;
+    request.check_older_functions()?;
     request.check_metadata()
 }
 

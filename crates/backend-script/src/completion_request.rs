@@ -33,11 +33,15 @@ pub(crate) struct CompletionOrder {
 pub(crate) fn read(body: &[u8], strictness: Strictness) -> Result<CompletionOrder, Refusal> {
     let Parsed { request, unknown: mut ignored } = parse::<CompletionRequest>(body).map_err(broken)?;
     ignored.extend(request.ignored_stream_options());
+    if request.suffix.as_ref().is_some_and(|suffix| !suffix.is_empty()) {
+        ignored.push("suffix".to_owned());
+    }
     request.checked_model().map_err(out_of_bounds)?;
     let prompts = request.checked_prompts().map_err(out_of_bounds)?;
     let each = request.checked_choices(prompts.len()).map_err(out_of_bounds)?;
     strictness.check(&ignored)?;
     request.checked_best_of().map_err(out_of_bounds)?;
+    request.check_streamed_best_of().map_err(out_of_bounds)?;
     request.sampling().checked().map_err(out_of_bounds)?;
     let echoes = echoes(&request, &prompts, each as usize)?;
     let wishes = Wishes {

@@ -21,6 +21,8 @@ pub(crate) struct Telling {
     pub(crate) finish: FinishReason,
     /// How many steps are tokens.
     pub(crate) tokens: u64,
+    /// How many of them are reasoning.
+    pub(crate) reasoning_tokens: u64,
     /// The position of the text's first step.
     first_content: usize,
     /// The alternatives to each token that are told, if log probabilities are.
@@ -51,6 +53,7 @@ impl Telling {
             last = (len > 0).then(|| Step::new(Part::Content, &steps[step].text[..len]));
         }
         let whole_tokens = steps[..whole_steps].iter().filter(|step| step.is_token()).count() as u64;
+        let reasoning = steps[..whole_steps].iter().filter(|step| step.part == Part::Reasoning);
         let calls = chat.calls.iter().enumerate().map(|(position, call)| {
             (call.id.clone().unwrap_or_else(|| call_id(position)), call.name.clone())
         });
@@ -58,6 +61,7 @@ impl Telling {
             whole_steps,
             finish,
             tokens: whole_tokens + u64::from(last.is_some()),
+            reasoning_tokens: reasoning.count() as u64,
             last,
             first_content: steps.iter().position(|step| step.part == Part::Content).unwrap_or(0),
             logprobs: wishes.logprobs,

@@ -18,6 +18,10 @@ const RETRY_AFTER_UNAVAILABLE_SECONDS: u64 = 1;
 /// How much of something that a client sent is repeated in a message, in characters.
 const LONGEST_QUOTE: usize = 200;
 
+/// What is said of a path as clients make it of a base URL that ends in a slash.
+const TWO_SLASHES: &str =
+    " The path has two slashes in a row: give the client a base URL without one at its end.";
+
 /// Why a request gets no answer of the backend's.
 #[derive(Debug)]
 pub(crate) enum Rejection {
@@ -109,10 +113,11 @@ impl Rejection {
         match self {
             Rejection::Refused(refusal) => refusal.to_string(),
             Rejection::UnknownPath { path } => format!(
-                "Nothing is at {}. There are POST /v1/chat/completions, POST /v1/completions, POST /v1/responses, \
+                "Nothing is at {}.{} There are POST /v1/chat/completions, POST /v1/completions, POST /v1/responses, \
                  POST /v1/embeddings, GET /v1/models, GET /v1/models/{{id}}, GET /health, GET /metrics, \
                  GET /openapi.json and GET /_interference/requests, all of them with and without /v1.",
-                quote(path)
+                quote(path),
+                if path.contains("//") { TWO_SLASHES } else { "" }
             ),
             Rejection::UnservedPath { path, part } => {
                 format!("{} is a part of the API that this server does not have: {part}.", quote(path))

@@ -77,6 +77,9 @@ enum Route<'path> {
 impl<'path> Route<'path> {
     fn of(path: &'path str) -> Route<'path> {
         let path = path.strip_prefix(PREFIX).unwrap_or(path);
+        if let Some(part) = unserved::among_served(path) {
+            return Route::Unserved(part);
+        }
         if let Some(endpoint) = Endpoint::at(path) {
             return Route::Answers(endpoint, path);
         }
@@ -278,6 +281,9 @@ mod tests {
     fn every_path_is_found_with_and_without_the_prefix() {
         let table = [
             ("/audio/speech", Route::Unserved("speech and transcription")),
+            ("/responses/compact", Route::Unserved("the compaction of conversations")),
+            ("/responses/input_tokens", Route::Unserved("the counting of an input's tokens")),
+            ("/responses/compact/other", Route::Unknown),
             ("/models", Route::Models),
             ("/models/maker/small", Route::Model("maker/small")),
             ("/health", Route::Health),

@@ -295,12 +295,30 @@ pub struct Usage {
     pub completion_tokens: u64,
     /// Both.
     pub total_tokens: u64,
+    /// Of which kinds those are that were written. Absent when there is only one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub completion_tokens_details: Option<CompletionTokensDetails>,
+}
+
+/// Of which kinds tokens of an answer are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct CompletionTokensDetails {
+    /// What the model thought before it answered.
+    pub reasoning_tokens: u64,
 }
 
 impl Usage {
     /// Adds up the total.
     pub fn new(prompt_tokens: u64, completion_tokens: u64) -> Usage {
-        Usage { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens }
+        let total_tokens = prompt_tokens + completion_tokens;
+        Usage { prompt_tokens, completion_tokens, total_tokens, completion_tokens_details: None }
+    }
+
+    /// So many of the tokens that were written are reasoning, at most all of them. None says nothing of kinds.
+    pub fn with_reasoning(self, reasoning_tokens: u64) -> Usage {
+        let reasoning_tokens = reasoning_tokens.min(self.completion_tokens);
+        let details = (reasoning_tokens > 0).then_some(CompletionTokensDetails { reasoning_tokens });
+        Usage { completion_tokens_details: details, ..self }
     }
 }
 
@@ -404,6 +422,18 @@ mod tests {
             chunks.usage(Usage::new(1, 2)).unwrap(),
             format!(r#"{head}],"usage":{{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}}}"#)
         );
+    }
+
+    #[test]
+    fn reasoning_is_told_where_there_was_some_and_is_no_more_than_all() {
+        let told = |reasoning| json(&Usage::new(1, 2).with_reasoning(reasoning));
+        assert_eq!(told(0), r#"{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}"#);
+        let details = |reasoning: u64| {
+            format!(
+                r#"{{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3,"completion_tokens_details":{{"reasoning_tokens":{reasoning}}}}}"#
+            )
+        };
+        assert_eq!((told(1), told(2), told(3)), (details(1), details(2), details(2)));
     }
 
     #[test]

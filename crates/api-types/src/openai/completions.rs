@@ -150,14 +150,27 @@ impl CompletionRequest {
     pub fn checked_best_of(&self) -> Result<u64, InvalidParameter> {
         let told = self.n.unwrap_or(1);
         match self.best_of {
-            // 1 is the API's default, also where several are told.
-            None | Some(1) => Ok(told),
+            None => Ok(told),
             Some(count) if count < told || !(1..=MOST_BEST_OF).contains(&count) => {
                 let message =
                     format!("'best_of' is {count}; it must be from 'n' ({told}) to {MOST_BEST_OF}.");
                 Err(InvalidParameter::value("best_of", message))
             }
             Some(count) => Ok(count),
+        }
+    }
+
+    /// Which of several answers is the best is known at their end: then none of them can be streamed.
+    ///
+    /// # Errors
+    /// The best of several is asked for, and a stream.
+    pub fn check_streamed_best_of(&self) -> Result<(), InvalidParameter> {
+        match self.best_of {
+            Some(count) if count > 1 && self.stream == Some(true) => {
+                let message = format!("'best_of' is {count}; it must be 1 where 'stream' is true.");
+                Err(InvalidParameter::value("best_of", message))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -257,7 +270,8 @@ mod tests {
         assert_eq!(request.echo(), Echo::Prompt);
         assert_eq!(request.delivery(), Delivery::Streamed { usage: UsageChunk::Included });
         assert_eq!(request.checked_stops().unwrap(), ["x"]);
-        assert_eq!(read(r#""best_of":1,"n":2"#).checked_best_of(), Ok(2));
+        assert_eq!(read(r#""best_of":1,"n":1,"stream":true"#).check_streamed_best_of(), Ok(()));
+        assert_eq!(read(r#""best_of":2,"stream":false"#).check_streamed_best_of(), Ok(()));
         assert_eq!(read(r#""max_tokens":18446744073709551615"#).max_tokens(), usize::MAX);
     }
 
@@ -269,6 +283,7 @@ mod tests {
             let prompts = request.checked_prompts()?.len();
             request.checked_choices(prompts)?;
             request.checked_best_of()?;
+            request.check_streamed_best_of()?;
             request.checked_logprobs()?;
             request.checked_stops().map(drop)
         };
@@ -289,6 +304,11 @@ mod tests {
             (r#""model":"m","best_of":0"#, "best_of: 'best_of' is 0; it must be from 'n' (1) to 20."),
             (r#""model":"m","best_of":21"#, "best_of: 'best_of' is 21; it must be from 'n' (1) to 20."),
             (r#""model":"m","n":3,"best_of":2"#, "best_of: 'best_of' is 2; it must be from 'n' (3) to 20."),
+            (r#""model":"m","n":2,"best_of":1"#, "best_of: 'best_of' is 1; it must be from 'n' (2) to 20."),
+            (
+                r#""model":"m","best_of":2,"stream":true"#,
+                "best_of: 'best_of' is 2; it must be 1 where 'stream' is true.",
+            ),
             (r#""model":"m","logprobs":6"#, "logprobs: 'logprobs' is 6; it must be from 0 to 5."),
             (r#""model":"m","stop":"""#, "stop: 'stop' must not be empty (string 0)."),
         ];

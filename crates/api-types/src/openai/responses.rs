@@ -219,10 +219,10 @@ pub enum ItemContent {
     Parts(Vec<ItemPart>),
 }
 
-/// A part of an item.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// A part of an item, of any kind.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ItemPart {
-    /// `input_text`, `output_text`, `refusal`, `input_image`, …
+    /// `input_text`, `output_text`, `refusal`, `input_image`, `input_file`, …
     #[serde(rename = "type")]
     pub kind: String,
     /// The text.
@@ -237,13 +237,30 @@ pub struct ItemPart {
     /// The log probabilities of a text's tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub logprobs: Option<Value>,
+    /// The address of an image, which may hold the image itself (`data:`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_url: Option<String>,
+    /// How closely an image is looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// A stored image or file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_id: Option<String>,
+    /// What is in a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_data: Option<String>,
+    /// The address of a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_url: Option<String>,
+    /// What a file is called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filename: Option<String>,
 }
 
 impl ItemPart {
     /// A part of this kind that has a text.
     pub fn text(kind: &str, text: impl Into<String>) -> ItemPart {
-        let text = Some(text.into());
-        ItemPart { kind: kind.to_owned(), text, refusal: None, annotations: None, logprobs: None }
+        ItemPart { kind: kind.to_owned(), text: Some(text.into()), ..ItemPart::default() }
     }
 }
 

@@ -162,6 +162,31 @@ impl<'de> Deserialize<'de> for ToolChoice {
 }
 
 impl ChatCompletionRequest {
+    /// The older form of `tools` is a list. What it may hold is for a backend to say that honours it.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn check_older_functions(&self) -> Result<(), InvalidParameter> {
+        match &self.functions {
+            None | Some(Value::Array(_)) => Ok(()),
+            Some(_) => {
+                Err(InvalidParameter::value("functions", "'functions' must be an array of functions."))
+            }
+        }
+    }
+
+    /// The names of the older forms of `tools` and `tool_choice` that are given, and do not just say that nothing must
+    /// be called.
+    pub fn older_tools(&self) -> impl Iterator<Item = &'static str> {
+        let is_mode = |mode: &Value| mode == "none" || mode == "auto";
+        let functions =
+            self.functions.as_ref().is_some_and(|functions| *functions != Value::Array(Vec::new()));
+        let call = self.function_call.as_ref().is_some_and(|mode| !is_mode(mode));
+        [("functions", functions), ("function_call", call)]
+            .into_iter()
+            .filter_map(|(name, is_given)| is_given.then_some(name))
+    }
+
     /// The functions that may be called, at most 128, and whether they are. Without functions, nothing is called.
     ///
     /// The form `allowed_tools` leaves those functions that it names.
@@ -303,6 +328,18 @@ mod tests {
     fn chosen(request: &ChatCompletionRequest) -> (Vec<String>, CallChoice, bool) {
         let ToolOffer { functions, choice, parallel } = request.checked_tools().unwrap();
         (functions.into_iter().map(|function| function.name).collect(), choice, parallel)
+    }
+
+    #[test]
+    fn the_older_forms_are_named_where_they_say_something() {
+        let older = |members: &str| request(members).older_tools().collect::<Vec<_>>();
+        assert!(older(r#""functions":[],"function_call":"auto""#).is_empty());
+        assert!(older(r#""functions":null,"function_call":"none""#).is_empty());
+        assert_eq!(older(r#""functions":[{"name":"grow"}]"#), ["functions"]);
+        assert_eq!(older(r#""function_call":{"name":"grow"}"#), ["function_call"]);
+        assert_eq!(request(r#""functions":[{"name":"grow"}]"#).check_older_functions(), Ok(()));
+        let error = request(r#""functions":{"name":"grow"}"#).check_older_functions().unwrap_err();
+        assert_eq!((error.param.as_str(), error.code), ("functions", "invalid_value"));
     }
 
     #[test]

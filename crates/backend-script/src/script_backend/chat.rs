@@ -52,7 +52,7 @@ impl ScriptBackend {
         let own = letterhead.id.strip_prefix("chatcmpl-").unwrap_or(&letterhead.id);
         let call_id = |position: usize| format!("call_{own}_{}", position + 1);
         let telling = Telling::new(&chosen.answer, chat, steps, &wishes, call_id);
-        let usage = usage(chat, messages, telling.tokens, wishes.choices);
+        let usage = usage(chat, messages, &telling, wishes.choices);
         let body = match delivery {
             Delivery::Whole => {
                 if let Some(pace) = pace {
@@ -129,10 +129,10 @@ impl ScriptBackend {
 }
 
 /// What it cost: what the script says, else an estimate of what was read, and the pieces that are told.
-fn usage(chat: &ChatAnswer, messages: &[RequestMessage], tokens: u64, choices: u32) -> Usage {
+fn usage(chat: &ChatAnswer, messages: &[RequestMessage], telling: &Telling, choices: u32) -> Usage {
     let read = chat.usage.prompt_tokens.unwrap_or_else(|| prompt_tokens(messages));
-    let written = chat.usage.completion_tokens.unwrap_or(tokens * u64::from(choices));
-    Usage::new(read, written)
+    let written = chat.usage.completion_tokens.unwrap_or(telling.tokens * u64::from(choices));
+    Usage::new(read, written).with_reasoning(telling.reasoning_tokens * u64::from(choices))
 }
 
 /// A call of what the request does not offer is the script's mistake: no model could have made it.

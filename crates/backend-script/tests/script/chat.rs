@@ -242,6 +242,10 @@ async fn a_call_of_what_is_not_offered_is_the_scripts_mistake() {
         (String::new(), "a call of `weather`, which the request does not offer"),
         (offering(&["weather"]), "a call of `clock`, which the request does not offer"),
         (
+            r#""functions":[{"name":"weather"},{"name":"clock"}]"#.to_owned(),
+            "a call of `weather`, which the request does not offer",
+        ),
+        (
             format!(r#"{},"tool_choice":"none""#, offering(&["weather", "clock"])),
             "a call of `weather`, which the request forbids",
         ),
@@ -250,6 +254,9 @@ async fn a_call_of_what_is_not_offered_is_the_scripts_mistake() {
         let message = format!("Rule `only` of test.toml: the script answers with {reason}.");
         assert_eq!(refusal, Refusal::Internal { message });
     }
+    // What a model could have said against the wish is told.
+    let required = format!(r#"{},"tool_choice":"required""#, offering(&["clock"]));
+    assert!(choices("text = \"No.\"", &required).await.contains(r#""content":"No.""#));
 }
 
 #[tokio::test]
@@ -266,8 +273,31 @@ async fn reasoning_comes_before_and_a_refusal_behind() {
     );
     assert_eq!(
         choices("reasoning = \"Hm. No.\", refusal = \"I will not.\"", "").await,
-        r#"{"index":0,"message":{"role":"assistant","content":null,"refusal":"I will not.","reasoning_content":"Hm. No."},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":2,"completion_tokens":5,"total_tokens":7}}"#
+        r#"{"index":0,"message":{"role":"assistant","content":null,"refusal":"I will not.","reasoning_content":"Hm. No."},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":2,"completion_tokens":5,"total_tokens":7,"completion_tokens_details":{"reasoning_tokens":2}}}"#
     );
+}
+
+#[tokio::test]
+async fn the_usage_tells_the_reasoning_that_was_told() {
+    const THOUGHT: &str = "reasoning = \"Hm. No. Well.\", text = \"It is.\"";
+    let usage = |written: u64, reasoning: u64| {
+        let all = written + 2;
+        format!(
+            r#""usage":{{"prompt_tokens":2,"completion_tokens":{written},"total_tokens":{all},"completion_tokens_details":{{"reasoning_tokens":{reasoning}}}}}}}"#
+        )
+    };
+    let given = format!("{THOUGHT}, usage = {{ completion_tokens = 2 }}");
+    for (answer, members, expected) in [
+        (THOUGHT, "", usage(5, 3)),
+        (THOUGHT, r#""n":2"#, usage(10, 6)),
+        (THOUGHT, r#""max_tokens":2"#, usage(2, 2)),
+        (given.as_str(), "", usage(2, 2)),
+    ] {
+        let told = choices(answer, members).await;
+        assert!(told.ends_with(&expected), "{members}: {told}");
+    }
+    let told = stream(THOUGHT, r#""stream_options":{"include_usage":true}"#).await;
+    assert_eq!(told[told.len() - 2], format!("],{}", usage(5, 3)));
 }
 
 #[tokio::test]
@@ -331,6 +361,7 @@ async fn every_server_refuses_these() {
         (&saying("a", r#""max_tokens":0"#), "'max_tokens' must be at least 1."),
         (&saying("a", r#""stop":"""#), "'stop' must not be empty (string 0)."),
         (&saying("a", r#""n":0"#), "'n' is 0; it must be from 1 to 128."),
+        (&saying("a", r#""functions":{"name":"f"}"#), "'functions' must be an array of functions."),
         (&saying("a", r#""top_logprobs":3"#), "'top_logprobs' needs 'logprobs' to be true."),
     ];
     for (body, message) in table {
@@ -353,6 +384,8 @@ async fn what_is_not_known_is_named_and_hints_are_not() {
         backend.answer(strict).await.unwrap_err().to_string(),
         "This server is strict, and these parameters would be ignored: zeal, stream_options.include_usage."
     );
+    let older = saying("a", r#""functions":[{"name":"clock"}],"function_call":{"name":"clock"}"#);
+    assert_eq!(chat(&backend, &older, &[]).await.unwrap().ignored, ["functions", "function_call"]);
     let elsewhere = backend.answer(request("/images", "{}", &[])).await.unwrap_err();
     assert_eq!(
         elsewhere.to_string(),

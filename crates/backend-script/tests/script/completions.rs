@@ -194,6 +194,12 @@ async fn what_is_wrong_is_refused() {
         (r#""prompt":"a","n":0"#, "'n' is 0; it must be from 1 to 128.", "n"),
         (r#""prompt":"a","logprobs":9"#, "'logprobs' is 9; it must be from 0 to 5.", "logprobs"),
         (r#""prompt":"a","best_of":0"#, "'best_of' is 0; it must be from 'n' (1) to 20.", "best_of"),
+        (r#""prompt":"a","n":2,"best_of":1"#, "'best_of' is 1; it must be from 'n' (2) to 20.", "best_of"),
+        (
+            r#""prompt":"a","best_of":2,"stream":true"#,
+            "'best_of' is 2; it must be 1 where 'stream' is true.",
+            "best_of",
+        ),
         (
             r#""prompt":"a","echo":true,"logprobs":1"#,
             "'echo' and 'logprobs' cannot be had together: a script has no log probabilities of prompts.",
@@ -209,11 +215,13 @@ async fn what_is_wrong_is_refused() {
     let body = r#"{"model":"m","prompt":"a","zeal":1,"user":"u","suffix":"b"}"#;
     let backend = backend(&answering(SUNNY));
     let mut asked = request("/completions", body, &[]);
-    assert_eq!(backend.answer(asked.clone()).await.unwrap().ignored, ["zeal"]);
+    assert_eq!(backend.answer(asked.clone()).await.unwrap().ignored, ["zeal", "suffix"]);
+    let nothing_behind = request("/completions", r#"{"model":"m","suffix":""}"#, &[]);
+    assert_eq!(backend.answer(nothing_behind).await.unwrap().ignored, [""; 0]);
     asked.strictness = Strictness::RefuseIgnored;
     assert_eq!(
         backend.answer(asked).await.unwrap_err().to_string(),
-        "This server is strict, and these parameters would be ignored: zeal."
+        "This server is strict, and these parameters would be ignored: zeal, suffix."
     );
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::bench::{Bench, Server};
-use crate::exchange::{Answer, Exchange, chunks, get, post};
+use crate::exchange::{Answer, Exchange, ask, chunks, get, post};
 
 const SCRIPT: &str = r#"
 [[rule]]
@@ -36,6 +36,11 @@ answer = { error = { status = 429, message = "Slow down.", retry_after = 1 } }
 name = "endless"
 when = { text = "endless" }
 answer = { text = "One two.", latency = { between_tokens = "60s" } }
+
+[[rule]]
+name = "thought"
+when = { text = "think" }
+answer = { reasoning = "Hm. Well.", text = "So be it." }
 
 [[rule]]
 name = "tree"
@@ -203,6 +208,14 @@ fn both_apis_get_the_same_answer() {
         .filter_map(|event| event["delta"].as_str())
         .collect();
     assert_eq!(told, said.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>());
+
+    let chat = ask(server.address, &crate::exchange::request("think", json!({}))).json();
+    let response = created(&server, &json!({"model": "m", "input": "think", "reasoning": {"effort": "low"}}));
+    for (usage, details) in
+        [(&chat["usage"], "completion_tokens_details"), (&response["usage"], "output_tokens_details")]
+    {
+        assert_eq!(usage[details], json!({"reasoning_tokens": 2}), "{usage}");
+    }
 }
 
 #[test]
@@ -222,6 +235,34 @@ fn a_call_and_its_result_make_a_conversation() {
         let answer = created(&server, &request);
         assert_eq!(answer["output"][0]["content"][0]["text"], "Take it.");
     }
+}
+
+#[test]
+fn who_answers_decides_on_images_and_files() {
+    let bench = Bench::take();
+    let image = json!({"type": "input_image", "image_url": "data:image/png;base64,AA==", "detail": "low"});
+    let file =
+        json!({"type": "input_file", "filename": "a.pdf", "file_data": "data:application/pdf;base64,AA=="});
+    let text = json!({"type": "input_text", "text": "What is it?"});
+    let asked = json!({"model": "gpt-4o", "input": [{"role": "user", "content": [text, image, file]}]});
+
+    let server = Folder::new().serve(&bench, &[]);
+    let answer = create(&server, &asked);
+    assert_eq!(answer.status, 200, "{answer:#?}");
+    let ignored = "input[].content[].image_url, input[].content[].input_file";
+    assert_eq!(answer.header("x-interference-ignored"), Some(ignored));
+    let items = get(server.address, &format!("{}/input_items", path(&answer.json()))).json();
+    assert_eq!(items["data"][0]["content"], asked["input"][0]["content"]);
+    let follows = json!({"model": "gpt-4o", "input": "And now?", "previous_response_id": id(&answer.json())});
+    assert_eq!(created(&server, &follows)["output"][0]["content"][0]["text"], "A green tree.");
+    drop(server);
+
+    let error = create(&bench.serve(&[]), &asked).json()["error"].clone();
+    assert_eq!(
+        (&error["param"], &error["code"]),
+        (&json!("input[0].content[1].type"), &json!("unsupported_value")),
+        "{error}"
+    );
 }
 
 #[test]

@@ -22,6 +22,17 @@ const PARTS: [(&str, &str); 18] = [
     ("videos", "videos"),
 ];
 
+/// Paths that would otherwise be taken for the name of something that is served.
+const PATHS: [(&str, &str); 2] = [
+    ("/responses/compact", "the compaction of conversations"),
+    ("/responses/input_tokens", "the counting of an input's tokens"),
+];
+
+/// What is not served at this path, though paths around it are.
+pub(super) fn among_served(path: &str) -> Option<&'static str> {
+    PATHS.iter().find(|(unserved, _)| *unserved == path).map(|(_, part)| *part)
+}
+
 /// What is not served at this path, if it belongs to a part that is not.
 pub(super) fn part_of(path: &str) -> Option<&'static str> {
     let first = path.strip_prefix('/')?.split('/').next()?;

@@ -75,9 +75,22 @@ async fn refusals_have_their_statuses() {
 #[tokio::test]
 async fn unknown_paths_and_models_are_not_found() {
     let server = Running::start(ServeOptions::default()).await;
-    for path in ["/", "/v1", "/v1/", "/v2/models", "/v1/v1/models", "/models/", "/chat/completions/x"] {
+    let two_slashes =
+        " The path has two slashes in a row: give the client a base URL without one at its end.";
+    for (path, why) in [
+        ("/", ""),
+        ("/v1", ""),
+        ("/v1/", ""),
+        ("/v2/models", ""),
+        ("/v1/v1/models", ""),
+        ("/models/", ""),
+        ("/chat/completions/x", ""),
+        ("/v1//models", two_slashes),
+        ("//chat/completions", two_slashes),
+        ("//v1/responses", two_slashes),
+    ] {
         let message = format!(
-            "Nothing is at {path}. There are POST /v1/chat/completions, POST /v1/completions, POST /v1/responses, \
+            "Nothing is at {path}.{why} There are POST /v1/chat/completions, POST /v1/completions, POST /v1/responses, \
              POST /v1/embeddings, GET /v1/models, GET /v1/models/{{id}}, GET /health, GET /metrics, \
              GET /openapi.json and GET /_interference/requests, all of them with and without /v1."
         );
@@ -112,6 +125,12 @@ async fn parts_of_the_api_that_are_not_served_say_so() {
     assert_eq!(server.get("/files").await.as_text(), not_found("/files", "files"));
     let job = "/v1/fine_tuning/jobs/a/cancel";
     assert_eq!(server.get(job).await.as_text(), not_found(job, "fine-tuning"));
+    let counted = "/v1/responses/input_tokens";
+    let count = post("{}").replace("/v1/chat/completions", counted);
+    let reason = "the counting of an input's tokens";
+    for told in [server.exchange(&count).await, server.get(counted).await] {
+        assert_eq!(told.as_text(), not_found(counted, reason));
+    }
 }
 
 #[tokio::test]
