@@ -31,3 +31,4 @@ mod script;
 mod serve;
 mod special_tokens;
 mod streaming;
+mod tools;
