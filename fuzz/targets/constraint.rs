@@ -1,12 +1,13 @@
 //! A constraint of any text, and an answer within it: something or an error, in bounded memory. (Time is bounded by
-//! how the fuzzer is started.) A JSON schema begins with a brace, a regular expression with a slash.
+//! how the fuzzer is started.) A JSON schema begins with a brace, a regular expression with a slash; the schemas that a
+//! grammar names stand behind it, each behind a line feed and a `@` and called by its number: `s0`, `s1`.
 
 #![no_main]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use interference_engine::{ConstraintSource, fuzzing};
+use interference_engine::{ConstraintSource, NamedSchema, fuzzing};
 use libfuzzer_sys::fuzz_target;
 
 /// What a constraint and one answer take at most.
@@ -39,11 +40,19 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+fn grammar(text: &str) -> ConstraintSource {
+    let mut parts = text.split("\n@");
+    let text = parts.next().unwrap_or_default().to_owned();
+    let schemas =
+        parts.enumerate().map(|(number, part)| NamedSchema { name: format!("s{number}"), schema: part.to_owned() });
+    ConstraintSource::Grammar { text, schemas: schemas.collect() }
+}
+
 fuzz_target!(|text: &str| {
     let source = match text.strip_prefix('/') {
         Some(regex) => ConstraintSource::Regex(regex.to_owned()),
         None if text.starts_with('{') => ConstraintSource::JsonSchema(text.to_owned()),
-        None => ConstraintSource::Grammar(text.to_owned()),
+        None => grammar(text),
     };
     let before = USED.load(Ordering::Relaxed);
     PEAK.store(before, Ordering::Relaxed);

@@ -12,8 +12,9 @@ use interference_engine::{
 };
 use tokio::sync::mpsc;
 
-use crate::choice::{ChoiceText, Piece};
+use crate::choice::ChoiceText;
 use crate::token_log::TokenLog;
+use crate::tool_calls::parser::CallParser;
 
 /// What tokens stand for.
 pub(crate) trait Vocabulary: Send + Sync {
@@ -33,7 +34,7 @@ pub(crate) struct Answer {
     /// By index.
     choices: Vec<Generated>,
     completion_tokens: u64,
-    /// What was said already and is still to be told: at most a text and an end.
+    /// What was said already and is still to be told: what one token, or the end, brought.
     said: VecDeque<(u32, Step)>,
 }
 
@@ -56,7 +57,6 @@ pub(crate) enum Step {
         logprobs: Option<Vec<TokenLogprob>>,
     },
     /// The beginning of a call.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no model is told of functions yet"))]
     Call {
         /// Which call of the choice, from 0.
         index: u32,
@@ -66,7 +66,6 @@ pub(crate) enum Step {
         name: String,
     },
     /// More of a call's arguments.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no model is told of functions yet"))]
     Arguments {
         /// Of which call of the choice.
         index: u32,
@@ -78,8 +77,8 @@ pub(crate) enum Step {
 }
 
 impl Answer {
-    /// Asks the engine for a choice by each request; each takes a place in its queue. Blocks for no longer than it
-    /// takes to find them, or not.
+    /// Asks the engine for a choice by each request; each takes a place in its queue. `calls` makes the parser of a
+    /// choice's calls, if it can have any. Blocks for no longer than it takes to find the places, or not.
     ///
     /// # Errors
     /// The engine does not admit all of them; then none runs on.
@@ -87,6 +86,7 @@ impl Answer {
         engine: &Arc<Engine>,
         requests: Vec<GenerationRequest>,
         stops: &[String],
+        calls: impl Fn(u32) -> Option<CallParser>,
     ) -> Result<Answer, SubmitError> {
         // Without a bound of its own, since sinks must not wait; the engine bounds it: for each choice at most one item
         // for each position of the context, and one for the end.
@@ -95,7 +95,7 @@ impl Answer {
         for (index, request) in (0..).zip(requests) {
             let tokens = request.logprobs.map(|_| TokenLog::default());
             let vocabulary = Arc::clone(engine) as Arc<dyn Vocabulary>;
-            texts.push(ChoiceText::new(vocabulary, stops.to_vec(), tokens));
+            texts.push(ChoiceText::new(vocabulary, calls(index), stops.to_vec(), tokens));
             let sender = sender.clone();
             // A failed send means that the answer was dropped, which has cancelled the generation already.
             let sink: Sink = Box::new(move |item| drop(sender.send((index, item))));
@@ -156,7 +156,7 @@ impl Answer {
             // Said before the engine heard that the rest is not wanted.
             return Ok(());
         };
-        let piece = match item {
+        let steps = match item {
             Progress::Token { id, logprobs } => {
                 self.completion_tokens += 1;
                 choice.text.push(id, logprobs.as_ref())
@@ -164,17 +164,12 @@ impl Answer {
             Progress::Finished(reason) => choice.text.finish(reason),
             Progress::Failed(failure) => return Err(self.break_off(failure)),
         };
-        let is_empty = piece.is_empty();
-        let Piece { text, logprobs, end } = piece;
-        if !is_empty {
-            self.said.push_back((index, Step::Text { text, logprobs }));
-        }
-        if let Some(reason) = end {
-            // A stop string ends the choice before the engine does: its place there is free at once.
+        if let Some(Step::Finished(_)) = steps.last() {
+            // A stop string, or the last call, ends the choice before the engine does: its place there is free at once.
             choice.generation = None;
             choice.has_ended = true;
-            self.said.push_back((index, Step::Finished(reason)));
         }
+        self.said.extend(steps.into_iter().map(|step| (index, step)));
         Ok(())
     }
 
@@ -190,12 +185,23 @@ impl Answer {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::tool_calls::format::Format;
     use interference_engine::{FinishReason as EngineFinish, TokenLogprobs};
 
     /// A vocabulary of a few tokens, one of which ends inside a character.
     struct Words;
 
-    const WORDS: [&[u8]; 5] = [b"a ", b"tree", b"\xf0\x9f\x8c", b"\xb3", b""];
+    const WORDS: [&[u8]; 9] = [
+        b"a ",
+        b"tree",
+        b"\xf0\x9f\x8c",
+        b"\xb3",
+        b"",
+        b" <tool_call>{\"name\": \"grow\", ",
+        b"\"arguments\": {\"a\": ",
+        b"\"tree\"}}",
+        b"</tool_call>\n",
+    ];
 
     impl Vocabulary for Words {
         fn token_bytes(&self, id: TokenId) -> &[u8] {
@@ -212,35 +218,52 @@ pub(crate) mod tests {
         Progress::Token { id, logprobs: Some(TokenLogprobs { logprob: -0.5, top: vec![(0, -1.0)] }) }
     }
 
+    /// What an answer is asked for beside its tokens.
+    #[derive(Default)]
+    struct Wishes<'w> {
+        stops: &'w [&'w str],
+        logprobs: bool,
+        /// Calls of `grow` are read, up to so many.
+        most_calls: Option<u32>,
+    }
+
     /// An answer to which the engine said these things, and then nothing more.
-    fn answer_of(progress: Vec<(u32, Progress)>, choices: u32, stops: &[&str], logprobs: bool) -> Answer {
+    fn answer_of(progress: Vec<(u32, Progress)>, choices: u32, wishes: &Wishes<'_>) -> Answer {
         let (sender, receiver) = mpsc::unbounded_channel();
         for item in progress {
             sender.send(item).unwrap();
         }
-        let stops: Vec<String> = stops.iter().map(|stop| (*stop).to_owned()).collect();
+        let stops: Vec<String> = wishes.stops.iter().map(|stop| (*stop).to_owned()).collect();
         let generated = |_| {
-            let tokens = logprobs.then(TokenLog::default);
-            let text = ChoiceText::new(Arc::new(Words), stops.clone(), tokens);
+            let tokens = wishes.logprobs.then(TokenLog::default);
+            let names = vec!["grow".to_owned()];
+            let calls = wishes
+                .most_calls
+                .map(|most| CallParser::new(Format::Hermes, names, most, |call| format!("call_{call}")));
+            let text = ChoiceText::new(Arc::new(Words), calls, stops.clone(), tokens);
             Generated { text, generation: None, has_ended: false }
         };
         let choices = (0..choices).map(generated).collect();
         Answer { progress: receiver, choices, completion_tokens: 0, said: VecDeque::new() }
     }
 
+    fn in_one_choice(progress: Vec<Progress>, wishes: &Wishes<'_>) -> Answer {
+        answer_of(progress.into_iter().map(|item| (0, item)).collect(), 1, wishes)
+    }
+
     /// An answer in one choice.
     pub(crate) fn answer(progress: Vec<Progress>, stops: &[&str]) -> Answer {
-        answer_of(progress.into_iter().map(|item| (0, item)).collect(), 1, stops, false)
+        in_one_choice(progress, &Wishes { stops, ..Wishes::default() })
     }
 
     /// An answer in several choices, with the choice that each item is of.
     pub(crate) fn choices(progress: Vec<(u32, Progress)>, choices: u32) -> Answer {
-        answer_of(progress, choices, &[], false)
+        answer_of(progress, choices, &Wishes::default())
     }
 
     /// An answer in one choice whose tokens are told.
     pub(crate) fn with_logprobs(progress: Vec<Progress>, stops: &[&str]) -> Answer {
-        answer_of(progress.into_iter().map(|item| (0, item)).collect(), 1, stops, true)
+        in_one_choice(progress, &Wishes { stops, logprobs: true, ..Wishes::default() })
     }
 
     /// An answer in one choice that says these things.
@@ -360,5 +383,79 @@ pub(crate) mod tests {
                 (String::new(), bytes(&[4]))
             ]
         );
+    }
+
+    /// The tokens of a text, a call, and a text.
+    const TEXT_AND_CALL: [TokenId; 7] = [0, 1, 5, 6, 7, 8, 1];
+
+    fn text_and_call() -> Vec<Progress> {
+        let tokens = TEXT_AND_CALL.map(likely);
+        tokens.into_iter().chain([Progress::Finished(EngineFinish::EndOfTurn)]).collect()
+    }
+
+    fn call() -> Vec<Step> {
+        let arguments = |fragment: &str| Step::Arguments { index: 0, fragment: fragment.to_owned() };
+        vec![
+            Step::Call { index: 0, id: "call_0".to_owned(), name: "grow".to_owned() },
+            arguments("{\"a\": "),
+            arguments("\"tree\"}"),
+        ]
+    }
+
+    async fn steps(mut answer: Answer) -> Vec<Step> {
+        said(&mut answer).await.0.into_iter().map(|(_, step)| step).collect()
+    }
+
+    /// The stop strings are in the arguments, and across the call.
+    #[tokio::test]
+    async fn calls_are_parted_from_text_in_which_alone_stop_strings_are() {
+        let text = |text: &str| Step::Text { text: text.to_owned(), logprobs: None };
+        let end = || Step::Finished(FinishReason::Stop);
+        let wishes = |stops| Wishes { stops, most_calls: Some(9), ..Wishes::default() };
+        let told = steps(in_one_choice(text_and_call(), &wishes(&["\"tree", "tree tree"]))).await;
+        let before = [text("a "), text("tree ")];
+        let expected: Vec<Step> =
+            before.into_iter().chain(call()).chain([text("\n"), text("tree"), end()]).collect();
+        assert_eq!(told, expected);
+        let told = steps(in_one_choice(text_and_call(), &wishes(&["ree"]))).await;
+        assert_eq!(told, [text("a "), text("t"), end()]);
+    }
+
+    #[tokio::test]
+    async fn the_last_call_that_is_allowed_ends_it() {
+        let wishes = Wishes { most_calls: Some(1), ..Wishes::default() };
+        let told = steps(in_one_choice(text_and_call(), &wishes)).await;
+        assert_eq!(told[told.len() - 4..told.len() - 1], call());
+        assert_eq!(told.last(), Some(&Step::Finished(FinishReason::Stop)));
+    }
+
+    /// A call is not told before its arguments begin; what is cut off before that stays text.
+    #[tokio::test]
+    async fn the_limit_cuts_a_call_where_it_is() {
+        let cut = |tokens: usize| {
+            let progress = TEXT_AND_CALL[2..tokens].iter().map(|id| token(*id));
+            let progress = progress.chain([Progress::Finished(EngineFinish::Length)]).collect();
+            steps(in_one_choice(progress, &Wishes { most_calls: Some(9), ..Wishes::default() }))
+        };
+        let end = || Step::Finished(FinishReason::Length);
+        let text = String::from_utf8(WORDS[5].to_vec()).unwrap();
+        assert_eq!(cut(3).await, [Step::Text { text, logprobs: None }, end()]);
+        let expected: Vec<Step> = call().into_iter().take(2).chain([end()]).collect();
+        assert_eq!(cut(4).await, expected);
+    }
+
+    #[tokio::test]
+    async fn tokens_are_told_up_to_the_first_call() {
+        let wishes = Wishes { logprobs: true, most_calls: Some(9), ..Wishes::default() };
+        let told = steps(in_one_choice(text_and_call(), &wishes)).await;
+        let tokens: Vec<(String, usize)> = told
+            .into_iter()
+            .filter_map(|step| match step {
+                Step::Text { text, logprobs } => Some((text, logprobs.unwrap().len())),
+                _ => None,
+            })
+            .collect();
+        let expected = [("a ", 1), ("tree", 1), (" ", 0), ("\ntree", 0)];
+        assert_eq!(tokens, expected.map(|(text, tokens)| (text.to_owned(), tokens)));
     }
 }

@@ -7,7 +7,7 @@ use interference_api_types::openai::chat_parameters::InvalidParameter;
 use interference_api_types::openai::chat_reply::Delivery;
 use interference_api_types::openai::conversation::check_results;
 use interference_api_types::openai::response_format::TextFormat;
-use interference_api_types::openai::tools::ToolOffer;
+use interference_api_types::openai::tools::{CallChoice, ToolOffer};
 use interference_api_types::{Parsed, RequestBodyError, parse};
 use interference_backend::{Refusal, Strictness};
 use interference_engine::{Adjustments, ChatMessage, ConstraintSource};
@@ -62,28 +62,45 @@ pub(crate) fn read(body: &[u8], strictness: Strictness) -> Result<ChatOrder, Ref
     let given = request.checked_messages().map_err(out_of_bounds)?;
     check_results(given).map_err(out_of_bounds)?;
     let messages = chat_messages::read(given, &mut ignored)?;
+    let tools = request.checked_tools().map_err(out_of_bounds)?;
+    if is_strict_in_vain(&tools) {
+        ignored.push("tools[].function.strict".to_owned());
+    }
     strictness.check(&ignored)?;
-    order(&request, model, messages, ignored).map_err(out_of_bounds)
+    order(&request, model, messages, tools, ignored).map_err(out_of_bounds)
+}
+
+/// Whether a function's arguments must follow its schema, but need not be written at all: then the text is free.
+fn is_strict_in_vain(tools: &ToolOffer) -> bool {
+    let mut functions = tools.functions.iter();
+    tools.choice == CallChoice::Auto && functions.any(|offered| offered.function.strict == Some(true))
 }
 
 fn order(
     request: &ChatCompletionRequest,
     model: String,
     messages: Vec<ChatMessage>,
+    tools: ToolOffer,
     ignored: Vec<String>,
 ) -> Result<ChatOrder, InvalidParameter> {
     request.check_metadata()?;
     let sampling = request.sampling().checked()?;
+    let constraint = constraint(request.checked_response_format()?);
+    if constraint.is_some() && tools.choice != CallChoice::Never {
+        let message = "An answer cannot both call functions and have a form: leave 'response_format' out, or let \
+                       'tool_choice' be none.";
+        return Err(InvalidParameter::unsupported("response_format", message));
+    }
     Ok(ChatOrder {
         model,
         messages,
-        tools: request.checked_tools()?,
+        tools,
         choices: request.checked_choices()?,
         max_tokens: request.checked_max_tokens()?,
         drawing: Drawing::of(&sampling),
         adjustments: adjustments(&sampling),
         logprobs: request.checked_logprobs()?,
-        constraint: constraint(request.checked_response_format()?),
+        constraint,
         stops: request.checked_stops()?.to_vec(),
         ignore_eos: request.ignore_eos == Some(true),
         delivery: request.delivery(),
@@ -127,7 +144,7 @@ pub(crate) fn broken(error: RequestBodyError) -> Refusal {
 #[cfg(test)]
 mod tests {
     use interference_api_types::openai::chat_reply::UsageChunk;
-    use interference_api_types::openai::tools::CallChoice;
+    use interference_engine::MessageToolCall;
 
     use super::*;
     use crate::sampling::{DEFAULT_TEMPERATURE, LOWEST_TEMPERATURE};
@@ -268,6 +285,57 @@ mod tests {
     }
 
     #[test]
+    fn calls_and_their_results_become_the_templates_messages() {
+        let call = |name: &str| {
+            format!(r#"{{"id":"a","type":"function","function":{{"name":"{name}","arguments":"{{}}"}}}}"#)
+        };
+        let round = |name: &str| {
+            format!(
+                r#"{{"role":"assistant","content":null,"tool_calls":[{}]}},{{"role":"tool","tool_call_id":"a","content":"b"}}"#,
+                call(name)
+            )
+        };
+        // Ids may come again: a result is that of the last call.
+        let order = order(&format!(r#"{{"model":"m","messages":[{},{}]}}"#, round("grow"), round("rest")));
+        let expected = ["grow", "rest"].map(|name| {
+            let called = MessageToolCall { id: "a".into(), name: name.into(), arguments: "{}".into() };
+            let result = ChatMessage {
+                tool_call_id: Some("a".into()),
+                name: Some(name.into()),
+                ..ChatMessage::new("tool", "b")
+            };
+            [ChatMessage { tool_calls: vec![called], ..ChatMessage::new("assistant", "") }, result]
+        });
+        assert_eq!(order.messages, expected.concat());
+        assert_eq!(order.ignored, Vec::<String>::new());
+    }
+
+    const TOOLS: &str = r#""tools":[{"type":"function","function":{"name":"grow","parameters":{"type":"object"},"strict":true}}]"#;
+
+    #[test]
+    fn what_is_strict_holds_where_a_call_must_be() {
+        let ignored = |choice: &str| order(&with(&format!(r#"{TOOLS},"tool_choice":{choice}"#))).ignored;
+        assert_eq!(ignored(r#""auto""#), ["tools[].function.strict"]);
+        for choice in [r#""none""#, r#""required""#, r#"{"type":"function","function":{"name":"grow"}}"#] {
+            assert_eq!(ignored(choice), Vec::<String>::new(), "{choice}");
+        }
+    }
+
+    #[test]
+    fn calls_and_forms_exclude_each_other() {
+        let members = |choice: &str, form: &str| {
+            with(&format!(r#"{TOOLS},"tool_choice":"{choice}","response_format":{{"type":"{form}"}}"#))
+        };
+        for choice in ["auto", "required"] {
+            let refused = refusal(&members(choice, "json_object"), Strictness::NameIgnored);
+            let expected = "response_format: An answer cannot both call functions and have a form: ";
+            assert!(refused.starts_with(expected), "{refused}");
+            assert_eq!(order(&members(choice, "text")).constraint, None);
+        }
+        assert!(order(&members("none", "json_object")).constraint.is_some());
+    }
+
+    #[test]
     fn parameters_at_their_default_are_not_named() {
         let order = order(&with(
             r#""frequency_penalty":0,"presence_penalty":0.0,"logprobs":false,"top_logprobs":0,"tools":[],"n":1,
@@ -360,7 +428,11 @@ mod tests {
                 r#"{"model":"m","messages":[{"role":"tool","tool_call_id":"c","content":"a"}]}"#,
                 "messages[0].tool_call_id: 'messages[0].tool_call_id' is 'c', but no message before it has a call",
             ),
-            (r#"{"model":"m","messages":[{"role":"function","content":"a"}]}"#, "messages[0].role: "),
+            (
+                r#"{"model":"m","messages":[{"role":"function","content":"a"}]}"#,
+                "messages[0].role: The role 'function' is not supported by the local model: tell results by the role \
+                 'tool'.",
+            ),
             (
                 r#"{"model":"m","messages":[{"role":"user","content":[{"type":"refusal","refusal":"a"}]}]}"#,
                 "messages[0].content[0].type: ",
@@ -374,8 +446,14 @@ mod tests {
                 "messages[0].content[0].text: ",
             ),
             (
-                r#"{"model":"m","messages":[{"role":"assistant","content":null,"tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":""}}]}]}"#,
-                "messages[0].tool_calls: ",
+                r#"{"model":"m","messages":[{"role":"user","content":"a","tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":""}}]}]}"#,
+                "messages[0].tool_calls: 'tool_calls' of this message is not supported by the local model: only the \
+                 assistant's messages have them.",
+            ),
+            (
+                r#"{"model":"m","messages":[{"role":"assistant","content":null,"function_call":{"name":"f","arguments":""}}]}"#,
+                "messages[0].function_call: 'function_call' of this message is not supported by the local model: tell \
+                 calls by 'tool_calls'.",
             ),
         ];
         for (body, expected) in table {

@@ -4,8 +4,9 @@
 //! template, and what a message must have whoever reads it (`api_types::openai::conversation`).
 
 use interference_api_types::openai::chat_completions::{Content, ContentPart, RequestMessage, Role};
+use interference_api_types::openai::tools::MessageToolCall as RequestToolCall;
 use interference_backend::Refusal;
-use interference_engine::ChatMessage;
+use interference_engine::{ChatMessage, MessageToolCall};
 
 use crate::chat::unsupported;
 
@@ -16,18 +17,38 @@ use crate::chat::unsupported;
 /// # Errors
 /// The first thing that the local model cannot read.
 pub(crate) fn read(given: &[RequestMessage], ignored: &mut Vec<String>) -> Result<Vec<ChatMessage>, Refusal> {
-    let mut messages = Vec::with_capacity(given.len());
+    let mut messages: Vec<ChatMessage> = Vec::with_capacity(given.len());
     for (position, message) in given.iter().enumerate() {
         let path = format!("messages[{position}]");
-        refuse_calls(message, &path)?;
+        refuse_unreadable(message, &path)?;
         for name in hints(message) {
             if !ignored.iter().any(|other| other == name) {
                 ignored.push(name.to_owned());
             }
         }
-        messages.push(ChatMessage::new(role(message.role, &path)?, content(message, &path)?));
+        let tool_call_id = message.tool_call_id.clone().filter(|_| message.role == Role::Tool);
+        messages.push(ChatMessage {
+            role: role(message.role, &path)?.to_owned(),
+            content: content(message, &path)?,
+            tool_calls: message.tool_calls.iter().flatten().filter_map(call).collect(),
+            name: tool_call_id.as_deref().and_then(|id| called_function(&messages, id)),
+            tool_call_id,
+        });
     }
     Ok(messages)
+}
+
+/// A call as templates take it. That it is one of a function was checked.
+fn call(call: &RequestToolCall) -> Option<MessageToolCall> {
+    let function = call.function.as_ref()?;
+    let (name, arguments) = (function.name.clone(), function.arguments.clone());
+    Some(MessageToolCall { id: call.id.clone(), name, arguments })
+}
+
+/// The function that the last call of this id before a result called.
+fn called_function(before: &[ChatMessage], id: &str) -> Option<String> {
+    let mut calls = before.iter().rev().flat_map(|message| message.tool_calls.iter().rev());
+    calls.find(|call| call.id == id).map(|call| call.name.clone())
 }
 
 /// The names of members that were given and say nothing to the model.
@@ -36,7 +57,7 @@ fn hints(message: &RequestMessage) -> impl Iterator<Item = &'static str> {
         ("messages[].name", message.name.is_some()),
         // What stands for the content, where there is none, is read.
         ("messages[].refusal", message.refusal.is_some() && message.content.is_some()),
-        ("messages[].tool_call_id", message.tool_call_id.is_some()),
+        ("messages[].tool_call_id", message.tool_call_id.is_some() && message.role != Role::Tool),
     ];
     table.into_iter().filter(|(_, given)| *given).map(|(name, _)| name)
 }
@@ -47,24 +68,31 @@ fn role(role: Role, path: &str) -> Result<&'static str, Refusal> {
         Role::System | Role::Developer => Ok("system"),
         Role::User => Ok("user"),
         Role::Assistant => Ok("assistant"),
-        Role::Tool | Role::Function => Err(unsupported(
+        Role::Tool => Ok("tool"),
+        Role::Function => Err(unsupported(
             format!("{path}.role"),
-            "Messages of tools are not supported yet by the local model.",
+            "The role 'function' is not supported by the local model: tell results by the role 'tool'.",
         )),
     }
 }
 
-fn refuse_calls(message: &RequestMessage, path: &str) -> Result<(), Refusal> {
+/// Refuses what a message says in ways that the model cannot be told of.
+fn refuse_unreadable(message: &RequestMessage, path: &str) -> Result<(), Refusal> {
+    let has_calls = message.tool_calls.as_ref().is_some_and(|calls| !calls.is_empty());
     let given = [
-        ("tool_calls", message.tool_calls.as_ref().is_some_and(|calls| !calls.is_empty())),
-        ("function_call", message.function_call.is_some()),
-        ("audio", message.audio.is_some()),
+        (
+            "tool_calls",
+            has_calls && message.role != Role::Assistant,
+            "only the assistant's messages have them",
+        ),
+        ("function_call", message.function_call.is_some(), "tell calls by 'tool_calls'"),
+        ("audio", message.audio.is_some(), "tell what was said as text"),
     ];
-    match given.into_iter().find(|(_, given)| *given) {
+    match given.into_iter().find(|(_, given, _)| *given) {
         None => Ok(()),
-        Some((name, _)) => Err(unsupported(
+        Some((name, _, instead)) => Err(unsupported(
             format!("{path}.{name}"),
-            format!("'{name}' of a message is not supported yet by the local model."),
+            format!("'{name}' of this message is not supported by the local model: {instead}."),
         )),
     }
 }

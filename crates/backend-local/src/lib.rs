@@ -25,7 +25,6 @@ mod sampling;
 mod stop_strings;
 mod text_stream;
 mod token_log;
-#[cfg_attr(not(test), expect(dead_code, reason = "chat requests do not reach it yet"))]
 mod tool_calls;
 
 pub use aliases::{HABITUAL_NAMES, is_habitual_name};

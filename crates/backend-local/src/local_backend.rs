@@ -1,26 +1,21 @@
 //! The backend itself: an engine that may still be loading, and the way of a request through it.
 
+mod chats;
 mod completions;
 mod embeddings;
 
 use std::sync::{Arc, OnceLock};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use interference_api_types::openai::chat_reply::{Delivery, Letterhead};
-use interference_api_types::openai::identity::{Identity, random_seed};
-use interference_api_types::openai::tools::{CallChoice, ToolOffer};
+use interference_api_types::openai::identity::Identity;
 use interference_backend::{Backend, Measurement, ModelCard, Readiness, Refusal, Reply, ReplyBody, Request};
-use interference_engine::{
-    Adjustments, ChatMessage, Constraint, ConstraintError, Engine, GenerationRequest, Sampling, SubmitError,
-    TokenId,
-};
+use interference_engine::{Adjustments, Engine, SubmitError};
 use tokio::sync::Semaphore;
 
 use crate::aliases::{HABITUAL_NAMES, is_habitual_name};
-use crate::answer::Answer;
-use crate::chat::{self, ChatOrder, ConstraintOrder, invalid, unsupported};
-use crate::chat_reply::{self, AnswerHead};
+use crate::chat::{invalid, unsupported};
 use crate::measurements;
+use crate::tool_calls::format::Format;
 
 /// Tells the seed that the answer was drawn with.
 const SEED: HeaderName = HeaderName::from_static("x-interference-seed");
@@ -49,7 +44,15 @@ pub struct LocalBackend {
     /// A place for each request that is being admitted.
     admissions: Arc<Semaphore>,
     /// The engine, or why there is none.
-    engine: OnceLock<Result<Arc<Engine>, String>>,
+    engine: OnceLock<Result<Loaded, String>>,
+}
+
+/// An engine, and what is known of its model for all requests.
+#[derive(Clone)]
+struct Loaded {
+    engine: Arc<Engine>,
+    /// The form in which the model calls functions.
+    calls: Format,
 }
 
 /// What is known of the model before its engine is there.
@@ -59,15 +62,6 @@ struct Service {
     options: LocalOptions,
     identity: Identity,
     created: u64,
-}
-
-/// A request that was admitted.
-struct Admitted {
-    answer: Answer,
-    head: AnswerHead,
-    delivery: Delivery,
-    seed: u64,
-    ignored: Vec<String>,
 }
 
 impl LocalBackend {
@@ -84,7 +78,8 @@ impl LocalBackend {
 
     /// Gives it its engine. Only the first call of this or of [`LocalBackend::failed`] counts.
     pub fn ready(&self, engine: Engine) {
-        self.settle(Ok(Arc::new(engine)));
+        let calls = Format::of_model(&engine);
+        self.settle(Ok(Loaded { engine: Arc::new(engine), calls }));
     }
 
     /// Tells it that there will be no engine; clients are told the reason.
@@ -92,7 +87,7 @@ impl LocalBackend {
         self.settle(Err(reason.into()));
     }
 
-    fn settle(&self, outcome: Result<Arc<Engine>, String>) {
+    fn settle(&self, outcome: Result<Loaded, String>) {
         if self.engine.set(outcome).is_err() {
             tracing::warn!(model = self.service.name, "loading ended twice; the first outcome stays");
         }
@@ -102,15 +97,15 @@ impl LocalBackend {
     /// is dropped meanwhile, so is what the closure returns, which cancels what was submitted.
     async fn admitted<T: Send + 'static>(
         &self,
-        admit: impl FnOnce(&Service, &Arc<Engine>) -> Result<T, Refusal> + Send + 'static,
+        admit: impl FnOnce(&Service, &Loaded) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
-        let engine = Arc::clone(self.engine()?);
+        let loaded = self.loaded()?.clone();
         let service = Arc::clone(&self.service);
         let place = Arc::clone(&self.admissions).acquire_owned().await;
         let admission = tokio::task::spawn_blocking(move || {
             // Given back when the request is admitted or refused, also where nobody waits for that any more.
             let _place = place;
-            admit(&service, &engine)
+            admit(&service, &loaded)
         });
         admission.await.map_err(|error| {
             tracing::error!(%error, "admitting a request failed");
@@ -118,12 +113,12 @@ impl LocalBackend {
         })?
     }
 
-    fn engine(&self) -> Result<&Arc<Engine>, Refusal> {
+    fn loaded(&self) -> Result<&Loaded, Refusal> {
         match self.engine.get() {
-            Some(Ok(engine)) if engine.is_stopped() => {
+            Some(Ok(loaded)) if loaded.engine.is_stopped() => {
                 Err(Refusal::Unavailable { message: "The model has stopped.".to_owned() })
             }
-            Some(Ok(engine)) => Ok(engine),
+            Some(Ok(loaded)) => Ok(loaded),
             Some(Err(reason)) => {
                 Err(Refusal::Unavailable { message: format!("The model could not be loaded: {reason}") })
             }
@@ -137,15 +132,19 @@ impl Backend for LocalBackend {
     async fn answer(&self, request: Request) -> Result<Reply, Refusal> {
         match (&request.method, request.path.as_str()) {
             (&Method::POST, "/chat/completions") => {
-                let admitted = self.admitted(move |service, engine| service.admit(engine, &request)).await?;
-                admitted.reply().await
+                let admit = move |service: &Service, loaded: &_| service.admit_chat(loaded, &request);
+                self.admitted(admit).await?.reply().await
             }
             (&Method::POST, "/completions") => {
-                let admit = move |service: &Service, engine: &_| service.admit_completion(engine, &request);
+                let admit = move |service: &Service, loaded: &Loaded| {
+                    service.admit_completion(&loaded.engine, &request)
+                };
                 self.admitted(admit).await?.reply().await
             }
             (&Method::POST, "/embeddings") => {
-                let admit = move |service: &Service, engine: &_| service.admit_embeddings(engine, &request);
+                let admit = move |service: &Service, loaded: &Loaded| {
+                    service.admit_embeddings(&loaded.engine, &request)
+                };
                 self.admitted(admit).await?.reply().await
             }
             _ => {
@@ -159,39 +158,27 @@ impl Backend for LocalBackend {
     }
 
     fn models(&self) -> Vec<ModelCard> {
-        let engine = self.engine.get().and_then(|outcome| outcome.as_ref().ok());
+        let loaded = self.engine.get().and_then(|outcome| outcome.as_ref().ok());
         vec![ModelCard {
             id: self.service.name.clone(),
             created: self.service.created,
             owned_by: "interference".to_owned(),
             aliases: HABITUAL_NAMES.map(str::to_owned).to_vec(),
-            context_length: engine.map(|engine| engine.model().context_length),
+            context_length: loaded.map(|loaded| loaded.engine.model().context_length),
         }]
     }
 
     fn measurements(&self) -> Vec<Measurement> {
-        let engine = self.engine.get().and_then(|outcome| outcome.as_ref().ok());
-        engine.map_or_else(Vec::new, |engine| measurements::of(&engine.statistics()))
+        let loaded = self.engine.get().and_then(|outcome| outcome.as_ref().ok());
+        loaded.map_or_else(Vec::new, |loaded| measurements::of(&loaded.engine.statistics()))
     }
 
     fn readiness(&self) -> Readiness {
         match self.engine.get() {
             None => Readiness::Loading,
-            Some(Ok(engine)) if !engine.is_stopped() => Readiness::Ready,
+            Some(Ok(loaded)) if !loaded.engine.is_stopped() => Readiness::Ready,
             Some(_) => Readiness::Failed,
         }
-    }
-}
-
-impl Admitted {
-    /// The answer, once it is whole, or its stream.
-    async fn reply(self) -> Result<Reply, Refusal> {
-        let Admitted { answer, head, delivery, seed, ignored } = self;
-        let body = match delivery {
-            Delivery::Whole => ReplyBody::Whole(chat_reply::whole(answer, head).await?),
-            Delivery::Streamed { usage } => ReplyBody::Events(chat_reply::streamed(answer, &head, usage)),
-        };
-        Ok(reply_with_seed(body, seed, ignored))
     }
 }
 
@@ -202,31 +189,6 @@ fn reply_with_seed(body: ReplyBody, seed: u64, ignored: Vec<String>) -> Reply {
 }
 
 impl Service {
-    /// Everything that can refuse a request: reads it, finds its model, counts its tokens, takes a place in the queue.
-    fn admit(&self, engine: &Arc<Engine>, request: &Request) -> Result<Admitted, Refusal> {
-        let order = chat::read(&request.body, request.strictness)?;
-        self.check_model(&order.model)?;
-        refuse_tools(&order.tools)?;
-        check_biases(engine, &order.adjustments)?;
-        check_places(engine, order.choices as usize, "n", &format!("'n' is {}", order.choices))?;
-        refuse_hopeless(engine, &order.messages)?;
-        let prompt = engine.render_chat(&order.messages, &[]).map_err(|error| {
-            invalid("messages", format!("The model's chat template does not take these messages: {error}"))
-        })?;
-        let letterhead = Letterhead {
-            id: self.identity.id(),
-            created: self.identity.created(),
-            // Not the alias that was asked for: the API, too, answers with the name behind an alias.
-            model: self.name.clone(),
-            system_fingerprint: engine.model().fingerprint(),
-        };
-        let head = AnswerHead { letterhead, prompt_tokens: prompt.len() as u64 };
-        let seed = order.drawing.seed.or(self.options.seed).unwrap_or_else(random_seed);
-        let generations = generations(&order, prompt, seed, compile(engine, order.constraint.as_ref())?);
-        let answer = Answer::submit(engine, generations, &order.stops).map_err(not_admitted)?;
-        Ok(Admitted { answer, head, delivery: order.delivery, seed, ignored: order.ignored })
-    }
-
     fn check_model(&self, asked: &str) -> Result<(), Refusal> {
         if asked == self.name || self.options.any_model || is_habitual_name(asked) {
             return Ok(());
@@ -235,38 +197,6 @@ impl Service {
         known.extend(HABITUAL_NAMES.map(str::to_owned));
         Err(Refusal::UnknownModel { model: asked.to_owned(), known })
     }
-}
-
-/// A generation for each choice, which differ in nothing but its number.
-fn generations(
-    order: &ChatOrder,
-    prompt: Vec<TokenId>,
-    seed: u64,
-    constraint: Option<Arc<Constraint>>,
-) -> Vec<GenerationRequest> {
-    let generation = GenerationRequest {
-        prompt,
-        max_tokens: order.max_tokens,
-        sampling: order.drawing.of_choice(0, seed),
-        adjustments: order.adjustments.clone(),
-        logprobs: order.logprobs,
-        ignore_eos: order.ignore_eos,
-        constraint,
-    };
-    let of_choice = |choice| {
-        let sampling = Sampling { choice, ..generation.sampling };
-        GenerationRequest { sampling, ..generation.clone() }
-    };
-    (0..order.choices).map(of_choice).collect()
-}
-
-fn refuse_tools(tools: &ToolOffer) -> Result<(), Refusal> {
-    if tools.choice == CallChoice::Never {
-        return Ok(());
-    }
-    let message =
-        "Tools are not supported yet by the local model: leave 'tools' out, or let 'tool_choice' be none.";
-    Err(unsupported("tools", message))
 }
 
 /// Refuses biases of tokens that the model does not have.
@@ -293,34 +223,6 @@ fn check_places(engine: &Engine, choices: usize, param: &str, cause: &str) -> Re
          or start the server with more (--queue, --streams)."
     );
     Err(unsupported(param, message))
-}
-
-/// Refuses forms of text that the engine cannot hold an answer to.
-fn compile(engine: &Engine, order: Option<&ConstraintOrder>) -> Result<Option<Arc<Constraint>>, Refusal> {
-    let Some(ConstraintOrder { source, param }) = order else { return Ok(None) };
-    match engine.compile_constraint(source.clone()) {
-        Ok(constraint) => Ok(Some(Arc::new(constraint))),
-        Err(error @ ConstraintError::Failed(_)) => Err(Refusal::Internal { message: format!("{error}.") }),
-        Err(error) => Err(invalid(*param, format!("'{param}' cannot be honoured: {error}."))),
-    }
-}
-
-/// Refuses messages that no way of tokenising fits into the context, before they are tokenised.
-fn refuse_hopeless(engine: &Engine, messages: &[ChatMessage]) -> Result<(), Refusal> {
-    let bytes: usize = messages.iter().map(|message| message.content.len()).sum();
-    let (least_tokens, context_length) =
-        (bytes / engine.longest_token_bytes(), engine.model().context_length);
-    if least_tokens < context_length {
-        return Ok(());
-    }
-    Err(Refusal::InvalidRequest {
-        message: format!(
-            "This model's maximum context length is {context_length} tokens. However, your messages resulted in at \
-             least {least_tokens} tokens. Please reduce the length of the messages."
-        ),
-        param: Some("messages".to_owned()),
-        code: Some("context_length_exceeded"),
-    })
 }
 
 fn not_admitted(error: SubmitError) -> Refusal {

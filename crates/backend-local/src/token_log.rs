@@ -1,8 +1,8 @@
 //! Which tokens belong to which piece of text, for their log probabilities.
 //!
 //! Owns the rule: a token is told with the piece that brings the last byte of its text, so that the tokens of all pieces
-//! are those of the answer, each once and in order, and what a stop string cuts off, in whole or in part, is never told.
-//! It refuses to know how bytes become text, and what is held back.
+//! are those of the answer, each once and in order, and what a stop string or a call cuts off, in whole or in part, is
+//! never told. It refuses to know how bytes become text, and what is held back.
 
 use std::collections::VecDeque;
 
@@ -20,6 +20,8 @@ pub(crate) struct TokenLog {
     told: usize,
     /// Each token, and how many bytes of text must be told before it is.
     waiting: VecDeque<(usize, TokenLogprob)>,
+    /// Whether tokens are told no more.
+    is_closed: bool,
 }
 
 /// What is left of a token's text.
@@ -34,6 +36,9 @@ pub(crate) enum Ending {
 impl TokenLog {
     /// Takes the next token, after which so many more bytes of text are certain.
     pub(crate) fn push(&mut self, token: TokenLogprob, text: usize, ending: Ending) {
+        if self.is_closed {
+            return;
+        }
         self.text += text;
         // The character that is open begins where the text ends: with any byte behind that, all of it is told.
         let end = match ending {
@@ -48,6 +53,12 @@ impl TokenLog {
         self.told += text;
         let ended = self.waiting.iter().take_while(|(end, _)| *end <= self.told).count();
         self.waiting.drain(..ended).map(|(_, token)| token).collect()
+    }
+
+    /// Forgets the tokens that were not told yet, and all that are still to come.
+    pub(crate) fn close(&mut self) {
+        self.waiting.clear();
+        self.is_closed = true;
     }
 
     /// The tokens that are left when the last of the text is told.

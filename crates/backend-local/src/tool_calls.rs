@@ -5,9 +5,11 @@
 //! a model is held to that must make some. Without a must, the text is free: also a function that is said to be
 //! `strict` is then held to its schema by the model alone.
 //!
-//! Refuses to know the JSON of requests and answers, and how tokens are chosen.
+//! [`calling`] is what a request's choice makes of all that. Refuses to know the JSON of requests and answers, and how
+//! tokens are chosen.
 
 mod call_head;
+pub(crate) mod calling;
 pub(crate) mod format;
 pub(crate) mod grammar;
 pub(crate) mod parser;

@@ -30,7 +30,7 @@ mod statistics;
 mod tokenizer;
 
 pub use chat_template::TemplateError;
-pub use constraint::{Constraint, ConstraintError, ConstraintSource, ConstraintTimes};
+pub use constraint::{Constraint, ConstraintError, ConstraintSource, ConstraintTimes, NamedSchema};
 pub use engine::{Engine, EngineOptions, LoadError, LoadErrorKind, ModelInfo};
 pub use generation::{
     Adjustments, ChatMessage, ChatTool, EngineFailure, FinishReason, GenerationRequest, MOST_ALTERNATIVES,

@@ -122,11 +122,20 @@ pub struct MessageFunctionCall {
 #[derive(Debug, Clone, PartialEq)]
 pub struct ToolOffer {
     /// The functions that may be called, in the request's order; their names differ.
-    pub functions: Vec<Function>,
+    pub functions: Vec<OfferedFunction>,
     /// Which of them are.
     pub choice: CallChoice,
     /// Whether an answer may have more calls than one.
     pub parallel: bool,
+}
+
+/// A function that may be called.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OfferedFunction {
+    /// Where it is among the request's `tools`, from 0.
+    pub position: usize,
+    /// The function.
+    pub function: Function,
 }
 
 /// Whether functions are called.
@@ -196,6 +205,7 @@ impl ChatCompletionRequest {
     /// those that there are, or asks for a function that is not offered.
     pub fn checked_tools(&self) -> Result<ToolOffer, InvalidParameter> {
         let functions = functions(self.tools.as_deref().unwrap_or_default())?;
+        let functions = functions.into_iter().enumerate().collect();
         let (functions, choice) = match &self.tool_choice {
             None => (functions, CallChoice::Auto),
             Some(ToolChoice::Mode(mode)) => (functions, choice_of_mode("tool_choice", mode)?),
@@ -209,7 +219,11 @@ impl ChatCompletionRequest {
             CallChoice::Auto if functions.is_empty() => CallChoice::Never,
             choice => choice,
         };
-        let functions = functions.into_iter().cloned().collect();
+        let offered = |(position, function): (usize, &Function)| OfferedFunction {
+            position,
+            function: function.clone(),
+        };
+        let functions = functions.into_iter().map(offered).collect();
         Ok(ToolOffer { functions, choice, parallel: self.parallel_tool_calls.unwrap_or(true) })
     }
 }
@@ -263,10 +277,13 @@ fn choice_of_mode(path: &str, mode: &str) -> Result<CallChoice, InvalidParameter
     }
 }
 
+/// Functions of a request, with their positions.
+type Functions<'r> = Vec<(usize, &'r Function)>;
+
 fn choice_of_object<'r>(
-    functions: Vec<&'r Function>,
+    functions: Functions<'r>,
     object: &ToolChoiceObject,
-) -> Result<(Vec<&'r Function>, CallChoice), InvalidParameter> {
+) -> Result<(Functions<'r>, CallChoice), InvalidParameter> {
     if object.kind == "allowed_tools" {
         let path = "tool_choice.allowed_tools";
         let allowed = object.allowed_tools.as_ref().ok_or_else(|| InvalidParameter::missing(path))?;
@@ -279,9 +296,9 @@ fn choice_of_object<'r>(
 
 fn allowed_functions<'r>(
     path: &str,
-    functions: Vec<&'r Function>,
+    functions: Functions<'r>,
     allowed: &AllowedTools,
-) -> Result<(Vec<&'r Function>, CallChoice), InvalidParameter> {
+) -> Result<(Functions<'r>, CallChoice), InvalidParameter> {
     let choice = match allowed.mode.as_str() {
         "auto" => CallChoice::Auto,
         "required" => CallChoice::Required,
@@ -298,12 +315,12 @@ fn allowed_functions<'r>(
         find(&format!("{path}.function.name"), &functions, name)?;
         names.push(name.as_str());
     }
-    let functions = functions.into_iter().filter(|function| names.contains(&function.name.as_str()));
+    let functions = functions.into_iter().filter(|(_, function)| names.contains(&function.name.as_str()));
     Ok((functions.collect(), choice))
 }
 
-fn find(path: &str, functions: &[&Function], name: &str) -> Result<(), InvalidParameter> {
-    if functions.iter().any(|function| function.name == name) {
+fn find(path: &str, functions: &Functions<'_>, name: &str) -> Result<(), InvalidParameter> {
+    if functions.iter().any(|(_, function)| function.name == name) {
         return Ok(());
     }
     let message = format!("'{path}' is '{}', which is not among the tools.", name.escape_debug());
@@ -325,9 +342,13 @@ mod tests {
         format!(r#""tools":[{}]"#, tools.collect::<Vec<_>>().join(","))
     }
 
-    fn chosen(request: &ChatCompletionRequest) -> (Vec<String>, CallChoice, bool) {
+    /// Functions by their positions and names.
+    type Named<'n> = &'n [(usize, &'n str)];
+
+    fn chosen(request: &ChatCompletionRequest) -> (Vec<(usize, String)>, CallChoice, bool) {
         let ToolOffer { functions, choice, parallel } = request.checked_tools().unwrap();
-        (functions.into_iter().map(|function| function.name).collect(), choice, parallel)
+        let named = |OfferedFunction { position, function }| (position, function.name);
+        (functions.into_iter().map(named).collect(), choice, parallel)
     }
 
     #[test]
@@ -347,25 +368,30 @@ mod tests {
         let both = offering(&["grow", "fell"]);
         let with = |choice: &str| format!(r#"{both},"tool_choice":{choice}"#);
         let allowed = r#"{"type":"allowed_tools","allowed_tools":{"mode":"required","tools":[{"type":"function","function":{"name":"fell"}}]}}"#;
-        let table: [(String, &[&str], CallChoice); 9] = [
+        let both_of: Named<'_> = &[(0, "grow"), (1, "fell")];
+        let table: [(String, Named<'_>, CallChoice); 9] = [
             (String::new(), &[], CallChoice::Never),
             (r#""tools":[],"tool_choice":"auto""#.to_owned(), &[], CallChoice::Never),
             (r#""tool_choice":"none""#.to_owned(), &[], CallChoice::Never),
-            (both.clone(), &["grow", "fell"], CallChoice::Auto),
-            (with(r#""auto""#), &["grow", "fell"], CallChoice::Auto),
-            (with(r#""none""#), &["grow", "fell"], CallChoice::Never),
-            (with(r#""required""#), &["grow", "fell"], CallChoice::Required),
+            (both.clone(), both_of, CallChoice::Auto),
+            (with(r#""auto""#), both_of, CallChoice::Auto),
+            (with(r#""none""#), both_of, CallChoice::Never),
+            (with(r#""required""#), both_of, CallChoice::Required),
             (
                 with(r#"{"type":"function","function":{"name":"grow"}}"#),
-                &["grow", "fell"],
+                both_of,
                 CallChoice::Function("grow".to_owned()),
             ),
-            (with(allowed), &["fell"], CallChoice::Required),
+            (with(allowed), &[(1, "fell")], CallChoice::Required),
         ];
         for (members, names, choice) in table {
             assert_eq!(
                 chosen(&request(&members)),
-                (names.iter().map(|name| (*name).to_owned()).collect(), choice, true),
+                (
+                    names.iter().map(|(position, name)| (*position, (*name).to_owned())).collect(),
+                    choice,
+                    true
+                ),
                 "{members}"
             );
         }

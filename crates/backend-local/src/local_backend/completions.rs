@@ -57,7 +57,7 @@ impl Service {
         let prompt_tokens = prompts.iter().map(|prompt| prompt.len() as u64).sum();
         let head = AnswerHead { letterhead, prompt_tokens };
         let seed = order.drawing.seed.or(self.options.seed).unwrap_or_else(random_seed);
-        let answer = Answer::submit(engine, generations(&order, &prompts, seed), &order.stops)
+        let answer = Answer::submit(engine, generations(&order, &prompts, seed), &order.stops, |_| None)
             .map_err(not_admitted)?;
         Ok(AdmittedCompletion {
             answer,

@@ -9,7 +9,7 @@
 
 use std::fmt::Write as _;
 
-use interference_engine::{ChatTool, ConstraintSource};
+use interference_engine::{ChatTool, ConstraintSource, NamedSchema};
 use serde_json::{Map, Value, json};
 
 use super::format::Format;
@@ -24,6 +24,14 @@ pub(crate) enum CallCount {
     One,
     /// One or several, up to 16.
     OneOrMore,
+}
+
+/// What the schema of a function's arguments is called, before the function's name.
+const ARGUMENTS_OF: &str = "arguments-";
+
+/// The function whose arguments a schema of this name describes.
+pub(crate) fn function_of_schema(name: &str) -> Option<&str> {
+    name.strip_prefix(ARGUMENTS_OF)
 }
 
 /// Texts that call some of these functions and say nothing else; there must be at least one.
@@ -41,11 +49,19 @@ pub(crate) fn forced_calls(format: Format, tools: &[&ChatTool], count: CallCount
         let opening = format!("{call_opening}{{\"name\": {}, \"{arguments_key}\": ", json!(tool.name));
         let closing = format!("}}{call_closing}");
         // Writing to a string cannot fail.
-        let _ =
-            writeln!(grammar, "call{index}: {} arguments{index} {}", literal(&opening), literal(&closing));
-        let _ = writeln!(grammar, "arguments{index}: %json {}", arguments_schema(tool.parameters.as_ref()));
+        let _ = writeln!(
+            grammar,
+            "call{index}: {} @{ARGUMENTS_OF}{} {}",
+            literal(&opening),
+            tool.name,
+            literal(&closing)
+        );
     }
-    ConstraintSource::Grammar(grammar)
+    let schemas = tools.iter().map(|tool| NamedSchema {
+        name: format!("{ARGUMENTS_OF}{}", tool.name),
+        schema: arguments_schema(tool.parameters.as_ref()).to_string(),
+    });
+    ConstraintSource::Grammar { text: grammar, schemas: schemas.collect() }
 }
 
 /// The text around calls and in them.
@@ -97,8 +113,7 @@ fn literal(text: &str) -> String {
 /// What a function's arguments must be: an object, whatever its schema says.
 ///
 /// A function without parameters has no arguments. Where a schema names properties and does not say whether there may
-/// be others, there are none: all that is then written fits the schema, and a small model does not invent any. Between
-/// values there is one space and no more, which a model could otherwise go on with for ever.
+/// be others, there are none: all that is then written fits the schema, and a small model does not invent any.
 fn arguments_schema(parameters: Option<&Value>) -> Value {
     let mut schema = parameters.and_then(Value::as_object).cloned().unwrap_or_default();
     if schema.is_empty() {
@@ -111,8 +126,6 @@ fn arguments_schema(parameters: Option<&Value>) -> Value {
     if schema.contains_key("properties") && !has_parts {
         schema.entry("additionalProperties").or_insert(Value::Bool(false));
     }
-    let layout = json!({"whitespace_flexible": false, "item_separator": ", ", "key_separator": ": "});
-    schema.insert("x-guidance".to_owned(), layout);
     Value::Object(schema)
 }
 
@@ -120,9 +133,10 @@ fn arguments_schema(parameters: Option<&Value>) -> Value {
 mod tests {
     use super::*;
     use crate::tool_calls::parser::{CallParser, Said};
-    use llguidance::api::TopLevelGrammar;
+    use interference_engine::{Engine, EngineOptions};
+    use llguidance::api::{GrammarWithLexer, TopLevelGrammar};
     use llguidance::toktrie::ApproximateTokEnv;
-    use llguidance::{Matcher, ParserFactory};
+    use llguidance::{JsonCompileOptions, Matcher, ParserFactory};
 
     const FORMATS: [Format; 4] = [Format::Hermes, Format::Llama, Format::Mistral, Format::Explained];
 
@@ -143,13 +157,25 @@ mod tests {
         ]
     }
 
-    /// A tokenizer with a token for each byte.
+    /// As the engine compiles it, for a tokenizer with a token for each byte.
     fn matcher(source: &ConstraintSource) -> Matcher {
-        let ConstraintSource::Grammar(grammar) = source else { panic!("{source:?}") };
+        let ConstraintSource::Grammar { text, schemas } = source else { panic!("{source:?}") };
+        let layout = JsonCompileOptions {
+            item_separator: ", ".to_owned(),
+            key_separator: ": ".to_owned(),
+            whitespace_flexible: false,
+            ..JsonCompileOptions::default()
+        };
+        let mut grammar = TopLevelGrammar::from_lark(text.clone());
+        grammar.grammars.extend(schemas.iter().map(|NamedSchema { name, schema }| {
+            let mut schema: Value = serde_json::from_str(schema).unwrap();
+            layout.apply_to(&mut schema);
+            GrammarWithLexer { name: Some(name.clone()), json_schema: Some(schema), lark_grammar: None }
+        }));
         let mut factory = ParserFactory::new_simple(&ApproximateTokEnv::single_byte_env()).unwrap();
         factory.quiet();
-        let matcher = Matcher::new(factory.create_parser(TopLevelGrammar::from_lark(grammar.clone())));
-        assert_eq!(matcher.get_error(), None, "{grammar}");
+        let matcher = Matcher::new(factory.create_parser(grammar));
+        assert_eq!(matcher.get_error(), None, "{text}");
         matcher
     }
 
@@ -177,12 +203,15 @@ mod tests {
     #[test]
     fn the_grammar_of_one_call() {
         let source = forced_calls(Format::Hermes, &[&tool("grow", None)], CallCount::One);
-        let expected = r#"start: call
+        let text = r#"start: call
 call: call0
-call0: "<tool_call>\n{\"name\": \"grow\", \"arguments\": " arguments0 "}\n</tool_call>"
-arguments0: %json {"properties":{},"type":"object","additionalProperties":false,"x-guidance":{"whitespace_flexible":false,"item_separator":", ","key_separator":": "}}
+call0: "<tool_call>\n{\"name\": \"grow\", \"arguments\": " @arguments-grow "}\n</tool_call>"
 "#;
-        assert_eq!(source, ConstraintSource::Grammar(expected.to_owned()));
+        let schema = NamedSchema {
+            name: "arguments-grow".to_owned(),
+            schema: r#"{"properties":{},"type":"object","additionalProperties":false}"#.to_owned(),
+        };
+        assert_eq!(source, ConstraintSource::Grammar { text: text.to_owned(), schemas: vec![schema] });
     }
 
     #[test]
@@ -261,6 +290,23 @@ arguments0: %json {"properties":{},"type":"object","additionalProperties":false,
         let matcher = matcher(&forced_calls(Format::Hermes, &tools, CallCount::OneOrMore));
         let text = written(Format::Hermes, &[("grow127", r#"{"metres": 1}"#), ("grow1", r#"{"metres": 2}"#)]);
         assert_eq!(judge(&matcher, &text), Ok(()));
+    }
+
+    /// As many functions as a request may have, of the longest names, are within the engine's bounds.
+    #[test]
+    fn the_engine_takes_the_most_functions() {
+        let path = std::env::var_os("INTERFERENCE_TEST_MODEL").expect("run `cargo xtask test`");
+        let engine = Engine::load(path.as_ref(), &EngineOptions::default()).unwrap();
+        let grow = &tools()[0];
+        let tools: Vec<ChatTool> =
+            (0..128).map(|number| ChatTool { name: format!("{number:064}"), ..grow.clone() }).collect();
+        let tools: Vec<&ChatTool> = tools.iter().collect();
+        for format in FORMATS {
+            let constraint = engine.compile_constraint(forced_calls(format, &tools, CallCount::OneOrMore));
+            let constraint = constraint.unwrap_or_else(|error| panic!("{format:?}: {error}"));
+            let text = written(format, &[(tools[127].name.as_str(), r#"{"metres": 1.5}"#)]);
+            constraint.time(&engine.encode(&text)).unwrap_or_else(|error| panic!("{format:?}: {error}"));
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::call_head::{BegunCall, Braces, CallHead, Verdict};
 use super::format::Format;
 
 /// Calls of one answer, at most, whatever is asked for.
-const MOST_CALLS: u32 = 128;
+pub(crate) const MOST_CALLS: u32 = 128;
 /// Bytes that are held back, at most: a call whose name is not known by then, or a gap as wide as that, is text.
 const MOST_HELD: usize = 8 << 10;
 
@@ -97,11 +97,6 @@ impl CallParser {
             ahead: VecDeque::new(),
             calls: 0,
         }
-    }
-
-    /// How many calls were told.
-    pub(crate) fn calls(&self) -> u32 {
-        self.calls
     }
 
     /// Whether the last call that is allowed is complete: the model need not go on.

@@ -1,9 +1,9 @@
 //! What an answer must read like: a grammar that tells at every token which may come next.
 //!
-//! A source is checked and bounded ([`schema`], [`text_grammar`]), compiled once for the model's [`vocabulary`], and
-//! then begun anew by every generation ([`matching`]). The grammars themselves are llguidance's work; here is what
-//! sources may ask of it, and what keeps them from taking more than their share. Knows no requests, and no logits but
-//! those that it forbids.
+//! A source is checked and bounded ([`source`], [`schema`], [`text_grammar`]), compiled once for the model's
+//! [`vocabulary`], and then begun anew by every generation ([`matching`]). The grammars themselves are llguidance's work;
+//! here is what sources may ask of it, and what keeps them from taking more than their share. Knows no requests, and no
+//! logits but those that it forbids.
 //!
 //! Where JSON is asked for, it is written in one way: `{"a": 1, "b": [2, 3]}`, one space behind each comma and colon and
 //! none elsewhere, members in the order of the schema. Models write it so by themselves, and a small one that may put
@@ -11,6 +11,7 @@
 
 mod matching;
 mod schema;
+mod source;
 mod text_grammar;
 mod timing;
 mod vocabulary;
@@ -18,30 +19,23 @@ mod vocabulary;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
-use llguidance::api::TopLevelGrammar;
-use llguidance::{JsonCompileOptions, Matcher, TokenParser};
-use serde_json::{Map, Value};
+use llguidance::Matcher;
 
 use crate::gguf::excerpt_of;
 use crate::large_stack::on_large_stack;
 use crate::tokenizer::Tokenizer;
 pub(crate) use matching::Matching;
+pub use source::{ConstraintSource, NamedSchema};
 pub use timing::ConstraintTimes;
 pub(crate) use vocabulary::Vocabulary;
 
-/// A JSON schema may be this long, in bytes.
-const LONGEST_SCHEMA: usize = 256 << 10;
-/// A regular expression may be this long, in bytes.
-const LONGEST_REGEX: usize = 8 << 10;
-/// A grammar may be this long, in bytes.
-const LONGEST_GRAMMAR: usize = 32 << 10;
 /// What the deepest source needs, with room to spare; memory is taken as it is used.
 const STACK_BYTES: usize = 256 << 20;
 /// What is said of a source that cannot be used, in characters.
 const LONGEST_PROBLEM: usize = 300;
 /// What llguidance says in words that only its own callers would understand.
 const IN_PLAIN_WORDS: [(&str, &str); 7] = [
-    ("panic: ", "the compiler of grammars fails on it"),
+    (PANICKED, "the compiler of grammars fails on it"),
     ("oneOf constraints", "the schemas of a `oneOf` are not seen to exclude each other; use `anyOf`"),
     ("lexer precomputation", TOO_COMPLEX),
     ("fuel", TOO_COMPLEX),
@@ -49,20 +43,9 @@ const IN_PLAIN_WORDS: [(&str, &str); 7] = [
     ("ParserTooComplex", TOO_COMPLEX),
     ("NoExtension", "no token of the model can come next"),
 ];
+/// What llguidance says of a problem that it did not foresee.
+const PANICKED: &str = "panic: ";
 const TOO_COMPLEX: &str = "it is too complex; make its expressions shorter, or repeat less";
-
-/// What an answer must read like.
-#[derive(Debug, Clone, PartialEq)]
-pub enum ConstraintSource {
-    /// Any JSON object.
-    JsonObject,
-    /// JSON that this schema accepts.
-    JsonSchema(String),
-    /// A text that this regular expression (in the syntax of Rust's `regex`) matches as a whole.
-    Regex(String),
-    /// A text of this grammar, in the Lark-like language of `llguidance`; its first rule is `start`.
-    Grammar(String),
-}
 
 /// A compiled constraint, for the model whose engine compiled it; every generation begins it anew.
 pub struct Constraint {
@@ -89,6 +72,14 @@ pub enum ConstraintError {
     Unusable {
         /// What it is.
         kind: &'static str,
+        /// What is wrong with it, in words for whoever wrote it.
+        problem: String,
+    },
+    /// A schema of a grammar is not valid, or asks for what is not supported.
+    #[error("the JSON schema `{name}` cannot be used: {problem}")]
+    UnusableSchema {
+        /// Its name.
+        name: String,
         /// What is wrong with it, in words for whoever wrote it.
         problem: String,
     },
@@ -124,11 +115,12 @@ impl Constraint {
         on_large_stack("constraint", STACK_BYTES, || {
             let vocabulary = vocabulary()?;
             let unusable = |problem| ConstraintError::Unusable { kind: source.kind(), problem };
-            let grammar = source.grammar().map_err(unusable)?;
+            let grammar = source.grammar()?;
             let parser = catching(|| {
                 let parser = vocabulary.factory.create_parser(grammar);
                 parser.map_err(|error| unusable(problem(&format!("{error:#}"))))
-            })?;
+            })
+            .map_err(|error| source.culprit(vocabulary.factory.limits()).unwrap_or(error))?;
             source.check_parser(&parser).map_err(unusable)?;
             let mut beginning = Matcher::new(Ok(parser));
             // A grammar that nothing fits is found here; and what is found out is there for every generation.
@@ -154,77 +146,6 @@ impl std::fmt::Debug for Constraint {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_tuple("Constraint").field(&self.source).finish()
     }
-}
-
-impl ConstraintSource {
-    fn kind(&self) -> &'static str {
-        match self {
-            ConstraintSource::JsonObject | ConstraintSource::JsonSchema(_) => "JSON schema",
-            ConstraintSource::Regex(_) => "regular expression",
-            ConstraintSource::Grammar(_) => "grammar",
-        }
-    }
-
-    fn check_length(&self) -> Result<(), ConstraintError> {
-        let (source, longest) = match self {
-            ConstraintSource::JsonObject => return Ok(()),
-            ConstraintSource::JsonSchema(source) => (source, LONGEST_SCHEMA),
-            ConstraintSource::Regex(source) => (source, LONGEST_REGEX),
-            ConstraintSource::Grammar(source) => (source, LONGEST_GRAMMAR),
-        };
-        let (kind, bytes) = (self.kind(), source.len());
-        if bytes > longest { Err(ConstraintError::TooLong { kind, bytes, longest }) } else { Ok(()) }
-    }
-
-    /// What llguidance is asked to compile.
-    fn grammar(&self) -> Result<TopLevelGrammar, String> {
-        Ok(match self {
-            ConstraintSource::JsonObject => {
-                json_grammar(Map::from_iter([("type".to_owned(), Value::from("object"))]))
-            }
-            ConstraintSource::JsonSchema(source) => json_grammar(schema::read(source)?),
-            ConstraintSource::Regex(source) => {
-                if source.is_empty() {
-                    return Err("it is empty, and so would be every answer".to_owned());
-                }
-                TopLevelGrammar::from_regex(source)
-            }
-            ConstraintSource::Grammar(source) => {
-                text_grammar::check(source)?;
-                TopLevelGrammar::from_lark(source.clone())
-            }
-        })
-    }
-
-    /// What a grammar can ask for in ways that only its compiled form shows.
-    fn check_parser(&self, parser: &TokenParser) -> Result<(), String> {
-        let lexer = parser.parser.grammar().lexer_spec();
-        if !lexer.token_range_lexemes(&lexer.all_lexemes()).is_empty() {
-            return Err("it names tokens of the model, which is not supported; write the text".to_owned());
-        }
-        if lexer.has_stop {
-            return Err(
-                "it leaves out part of the text (`stop`, `suffix`), which is not supported".to_owned()
-            );
-        }
-        if lexer.has_temperature {
-            return Err("it sets a `temperature`, which is not supported within a grammar".to_owned());
-        }
-        Ok(())
-    }
-}
-
-/// A grammar for JSON in the one way that it is written.
-fn json_grammar(schema: Map<String, Value>) -> TopLevelGrammar {
-    let options = JsonCompileOptions {
-        item_separator: ", ".to_owned(),
-        key_separator: ": ".to_owned(),
-        whitespace_flexible: false,
-        ..JsonCompileOptions::default()
-    };
-    let mut schema = Value::Object(schema);
-    options.apply_to(&mut schema);
-    TopLevelGrammar::from_json_schema(schema)
 }
 
 /// Does something in which a bug may panic.
@@ -310,8 +231,27 @@ mod tests {
     }
 
     #[test]
+    fn a_grammar_has_json_where_it_names_a_schema() {
+        let named =
+            |name: &str, schema: &str| NamedSchema { name: name.to_owned(), schema: schema.to_owned() };
+        let constraint = compile(ConstraintSource::Grammar {
+            text: r#"start: "<" @a-1 ">" | "(" @b_2 ", " @a-1 ")""#.to_owned(),
+            schemas: vec![
+                named("a-1", r#"{"type": "array", "items": {"type": "integer"}}"#),
+                named("b_2", r#"{"properties": {"a": {"const": true}}, "additionalProperties": false}"#),
+            ],
+        });
+        for whole in ["<[1, 23]>", r#"({"a": true}, [])"#] {
+            assert_eq!(write(&constraint, whole), (whole.len(), vec![whole.len()]), "{whole}");
+        }
+        for (refused, beginning) in [("<[1,2]>", "<[1,"), ("<{}>", "<"), (r#"({"b": 1}"#, r#"({""#)] {
+            assert_eq!(write(&constraint, refused), (beginning.len(), vec![]), "{refused}");
+        }
+    }
+
+    #[test]
     fn longer_sources_than_are_read_are_told_from_wrong_ones() {
-        let regex = ConstraintSource::Regex("a".repeat(LONGEST_REGEX + 1));
+        let regex = ConstraintSource::Regex("a".repeat(source::LONGEST_REGEX + 1));
         let error = Constraint::compile(regex, || Vocabulary::of_bytes().map(Arc::new)).unwrap_err();
         assert_eq!(error.to_string(), "the regular expression has 8193 bytes, more than 8192");
     }

@@ -103,14 +103,21 @@ const KEYWORDS: [(&str, Meaning); 46] = [
 /// Of these a schema has one.
 const CHOICES: [&str; 6] = ["$ref", "anyOf", "oneOf", "allOf", "enum", "const"];
 
+/// What schemas that are compiled together come to so far: the bounds are on that.
+#[derive(Default)]
+pub(super) struct Sizes {
+    parts: usize,
+    name_patterns: usize,
+    pattern_bytes: usize,
+}
+
 /// Reads a schema, and looks at all of it.
 ///
 /// # Errors
 /// What is wrong with it, and where.
-pub(super) fn read(source: &str) -> Result<Map<String, Value>, String> {
+pub(super) fn read(source: &str, sizes: &mut Sizes) -> Result<Map<String, Value>, String> {
     let schema: Value = serde_json::from_str(source).map_err(|error| format!("it is not JSON: {error}"))?;
-    Check { root: &schema, path: Vec::new(), embedded: 0, parts: 0, name_patterns: 0, pattern_bytes: 0 }
-        .schema(&schema)?;
+    Check { root: &schema, path: Vec::new(), embedded: 0, sizes }.schema(&schema)?;
     let Value::Object(mut schema) = schema else { return Err("it must be an object".to_owned()) };
     // The compiler would read an older draft as it was then, without the keywords that came later.
     schema.shift_remove("$schema");
@@ -130,18 +137,16 @@ fn goes_with_a_choice(keyword: &str) -> bool {
 }
 
 /// A way through a schema.
-struct Check<'s> {
+struct Check<'s, 'z> {
     root: &'s Value,
     /// The keywords, names and numbers that lead to where it is.
     path: Vec<String>,
     /// How many schemas that it is in, below the root, have an `$id`.
     embedded: usize,
-    parts: usize,
-    name_patterns: usize,
-    pattern_bytes: usize,
+    sizes: &'z mut Sizes,
 }
 
-impl<'s> Check<'s> {
+impl<'s> Check<'s, '_> {
     /// Serde's own bound on the depth of JSON is one on this.
     fn schema(&mut self, schema: &'s Value) -> Result<(), String> {
         self.count(1)?;
@@ -215,16 +220,16 @@ impl<'s> Check<'s> {
     }
 
     fn name_pattern(&mut self, pattern: &str) -> Result<(), String> {
-        self.name_patterns += 1;
-        if self.name_patterns > MOST_NAME_PATTERNS {
+        self.sizes.name_patterns += 1;
+        if self.sizes.name_patterns > MOST_NAME_PATTERNS {
             return Err(self.problem(&format!("there are more than {MOST_NAME_PATTERNS} patterns for names")));
         }
         self.pattern(pattern)
     }
 
     fn pattern(&mut self, pattern: &str) -> Result<(), String> {
-        self.pattern_bytes += pattern.len();
-        if self.pattern_bytes > LONGEST_PATTERNS {
+        self.sizes.pattern_bytes += pattern.len();
+        if self.sizes.pattern_bytes > LONGEST_PATTERNS {
             return Err(self.problem(&format!("all patterns have more than {LONGEST_PATTERNS} bytes")));
         }
         Ok(())
@@ -270,9 +275,9 @@ impl<'s> Check<'s> {
     }
 
     fn count(&mut self, parts: usize) -> Result<(), String> {
-        self.parts += parts;
-        if self.parts > MOST_PARTS {
-            return Err(format!("it has more than {MOST_PARTS} schemas, values and required names"));
+        self.sizes.parts += parts;
+        if self.sizes.parts > MOST_PARTS {
+            return Err(format!("there are more than {MOST_PARTS} schemas, values and required names"));
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use interference_engine::{Constraint, ConstraintSource};
+use interference_engine::{Constraint, ConstraintSource, NamedSchema};
 use serde_json::Value;
 
 use super::*;
@@ -60,7 +60,15 @@ fn regex(text: &str) -> ConstraintSource {
 }
 
 fn grammar(text: &str) -> ConstraintSource {
-    ConstraintSource::Grammar(text.to_owned())
+    with_schemas(text, &[])
+}
+
+/// A grammar that names schemas.
+fn with_schemas(text: &str, schemas: &[(&str, &str)]) -> ConstraintSource {
+    let schemas = schemas
+        .iter()
+        .map(|(name, schema)| NamedSchema { name: (*name).to_owned(), schema: (*schema).to_owned() });
+    ConstraintSource::Grammar { text: text.to_owned(), schemas: schemas.collect() }
 }
 
 fn seeded(seed: u64) -> Sampling {
@@ -310,6 +318,8 @@ fn refusal(source: ConstraintSource) -> String {
 /// What would change an answer and cannot be had is refused by its name and place.
 #[test]
 fn refusals_say_what_is_wrong_and_where() {
+    let values = format!(r#"{{"enum": [0{}]}}"#, ", 0".repeat(3_000));
+    let long = format!(r#"{{"title": "{}"}}"#, "a".repeat(128 << 10));
     let told = [
         (
             schema("{"),
@@ -373,14 +383,33 @@ fn refusals_say_what_is_wrong_and_where() {
             grammar("start: <[5]>"),
             "the grammar cannot be used: it names tokens of the model, which is not supported; write the text",
         ),
+        (
+            with_schemas("start: @a @b", &[("a", "{}"), ("b", r#"{"not": {}}"#)]),
+            "the JSON schema `b` cannot be used: the keyword `not` is not supported (at `#`)",
+        ),
+        (
+            with_schemas("start: @a @b", &[("a", "{}"), ("b", r#"{"type": "thing"}"#)]),
+            "the JSON schema `b` cannot be used: Invalid type: thing",
+        ),
+        // Twice what is half of a bound.
+        (
+            with_schemas("start: @a @b", &[("a", &values), ("b", &values)]),
+            "the JSON schema `b` cannot be used: there are more than 6000 schemas, values and required names",
+        ),
+        (
+            with_schemas("start: @a @b", &[("a", &long), ("b", &long)]),
+            "the set of JSON schemas has 262170 bytes, more than 262144",
+        ),
     ];
     for (source, expected) in told {
-        assert_eq!(refusal(source.clone()), expected, "{source:?}");
+        let shown: String = format!("{source:?}").chars().take(200).collect();
+        assert_eq!(refusal(source), expected, "{shown}");
     }
     for (source, part) in [
         (regex(r"a(?=b)"), "look-around"),
         (grammar("begin: \"a\""), "start"),
         (grammar("start: missing"), "missing"),
+        (grammar("start: @missing"), "missing"),
         (schema(r#"{"type": "integer", "minimum": 5, "maximum": 3}"#), "minimum"),
     ] {
         let problem = refusal(source.clone());

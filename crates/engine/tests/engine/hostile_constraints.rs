@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use interference_engine::{ConstraintError, ConstraintSource, EngineFailure};
+use interference_engine::{ConstraintError, ConstraintSource, EngineFailure, NamedSchema};
 
 use super::*;
 
@@ -102,11 +102,34 @@ fn grammars() -> Vec<String> {
     ]
 }
 
+/// Grammars of schemas that are in bounds one by one.
+fn grammars_of_schemas() -> Vec<ConstraintSource> {
+    let of = |count: usize, schema: String| {
+        let names: Vec<String> = (0..count).map(|number| format!("s{number}")).collect();
+        let text = format!("start: \"a\" (@{})", names.join(" | @"));
+        let schemas = names.into_iter().map(|name| NamedSchema { name, schema: schema.clone() }).collect();
+        ConstraintSource::Grammar { text, schemas }
+    };
+    let strings: Vec<String> = (0..100).map(|number| format!(r#""s{number}""#)).collect();
+    vec![
+        of(100, format!(r#"{{"enum": [{}]}}"#, strings.join(", "))),
+        of(
+            128,
+            r#"{"type": "array", "items": {"type": "string"}, "minItems": 1000, "maxItems": 2000}"#
+                .to_owned(),
+        ),
+        of(128, r#"{"type": "string", "pattern": "^[a-m]{3,900}@"}"#.to_owned()),
+        of(20, r#"{"type": "object", "patternProperties": {"^[a-z]{1,9}x$": {}}}"#.to_owned()),
+        of(5, format!(r#"{{"description": "{}"}}"#, "a".repeat(60_000))),
+    ]
+}
+
 #[test]
 fn hostile_sources_are_refused_or_bounded_and_disturb_nobody() {
     let sources = (schemas().into_iter().map(ConstraintSource::JsonSchema))
         .chain(regexes().into_iter().map(ConstraintSource::Regex))
-        .chain(grammars().into_iter().map(ConstraintSource::Grammar));
+        .chain(grammars().into_iter().map(|text| ConstraintSource::Grammar { text, schemas: vec![] }))
+        .chain(grammars_of_schemas());
     let prompt = ENGINE.render_chat(&user("Write it."), &[]).unwrap();
     let free = request(prompt.clone(), 40, Sampling::GREEDY);
     let expected = Answer::of(&ENGINE, free.clone());

@@ -36,3 +36,4 @@ mod script;
 mod serve;
 mod special_tokens;
 mod streaming;
+mod tools;

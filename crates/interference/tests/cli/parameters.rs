@@ -68,7 +68,8 @@ impl Tables {
             assert!(described.contains(name), "the description was not read well: {described:?}");
         }
         let rows = self.rows();
-        let told: BTreeSet<&str> = rows.iter().map(|(_, name)| name.split('.').next().unwrap()).collect();
+        let told: BTreeSet<&str> =
+            rows.iter().map(|(_, name)| name.split(['.', '[']).next().unwrap()).collect();
         let expected: BTreeSet<&str> =
             described.iter().map(String::as_str).chain(extensions.iter().copied()).collect();
         assert_eq!(told, expected);
@@ -118,6 +119,9 @@ pub(crate) fn sample(kind: Kind, name: &str) -> Value {
         (_, "model" | "messages") => json!({}),
         (_, "top_logprobs") => json!({"logprobs": true, "top_logprobs": 2}),
         (_, "tool_choice") => json!({"tools": tools, "tool_choice": "required"}),
+        (_, "tools[].function.strict") => {
+            json!({"tools": [{"type": "function", "function": {"name": "grow", "strict": true}}]})
+        }
         (_, name) => json!({name: value(name, tools)}),
     }
 }

@@ -194,7 +194,7 @@ fn arguments_are_told_as_they_come() {
     assert_eq!(parser.push("3"), vec![fragment("3")]);
     assert_eq!(parser.push("}"), vec![fragment("}")]);
     assert_eq!(parser.push("}\n</tool_call>"), vec![]);
-    assert_eq!((parser.calls(), parser.finish()), (1, vec![]));
+    assert_eq!((parser.calls, parser.finish()), (1, vec![]));
 }
 
 #[test]
