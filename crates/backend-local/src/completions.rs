@@ -84,6 +84,7 @@ fn refuse_unavailable(request: &CompletionRequest) -> Result<(), InvalidParamete
         let message = "This value of 'best_of' is not supported by the local model: only 1 and 'n' are.";
         return Err(InvalidParameter::unsupported("best_of", message));
     }
+    request.check_streamed_best_of()?;
     if request.echo() == Echo::Prompt && request.logprobs.is_some() {
         let message = "'echo' and 'logprobs' cannot be had together: the local model does not tell the log \
                        probabilities of a prompt.";
@@ -124,7 +125,7 @@ mod tests {
     #[test]
     fn what_is_given_is_taken() {
         let order = order(
-            r#","n":2,"best_of":2,"echo":true,"max_tokens":5,"temperature":0.5,"seed":7,"stop":["x"],"ignore_eos":true,
+            r#","n":2,"echo":true,"max_tokens":5,"temperature":0.5,"seed":7,"stop":["x"],"ignore_eos":true,
             "presence_penalty":1,"logit_bias":{"3":-100},"suffix":"","stream":true,
             "stream_options":{"include_usage":true}"#,
         );
@@ -157,6 +158,13 @@ mod tests {
                 other => panic!("{members}: {other:?}"),
             }
         }
+    }
+
+    #[test]
+    fn the_best_of_several_cannot_be_streamed() {
+        let refused = read(with(r#","n":2,"best_of":2,"stream":true"#).as_bytes(), Strictness::NameIgnored);
+        assert!(refused.unwrap_err().to_string().contains("'best_of' is 2"));
+        assert_eq!(order(r#","n":2,"best_of":2"#).each, 2);
     }
 
     #[test]
