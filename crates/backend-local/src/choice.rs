@@ -33,8 +33,11 @@ impl ChoiceText {
         vocabulary: Arc<dyn Vocabulary>,
         calls: Option<CallParser>,
         stops: Vec<String>,
-        tokens: Option<TokenLog>,
+        mut tokens: Option<TokenLog>,
     ) -> ChoiceText {
+        if calls.as_ref().is_some_and(CallParser::tells_calls_alone) {
+            tokens.iter_mut().for_each(TokenLog::close);
+        }
         ChoiceText { vocabulary, text: TextStream::default(), calls, stops: StopStrings::new(stops), tokens }
     }
 

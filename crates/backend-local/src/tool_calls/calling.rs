@@ -48,7 +48,11 @@ pub(crate) fn reader(
     let names = callable(offer).map(|offered| offered.function.name.clone()).collect();
     // Of all calls of the answer, each has a position of its own.
     let new_id = move |call| identity.call_id(choice * MOST_CALLS + call);
-    Some(CallParser::new(format, names, most_calls, new_id))
+    let reader = CallParser::new(format, names, most_calls, new_id);
+    Some(match offer.choice {
+        CallChoice::Never | CallChoice::Auto => reader,
+        CallChoice::Required | CallChoice::Function(_) => reader.of_calls_alone(),
+    })
 }
 
 /// Why an answer cannot be held to calls of these functions, in words that name the parameter.
@@ -143,6 +147,21 @@ mod tests {
         assert_eq!(calls(CallChoice::Required, false), Some((1, true)));
         assert_eq!(calls(named("rest"), true), Some((1, true)));
         assert_eq!(calls(named("grow"), true), Some((0, false)));
+    }
+
+    #[test]
+    fn of_an_answer_that_must_call_no_text_is_told() {
+        let said = |choice: CallChoice, text: &str| {
+            let mut reader = reader(Format::Hermes, &offer(choice, true), Identity::Fixed, 0).unwrap();
+            let mut said = reader.push(text);
+            said.extend(reader.finish());
+            said.into_iter().filter(|said| matches!(said, Said::Text(_))).count()
+        };
+        let cut = format!("{CALL}<tool_ca");
+        for choice in [CallChoice::Required, named("rest")] {
+            assert_eq!((said(choice.clone(), "<tool_call>\n{\"na"), said(choice, &cut)), (0, 0));
+        }
+        assert_eq!((said(CallChoice::Auto, "<tool_call>\n{\"na"), said(CallChoice::Auto, &cut)), (1, 1));
     }
 
     #[test]

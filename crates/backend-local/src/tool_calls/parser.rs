@@ -75,6 +75,14 @@ pub(crate) struct CallParser {
     /// What is to be read, the next character first.
     ahead: VecDeque<char>,
     calls: u32,
+    outside: Outside,
+}
+
+/// What becomes of text that is no call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outside {
+    Told,
+    PassedOver,
 }
 
 impl CallParser {
@@ -96,7 +104,18 @@ impl CallParser {
             held: String::new(),
             ahead: VecDeque::new(),
             calls: 0,
+            outside: Outside::Told,
         }
+    }
+
+    /// The same for an answer that is held to calls: whatever else there is belongs to one that was cut off.
+    pub(crate) fn of_calls_alone(self) -> CallParser {
+        CallParser { outside: Outside::PassedOver, ..self }
+    }
+
+    /// Whether nothing but calls is told.
+    pub(crate) fn tells_calls_alone(&self) -> bool {
+        self.outside == Outside::PassedOver
     }
 
     /// Whether the last call that is allowed is complete: the model need not go on.
@@ -109,7 +128,7 @@ impl CallParser {
         let mut told = Told::default();
         self.ahead.extend(text.chars());
         self.read(&mut told);
-        told.said
+        self.told(told)
     }
 
     /// What was held back, when no more comes.
@@ -122,6 +141,13 @@ impl CallParser {
         let held = std::mem::take(&mut self.held);
         if self.calls == 0 {
             told.text(&held);
+        }
+        self.told(told)
+    }
+
+    fn told(&self, mut told: Told) -> Vec<Said> {
+        if self.tells_calls_alone() {
+            told.said.retain(|said| !matches!(said, Said::Text(_)));
         }
         told.said
     }
