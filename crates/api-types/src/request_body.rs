@@ -1,14 +1,15 @@
 //! Reads a request's body: JSON text in, a typed request and the names of what it does not know out.
 //!
-//! One pass over the bytes, so that a duplicate member, a wrong type or a broken text is told where it stands: by the
-//! path of the field, and by line and column. Nothing here knows a particular endpoint.
+//! The text is looked at as a whole first: what a type passes over must be JSON, too, and no deeper than the rest. A
+//! duplicate member, a wrong type or a broken text is told where it stands: by the path of the field, and by line and
+//! column. Nothing here knows a particular endpoint.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{DeserializeOwned, Deserializer, Error, MapAccess, Visitor};
+use serde::de::{DeserializeOwned, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 use serde_json::error::Category;
 
@@ -70,6 +71,7 @@ impl RequestBodyError {
 /// # Errors
 /// Broken JSON (nested deeper than 128 levels counts as broken), a duplicate of a known member, a wrong type.
 pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<Parsed<T>, RequestBodyError> {
+    let Sound = serde_json::from_slice(body).map_err(|error| not_json(&error))?;
     let mut unknown: Vec<String> = Vec::new();
     let mut note_unknown = |path: serde_ignored::Path<'_>| {
         let name = path_of(&path);
@@ -81,7 +83,6 @@ pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<Parsed<T>, RequestBodyE
     let reader = serde_ignored::Deserializer::new(&mut json, &mut note_unknown);
     let Object(request) =
         serde_path_to_error::deserialize(reader).map_err(|error| at_path(error.path(), error.inner()))?;
-    json.end().map_err(|error| not_json(&error))?;
     Ok(Parsed { request, unknown })
 }
 
@@ -114,6 +115,48 @@ fn path_of(path: &serde_ignored::Path<'_>) -> String {
         Path::Some { parent } | Path::NewtypeStruct { parent } | Path::NewtypeVariant { parent } => {
             path_of(parent)
         }
+    }
+}
+
+/// Any value, of which only is known that it is JSON: characters and numbers that there are, at most 128 levels deep.
+struct Sound;
+
+impl<'de> Deserialize<'de> for Sound {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct SoundVisitor;
+        impl<'de> Visitor<'de> for SoundVisitor {
+            type Value = Sound;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a value")
+            }
+            fn visit_bool<E: Error>(self, _: bool) -> Result<Sound, E> {
+                Ok(Sound)
+            }
+            fn visit_i64<E: Error>(self, _: i64) -> Result<Sound, E> {
+                Ok(Sound)
+            }
+            fn visit_u64<E: Error>(self, _: u64) -> Result<Sound, E> {
+                Ok(Sound)
+            }
+            fn visit_f64<E: Error>(self, _: f64) -> Result<Sound, E> {
+                Ok(Sound)
+            }
+            fn visit_str<E: Error>(self, _: &str) -> Result<Sound, E> {
+                Ok(Sound)
+            }
+            fn visit_unit<E: Error>(self) -> Result<Sound, E> {
+                Ok(Sound)
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Sound, A::Error> {
+                while let Some(Sound) = elements.next_element()? {}
+                Ok(Sound)
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Sound, A::Error> {
+                while let Some((Sound, Sound)) = members.next_entry()? {}
+                Ok(Sound)
+            }
+        }
+        deserializer.deserialize_any(SoundVisitor)
     }
 }
 
@@ -245,5 +288,30 @@ impl<'de> Deserialize<'de> for Seed {
             }
         }
         deserializer.deserialize_any(SeedVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Default, PartialEq, Deserialize)]
+    #[serde(default)]
+    struct Empty {}
+
+    /// Serde passes over what a type does not have without looking at it.
+    #[test]
+    fn what_is_passed_over_is_json_all_the_same() {
+        let read = |value: &[u8]| parse::<Empty>(&[b"{\"zeal\":", value, b"}"].concat());
+        let deep = |levels: usize| [b"[".repeat(levels), b"]".repeat(levels)].concat();
+        for sound in ["1.5e3", "[{\"a\":[null,true,\"\\ud83c\\udf33\"]}]", "-7", "18446744073709551615"] {
+            assert_eq!(read(sound.as_bytes()).unwrap().unknown, ["zeal"], "{sound}");
+        }
+        assert!(read(&deep(120)).is_ok());
+        let broken: [&[u8]; 6] = [b"\"\xff\"", b"\"\\ud800\"", b"1e999", b"[1,]", b"01", b"{\"a\" 1}"];
+        for value in broken.into_iter().chain([&*deep(10_000)]) {
+            let error = read(value).unwrap_err();
+            assert!(matches!(error, RequestBodyError::NotJson { .. }), "{}", String::from_utf8_lossy(value));
+        }
     }
 }

@@ -290,7 +290,7 @@ mod tests {
         assert!(error.contains("value_not_finite"), "{error}");
         assert_eq!(done, "[DONE]");
         let refusal = whole(choices(progress(), 2), head()).await.unwrap_err();
-        assert!(matches!(refusal, Refusal::Internal { .. }), "{refusal:?}");
+        assert!(matches!(refusal, Refusal::BrokenOff { code: "value_not_finite", .. }), "{refusal:?}");
     }
 
     #[tokio::test]

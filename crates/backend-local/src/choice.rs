@@ -58,9 +58,18 @@ impl ChoiceText {
         self.tell(said)
     }
 
-    /// Takes the engine's end: what was held back is told, unless a stop string is complete with it.
+    /// Takes the engine's end: what was held back is told, unless a stop string is complete with it. A character that
+    /// the limit of tokens cuts off is not.
     pub(crate) fn finish(&mut self, reason: EngineFinish) -> Vec<Step> {
-        let rest = self.text.finish();
+        let rest = match reason {
+            EngineFinish::EndOfTurn => self.text.finish(),
+            // The rest of the character would have come.
+            EngineFinish::Length => {
+                self.text = TextStream::default();
+                self.tokens.iter_mut().for_each(TokenLog::forget_open);
+                String::new()
+            }
+        };
         let mut said = self.read(rest);
         said.extend(self.calls.iter_mut().flat_map(CallParser::finish));
         let mut steps = self.tell(said);

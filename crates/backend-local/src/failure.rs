@@ -19,7 +19,7 @@ pub(crate) fn event(failure: &EngineFailure) -> Event {
 pub(crate) fn refusal(failure: &EngineFailure) -> Refusal {
     match failure {
         EngineFailure::Stopped => Refusal::Unavailable { message: broke_off(failure) },
-        _ => Refusal::Internal { message: broke_off(failure) },
+        _ => Refusal::BrokenOff { message: broke_off(failure), code: code(failure) },
     }
 }
 

@@ -61,6 +61,11 @@ impl TokenLog {
         self.is_closed = true;
     }
 
+    /// Forgets the tokens of a character that nothing will complete any more.
+    pub(crate) fn forget_open(&mut self) {
+        self.waiting.retain(|(end, _)| *end <= self.text);
+    }
+
     /// The tokens that are left when the last of the text is told.
     pub(crate) fn rest(&mut self) -> Vec<TokenLogprob> {
         self.waiting.drain(..).map(|(_, token)| token).collect()
@@ -117,6 +122,17 @@ mod tests {
         assert_eq!(texts(log.tell(1)), Vec::<String>::new());
         log.push(token(b"\x8c\xb3"), 4, Ending::Whole);
         assert_eq!(texts(log.tell(4)), ["a\u{fffd}", "\u{fffd}\u{fffd}"]);
+        assert_eq!(texts(log.rest()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn tokens_of_a_character_that_is_cut_off_are_forgotten() {
+        let mut log = TokenLog::default();
+        log.push(token(b"tree"), 4, Ending::Whole);
+        log.push(token(b"\xf0\x9f"), 0, Ending::Open);
+        log.push(token(b"\x8c"), 0, Ending::Open);
+        log.forget_open();
+        assert_eq!(texts(log.tell(4)), ["tree"]);
         assert_eq!(texts(log.rest()), Vec::<String>::new());
     }
 

@@ -209,6 +209,14 @@ pub enum Refusal {
         /// What failed, and what to do about it.
         message: String,
     },
+    /// The answer broke off before any of it was told.
+    #[error("{message}")]
+    BrokenOff {
+        /// What failed.
+        message: String,
+        /// A stable word for programs.
+        code: &'static str,
+    },
     /// A bug of ours, or a failure of the machine.
     #[error("{message}")]
     Internal {

@@ -1,8 +1,8 @@
 //! Reads a request's body within its limits.
 
 use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
-use http::header::{CONTENT_TYPE, EXPECT};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, EXPECT};
+use http::{HeaderMap, HeaderValue};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use tokio::time::timeout;
@@ -21,6 +21,10 @@ pub(crate) async fn read_json(
         if !is_json(&content_type) {
             return Err(Rejection::NotJson { content_type: content_type.into_owned() });
         }
+    }
+    if let Some(encoding) = headers.get(CONTENT_ENCODING).filter(|encoding| !is_identity(encoding)) {
+        let encoding = String::from_utf8_lossy(encoding.as_bytes()).into_owned();
+        return Err(Rejection::Encoded { encoding });
     }
     let too_large = Rejection::BodyTooLarge { limit: limits.body_bytes };
     // A client that waits for a go-ahead has not sent anything that would have to be thrown away.
@@ -58,6 +62,11 @@ async fn discard(mut body: Incoming, most: usize) {
     }
 }
 
+/// RFC 9110, section 8.4.1: names of codings have no case.
+fn is_identity(encoding: &HeaderValue) -> bool {
+    encoding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity")
+}
+
 fn is_json(content_type: &str) -> bool {
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
@@ -66,6 +75,13 @@ fn is_json(content_type: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_is_not_encoded_is_taken() {
+        for (encoding, is_taken) in [("identity", true), (" Identity ", true), ("gzip", false), ("", false)] {
+            assert_eq!(is_identity(&HeaderValue::from_static(encoding)), is_taken, "{encoding}");
+        }
+    }
 
     #[test]
     fn json_is_known_by_its_type() {

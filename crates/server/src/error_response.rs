@@ -15,6 +15,9 @@ use crate::meters::ErrorCode;
 /// When another try may succeed while a model loads or a server goes down, in seconds.
 const RETRY_AFTER_UNAVAILABLE_SECONDS: u64 = 1;
 
+/// How much of a message, or of the name of a parameter, is told, in characters.
+const LONGEST_TOLD: usize = 2_000;
+
 /// How much of something that a client sent is repeated in a message, in characters.
 const LONGEST_QUOTE: usize = 200;
 
@@ -35,6 +38,8 @@ pub(crate) enum Rejection {
     MethodNotAllowed { method: Method, path: String },
     /// The body says that it is not JSON.
     NotJson { content_type: String },
+    /// The body says that it is compressed, or encoded otherwise.
+    Encoded { encoding: String },
     /// The body is larger than this, in bytes.
     BodyTooLarge { limit: usize },
     /// The body did not come in time.
@@ -90,11 +95,13 @@ impl Rejection {
                 Refusal::UnknownModel { .. } | Refusal::NothingFits { .. } => StatusCode::NOT_FOUND,
                 Refusal::Overloaded { .. } => StatusCode::TOO_MANY_REQUESTS,
                 Refusal::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
-                Refusal::StateNotSaved { .. } | Refusal::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+                Refusal::StateNotSaved { .. } | Refusal::BrokenOff { .. } | Refusal::Internal { .. } => {
+                    StatusCode::INTERNAL_SERVER_ERROR
+                }
             },
             Rejection::UnknownPath { .. } | Rejection::UnservedPath { .. } => StatusCode::NOT_FOUND,
             Rejection::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Rejection::NotJson { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Rejection::NotJson { .. } | Rejection::Encoded { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Rejection::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Rejection::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Rejection::TimeOver { .. } => StatusCode::GATEWAY_TIMEOUT,
@@ -134,6 +141,9 @@ impl Rejection {
                     "The body must be JSON, with 'Content-Type: application/json', not '{}'.",
                     quote(content_type)
                 )
+            }
+            Rejection::Encoded { encoding } => {
+                format!("The body must be sent as it is, without 'Content-Encoding: {}'.", quote(encoding))
             }
             Rejection::BodyTooLarge { limit } => format!("The body is larger than {limit} bytes."),
             Rejection::BodyTooSlow => "The body did not come in time.".to_owned(),
@@ -191,11 +201,12 @@ impl Rejection {
                 Refusal::Overloaded { .. } => Some("rate_limit_exceeded"),
                 Refusal::Unavailable { .. } => Some("service_unavailable"),
                 Refusal::StateNotSaved { .. } => Some("state_not_saved"),
+                Refusal::BrokenOff { code, .. } => Some(code),
                 Refusal::Internal { .. } => None,
             },
             Rejection::UnknownPath { .. } | Rejection::UnservedPath { .. } => Some("unknown_url"),
             Rejection::MethodNotAllowed { .. } => Some("method_not_allowed"),
-            Rejection::NotJson { .. } => Some("unsupported_media_type"),
+            Rejection::NotJson { .. } | Rejection::Encoded { .. } => Some("unsupported_media_type"),
             Rejection::BodyTooLarge { .. } => Some("request_too_large"),
             Rejection::BodyTooSlow | Rejection::TimeOver { .. } => Some("request_timeout"),
             Rejection::HeadTooLarge => Some("head_too_large"),
@@ -224,9 +235,9 @@ impl Rejection {
     pub(crate) fn into_response(self) -> Response {
         let envelope = ErrorEnvelope {
             error: ErrorObject {
-                message: self.message(),
+                message: bounded(self.message()),
                 kind: self.kind(),
-                param: self.param(),
+                param: self.param().map(bounded),
                 code: self.code().map(str::to_owned),
             },
         };
@@ -283,7 +294,27 @@ pub(crate) fn time_over(limit: Duration) -> String {
     )
 }
 
+/// What is told, cut off where it repeats more of a request than anybody reads.
+fn bounded(text: String) -> String {
+    match text.char_indices().nth(LONGEST_TOLD) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
 /// What a client sent, short enough to be repeated to it.
 fn quote(text: &str) -> String {
     text.chars().take(LONGEST_QUOTE).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_has_a_bound() {
+        let whole = "é".repeat(LONGEST_TOLD);
+        assert_eq!(bounded(whole.clone()), whole);
+        assert_eq!(bounded(whole.clone() + "and more"), whole + "…");
+    }
 }

@@ -31,7 +31,8 @@ impl HostCheck {
         if !addresses.iter().all(|address| address.ip().is_loopback()) {
             return HostCheck::Any;
         }
-        HostCheck::Local { allowed: allowed.iter().map(|host| host_of(host)).collect() }
+        let name = |host: &String| host_of(host).unwrap_or_else(|| host.to_ascii_lowercase());
+        HostCheck::Local { allowed: allowed.iter().map(name).collect() }
     }
 
     /// Checks the host that a request names, in its target or in its header.
@@ -57,7 +58,7 @@ impl HostCheck {
         let origin = origin.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         for named in [in_header, in_target, origin].into_iter().flatten() {
             let host = host_of(named.split_once("://").map_or(&named, |(_scheme, host)| host));
-            if !is_this_machine(&host) && !allowed.contains(&host) {
+            if !host.is_some_and(|host| is_this_machine(&host) || allowed.contains(&host)) {
                 return Err(Rejection::ForeignHost { host: named });
             }
         }
@@ -66,17 +67,22 @@ impl HostCheck {
 }
 
 fn is_this_machine(host: &str) -> bool {
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
-/// The host of `host:port`, in lower case, an IPv6 address without its brackets.
-fn host_of(named: &str) -> String {
+/// The host of `host:port`, in lower case, an IPv6 address without its brackets, a name without the dot that ends it;
+/// none where what follows is no port: RFC 3986, section 3.2.
+fn host_of(named: &str) -> Option<String> {
     let named = named.trim();
-    let host = match named.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, _port)) => address,
-        None => named.split_once(':').map_or(named, |(host, _port)| host),
+    let (host, rest) = match named.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, rest)) => (address, rest),
+        None => named.split_at(named.find(':').unwrap_or(named.len())),
     };
-    host.to_ascii_lowercase()
+    let is_port = |port: &str| port.is_empty() || port.parse::<u16>().is_ok();
+    if !rest.is_empty() && !rest.strip_prefix(':').is_some_and(is_port) {
+        return None;
+    }
+    Some(host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase())
 }
 
 #[cfg(test)]
@@ -130,6 +136,8 @@ mod tests {
             "[::1]:1337",
             "[::1]",
             "bench.example:9",
+            "localhost.",
+            "[::ffff:127.0.0.1]:80",
         ];
         for host in local {
             assert!(passes(&check, host), "{host}");
@@ -138,6 +146,9 @@ mod tests {
             "evil.example",
             "localhost.evil.example:1337",
             "127.0.0.1.evil.example",
+            "localhost:x@evil.example",
+            "localhost:99999",
+            "[::1]evil.example",
             "10.0.0.1",
             "",
             "[::2]:1",

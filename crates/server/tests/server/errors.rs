@@ -166,6 +166,9 @@ async fn a_body_that_says_it_is_not_json_is_refused() {
     assert_eq!(server.exchange(&request).await.as_text(), answer(415, "", error));
     let silent = post("whole").replace("content-type: application/json\r\n", "");
     assert_eq!(server.exchange(&silent).await.status, 200);
+    let encoded = post("whole").replace("content-type:", "content-encoding: gzip\r\ncontent-type:");
+    let error = r#""message":"The body must be sent as it is, without 'Content-Encoding: gzip'.","type":"invalid_request_error","param":null,"code":"unsupported_media_type""#;
+    assert_eq!(server.exchange(&encoded).await.as_text(), answer(415, "", error));
 }
 
 #[tokio::test]
