@@ -21,6 +21,7 @@ use std::sync::{Arc, OnceLock};
 
 use llguidance::Matcher;
 
+use crate::generation::TokenId;
 use crate::gguf::excerpt_of;
 use crate::large_stack::on_large_stack;
 use crate::tokenizer::Tokenizer;
@@ -31,6 +32,8 @@ pub(crate) use vocabulary::Vocabulary;
 
 /// What the deepest source needs, with room to spare; memory is taken as it is used.
 const STACK_BYTES: usize = 256 << 20;
+/// How many tokens of a text are tried when a constraint is compiled.
+const LOOKED_AHEAD: usize = 8;
 /// What is said of a source that cannot be used, in characters.
 const LONGEST_PROBLEM: usize = 300;
 /// What llguidance says in words that only its own callers would understand.
@@ -125,6 +128,7 @@ impl Constraint {
             let mut beginning = Matcher::new(Ok(parser));
             // A grammar that nothing fits is found here; and what is found out is there for every generation.
             beginning.compute_mask().map_err(|error| unusable(problem(&error.to_string())))?;
+            look_ahead(&beginning).map_err(|error| unusable(problem(&error)))?;
             Ok(Constraint { source, vocabulary, beginning })
         })
         .map_err(|error| ConstraintError::Failed(error.to_string()))?
@@ -146,6 +150,20 @@ impl std::fmt::Debug for Constraint {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_tuple("Constraint").field(&self.source).finish()
     }
+}
+
+/// Writes the beginning of one text: most grammars that ask for too much do so behind their first tokens.
+fn look_ahead(beginning: &Matcher) -> Result<(), String> {
+    let mut matcher = beginning.deep_clone();
+    for _ in 0..LOOKED_AHEAD {
+        let allowed = matcher.compute_mask().map_err(|error| error.to_string())?;
+        let Some(token) = allowed.first_bit_set() else { break };
+        matcher.consume_token(token as TokenId).map_err(|error| error.to_string())?;
+        if matcher.is_stopped() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Does something in which a bug may panic.
@@ -247,6 +265,20 @@ mod tests {
         for (refused, beginning) in [("<[1,2]>", "<[1,"), ("<{}>", "<"), (r#"({"b": 1}"#, r#"({""#)] {
             assert_eq!(write(&constraint, refused), (beginning.len(), vec![]), "{refused}");
         }
+    }
+
+    /// All alternatives are open at once behind the first brace, not before.
+    #[test]
+    fn what_is_too_much_behind_the_beginning_is_refused() {
+        let member = r#"{"anyOf": [{"type": "string"}, {"type": "integer"}]}"#;
+        let alternative =
+            |number| format!(r#"{{"type": "object", "properties": {{"a{number}": {member}}}}}"#);
+        let alternatives: Vec<String> = (0..200).map(alternative).collect();
+        let schema = format!(r#"{{"anyOf": [{}]}}"#, alternatives.join(","));
+        let compiled = Constraint::compile(ConstraintSource::JsonSchema(schema), || {
+            Vocabulary::of_bytes().map(Arc::new)
+        });
+        assert!(matches!(compiled, Err(ConstraintError::Unusable { .. })), "{compiled:?}");
     }
 
     #[test]
