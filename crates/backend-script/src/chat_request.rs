@@ -5,6 +5,7 @@
 use interference_api_types::openai::chat_completions::ChatCompletionRequest;
 use interference_api_types::openai::chat_parameters::InvalidParameter;
 use interference_api_types::openai::chat_reply::Delivery;
+use interference_api_types::openai::conversation::check_results;
 use interference_api_types::{Parsed, RequestBodyError, parse};
 use interference_backend::{Refusal, Strictness};
 
@@ -42,7 +43,8 @@ pub(crate) fn read(body: &[u8], strictness: Strictness) -> Result<ChatOrder, Ref
     ignored.extend(request.ignored_stream_options());
     ignored.extend(request.older_tools().map(str::to_owned));
     request.checked_model().map_err(out_of_bounds)?;
-    request.checked_messages().map_err(out_of_bounds)?;
+    let messages = request.checked_messages().map_err(out_of_bounds)?;
+    check_results(messages).map_err(out_of_bounds)?;
     strictness.check(&ignored)?;
     let max_tokens = request.checked_max_tokens().map_err(out_of_bounds)?;
     check_choosing(&request).map_err(out_of_bounds)?;
