@@ -6,6 +6,7 @@ use interference_api_types::openai::chat_completions::ChatCompletionRequest;
 use interference_api_types::openai::chat_parameters::InvalidParameter;
 use interference_api_types::openai::chat_reply::Delivery;
 use interference_api_types::openai::conversation::check_results;
+use interference_api_types::openai::tools::ToolOffer;
 use interference_api_types::{Parsed, RequestBodyError, parse};
 use interference_backend::{Refusal, Strictness};
 
@@ -14,6 +15,8 @@ use interference_backend::{Refusal, Strictness};
 pub(crate) struct ChatOrder {
     pub(crate) request: ChatCompletionRequest,
     pub(crate) wishes: Wishes,
+    /// What may be called.
+    pub(crate) tools: ToolOffer,
     pub(crate) delivery: Delivery,
     /// Names of parameters that were passed over.
     pub(crate) ignored: Vec<String>,
@@ -48,20 +51,20 @@ pub(crate) fn read(body: &[u8], strictness: Strictness) -> Result<ChatOrder, Ref
     strictness.check(&ignored)?;
     let max_tokens = request.checked_max_tokens().map_err(out_of_bounds)?;
     check_choosing(&request).map_err(out_of_bounds)?;
+    let tools = request.checked_tools().map_err(out_of_bounds)?;
     let wishes = Wishes {
         max_tokens,
         stops: request.checked_stops().map_err(out_of_bounds)?.to_vec(),
         choices: request.checked_choices().map_err(out_of_bounds)?,
         logprobs: request.checked_logprobs().map_err(out_of_bounds)?,
     };
-    Ok(ChatOrder { wishes, delivery: request.delivery(), ignored, request })
+    Ok(ChatOrder { wishes, tools, delivery: request.delivery(), ignored, request })
 }
 
 /// What chooses a model's words: a script has chosen them.
 fn check_choosing(request: &ChatCompletionRequest) -> Result<(), InvalidParameter> {
     request.sampling().checked()?;
     request.checked_response_format()?;
-    request.checked_tools()?;
     request.check_older_functions()?;
     request.check_metadata()
 }

@@ -237,7 +237,14 @@ async fn a_call_that_is_cut_ends_with_its_length() {
 }
 
 #[tokio::test]
-async fn a_call_of_what_is_not_offered_is_the_scripts_mistake() {
+async fn calls_that_the_request_rules_out_are_the_scripts_mistake() {
+    let both = offering(&["weather", "clock"]);
+    let weather = r#"{"type":"function","function":{"name":"weather"}}"#;
+    let allowed = |mode: &str, tools: &str| {
+        format!(
+            r#"{both},"tool_choice":{{"type":"allowed_tools","allowed_tools":{{"mode":"{mode}","tools":[{tools}]}}}}"#
+        )
+    };
     for (wishes, reason) in [
         (String::new(), "a call of `weather`, which the request does not offer"),
         (offering(&["weather"]), "a call of `clock`, which the request does not offer"),
@@ -245,15 +252,35 @@ async fn a_call_of_what_is_not_offered_is_the_scripts_mistake() {
             r#""functions":[{"name":"weather"},{"name":"clock"}]"#.to_owned(),
             "a call of `weather`, which the request does not offer",
         ),
+        (format!(r#"{both},"tool_choice":"none""#), "a call of `weather`, which the request forbids"),
         (
-            format!(r#"{},"tool_choice":"none""#, offering(&["weather", "clock"])),
-            "a call of `weather`, which the request forbids",
+            format!(r#"{both},"tool_choice":{weather}"#),
+            "a call of `clock`, which the request forbids: its `tool_choice` is `weather`",
+        ),
+        (allowed("auto", weather), "a call of `clock`, which the request does not offer in `allowed_tools`"),
+        (
+            allowed("required", weather),
+            "a call of `clock`, which the request does not offer in `allowed_tools`",
+        ),
+        (allowed("auto", ""), "a call of `weather`, which the request does not offer in `allowed_tools`"),
+        (
+            format!(r#"{both},"parallel_tool_calls":false"#),
+            "2 calls, and `parallel_tool_calls` of the request allows one",
         ),
     ] {
         let refusal = chat(&backend(&answering(CALL)), &saying("a", &wishes), &[]).await.unwrap_err();
         let message = format!("Rule `only` of test.toml: the script answers with {reason}.");
         assert_eq!(refusal, Refusal::Internal { message });
     }
+    let one = r#"tool_calls = [{ name = "weather", id = "w" }]"#;
+    for wishes in [
+        format!(r#"{both},"tool_choice":{weather}"#),
+        allowed("required", weather),
+        format!(r#"{both},"parallel_tool_calls":false"#),
+    ] {
+        assert!(choices(one, &wishes).await.contains(r#""id":"w""#), "{wishes}");
+    }
+    assert!(choices(CALL, &format!(r#"{both},"parallel_tool_calls":true"#)).await.contains(r#""id":"c""#));
     // What a model could have said against the wish is told.
     let required = format!(r#"{},"tool_choice":"required""#, offering(&["clock"]));
     assert!(choices("text = \"No.\"", &required).await.contains(r#""content":"No.""#));
