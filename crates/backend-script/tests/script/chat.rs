@@ -384,6 +384,10 @@ async fn every_server_refuses_these() {
             "'messages[0].content[0].text' is required for a part of type 'text'.",
         ),
         (
+            r#"{"model":"m","messages":[{"role":"user","content":[{"type":"film","film":{}}]}]}"#,
+            "'messages[0].content[0].type' is 'film'; it must be text, refusal, image_url, input_audio or file.",
+        ),
+        (
             r#"{"model":"m","messages":[{"role":"user","content":"a"},{"role":"tool","tool_call_id":"c9","content":"b"}]}"#,
             "'messages[1].tool_call_id' is 'c9', but no message before it has a call of that id in its 'tool_calls'.",
         ),
@@ -417,6 +421,15 @@ async fn what_is_not_known_is_named_and_hints_are_not() {
     );
     let older = saying("a", r#""functions":[{"name":"clock"}],"function_call":{"name":"clock"}"#);
     assert_eq!(chat(&backend, &older, &[]).await.unwrap().ignored, ["functions", "function_call"]);
+    let parts = r#"{"model":"m","messages":[{"role":"user","content":[{"type":"file","file":{"file_id":"a"}},{"type":"image_url","image_url":{"url":"x"}},{"type":"file","file":{"file_id":"b"}},{"type":"input_audio","input_audio":{"data":"c","format":"wav"}}]}]}"#;
+    assert_eq!(
+        chat(&backend, parts, &[]).await.unwrap().ignored,
+        ["messages[].content[].file", "messages[].content[].image_url", "messages[].content[].input_audio"]
+    );
+    let mut strict = request("/chat/completions", parts, &[]);
+    strict.strictness = Strictness::RefuseIgnored;
+    let refusal = backend.answer(strict).await.unwrap_err().to_string();
+    assert!(refusal.ends_with("would be ignored: messages[].content[].file, messages[].content[].image_url, messages[].content[].input_audio."), "{refusal}");
     let elsewhere = backend.answer(request("/images", "{}", &[])).await.unwrap_err();
     assert_eq!(
         elsewhere.to_string(),
