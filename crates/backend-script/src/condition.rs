@@ -200,9 +200,7 @@ fn unseen_tool(result: Option<&ToolResult<'_>>) -> String {
         Some(ToolResult { tool: Some(tool), .. }) => {
             format!(", but the last message is the result of {}", quoted(tool))
         }
-        Some(ToolResult { tool: None, .. }) => {
-            ", but the last message answers no call of this conversation".to_owned()
-        }
+        Some(ToolResult { tool: None, .. }) => ", but the last message does not name its function".to_owned(),
         None => ", but the last message is not a tool's".to_owned(),
     }
 }

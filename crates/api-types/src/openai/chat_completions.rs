@@ -9,7 +9,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::response_format::ResponseFormat;
 use super::tools::{MessageToolCall, Tool, ToolChoice};
@@ -179,9 +179,9 @@ pub enum Content {
 }
 
 /// A part of a message.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 pub struct ContentPart {
-    /// `text`, `image_url`, `input_audio`, `file`, `refusal`, …
+    /// `text`, `image_url`, `input_audio`, `file` or `refusal`.
     #[serde(rename = "type")]
     pub kind: String,
     /// The text of a part of kind `text`.
@@ -190,6 +190,26 @@ pub struct ContentPart {
     /// The text of a part of kind `refusal`.
     #[serde(default)]
     pub refusal: Option<String>,
+    /// The image of a part of kind `image_url`.
+    #[serde(default, deserialize_with = "optional_object")]
+    pub image_url: Option<Map<String, Value>>,
+    /// The sound of a part of kind `input_audio`.
+    #[serde(default, deserialize_with = "optional_object")]
+    pub input_audio: Option<Map<String, Value>>,
+    /// The file of a part of kind `file`.
+    #[serde(default, deserialize_with = "optional_object")]
+    pub file: Option<Map<String, Value>>,
+}
+
+impl ContentPart {
+    /// The members for what is no text, with their names, which are the kinds of their parts.
+    pub fn media(&self) -> [(&'static str, Option<&Map<String, Value>>); 3] {
+        [
+            ("image_url", self.image_url.as_ref()),
+            ("input_audio", self.input_audio.as_ref()),
+            ("file", self.file.as_ref()),
+        ]
+    }
 }
 
 /// The strings that end an answer: one, or an array of them.
@@ -274,7 +294,7 @@ mod tests {
         let messages = read(body).unwrap().request.messages.unwrap();
         assert_eq!(messages[0].content, Some(Content::Text("a".into())));
         assert_eq!(messages[1].content, None);
-        let part = ContentPart { kind: "text".into(), text: Some("b".into()), refusal: None };
+        let part = ContentPart { kind: "text".into(), text: Some("b".into()), ..ContentPart::default() };
         assert_eq!(messages[2].content, Some(Content::Parts(vec![part])));
     }
 
@@ -310,6 +330,21 @@ mod tests {
                 r#"{"messages":[{"role":"user","content":[{"type":"text","text":5}]}]}"#,
                 "messages[0].content[0].text",
                 "integer `5`, expected a string",
+            ),
+            (
+                r#"{"messages":[{"role":"user","content":[{"type":"image_url","image_url":"http://x"}]}]}"#,
+                "messages[0].content[0].image_url",
+                "string \"http://x\", expected an object",
+            ),
+            (
+                r#"{"messages":[{"role":"user","content":[{"type":"input_audio","input_audio":[]}]}]}"#,
+                "messages[0].content[0].input_audio",
+                "sequence, expected an object",
+            ),
+            (
+                r#"{"messages":[{"role":"user","content":[{"type":"file","file":7}]}]}"#,
+                "messages[0].content[0].file",
+                "integer `7`, expected an object",
             ),
             (r#"{"messages":[{"role":"user","role":"user"}]}"#, "messages[0]", "duplicate field `role`"),
             (
@@ -377,6 +412,29 @@ mod tests {
         let body = r#"{"zeal":[1],"messages":[{"role":"user","content":"a","mood":1},{"role":"user","mood":2}],
             "stream_options":{"speed":1},"zeal":2}"#;
         assert_eq!(read(body).unwrap().unknown, ["zeal", "messages[].mood", "stream_options.speed"]);
+    }
+
+    #[test]
+    fn images_sounds_and_files_are_known_with_all_that_is_in_them() {
+        let body = r#"{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"a","detail":"low"}},
+            {"type":"input_audio","input_audio":{"data":"b","format":"wav"}},{"type":"file","file":{"file_id":"c"}},
+            {"type":"text","text":"d","file":null,"mood":1}]}]}"#;
+        let Parsed { request, unknown } = read(body).unwrap();
+        assert_eq!(unknown, ["messages[].content[].mood"]);
+        let Some(Content::Parts(parts)) = &request.messages.as_ref().unwrap()[0].content else {
+            panic!("{request:?}")
+        };
+        let first = |part: &ContentPart| {
+            let given = part
+                .media()
+                .into_iter()
+                .filter_map(|(name, value)| Some((name, value?.values().next()?.clone())));
+            given.collect::<Vec<_>>()
+        };
+        assert_eq!(first(&parts[0]), [("image_url", "a".into())]);
+        assert_eq!(first(&parts[1]), [("input_audio", "b".into())]);
+        assert_eq!(first(&parts[2]), [("file", "c".into())]);
+        assert_eq!(first(&parts[3]), []);
     }
 
     #[test]

@@ -81,17 +81,35 @@ fn check(path: &str, message: &RequestMessage) -> Result<(), InvalidParameter> {
 }
 
 fn check_part(path: &str, part: &ContentPart) -> Result<(), InvalidParameter> {
-    let (name, value) = match part.kind.as_str() {
-        "text" => ("text", &part.text),
-        "refusal" => ("refusal", &part.refusal),
-        _ => return Ok(()),
+    let kind = part.kind.as_str();
+    let is_given = match kind {
+        "text" => part.text.is_some(),
+        "refusal" => part.refusal.is_some(),
+        "image_url" => part.image_url.is_some(),
+        "input_audio" => part.input_audio.is_some(),
+        "file" => part.file.is_some(),
+        other => {
+            let path = format!("{path}.type");
+            let message = format!(
+                "'{path}' is '{}'; it must be text, refusal, image_url, input_audio or file.",
+                other.escape_debug()
+            );
+            return Err(InvalidParameter::value(path, message));
+        }
     };
-    if value.is_some() {
-        return Ok(());
+    if !is_given {
+        let path = format!("{path}.{kind}");
+        let message = format!("'{path}' is required for a part of type '{kind}'.");
+        return Err(InvalidParameter::value(path, message));
     }
-    let path = format!("{path}.{name}");
-    let message = format!("'{path}' is required for a part of type '{name}'.");
-    Err(InvalidParameter::value(path, message))
+    match part.media().into_iter().find(|(name, value)| *name != kind && value.is_some()) {
+        None => Ok(()),
+        Some((name, _)) => {
+            let path = format!("{path}.{name}");
+            let message = format!("'{path}' cannot be in a part of type '{kind}'.");
+            Err(InvalidParameter::value(path, message))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -117,6 +135,13 @@ mod tests {
     }
 
     #[test]
+    fn parts_of_each_type_are_sound() {
+        let messages = r#"{"role":"user","content":[{"type":"text","text":"a"},{"type":"image_url","image_url":{}},
+            {"type":"input_audio","input_audio":{}},{"type":"file","file":{},"image_url":null}]}"#;
+        request(messages).checked_messages().unwrap();
+    }
+
+    #[test]
     fn what_a_message_lacks_is_named() {
         let table = [
             (
@@ -134,6 +159,26 @@ mod tests {
             (
                 r#"{"role":"assistant","content":[{"type":"refusal"}]}"#,
                 "messages[0].content[0].refusal: 'messages[0].content[0].refusal' is required for a part of type 'refusal'.",
+            ),
+            (
+                r#"{"role":"user","content":[{"type":"image_url"}]}"#,
+                "messages[0].content[0].image_url: 'messages[0].content[0].image_url' is required for a part of type 'image_url'.",
+            ),
+            (
+                r#"{"role":"user","content":[{"type":"input_audio","input_audio":null}]}"#,
+                "messages[0].content[0].input_audio: 'messages[0].content[0].input_audio' is required for a part of type 'input_audio'.",
+            ),
+            (
+                r#"{"role":"user","content":[{"type":"file","text":"a"}]}"#,
+                "messages[0].content[0].file: 'messages[0].content[0].file' is required for a part of type 'file'.",
+            ),
+            (
+                r#"{"role":"user","content":[{"type":"text","text":"a","file":{}}]}"#,
+                "messages[0].content[0].file: 'messages[0].content[0].file' cannot be in a part of type 'text'.",
+            ),
+            (
+                r#"{"role":"user","content":[{"type":"film","film":{}}]}"#,
+                "messages[0].content[0].type: 'messages[0].content[0].type' is 'film'; it must be text, refusal, image_url, input_audio or file.",
             ),
             (
                 r#"{"role":"tool","content":"a"}"#,

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::StatusCode;
-use interference_api_types::openai::chat_completions::{ChatCompletionRequest, RequestMessage};
+use interference_api_types::openai::chat_completions::RequestMessage;
 use interference_api_types::openai::chat_reply::{ChatChunks, Choices, Delivery, Letterhead, Usage};
-use interference_api_types::openai::tools::ToolChoice;
+use interference_api_types::openai::tools::{CallChoice, ToolOffer};
 use interference_backend::{Refusal, Reply, ReplyBody, Request};
 use tokio::time::Instant;
 
@@ -16,7 +16,7 @@ use crate::answer_stream::AnswerStream;
 use crate::chat_request::{self, ChatOrder};
 use crate::chat_teller::ChatTeller;
 use crate::condition::Condition;
-use crate::facts::{Facts, offered_tools};
+use crate::facts::Facts;
 use crate::script::Script;
 use crate::telling::Telling;
 use crate::template::{Captures, TemplateValues};
@@ -29,7 +29,7 @@ impl ScriptBackend {
         request: &Request,
         start: Instant,
     ) -> Result<Reply, Refusal> {
-        let ChatOrder { request: asked, wishes, delivery, ignored } =
+        let ChatOrder { request: asked, wishes, tools, delivery, ignored } =
             chat_request::read(&request.body, request.strictness)?;
         let model = asked.model.as_deref().unwrap_or_default();
         let messages = asked.messages.as_deref().unwrap_or_default();
@@ -46,7 +46,7 @@ impl ScriptBackend {
             }
             AnswerBody::Embedding(_) => return Err(wrong_kind(script, &chosen)),
         };
-        check_calls(script, &chosen, chat, &asked)?;
+        check_calls(script, &chosen, chat, &facts.tools, &tools)?;
         let steps = self.steps(script, &chosen, chat, &facts, &request.body).await?;
         let letterhead = self.letterhead(self.identity.id(), script, chat, model);
         let own = letterhead.id.strip_prefix("chatcmpl-").unwrap_or(&letterhead.id);
@@ -135,23 +135,38 @@ fn usage(chat: &ChatAnswer, messages: &[RequestMessage], telling: &Telling, choi
     Usage::new(read, written).with_reasoning(telling.reasoning_tokens * u64::from(choices))
 }
 
-/// A call of what the request does not offer is the script's mistake: no model could have made it.
+/// Calls that the request rules out are the script's mistake: no model could have made them.
 fn check_calls(
     script: &Script,
     chosen: &Chosen<'_>,
     chat: &ChatAnswer,
-    request: &ChatCompletionRequest,
+    offered: &[&str],
+    tools: &ToolOffer,
 ) -> Result<(), Refusal> {
-    let forbids = request.tool_choice == Some(ToolChoice::Mode("none".to_owned()));
-    let offered = offered_tools(request);
-    match chat.calls.iter().find(|call| forbids || !offered.contains(&call.name.as_str())) {
-        None => Ok(()),
-        Some(call) => {
-            let reason = if forbids { "forbids" } else { "does not offer" };
-            let what =
-                format!("the script answers with a call of `{}`, which the request {reason}", call.name);
-            Err(broken(script, chosen, &what))
+    let mut calls = chat.calls.iter().map(|call| call.name.as_str());
+    let ruled_out = calls.find_map(|name| Some((name, ruling_out(name, offered, tools)?)));
+    let what = match ruled_out {
+        Some((name, reason)) => format!("a call of `{name}`, which the request {reason}"),
+        None if !tools.parallel && chat.calls.len() > 1 => {
+            let count = chat.calls.len();
+            format!("{count} calls, and `parallel_tool_calls` of the request allows one")
         }
+        None => return Ok(()),
+    };
+    Err(broken(script, chosen, &format!("the script answers with {what}")))
+}
+
+/// What the request does against a call of this function, if it does.
+fn ruling_out(name: &str, offered: &[&str], tools: &ToolOffer) -> Option<String> {
+    let is_left = || tools.functions.iter().any(|offered| offered.function.name == name);
+    match &tools.choice {
+        _ if !offered.contains(&name) => Some("does not offer".to_owned()),
+        _ if !is_left() => Some("does not offer in `allowed_tools`".to_owned()),
+        CallChoice::Never => Some("forbids".to_owned()),
+        CallChoice::Function(chosen) if chosen != name => {
+            Some(format!("forbids: its `tool_choice` is `{chosen}`"))
+        }
+        CallChoice::Function(_) | CallChoice::Auto | CallChoice::Required => None,
     }
 }
 

@@ -237,7 +237,14 @@ async fn a_call_that_is_cut_ends_with_its_length() {
 }
 
 #[tokio::test]
-async fn a_call_of_what_is_not_offered_is_the_scripts_mistake() {
+async fn calls_that_the_request_rules_out_are_the_scripts_mistake() {
+    let both = offering(&["weather", "clock"]);
+    let weather = r#"{"type":"function","function":{"name":"weather"}}"#;
+    let allowed = |mode: &str, tools: &str| {
+        format!(
+            r#"{both},"tool_choice":{{"type":"allowed_tools","allowed_tools":{{"mode":"{mode}","tools":[{tools}]}}}}"#
+        )
+    };
     for (wishes, reason) in [
         (String::new(), "a call of `weather`, which the request does not offer"),
         (offering(&["weather"]), "a call of `clock`, which the request does not offer"),
@@ -245,15 +252,35 @@ async fn a_call_of_what_is_not_offered_is_the_scripts_mistake() {
             r#""functions":[{"name":"weather"},{"name":"clock"}]"#.to_owned(),
             "a call of `weather`, which the request does not offer",
         ),
+        (format!(r#"{both},"tool_choice":"none""#), "a call of `weather`, which the request forbids"),
         (
-            format!(r#"{},"tool_choice":"none""#, offering(&["weather", "clock"])),
-            "a call of `weather`, which the request forbids",
+            format!(r#"{both},"tool_choice":{weather}"#),
+            "a call of `clock`, which the request forbids: its `tool_choice` is `weather`",
+        ),
+        (allowed("auto", weather), "a call of `clock`, which the request does not offer in `allowed_tools`"),
+        (
+            allowed("required", weather),
+            "a call of `clock`, which the request does not offer in `allowed_tools`",
+        ),
+        (allowed("auto", ""), "a call of `weather`, which the request does not offer in `allowed_tools`"),
+        (
+            format!(r#"{both},"parallel_tool_calls":false"#),
+            "2 calls, and `parallel_tool_calls` of the request allows one",
         ),
     ] {
         let refusal = chat(&backend(&answering(CALL)), &saying("a", &wishes), &[]).await.unwrap_err();
         let message = format!("Rule `only` of test.toml: the script answers with {reason}.");
         assert_eq!(refusal, Refusal::Internal { message });
     }
+    let one = r#"tool_calls = [{ name = "weather", id = "w" }]"#;
+    for wishes in [
+        format!(r#"{both},"tool_choice":{weather}"#),
+        allowed("required", weather),
+        format!(r#"{both},"parallel_tool_calls":false"#),
+    ] {
+        assert!(choices(one, &wishes).await.contains(r#""id":"w""#), "{wishes}");
+    }
+    assert!(choices(CALL, &format!(r#"{both},"parallel_tool_calls":true"#)).await.contains(r#""id":"c""#));
     // What a model could have said against the wish is told.
     let required = format!(r#"{},"tool_choice":"required""#, offering(&["clock"]));
     assert!(choices("text = \"No.\"", &required).await.contains(r#""content":"No.""#));
@@ -356,6 +383,14 @@ async fn every_server_refuses_these() {
             r#"{"model":"m","messages":[{"role":"user","content":[{"type":"text"}]}]}"#,
             "'messages[0].content[0].text' is required for a part of type 'text'.",
         ),
+        (
+            r#"{"model":"m","messages":[{"role":"user","content":[{"type":"film","film":{}}]}]}"#,
+            "'messages[0].content[0].type' is 'film'; it must be text, refusal, image_url, input_audio or file.",
+        ),
+        (
+            r#"{"model":"m","messages":[{"role":"user","content":"a"},{"role":"tool","tool_call_id":"c9","content":"b"}]}"#,
+            "'messages[1].tool_call_id' is 'c9', but no message before it has a call of that id in its 'tool_calls'.",
+        ),
         (&saying("a", r#""temperature":3"#), "'temperature' is 3; it must be from 0 to 2."),
         (&saying("a", r#""top_p":3"#), "'top_p' is 3; it must be from 0 to 1."),
         (&saying("a", r#""max_tokens":0"#), "'max_tokens' must be at least 1."),
@@ -386,6 +421,15 @@ async fn what_is_not_known_is_named_and_hints_are_not() {
     );
     let older = saying("a", r#""functions":[{"name":"clock"}],"function_call":{"name":"clock"}"#);
     assert_eq!(chat(&backend, &older, &[]).await.unwrap().ignored, ["functions", "function_call"]);
+    let parts = r#"{"model":"m","messages":[{"role":"user","content":[{"type":"file","file":{"file_id":"a"}},{"type":"image_url","image_url":{"url":"x"}},{"type":"file","file":{"file_id":"b"}},{"type":"input_audio","input_audio":{"data":"c","format":"wav"}}]}]}"#;
+    assert_eq!(
+        chat(&backend, parts, &[]).await.unwrap().ignored,
+        ["messages[].content[].file", "messages[].content[].image_url", "messages[].content[].input_audio"]
+    );
+    let mut strict = request("/chat/completions", parts, &[]);
+    strict.strictness = Strictness::RefuseIgnored;
+    let refusal = backend.answer(strict).await.unwrap_err().to_string();
+    assert!(refusal.ends_with("would be ignored: messages[].content[].file, messages[].content[].image_url, messages[].content[].input_audio."), "{refusal}");
     let elsewhere = backend.answer(request("/images", "{}", &[])).await.unwrap_err();
     assert_eq!(
         elsewhere.to_string(),

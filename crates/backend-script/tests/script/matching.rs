@@ -151,9 +151,13 @@ async fn every_failing_condition_says_what_was_seen() {
     let long = saying(&format!("a\"\n{}", "é".repeat(300)), "");
     let silent = conversation(r#"{"role":"system","content":"Be brief."}"#, "");
     let tools = saying("a", r#""tools":[{"type":"function","function":{"name":"clock"}}]"#);
-    let result = conversation(r#"{"role":"tool","tool_call_id":"c","content":"noon"}"#, "");
+    let result = conversation(
+        r#"{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"clock","arguments":"{}"}}]},{"role":"tool","tool_call_id":"c","content":"noon"}"#,
+        "",
+    );
+    let nameless = conversation(r#"{"role":"function","content":"noon"}"#, "");
     let function = conversation(r#"{"role":"function","name":"clock","content":"noon"}"#, "");
-    let table: [(&str, &str, &str); 18] = [
+    let table: [(&str, &str, &str); 19] = [
         ("model = \"gpt-*\"", &hello, "`model = \"gpt-*\"` does not fit the model, which is \"m\"."),
         ("text = \"b\"", &silent, "`text = \"b\"`, but there is no user message."),
         (
@@ -168,11 +172,8 @@ async fn every_failing_condition_says_what_was_seen() {
             "`tool_result = \"b\"` is not in the tool's result, which is \"noon\".",
         ),
         ("tool = \"b\"", &hello, "`tool = \"b\"`, but the last message is not a tool's."),
-        (
-            "tool = \"b\"",
-            &result,
-            "`tool = \"b\"`, but the last message answers no call of this conversation.",
-        ),
+        ("tool = \"b\"", &result, "`tool = \"b\"`, but the last message is the result of \"clock\"."),
+        ("tool = \"b\"", &nameless, "`tool = \"b\"`, but the last message does not name its function."),
         ("tool = \"b\"", &function, "`tool = \"b\"`, but the last message is the result of \"clock\"."),
         ("turn = 3", &hello, "`turn = 3`, but this is turn 1."),
         ("state = \"x\"", &hello, "`state = \"x\"`, but the state is \"start\"."),
