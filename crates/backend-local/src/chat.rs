@@ -341,7 +341,8 @@ mod tests {
             r#""frequency_penalty":0,"presence_penalty":0.0,"logprobs":false,"top_logprobs":0,"tools":[],"n":1,
             "tool_choice":"auto","response_format":{"type":"text"},"modalities":["text"],"logit_bias":{},
             "functions":null,"audio":null,"store":false,"metadata":{},"parallel_tool_calls":true,"stop":null,
-            "service_tier":"auto","user":null,"seed":null,"stream":null,"stream_options":null"#,
+            "service_tier":"auto","user":null,"verbosity":null,"prediction":null,"seed":null,"stream":null,
+            "stream_options":null"#,
         ));
         assert_eq!(order.ignored, Vec::<String>::new());
     }

@@ -3,7 +3,7 @@
 //! One that would change the answer's meaning is refused. One that is a hint is passed over and named. Either counts
 //! as not given while it has the API's own default.
 
-use interference_api_types::openai::chat_completions::ChatCompletionRequest;
+use interference_api_types::openai::chat_completions::{ChatCompletionRequest, ServiceTier};
 use interference_backend::Refusal;
 use serde_json::{Value, json};
 
@@ -66,38 +66,25 @@ fn refuse_unavailable(request: &ChatCompletionRequest) -> Result<(), Refusal> {
 }
 
 fn given_hints(request: &ChatCompletionRequest) -> Vec<&'static str> {
-    let mut given = Vec::new();
     let has_labels = request.metadata.as_ref().is_some_and(|labels| !labels.is_empty());
     let schema = request.response_format.as_ref().and_then(|format| format.json_schema.as_ref());
-    let switches = [
+    let hints = [
         ("store", request.store == Some(true)),
         ("metadata", has_labels),
         (
             "response_format.json_schema.description",
             schema.is_some_and(|schema| schema.description.is_some()),
         ),
+        ("prediction", request.prediction.is_some()),
+        ("reasoning_effort", request.reasoning_effort.is_some()),
+        ("verbosity", request.verbosity.is_some()),
+        ("service_tier", request.service_tier.is_some_and(|tier| tier != ServiceTier::Auto)),
+        ("user", request.user.is_some()),
+        ("safety_identifier", request.safety_identifier.is_some()),
+        ("prompt_cache_key", request.prompt_cache_key.is_some()),
+        ("prompt_cache_retention", request.prompt_cache_retention.is_some()),
     ];
-    for (name, is_given) in switches {
-        if is_given {
-            given.push(name);
-        }
-    }
-    let values = [
-        ("prediction", &request.prediction, Value::Null),
-        ("reasoning_effort", &request.reasoning_effort, Value::Null),
-        ("verbosity", &request.verbosity, Value::Null),
-        ("service_tier", &request.service_tier, json!("auto")),
-        ("user", &request.user, Value::Null),
-        ("safety_identifier", &request.safety_identifier, Value::Null),
-        ("prompt_cache_key", &request.prompt_cache_key, Value::Null),
-        ("prompt_cache_retention", &request.prompt_cache_retention, Value::Null),
-    ];
-    for (name, value, default) in values {
-        if value.as_ref().is_some_and(|value| *value != default) {
-            given.push(name);
-        }
-    }
-    given
+    hints.into_iter().filter(|(_, is_given)| *is_given).map(|(name, _)| name).collect()
 }
 
 /// What a caller may write in place of a value that cannot be had.

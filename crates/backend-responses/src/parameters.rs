@@ -19,6 +19,9 @@ const MOST_LABELS: usize = 16;
 const LONGEST_LABEL_NAME: usize = 64;
 const LONGEST_LABEL: usize = 512;
 
+/// How many alternatives to a token may be asked for: the API's own limit.
+const MOST_TOP_LOGPROBS: u64 = 20;
+
 /// Refuses what cannot be had.
 ///
 /// # Errors
@@ -43,6 +46,10 @@ pub(crate) fn refuse_unavailable(request: &CreateResponseRequest) -> Result<(), 
     if let Some(other) = request.truncation.as_deref().filter(|value| !["auto", "disabled"].contains(value)) {
         let message = format!("'truncation' is '{}'; it must be 'auto' or 'disabled'.", quote(other));
         return Err(invalid("truncation", message, "invalid_value"));
+    }
+    if let Some(count) = request.top_logprobs.filter(|count| *count > MOST_TOP_LOGPROBS) {
+        let message = format!("'top_logprobs' is {count}; it must be from 0 to {MOST_TOP_LOGPROBS}.");
+        return Err(invalid("top_logprobs", message, "invalid_value"));
     }
     refuse_includes(request.include.as_deref().unwrap_or_default())?;
     refuse_tools(request)?;
@@ -104,10 +111,9 @@ fn check_metadata(metadata: Option<&Value>) -> Result<(), Refusal> {
 pub(crate) fn given_hints(request: &CreateResponseRequest) -> Vec<String> {
     let wants_logprobs = includes_logprobs(request);
     let include = request.include.as_deref().unwrap_or_default();
-    let reasoning = request.reasoning.as_ref().and_then(Value::as_object);
-    let of_reasoning = |name: &str| {
-        reasoning.and_then(|reasoning| reasoning.get(name)).is_some_and(|value| !value.is_null())
-    };
+    let reasoning = request.reasoning.as_ref();
+    let summary = reasoning.and_then(|reasoning| reasoning.summary.as_ref());
+    let generate_summary = reasoning.and_then(|reasoning| reasoning.generate_summary.as_ref());
     let obfuscation = request.stream_options.and_then(|options| options.include_obfuscation);
     [
         ("truncation", request.truncation.as_deref() == Some("auto")),
@@ -117,8 +123,8 @@ pub(crate) fn given_hints(request: &CreateResponseRequest) -> Vec<String> {
         ),
         ("top_logprobs", !wants_logprobs && request.top_logprobs.is_some_and(|count| count > 0)),
         ("max_tool_calls", request.max_tool_calls.is_some()),
-        ("reasoning.summary", of_reasoning("summary")),
-        ("reasoning.generate_summary", of_reasoning("generate_summary")),
+        ("reasoning.summary", summary.is_some()),
+        ("reasoning.generate_summary", generate_summary.is_some()),
         ("stream_options.include_obfuscation", obfuscation == Some(true)),
     ]
     .into_iter()
@@ -135,21 +141,22 @@ pub(crate) fn includes_logprobs(request: &CreateResponseRequest) -> bool {
 /// What goes on to the chat under its own name or another, as it came; absent where it is not given. Whoever answers
 /// the chat honours it, refuses it, or names it.
 pub(crate) fn passed_on(request: &CreateResponseRequest) -> impl Iterator<Item = (&'static str, Value)> {
-    let verbosity = request.text.as_ref().and_then(|text| text.verbosity.as_ref());
-    let effort = request.reasoning.as_ref().and_then(|reasoning| reasoning.get("effort"));
+    let verbosity = request.text.as_ref().and_then(|text| text.verbosity);
+    let effort = request.reasoning.as_ref().and_then(|reasoning| reasoning.effort.as_ref());
     let number = |number: Option<f64>| number.map(|number| json!(number));
+    let text = |text: Option<&String>| text.map(|text| json!(text));
     let values = [
         ("max_completion_tokens", request.max_output_tokens.map(|count| json!(count))),
         ("temperature", number(request.temperature)),
         ("top_p", number(request.top_p)),
         ("parallel_tool_calls", request.parallel_tool_calls.map(Value::Bool)),
-        ("reasoning_effort", effort.cloned()),
-        ("verbosity", verbosity.cloned()),
-        ("user", request.user.clone()),
-        ("safety_identifier", request.safety_identifier.clone()),
-        ("service_tier", request.service_tier.clone()),
-        ("prompt_cache_key", request.prompt_cache_key.clone()),
-        ("prompt_cache_retention", request.prompt_cache_retention.clone()),
+        ("reasoning_effort", text(effort)),
+        ("verbosity", verbosity.map(|verbosity| json!(verbosity))),
+        ("user", text(request.user.as_ref())),
+        ("safety_identifier", text(request.safety_identifier.as_ref())),
+        ("service_tier", request.service_tier.map(|tier| json!(tier))),
+        ("prompt_cache_key", text(request.prompt_cache_key.as_ref())),
+        ("prompt_cache_retention", request.prompt_cache_retention.map(|kept| json!(kept))),
         ("seed", request.seed.clone()),
         ("stop", request.stop.clone()),
         ("frequency_penalty", request.frequency_penalty.clone()),
@@ -183,6 +190,8 @@ mod tests {
             (json!({"context_management": [{"type": "compaction"}]}), "context_management"),
             (json!({"truncation": "some"}), "truncation"),
             (json!({"include": ["message.output_text.logprobs", "file_search_call.results"]}), "include[1]"),
+            (json!({"top_logprobs": 21}), "top_logprobs"),
+            (json!({"include": [INCLUDE_LOGPROBS], "top_logprobs": 21}), "top_logprobs"),
             (json!({"tools": [{"type": "web_search"}]}), "tools[0].type"),
             (json!({"metadata": {"a": 1}}), "metadata"),
             (json!({"metadata": []}), "metadata"),
@@ -199,6 +208,7 @@ mod tests {
         }
         let defaults = json!({
             "background": false, "truncation": "disabled", "include": [], "tools": [], "conversation": null,
+            "reasoning": {"effort": null, "summary": null, "generate_summary": null}, "max_tool_calls": null,
             "metadata": {"a": "b".repeat(512)},
         });
         assert_eq!(refuse_unavailable(&read(&defaults)), Ok(()));
@@ -224,5 +234,9 @@ mod tests {
         );
         let with_logprobs = json!({"include": [INCLUDE_LOGPROBS], "top_logprobs": 2});
         assert_eq!(given_hints(&read(&with_logprobs)), [""; 0]);
+        let most = json!({"include": [INCLUDE_LOGPROBS], "top_logprobs": 20});
+        assert_eq!(refuse_unavailable(&read(&most)), Ok(()));
+        let older = json!({"reasoning": {"generate_summary": "auto"}});
+        assert_eq!(given_hints(&read(&older)), ["reasoning.generate_summary"]);
     }
 }

@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::Deserialize;
 use serde::de::value::SeqAccessDeserializer;
-use serde::de::{Deserializer, Error, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error, IntoDeserializer, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::response_format::ResponseFormat;
@@ -94,19 +94,22 @@ pub struct ChatCompletionRequest {
     /// Labels for the caller's own use.
     pub metadata: Option<BTreeMap<String, String>>,
     /// How hard a reasoning model thinks.
-    pub reasoning_effort: Option<Value>,
+    pub reasoning_effort: Option<String>,
     /// How much the model says.
-    pub verbosity: Option<Value>,
+    #[serde(deserialize_with = "optional_word")]
+    pub verbosity: Option<Verbosity>,
     /// Which class of service is wanted.
-    pub service_tier: Option<Value>,
+    #[serde(deserialize_with = "optional_word")]
+    pub service_tier: Option<ServiceTier>,
     /// Whose request it is.
-    pub user: Option<Value>,
+    pub user: Option<String>,
     /// Whose request it is, newer.
-    pub safety_identifier: Option<Value>,
+    pub safety_identifier: Option<String>,
     /// What requests with a common beginning have in common.
-    pub prompt_cache_key: Option<Value>,
+    pub prompt_cache_key: Option<String>,
     /// How long a common beginning is kept.
-    pub prompt_cache_retention: Option<Value>,
+    #[serde(deserialize_with = "optional_word")]
+    pub prompt_cache_retention: Option<PromptCacheRetention>,
     /// Whether the answer goes on where the model would end it; not of the API, but of other local servers.
     pub ignore_eos: Option<bool>,
     /// 0 to 1: how likely a token must be beside the most likely one; of other local servers.
@@ -121,6 +124,56 @@ pub struct ChatCompletionRequest {
     /// The same, as vLLM names it.
     #[serde(deserialize_with = "optional_number")]
     pub repetition_penalty: Option<f64>,
+}
+
+/// How much the model says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verbosity {
+    /// Little.
+    Low,
+    /// The API's default.
+    Medium,
+    /// Much.
+    High,
+}
+
+/// A class of service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ServiceTier {
+    /// As the project has it: the API's default.
+    Auto,
+    /// The usual one.
+    Default,
+    /// Slower and cheaper.
+    Flex,
+    /// Paid for in advance.
+    Scale,
+    /// Faster and dearer.
+    Priority,
+}
+
+/// How long a common beginning is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PromptCacheRetention {
+    /// As long as there is room. Older clients write it with a hyphen.
+    #[serde(rename = "in_memory", alias = "in-memory")]
+    InMemory,
+    /// A day.
+    #[serde(rename = "24h")]
+    Day,
+}
+
+/// One of several words, `null` being none. Serde's own enumerations also take an object with the word as its key,
+/// which no client means.
+pub(super) fn optional_word<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    let word = Option::<String>::deserialize(deserializer)?;
+    word.map(|word| T::deserialize(word.into_deserializer())).transpose()
 }
 
 /// One message of the conversation.
@@ -386,6 +439,53 @@ mod tests {
             assert_eq!(seen_param.as_deref(), Some(param), "{body}: {seen_message}");
             assert!(seen_message.contains(message), "{body}: {seen_message}");
         }
+    }
+
+    #[test]
+    fn hints_of_a_wrong_type_are_told() {
+        for name in ["reasoning_effort", "user", "safety_identifier", "prompt_cache_key"] {
+            for value in ["5", "true", "[\"a\"]", "{}"] {
+                let (param, message) = error(&format!(r#"{{"{name}":{value}}}"#));
+                assert_eq!(param.as_deref(), Some(name), "{value}: {message}");
+                assert!(message.contains("expected a string"), "{name}: {value}: {message}");
+            }
+        }
+        let words = [
+            ("verbosity", "expected one of `low`, `medium`, `high`"),
+            ("service_tier", "expected one of `auto`, `default`, `flex`, `scale`, `priority`"),
+            ("prompt_cache_retention", "`in_memory`"),
+        ];
+        for (name, expected) in words {
+            let (param, message) = error(&format!(r#"{{"{name}":"zz"}}"#));
+            assert_eq!(param.as_deref(), Some(name), "{message}");
+            assert!(message.contains("unknown variant `zz`") && message.contains(expected), "{message}");
+            for value in ["5", r#"{"low":null}"#, r#"{"auto":null}"#, r#"{"24h":null}"#] {
+                let (param, message) = error(&format!(r#"{{"{name}":{value}}}"#));
+                assert_eq!(param.as_deref(), Some(name), "{value}: {message}");
+                assert!(message.contains("expected a string"), "{name}: {value}: {message}");
+            }
+        }
+    }
+
+    #[test]
+    fn hints_are_read_and_null_is_none() {
+        let body = r#"{"reasoning_effort":"any","verbosity":"high","service_tier":"scale","user":"u",
+            "safety_identifier":"s","prompt_cache_key":"k","prompt_cache_retention":"24h"}"#;
+        let request = read(body).unwrap().request;
+        assert_eq!(request.reasoning_effort.as_deref(), Some("any"));
+        assert_eq!(request.verbosity, Some(Verbosity::High));
+        assert_eq!(request.service_tier, Some(ServiceTier::Scale));
+        assert_eq!(request.user.as_deref(), Some("u"));
+        assert_eq!(request.safety_identifier.as_deref(), Some("s"));
+        assert_eq!(request.prompt_cache_key.as_deref(), Some("k"));
+        assert_eq!(request.prompt_cache_retention, Some(PromptCacheRetention::Day));
+        for spelling in ["in_memory", "in-memory"] {
+            let request = read(&format!(r#"{{"prompt_cache_retention":"{spelling}"}}"#)).unwrap().request;
+            assert_eq!(request.prompt_cache_retention, Some(PromptCacheRetention::InMemory));
+        }
+        let nulls = r#"{"reasoning_effort":null,"verbosity":null,"service_tier":null,"user":null,
+            "safety_identifier":null,"prompt_cache_key":null,"prompt_cache_retention":null}"#;
+        assert_eq!(read(nulls).unwrap().request, ChatCompletionRequest::default());
     }
 
     #[test]

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::chat_completions::{Stop, StreamOptions};
 use super::chat_parameters::{self, InvalidParameter, MOST_CHOICES};
@@ -76,7 +75,7 @@ pub struct CompletionRequest {
     #[serde(deserialize_with = "optional_seed")]
     pub seed: Option<u64>,
     /// Whose request it is.
-    pub user: Option<Value>,
+    pub user: Option<String>,
     /// Whether the answer goes on where the model would end it; not of the API, but of other local servers.
     pub ignore_eos: Option<bool>,
     /// 0 to 1: how likely a token must be beside the most likely one; of other local servers.
@@ -246,7 +245,7 @@ mod tests {
 
     #[test]
     fn what_is_not_given_has_the_apis_default() {
-        let request = read(r#""prompt":null,"n":null,"logprobs":null,"echo":null"#);
+        let request = read(r#""prompt":null,"n":null,"logprobs":null,"echo":null,"user":null"#);
         assert_eq!(request, CompletionRequest::default());
         assert_eq!(request.checked_prompts(), Ok(vec![Input::Text("")]));
         assert_eq!(request.checked_choices(1), Ok(1));
@@ -328,6 +327,8 @@ mod tests {
             ),
             (r#"{"prompt":[[1],[-1]]}"#, "'prompt[1][0]': invalid value: integer `-1`, expected u64"),
             (r#"{"logprobs":true}"#, "'logprobs': invalid type: boolean `true`, expected a whole number"),
+            (r#"{"user":5}"#, "'user': invalid type: integer `5`, expected a string"),
+            (r#"{"user":["a"]}"#, "'user': invalid type: sequence, expected a string"),
             (r#"{"stop":[1]}"#, "'stop[0]': invalid type: integer `1`, expected a string"),
         ];
         for (body, message) in table {

@@ -6,7 +6,6 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize, Serializer};
-use serde_json::Value;
 
 use super::chat_parameters::{self, InvalidParameter};
 use super::inputs::{Input, Inputs};
@@ -29,7 +28,7 @@ pub struct EmbeddingsRequest {
     #[serde(deserialize_with = "optional_count")]
     pub dimensions: Option<u64>,
     /// Whose request it is.
-    pub user: Option<Value>,
+    pub user: Option<String>,
 }
 
 /// How vectors are told.
@@ -186,6 +185,10 @@ mod tests {
             (r#"{"input":["a",""]}"#, "input: 'input' must not be empty (text 1)."),
             (r#"{"input":[[1],[]]}"#, "input: 'input' must not be empty (text 1)."),
             (r#"{"input":"a","dimensions":0}"#, "dimensions: 'dimensions' must be at least 1."),
+            (
+                r#"{"input":"a","user":5}"#,
+                "Invalid value for 'user': invalid type: integer `5`, expected a string at line 1 column 21.",
+            ),
             (
                 r#"{"input":["a",1]}"#,
                 "Invalid value for 'input': the elements of an array must be of one type at line 1 column 16.",

@@ -11,6 +11,7 @@ use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
+use super::chat_completions::{PromptCacheRetention, ServiceTier, Verbosity, optional_word};
 use crate::request_body::{Object, optional_count, optional_number, optional_object, optional_objects};
 
 /// A request. Members that are only passed on are kept as they came, as [`Value`]s; `null` is as good as absent
@@ -52,7 +53,8 @@ pub struct CreateResponseRequest {
     /// Whether several tools may be called at once.
     pub parallel_tool_calls: Option<bool>,
     /// How many calls of built-in tools.
-    pub max_tool_calls: Option<Value>,
+    #[serde(deserialize_with = "optional_count")]
+    pub max_tool_calls: Option<u64>,
     /// The form of the text.
     #[serde(deserialize_with = "optional_object")]
     pub text: Option<TextOptions>,
@@ -66,17 +68,20 @@ pub struct CreateResponseRequest {
     /// Labels for the caller's own use.
     pub metadata: Option<Value>,
     /// How a reasoning model thinks.
-    pub reasoning: Option<Value>,
+    #[serde(deserialize_with = "optional_object")]
+    pub reasoning: Option<ReasoningOptions>,
     /// Whose request it is.
-    pub user: Option<Value>,
+    pub user: Option<String>,
     /// Whose request it is, newer.
-    pub safety_identifier: Option<Value>,
+    pub safety_identifier: Option<String>,
     /// Which class of service is wanted.
-    pub service_tier: Option<Value>,
+    #[serde(deserialize_with = "optional_word")]
+    pub service_tier: Option<ServiceTier>,
     /// What requests with a common beginning have in common.
-    pub prompt_cache_key: Option<Value>,
+    pub prompt_cache_key: Option<String>,
     /// How long a common beginning is kept.
-    pub prompt_cache_retention: Option<Value>,
+    #[serde(deserialize_with = "optional_word")]
+    pub prompt_cache_retention: Option<PromptCacheRetention>,
     /// A stored prompt.
     pub prompt: Option<Value>,
     /// A stored conversation.
@@ -111,6 +116,19 @@ pub struct ResponseStreamOptions {
     pub include_obfuscation: Option<bool>,
 }
 
+/// How a reasoning model thinks. A response repeats it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ReasoningOptions {
+    /// How hard.
+    pub effort: Option<String>,
+    /// How what it thinks is summed up.
+    pub summary: Option<String>,
+    /// The older name of `summary`. Absent from a response when the request has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generate_summary: Option<String>,
+}
+
 /// A tool: a function, or one that is built in, of which only the kind is read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ResponseTool {
@@ -139,7 +157,8 @@ pub struct TextOptions {
     #[serde(deserialize_with = "optional_object")]
     pub format: Option<TextFormat>,
     /// How much the model says.
-    pub verbosity: Option<Value>,
+    #[serde(deserialize_with = "optional_word")]
+    pub verbosity: Option<Verbosity>,
 }
 
 /// Text, or JSON.
@@ -353,6 +372,23 @@ mod tests {
             (r#"{"text":{"format":{"name":"a"}}}"#, "text.format", "missing field `type`"),
             (r#"{"tools":[{"type":"function","strict":1}]}"#, "tools[0].strict", "expected a boolean"),
             (r#"{"include":"a"}"#, "include", "expected a sequence"),
+            (r#"{"reasoning":5}"#, "reasoning", "expected an object"),
+            (r#"{"reasoning":"x"}"#, "reasoning", "expected an object"),
+            (r#"{"reasoning":[1]}"#, "reasoning", "expected an object"),
+            (r#"{"reasoning":{"effort":5}}"#, "reasoning.effort", "expected a string"),
+            (r#"{"reasoning":{"summary":true}}"#, "reasoning.summary", "expected a string"),
+            (r#"{"reasoning":{"generate_summary":[]}}"#, "reasoning.generate_summary", "expected a string"),
+            (r#"{"max_tool_calls":"x"}"#, "max_tool_calls", "expected a whole number"),
+            (r#"{"max_tool_calls":-1}"#, "max_tool_calls", "expected a whole number"),
+            (r#"{"user":5}"#, "user", "expected a string"),
+            (r#"{"prompt_cache_key":5}"#, "prompt_cache_key", "expected a string"),
+            (r#"{"safety_identifier":5}"#, "safety_identifier", "expected a string"),
+            (r#"{"prompt_cache_retention":5}"#, "prompt_cache_retention", "expected a string"),
+            (r#"{"prompt_cache_retention":"1h"}"#, "prompt_cache_retention", "unknown variant `1h`"),
+            (r#"{"service_tier":{}}"#, "service_tier", "expected a string"),
+            (r#"{"service_tier":"zz"}"#, "service_tier", "unknown variant `zz`, expected one of `auto`"),
+            (r#"{"text":{"verbosity":5}}"#, "text.verbosity", "expected a string"),
+            (r#"{"text":{"verbosity":"zz"}}"#, "text.verbosity", "expected one of `low`, `medium`, `high`"),
         ];
         for (body, param, message) in table {
             let error = parse::<CreateResponseRequest>(body.as_bytes()).unwrap_err();
@@ -365,10 +401,30 @@ mod tests {
     #[test]
     fn unknown_members_are_named_at_every_depth() {
         let body = r#"{"zeal":1,"input":[{"role":"user","content":[{"type":"input_text","text":"a","mood":1}],"phase":1}],
-            "text":{"colour":1},"tools":[{"type":"function","defer_loading":true}]}"#;
+            "text":{"colour":1},"tools":[{"type":"function","defer_loading":true}],"reasoning":{"depth":1}}"#;
         assert_eq!(
             read(body).unknown,
-            ["zeal", "input[].content[].mood", "input[].phase", "text.colour", "tools[].defer_loading"]
+            [
+                "zeal",
+                "input[].content[].mood",
+                "input[].phase",
+                "text.colour",
+                "tools[].defer_loading",
+                "reasoning.depth"
+            ]
         );
+    }
+
+    #[test]
+    fn null_is_as_good_as_absent() {
+        let nulls = r#"{"reasoning":null,"max_tool_calls":null,"user":null,"safety_identifier":null,
+            "service_tier":null,"prompt_cache_key":null,"prompt_cache_retention":null,"top_logprobs":null,
+            "text":null}"#;
+        assert_eq!(read(nulls).request, CreateResponseRequest::default());
+        let inside = r#"{"reasoning":{"effort":null,"summary":null,"generate_summary":null},
+            "text":{"verbosity":null,"format":null}}"#;
+        let request = read(inside).request;
+        assert_eq!(request.reasoning, Some(ReasoningOptions::default()));
+        assert_eq!(request.text, Some(TextOptions::default()));
     }
 }

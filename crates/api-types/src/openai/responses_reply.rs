@@ -6,7 +6,8 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::responses::{ResponseTool, TextFormat};
+use super::chat_completions::{PromptCacheRetention, Verbosity};
+use super::responses::{ReasoningOptions, ResponseTool, TextFormat};
 
 /// A response, as it is answered, kept and told in events. What the request asked for is repeated in it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -32,7 +33,7 @@ pub struct ResponseObject {
     /// As the request has it.
     pub max_output_tokens: Option<u64>,
     /// As the request has it.
-    pub max_tool_calls: Option<Value>,
+    pub max_tool_calls: Option<u64>,
     /// The model that answers.
     pub model: String,
     /// What it says and calls.
@@ -43,15 +44,15 @@ pub struct ResponseObject {
     pub previous_response_id: Option<String>,
     /// As the request has it. Absent when it has none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub prompt_cache_key: Option<Value>,
+    pub prompt_cache_key: Option<String>,
     /// As the request has it. Absent when it has none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub prompt_cache_retention: Option<Value>,
+    pub prompt_cache_retention: Option<PromptCacheRetention>,
     /// As the request has it.
-    pub reasoning: Value,
+    pub reasoning: ReasoningOptions,
     /// As the request has it. Absent when it has none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub safety_identifier: Option<Value>,
+    pub safety_identifier: Option<String>,
     /// Always `default`: there is one class of service.
     pub service_tier: &'static str,
     /// Whether it is kept.
@@ -75,7 +76,7 @@ pub struct ResponseObject {
     pub usage: Option<ResponseUsage>,
     /// As the request has it. Absent when it has none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub user: Option<Value>,
+    pub user: Option<String>,
     /// As the request has them.
     pub metadata: Value,
 }
@@ -94,7 +95,7 @@ pub struct ResponseText {
     pub format: TextFormat,
     /// As the request has it. Absent when it has none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub verbosity: Option<Value>,
+    pub verbosity: Option<Verbosity>,
 }
 
 /// How far a response, or one of its items, got.

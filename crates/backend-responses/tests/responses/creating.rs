@@ -72,6 +72,63 @@ async fn a_response_has_all_that_the_api_describes() {
 }
 
 #[tokio::test]
+async fn what_was_asked_is_repeated_and_passed_on() {
+    let bench = Bench::new().await;
+    let request = json!({
+        "model": "m", "input": "a", "max_tool_calls": 3, "user": "u", "safety_identifier": "s",
+        "prompt_cache_key": "k", "prompt_cache_retention": "in-memory", "service_tier": "flex", "top_logprobs": 20,
+        "reasoning": {"effort": "high", "summary": null, "generate_summary": "auto"}, "text": {"verbosity": "low"},
+    });
+    let response = bench.respond("b", request).await;
+    let repeated = [
+        ("max_tool_calls", json!(3)),
+        ("user", json!("u")),
+        ("safety_identifier", json!("s")),
+        ("prompt_cache_key", json!("k")),
+        ("prompt_cache_retention", json!("in_memory")),
+        ("service_tier", json!("default")),
+        ("top_logprobs", json!(20)),
+        ("reasoning", json!({"effort": "high", "summary": null, "generate_summary": "auto"})),
+        ("text", json!({"format": {"type": "text"}, "verbosity": "low"})),
+    ];
+    for (name, value) in repeated {
+        assert_eq!(response[name], value, "{name}");
+    }
+    assert_eq!(
+        bench.asked(),
+        json!({
+            "model": "m", "messages": [{"role": "user", "content": "a"}], "reasoning_effort": "high",
+            "verbosity": "low", "user": "u", "safety_identifier": "s", "service_tier": "flex", "prompt_cache_key": "k",
+            "prompt_cache_retention": "in_memory",
+        })
+    );
+}
+
+#[tokio::test]
+async fn parameters_of_a_wrong_type_are_refused() {
+    let bench = Bench::new().await;
+    let table = [
+        (json!({"reasoning": 5}), "reasoning"),
+        (json!({"reasoning": {"effort": 5}}), "reasoning.effort"),
+        (json!({"max_tool_calls": -1}), "max_tool_calls"),
+        (json!({"user": 5}), "user"),
+        (json!({"prompt_cache_key": 5}), "prompt_cache_key"),
+        (json!({"safety_identifier": 5}), "safety_identifier"),
+        (json!({"prompt_cache_retention": 5}), "prompt_cache_retention"),
+        (json!({"service_tier": "zz"}), "service_tier"),
+        (json!({"text": {"verbosity": "zz"}}), "text.verbosity"),
+        (json!({"top_logprobs": 21}), "top_logprobs"),
+    ];
+    for (members, expected) in table {
+        let mut request = json!({"model": "m", "input": "a"});
+        request.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        let answer = bench.send(Method::POST, "/responses", &request.to_string()).await;
+        let (param, code, message) = refused(answer);
+        assert_eq!((param.as_str(), code), (expected, "invalid_value"), "{members}: {message}");
+    }
+}
+
+#[tokio::test]
 async fn calls_are_items_of_their_own() {
     let bench = Bench::new().await;
     let call =
