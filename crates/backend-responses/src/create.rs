@@ -107,20 +107,25 @@ impl ResponsesBackend {
             );
             return Err(wrong(message, "previous_response_not_found"));
         };
+        let too_long = |what: String| {
+            let message = format!(
+                "The conversation is too long: it has {what}. Begin a new one with what is still needed of it."
+            );
+            wrong(message, "conversation_too_long")
+        };
+        // What is followed kept to this itself, when it followed: at most one response is read beyond it.
         let bytes: usize = records.iter().map(|record| record.input.len() + record.response.len()).sum();
+        if bytes > LONGEST_CONVERSATION {
+            return Err(too_long(format!("{bytes} bytes, and may have {LONGEST_CONVERSATION}")));
+        }
         let turns = records.iter().map(Turn::of).collect::<Result<Vec<Turn>, Refusal>>()?;
         if turns.last().is_some_and(Turn::has_failed) {
             let message = "The previous response failed; follow the one before it.".to_owned();
             return Err(wrong(message, "previous_response_failed"));
         }
         let items: Vec<Item> = turns.into_iter().flat_map(|turn| turn.items).collect();
-        if items.len() > MOST_ITEMS || bytes > LONGEST_CONVERSATION {
-            let message = format!(
-                "The conversation is too long: it has {} items and {bytes} bytes, and may have {MOST_ITEMS} items and \
-                 {LONGEST_CONVERSATION} bytes. Begin a new one with what is still needed of it.",
-                items.len()
-            );
-            return Err(wrong(message, "conversation_too_long"));
+        if items.len() > MOST_ITEMS {
+            return Err(too_long(format!("{} items, and may have {MOST_ITEMS}", items.len())));
         }
         Ok(items)
     }

@@ -12,6 +12,12 @@ use crate::state::{Record, State};
 /// How much of a name that a client sent is repeated to it, in characters.
 const LONGEST_QUOTE: usize = 100;
 
+/// How many items a request may refer to: each is looked for in a response of its own, which may be long.
+const MOST_REFERENCES: usize = 128;
+
+/// How long the items that a request refers to may be together, in bytes of JSON: 16 MiB, as a request.
+const LONGEST_REFERRED: usize = 16 * 1024 * 1024;
+
 /// What a kept response added to its conversation.
 #[derive(Debug)]
 pub(crate) struct Turn {
@@ -61,9 +67,15 @@ pub(crate) fn quote(text: &str) -> String {
 /// Puts the items that are referred to in the place of the references.
 ///
 /// # Errors
-/// One refers to nothing that is kept.
+/// One refers to nothing that is kept, or there are too many, or they are too long.
 pub(crate) async fn resolve(items: Vec<Item>, state: &State) -> Result<Vec<Item>, Refusal> {
-    let mut resolved = Vec::with_capacity(items.len());
+    let references = items.iter().filter(|item| kind(item) == "item_reference").count();
+    if references > MOST_REFERENCES {
+        let message =
+            format!("'input' has {references} references to items; at most {MOST_REFERENCES} are allowed.");
+        return Err(invalid("input", message, "invalid_value"));
+    }
+    let (mut resolved, mut bytes) = (Vec::with_capacity(items.len()), 0);
     for (position, item) in items.into_iter().enumerate() {
         if kind(&item) != "item_reference" {
             resolved.push(item);
@@ -75,16 +87,29 @@ pub(crate) async fn resolve(items: Vec<Item>, state: &State) -> Result<Vec<Item>
             return Err(invalid(path, message, "missing_required_parameter"));
         };
         let found = find(&id, state).await?;
-        resolved.push(found.ok_or_else(|| {
+        let item = found.ok_or_else(|| {
             let message = format!(
                 "Item with id '{}' not found. Items are kept with their response, unless 'store' is false; give the \
                  item itself instead.",
                 quote(&id)
             );
-            invalid(path, message, "item_not_found")
-        })?);
+            invalid(path.as_str(), message, "item_not_found")
+        })?;
+        bytes += length(&item);
+        if bytes > LONGEST_REFERRED {
+            let message = format!(
+                "The items that 'input' refers to have more than {LONGEST_REFERRED} bytes, which is the limit."
+            );
+            return Err(invalid(path, message, "conversation_too_long"));
+        }
+        resolved.push(item);
     }
     Ok(resolved)
+}
+
+/// How long an item is, in bytes of JSON.
+fn length(item: &Item) -> usize {
+    serde_json::to_vec(item).map_or(0, |json| json.len())
 }
 
 /// An item that is kept.

@@ -77,6 +77,32 @@ async fn an_item_may_be_named_instead_of_repeated() {
     }
 }
 
+/// What a request asks to be put together is bounded by what it is put together from, not by its own length.
+#[tokio::test]
+async fn what_is_referred_to_and_what_is_followed_have_bounds() {
+    let bench = Bench::new().await;
+    let first = bench.respond("Green.", json!({"model": "m", "input": "a tree ".repeat(300_000)})).await;
+    let item = bench.get(&format!("/responses/{}/input_items", id(&first))).await.unwrap();
+    let reference = json!({"type": "item_reference", "id": item["data"][0]["id"]});
+    let refused_for =
+        async |request: Value| refused(bench.send(Method::POST, "/responses", &request.to_string()).await);
+    let input = |count: usize| json!({"model": "m", "input": vec![reference.clone(); count]});
+    let (param, code, message) = refused_for(input(8)).await;
+    assert_eq!((param.as_str(), code), ("input[7].id", "conversation_too_long"), "{message}");
+    let (param, code, message) = refused_for(input(129)).await;
+    assert_eq!((param.as_str(), code), ("input", "invalid_value"), "{message}");
+
+    let many = vec![json!({"role": "user", "content": "a"}); 4_096];
+    let second = bench.respond("b", json!({"model": "m", "input": many})).await;
+    let follows =
+        |response: &Value| json!({"model": "m", "input": "?", "previous_response_id": id(response)});
+    let (param, code, message) = refused_for(follows(&second)).await;
+    assert_eq!((param.as_str(), code), ("previous_response_id", "conversation_too_long"), "{message}");
+    let long = bench.respond("b", json!({"model": "m", "input": "a".repeat(16 << 20)})).await;
+    let (param, code, message) = refused_for(follows(&long)).await;
+    assert_eq!((param.as_str(), code), ("previous_response_id", "conversation_too_long"), "{message}");
+}
+
 #[tokio::test]
 async fn what_is_not_to_be_stored_is_not_there() {
     let bench = Bench::new().await;
