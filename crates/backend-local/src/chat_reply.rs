@@ -1,20 +1,19 @@
 //! Tells an answer in the words of the chat API: whole, or in chunks with exactly one end.
 //!
-//! Owns the order of chunks, and what becomes of choices, calls and failures. It refuses to know tokens.
+//! Owns what tells a step of an answer, and what becomes of choices and calls. It refuses to know tokens, and failures.
 
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use futures::{StreamExt, stream};
 use interference_api_types::openai::chat_reply::{
-    AssistantMessage, ChatChunks, Choice, ChoiceLogprobs, Choices, FinishReason, FunctionCall, Letterhead,
-    TokenLogprob, ToolCall, Usage, UsageChunk,
+    AssistantMessage, ChatChunks, Choice, ChoiceLogprobs, Choices, FinishReason, Letterhead, TokenLogprob,
+    Usage, UsageChunk,
 };
 use interference_backend::{EventStream, Refusal};
-use interference_sse::Event;
 
 use crate::answer::{Answer, Step};
-use crate::failure;
+use crate::answer_events::{Teller, events};
+use crate::told_choice::{ToldChoice, told_choices};
 
 /// What all chunks of an answer have in common, and what its usage needs.
 #[derive(Debug, Clone)]
@@ -28,63 +27,25 @@ pub(crate) struct AnswerHead {
 /// # Errors
 /// The engine broke off one of its choices.
 pub(crate) async fn whole(mut answer: Answer, head: AnswerHead) -> Result<Bytes, Refusal> {
-    let logprobs = answer.has_logprobs().then(Vec::new);
-    let untold = |_| ToldChoice { logprobs: logprobs.clone(), ..ToldChoice::default() };
-    let mut told: Vec<ToldChoice> = (0..answer.choices()).map(untold).collect();
-    while let Some((index, step)) = answer.next().await.map_err(|broken| failure::refusal(&broken))? {
-        if let Some(choice) = told.get_mut(index as usize) {
-            choice.add(step);
-        }
-    }
-    let choices: Vec<Choice> = (0..).zip(told).map(|(index, choice)| choice.close(index)).collect();
+    let beginnings = vec![String::new(); answer.choices() as usize];
+    let told = told_choices(&mut answer, beginnings).await?;
+    let choices: Vec<Choice> = (0..).zip(told).map(|(index, told)| choice(index, told)).collect();
     let usage = Usage::new(head.prompt_tokens, answer.completion_tokens());
     Ok(Bytes::from(head.letterhead.completion(&Choices::new(&choices), usage)))
 }
 
-/// What a choice has said so far.
-#[derive(Debug, Default)]
-struct ToldChoice {
-    content: String,
-    logprobs: Option<Vec<TokenLogprob>>,
-    calls: Vec<ToolCall>,
-    end: Option<FinishReason>,
-}
-
-impl ToldChoice {
-    fn add(&mut self, step: Step) {
-        match step {
-            Step::Text { text, logprobs } => {
-                self.content.push_str(&text);
-                if let Some((told, tokens)) = self.logprobs.as_mut().zip(logprobs) {
-                    told.extend(tokens);
-                }
-            }
-            Step::Call { id, name, .. } => {
-                let function = FunctionCall { name, arguments: String::new() };
-                self.calls.push(ToolCall { id, kind: "function", function });
-            }
-            Step::Arguments { index, fragment } => {
-                if let Some(call) = self.calls.get_mut(index as usize) {
-                    call.function.arguments.push_str(&fragment);
-                }
-            }
-            Step::Finished(reason) => self.end = Some(reason),
-        }
-    }
-
-    fn close(self, index: u32) -> Choice {
-        let ToldChoice { content, logprobs, calls, end } = self;
-        let finish_reason = finish_reason(end.unwrap_or(FinishReason::Stop), !calls.is_empty());
-        let message = AssistantMessage {
-            role: "assistant",
-            content: (calls.is_empty() || !content.is_empty()).then_some(content),
-            refusal: None,
-            reasoning_content: None,
-            tool_calls: calls,
-        };
-        let logprobs = logprobs.map(choice_logprobs);
-        Choice { index, message, logprobs, finish_reason }
-    }
+fn choice(index: u32, told: ToldChoice) -> Choice {
+    let ToldChoice { text, logprobs, calls, end } = told;
+    let finish_reason = finish_reason(end.unwrap_or(FinishReason::Stop), !calls.is_empty());
+    let message = AssistantMessage {
+        role: "assistant",
+        content: (calls.is_empty() || !text.is_empty()).then_some(text),
+        refusal: None,
+        reasoning_content: None,
+        tool_calls: calls,
+    };
+    let logprobs = logprobs.map(choice_logprobs);
+    Choice { index, message, logprobs, finish_reason }
 }
 
 /// A choice that calls ends for that, unless its calls may be cut off.
@@ -97,36 +58,23 @@ fn choice_logprobs(content: Vec<TokenLogprob>) -> ChoiceLogprobs {
 }
 
 /// Tells an answer as it comes: who speaks in each choice, at once; a chunk for each token that adds text, of whatever
-/// choice; why each choice ended, at its end; the usage, if included; `[DONE]`. If the engine breaks off a choice, an
-/// error takes the place of what is missing of all, before `[DONE]`.
+/// choice; why each choice ended, at its end; and the end of all.
 pub(crate) fn streamed(answer: Answer, head: &AnswerHead, usage: UsageChunk) -> EventStream {
     let chunks = ChatChunks::new(&head.letterhead, usage);
-    let speakers: Vec<Event> =
-        (0..answer.choices()).map(|index| Event::data(chunks.speaker(index))).collect();
-    let telling = Telling { answer, chunks, prompt_tokens: head.prompt_tokens, calling: BTreeSet::new() };
-    let rest = stream::unfold(Some(telling), |telling| async move {
-        let mut telling = telling?;
-        Some(match telling.answer.next().await {
-            Ok(Some((index, step))) => (vec![telling.event(index, step)], Some(telling)),
-            Ok(None) => (telling.last_events(), None),
-            Err(broken) => (vec![failure::event(&broken), Event::data("[DONE]")], None),
-        })
-    });
-    Box::pin(stream::iter(speakers).chain(rest.flat_map(stream::iter)))
+    let speakers = (0..answer.choices()).map(|index| chunks.speaker(index)).collect();
+    let teller = ChatTeller { chunks, calling: BTreeSet::new() };
+    events(answer, speakers, teller, head.prompt_tokens)
 }
 
-/// An answer that is told in chunks.
-struct Telling {
-    answer: Answer,
+struct ChatTeller {
     chunks: ChatChunks,
-    prompt_tokens: u64,
     /// The choices that have called.
     calling: BTreeSet<u32>,
 }
 
-impl Telling {
-    fn event(&mut self, index: u32, step: Step) -> Event {
-        Event::data(match step {
+impl Teller for ChatTeller {
+    fn step(&mut self, index: u32, step: Step) -> Option<String> {
+        Some(match step {
             Step::Text { text, logprobs } => {
                 self.chunks.content(index, &text, logprobs.map(choice_logprobs).as_ref())
             }
@@ -141,10 +89,8 @@ impl Telling {
         })
     }
 
-    fn last_events(&self) -> Vec<Event> {
-        let usage = Usage::new(self.prompt_tokens, self.answer.completion_tokens());
-        let usage = self.chunks.usage(usage).map(Event::data);
-        usage.into_iter().chain([Event::data("[DONE]")]).collect()
+    fn usage(&self, usage: Usage) -> Option<String> {
+        self.chunks.usage(usage)
     }
 }
 
@@ -152,7 +98,9 @@ impl Telling {
 mod tests {
     use super::*;
     use crate::answer::tests::{answer, choices, likely, saying, token, with_logprobs};
+    use futures::StreamExt;
     use interference_engine::{EngineFailure, FinishReason as EngineFinish, Progress};
+    use interference_sse::Event;
 
     fn head() -> AnswerHead {
         let letterhead = Letterhead {

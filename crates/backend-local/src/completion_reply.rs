@@ -1,27 +1,18 @@
 //! Tells an answer in the words of the older API: whole, or in chunks with exactly one end.
 //!
-//! Owns the order of chunks, and what becomes of echoes, choices and failures. It refuses to know tokens.
+//! Owns what tells a step of an answer, and what becomes of choices and echoes. It refuses to know tokens, and failures.
 
 use bytes::Bytes;
-use futures::{StreamExt, stream};
-use interference_api_types::openai::chat_reply::{FinishReason, TokenLogprob, Usage, UsageChunk};
+use interference_api_types::openai::chat_reply::{FinishReason, Usage, UsageChunk};
 use interference_api_types::openai::completion_reply::{
     CompletionChoice, CompletionChunks, TokenOffsets, completion,
 };
 use interference_backend::{EventStream, Refusal};
-use interference_sse::Event;
 
 use crate::answer::{Answer, Step};
+use crate::answer_events::{Teller, events};
 use crate::chat_reply::AnswerHead;
-use crate::failure;
-
-/// A choice as far as it was told. Its answer is text alone: a prompt offers no tools.
-#[derive(Debug, Default)]
-struct Told {
-    text: String,
-    logprobs: Option<Vec<TokenLogprob>>,
-    end: Option<FinishReason>,
-}
+use crate::told_choice::{ToldChoice, told_choices};
 
 /// Waits for the end of an answer, of whose choices each follows its echo.
 ///
@@ -32,26 +23,12 @@ pub(crate) async fn whole(
     echoes: Vec<String>,
     head: AnswerHead,
 ) -> Result<Bytes, Refusal> {
-    let logprobs = answer.has_logprobs().then(Vec::new);
-    let untold = |text| Told { text, logprobs: logprobs.clone(), end: None };
-    let mut told: Vec<Told> = echoes.into_iter().map(untold).collect();
-    while let Some((index, step)) = answer.next().await.map_err(|broken| failure::refusal(&broken))? {
-        let Some(choice) = told.get_mut(index as usize) else { continue };
-        match step {
-            Step::Text { text, logprobs } => {
-                choice.text.push_str(&text);
-                if let Some((told, tokens)) = choice.logprobs.as_mut().zip(logprobs) {
-                    told.extend(tokens);
-                }
-            }
-            Step::Finished(reason) => choice.end = Some(reason),
-            Step::Call { .. } | Step::Arguments { .. } => {}
-        }
-    }
-    let choice = |(index, Told { text, logprobs, end })| CompletionChoice {
+    let told = told_choices(&mut answer, echoes).await?;
+    // A prompt offers no tools, so that there are no calls.
+    let choice = |(index, ToldChoice { text, logprobs, calls: _, end })| CompletionChoice {
         text,
         index,
-        logprobs: logprobs.map(|tokens: Vec<TokenLogprob>| TokenOffsets::default().tell(&tokens)),
+        logprobs: logprobs.map(|tokens| TokenOffsets::default().tell(&tokens)),
         finish_reason: Some(end.unwrap_or(FinishReason::Stop)),
     };
     let choices: Vec<CompletionChoice> = (0..).zip(told).map(choice).collect();
@@ -60,8 +37,7 @@ pub(crate) async fn whole(
 }
 
 /// Tells an answer as it comes: the echo of each choice that has one, at once; a chunk for each token that adds text, of
-/// whatever choice; why each choice ended, at its end; the usage, if included; `[DONE]`. If the engine breaks off a
-/// choice, an error takes the place of what is missing of all, before `[DONE]`.
+/// whatever choice; why each choice ended, at its end; and the end of all.
 pub(crate) fn streamed(
     answer: Answer,
     echoes: Vec<String>,
@@ -70,35 +46,23 @@ pub(crate) fn streamed(
 ) -> EventStream {
     let chunks = CompletionChunks::new(&head.letterhead, usage);
     let offsets = vec![TokenOffsets::default(); echoes.len()];
-    let echoes: Vec<Event> = (0..)
+    let echoes = (0..)
         .zip(echoes)
         .filter(|(_, echo)| !echo.is_empty())
-        .map(|(index, echo)| Event::data(chunks.text(index, echo, None)))
+        .map(|(index, echo)| chunks.text(index, echo, None))
         .collect();
-    let telling = Telling { answer, chunks, offsets, prompt_tokens: head.prompt_tokens };
-    let rest = stream::unfold(Some(telling), |telling| async move {
-        let mut telling = telling?;
-        Some(match telling.answer.next().await {
-            Ok(Some((index, step))) => (telling.event(index, step).into_iter().collect(), Some(telling)),
-            Ok(None) => (telling.last_events(), None),
-            Err(broken) => (vec![failure::event(&broken), Event::data("[DONE]")], None),
-        })
-    });
-    Box::pin(stream::iter(echoes).chain(rest.flat_map(stream::iter::<Vec<Event>>)))
+    events(answer, echoes, CompletionTeller { chunks, offsets }, head.prompt_tokens)
 }
 
-/// An answer that is told in chunks.
-struct Telling {
-    answer: Answer,
+struct CompletionTeller {
     chunks: CompletionChunks,
     /// Of each choice.
     offsets: Vec<TokenOffsets>,
-    prompt_tokens: u64,
 }
 
-impl Telling {
-    fn event(&mut self, index: u32, step: Step) -> Option<Event> {
-        let data = match step {
+impl Teller for CompletionTeller {
+    fn step(&mut self, index: u32, step: Step) -> Option<String> {
+        Some(match step {
             Step::Text { text, logprobs } => {
                 let offsets = self.offsets.get_mut(index as usize);
                 let logprobs = logprobs.zip(offsets).map(|(tokens, offsets)| offsets.tell(&tokens));
@@ -106,14 +70,11 @@ impl Telling {
             }
             Step::Finished(reason) => self.chunks.finish(index, reason),
             Step::Call { .. } | Step::Arguments { .. } => return None,
-        };
-        Some(Event::data(data))
+        })
     }
 
-    fn last_events(&self) -> Vec<Event> {
-        let usage = Usage::new(self.prompt_tokens, self.answer.completion_tokens());
-        let usage = self.chunks.usage(usage).map(Event::data);
-        usage.into_iter().chain([Event::data("[DONE]")]).collect()
+    fn usage(&self, usage: Usage) -> Option<String> {
+        self.chunks.usage(usage)
     }
 }
 
@@ -121,8 +82,10 @@ impl Telling {
 mod tests {
     use super::*;
     use crate::answer::tests::{choices, likely, token, with_logprobs};
+    use futures::StreamExt;
     use interference_api_types::openai::chat_reply::Letterhead;
     use interference_engine::{EngineFailure, FinishReason as EngineFinish, Progress};
+    use interference_sse::Event;
 
     fn head() -> AnswerHead {
         let letterhead = Letterhead {

@@ -6,6 +6,7 @@
 
 mod aliases;
 mod answer;
+mod answer_events;
 mod chat;
 mod chat_messages;
 mod chat_reply;
@@ -25,6 +26,7 @@ mod sampling;
 mod stop_strings;
 mod text_stream;
 mod token_log;
+mod told_choice;
 mod tool_calls;
 
 pub use aliases::{HABITUAL_NAMES, is_habitual_name};

@@ -72,7 +72,7 @@ fn value(name: &str) -> Value {
         "top_logprobs" => json!(2),
         "service_tier" => json!("flex"),
         "prompt_cache_retention" => json!("24h"),
-        "truncation" | "reasoning.summary" => json!("auto"),
+        "truncation" | "reasoning.summary" | "reasoning.generate_summary" => json!("auto"),
         "stream_options.include_obfuscation" => json!(true),
         "conversation" => json!("conv_1"),
         "prompt" => json!({"id": "pmpt_1"}),
