@@ -10,6 +10,7 @@ pub mod embeddings;
 pub mod error;
 pub mod identity;
 pub mod inputs;
+pub mod metadata;
 pub mod models;
 pub mod response_format;
 pub mod responses;

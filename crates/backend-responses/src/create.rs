@@ -198,7 +198,7 @@ impl ResponsesBackend {
             truncation: asked.truncation.clone().unwrap_or_else(|| "disabled".to_owned()),
             usage: None,
             user: asked.user.clone(),
-            metadata: asked.metadata.clone().unwrap_or_else(|| json!({})),
+            metadata: asked.metadata.clone().unwrap_or_default(),
         }
     }
 

@@ -3,6 +3,8 @@
 //! One that would change what the answer means and cannot be had is refused. One that is a hint is named. Either counts
 //! as not given while it has the API's own default. The same table is in the documentation.
 
+use interference_api_types::openai::chat_parameters::{InvalidParameter, MOST_TOP_LOGPROBS};
+use interference_api_types::openai::metadata::{Labels, check_labels};
 use interference_api_types::openai::responses::CreateResponseRequest;
 use interference_backend::Refusal;
 use serde_json::{Value, json};
@@ -12,15 +14,6 @@ use crate::refusals::{invalid, unsupported};
 
 /// What of an answer's log probabilities is asked for.
 pub(crate) const INCLUDE_LOGPROBS: &str = "message.output_text.logprobs";
-
-/// How many labels a request may have, and how long their names and values may be, in characters: the API's own
-/// limits.
-const MOST_LABELS: usize = 16;
-const LONGEST_LABEL_NAME: usize = 64;
-const LONGEST_LABEL: usize = 512;
-
-/// How many alternatives to a token may be asked for: the API's own limit.
-const MOST_TOP_LOGPROBS: u64 = 20;
 
 /// Refuses what cannot be had.
 ///
@@ -84,27 +77,9 @@ fn refuse_tools(request: &CreateResponseRequest) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn check_metadata(metadata: Option<&Value>) -> Result<(), Refusal> {
-    let wrong = |message: String| Err(invalid("metadata", message, "invalid_value"));
-    let labels = match metadata {
-        None => return Ok(()),
-        Some(Value::Object(labels)) => labels,
-        Some(_) => return wrong("'metadata' must be an object of strings.".to_owned()),
-    };
-    if labels.len() > MOST_LABELS {
-        return wrong(format!("'metadata' has {} labels; at most {MOST_LABELS} are allowed.", labels.len()));
-    }
-    for (name, label) in labels {
-        let length = label.as_str().map(|label| label.chars().count());
-        if name.chars().count() > LONGEST_LABEL_NAME || length.is_none_or(|length| length > LONGEST_LABEL) {
-            return wrong(format!(
-                "'metadata' must have names of at most {LONGEST_LABEL_NAME} characters and strings of at most \
-                 {LONGEST_LABEL}; '{}' has not.",
-                quote(name)
-            ));
-        }
-    }
-    Ok(())
+fn check_metadata(metadata: Option<&Labels>) -> Result<(), Refusal> {
+    let outside = |InvalidParameter { param, message, code }| invalid(param, message, code);
+    metadata.map_or(Ok(()), |labels| check_labels(labels).map_err(outside))
 }
 
 /// The names of the hints that are given, and go nowhere.
@@ -193,8 +168,6 @@ mod tests {
             (json!({"top_logprobs": 21}), "top_logprobs"),
             (json!({"include": [INCLUDE_LOGPROBS], "top_logprobs": 21}), "top_logprobs"),
             (json!({"tools": [{"type": "web_search"}]}), "tools[0].type"),
-            (json!({"metadata": {"a": 1}}), "metadata"),
-            (json!({"metadata": []}), "metadata"),
             (json!({"metadata": many}), "metadata"),
             (json!({"metadata": {"a": "b".repeat(513)}}), "metadata"),
         ];

@@ -11,6 +11,7 @@ use serde::de::{Deserializer, Error, IntoDeserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::metadata::Labels;
 use super::response_format::ResponseFormat;
 use super::tools::{MessageToolCall, Tool, ToolChoice};
 use crate::request_body::{
@@ -92,7 +93,7 @@ pub struct ChatCompletionRequest {
     /// Text that the answer probably contains; it makes the answer faster, not different.
     pub prediction: Option<Value>,
     /// Labels for the caller's own use.
-    pub metadata: Option<BTreeMap<String, String>>,
+    pub metadata: Option<Labels>,
     /// How hard a reasoning model thinks.
     pub reasoning_effort: Option<String>,
     /// How much the model says.

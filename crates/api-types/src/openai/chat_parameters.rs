@@ -4,6 +4,7 @@
 //! form of text (`response_format`) or way of choosing tokens (`sampling`). It refuses to know defaults, and what a backend honours.
 
 use super::chat_completions::{ChatCompletionRequest, Stop, StreamOptions};
+use super::metadata::check_labels;
 use super::sampling::SamplingMembers;
 
 /// How many stop strings a request may have: the API's own limit.
@@ -16,15 +17,10 @@ const LONGEST_STOP_STRING: usize = 4096;
 pub(super) const MOST_CHOICES: u64 = 128;
 
 /// How many alternatives to a token a request may ask for: the API's own limit.
-const MOST_TOP_LOGPROBS: u64 = 20;
+pub const MOST_TOP_LOGPROBS: u64 = 20;
 
 /// How long the name of a function or of a schema may be: the API's own limit.
 const LONGEST_NAME: usize = 64;
-
-/// How many pairs `metadata` may have, and how long their keys and values may be in characters: the API's own limits.
-const MOST_LABELS: usize = 16;
-const LONGEST_LABEL_KEY: usize = 64;
-const LONGEST_LABEL_VALUE: usize = 512;
 
 /// A parameter that is wrong for every server.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -111,22 +107,7 @@ impl ChatCompletionRequest {
     /// # Errors
     /// One of these bounds is broken.
     pub fn check_metadata(&self) -> Result<(), InvalidParameter> {
-        let Some(labels) = &self.metadata else { return Ok(()) };
-        if labels.len() > MOST_LABELS {
-            let message =
-                format!("'metadata' has {} pairs; at most {MOST_LABELS} are allowed.", labels.len());
-            return Err(InvalidParameter::value("metadata", message));
-        }
-        for (key, value) in labels {
-            if key.chars().count() > LONGEST_LABEL_KEY || value.chars().count() > LONGEST_LABEL_VALUE {
-                let message = format!(
-                    "'metadata' has a pair that is too long: keys have at most {LONGEST_LABEL_KEY} characters, \
-                     values {LONGEST_LABEL_VALUE}."
-                );
-                return Err(InvalidParameter::value("metadata", message));
-            }
-        }
-        Ok(())
+        self.metadata.as_ref().map_or(Ok(()), check_labels)
     }
 
     /// The strings that end the answer: at most 4, none of them empty, of at most 4,096 bytes each.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 use super::chat_completions::{PromptCacheRetention, ServiceTier, Verbosity, optional_word};
+use super::metadata::Labels;
 use crate::request_body::{Object, optional_count, optional_number, optional_object, optional_objects};
 
 /// A request. Members that are only passed on are kept as they came, as [`Value`]s; `null` is as good as absent
@@ -66,7 +67,7 @@ pub struct CreateResponseRequest {
     /// What happens to a conversation that is too long.
     pub truncation: Option<String>,
     /// Labels for the caller's own use.
-    pub metadata: Option<Value>,
+    pub metadata: Option<Labels>,
     /// How a reasoning model thinks.
     #[serde(deserialize_with = "optional_object")]
     pub reasoning: Option<ReasoningOptions>,

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::chat_completions::{PromptCacheRetention, Verbosity};
+use super::metadata::Labels;
 use super::responses::{ReasoningOptions, ResponseTool, TextFormat};
 
 /// A response, as it is answered, kept and told in events. What the request asked for is repeated in it.
@@ -78,7 +79,7 @@ pub struct ResponseObject {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
     /// As the request has them.
-    pub metadata: Value,
+    pub metadata: Labels,
 }
 
 impl ResponseObject {

@@ -118,6 +118,9 @@ async fn parameters_of_a_wrong_type_are_refused() {
         (json!({"service_tier": "zz"}), "service_tier"),
         (json!({"text": {"verbosity": "zz"}}), "text.verbosity"),
         (json!({"top_logprobs": 21}), "top_logprobs"),
+        (json!({"metadata": {"a": 1}}), "metadata.a"),
+        (json!({"metadata": []}), "metadata"),
+        (json!({"metadata": {"a": "b".repeat(513)}}), "metadata"),
     ];
     for (members, expected) in table {
         let mut request = json!({"model": "m", "input": "a"});
