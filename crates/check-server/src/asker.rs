@@ -1,0 +1,241 @@
+//! Asks a server, within bounds, and keeps what several cases look at.
+//!
+//! Owns how long is waited, how much is read, how often a busy server is asked again, and the exchanges that are shared:
+//! the same request is sent once in a run, however many cases rest on it. Refuses to know what the answers mean.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use interference_wire::{Answer, BodyExpected, Connection, Ending, Limits, ReadLimits, TimeLimits};
+use tokio::sync::OnceCell;
+
+use crate::exchange::Exchange;
+use crate::question::Question;
+use crate::target::Target;
+
+/// What is read of one answer, at most. A whole run keeps some thirty answers, and those of the cases that run.
+const READ_LIMITS: ReadLimits = ReadLimits {
+    head_bytes: 64 << 10,
+    body_bytes: 4 << 20,
+    raw_bytes: 5 << 20,
+    reads: 1 << 15,
+    chunks: 1 << 15,
+    chunk_line_bytes: 8 << 10,
+    interim_answers: 16,
+};
+
+/// How often a server that says it is busy is asked the same again.
+const TRIES_WHEN_BUSY: u32 = 3;
+/// How long is waited before that, at most, whatever the server asks for.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(5);
+/// How long is waited where the server does not say.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
+
+/// After so many requests in a row without an answer, less is waited.
+const SILENCES_UNTIL_IMPATIENT: u32 = 3;
+/// After so many, nothing more is asked.
+const SILENCES_UNTIL_GIVING_UP: u32 = 10;
+/// Answers that went on until reading was given up; after so many, less is waited.
+const ENDLESS_UNTIL_IMPATIENT: u32 = 2;
+/// What is waited then.
+const IMPATIENT: Duration = Duration::from_secs(3);
+
+/// Busy answers that are kept, for the case that looks at them.
+const MOST_BUSY_KEPT: usize = 16;
+
+/// Asks one server.
+#[derive(Debug)]
+pub(crate) struct Asker {
+    target: Target,
+    patience: Mutex<Patience>,
+    shared: Mutex<HashMap<Question, Arc<OnceCell<Arc<Exchange>>>>>,
+    busy: Mutex<Vec<Arc<Exchange>>>,
+    asked: AtomicU64,
+    silences: AtomicU32,
+    endless: AtomicU32,
+    until: Instant,
+}
+
+/// How long a server is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Patience {
+    /// Without a byte.
+    pub(crate) silence: Duration,
+    /// For a whole answer.
+    pub(crate) total: Duration,
+}
+
+impl Asker {
+    /// Asks this server, with this patience, and nothing after `until`.
+    pub(crate) fn new(target: Target, patience: Patience, until: Instant) -> Asker {
+        Asker {
+            target,
+            patience: Mutex::new(patience),
+            shared: Mutex::default(),
+            busy: Mutex::default(),
+            asked: AtomicU64::new(0),
+            silences: AtomicU32::new(0),
+            endless: AtomicU32::new(0),
+            until,
+        }
+    }
+
+    /// The server.
+    pub(crate) fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// The same asker for another base path; what was shared is forgotten.
+    pub(crate) fn at_base_path(self, path: &str) -> Asker {
+        Asker { target: self.target.with_base_path(path), shared: Mutex::default(), ..self }
+    }
+
+    /// How long the server is given.
+    pub(crate) fn patience(&self) -> Patience {
+        let mut patience = *locked(&self.patience);
+        let impatient = self.silences.load(Ordering::Relaxed) >= SILENCES_UNTIL_IMPATIENT
+            || self.endless.load(Ordering::Relaxed) >= ENDLESS_UNTIL_IMPATIENT;
+        if impatient {
+            patience.silence = patience.silence.min(IMPATIENT);
+            patience.total = patience.total.min(IMPATIENT);
+        }
+        patience
+    }
+
+    /// Gives the server more time, or less.
+    pub(crate) fn set_patience(&self, patience: Patience) {
+        *locked(&self.patience) = patience;
+    }
+
+    /// How many requests were sent.
+    pub(crate) fn asked(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// The answers so far that said that the server is busy.
+    pub(crate) fn busy_answers(&self) -> Vec<Arc<Exchange>> {
+        locked(&self.busy).clone()
+    }
+
+    /// Asks, or gives the exchange that the same question has brought before.
+    pub(crate) async fn ask_once(&self, question: Question) -> Arc<Exchange> {
+        let cell = Arc::clone(locked(&self.shared).entry(question.clone()).or_default());
+        let exchange = cell.get_or_init(|| async { self.ask(question).await }).await;
+        Arc::clone(exchange)
+    }
+
+    /// Asks, on a connection of its own, and again where the server says that it is busy.
+    pub(crate) async fn ask(&self, question: Question) -> Arc<Exchange> {
+        let mut tries = 1;
+        loop {
+            let exchange = Arc::new(self.ask_one_time(question.clone()).await);
+            let busy = matches!(exchange.status(), Ok(429 | 503 | 529));
+            if !busy {
+                return exchange;
+            }
+            self.keep_busy(&exchange);
+            if tries == TRIES_WHEN_BUSY {
+                return exchange;
+            }
+            tries += 1;
+            tokio::time::sleep(retry_after(&exchange)).await;
+        }
+    }
+
+    /// Asks exactly once, on a connection of its own.
+    pub(crate) async fn ask_one_time(&self, question: Question) -> Exchange {
+        let sent = question.to_bytes(&self.target);
+        let began = Instant::now();
+        if let Some(reason) = self.why_not() {
+            return self.exchange(question, sent, began, None, Err(reason));
+        }
+        let mut connection = match self.connect().await {
+            Ok(connection) => connection,
+            Err(reason) => {
+                self.silences.fetch_add(1, Ordering::Relaxed);
+                return self.exchange(question, sent, began, None, Err(reason));
+            }
+        };
+        let expected = BodyExpected::after(question.method());
+        // A server may answer, and close, before it has taken the whole request.
+        let send_error = connection.send(&sent).await.err().map(|error| error.to_string());
+        let answer = connection.read_answer(expected).await;
+        connection.close().await;
+        self.exchange(question, sent, began, send_error, Ok(answer))
+    }
+
+    /// A connection of its own, with the bounds that hold for all.
+    pub(crate) async fn connect(&self) -> Result<Connection, String> {
+        let Patience { silence, total } = self.patience();
+        let left = self.until.saturating_duration_since(Instant::now());
+        let time = TimeLimits {
+            connect: silence.min(Duration::from_secs(10)),
+            send: silence,
+            first_byte: silence.min(left),
+            between_reads: silence.min(left),
+            total: total.min(left),
+            ..TimeLimits::default()
+        };
+        let limits = Limits { read: READ_LIMITS, time };
+        Connection::connect(self.target.wire(), limits).await.map_err(|error| error.to_string())
+    }
+
+    /// An exchange that a case has held itself, on a connection of [`Asker::connect`], for the evidence.
+    pub(crate) fn exchange(
+        &self,
+        question: Question,
+        sent: Vec<u8>,
+        sent_at: Instant,
+        send_error: Option<String>,
+        outcome: Result<Answer, String>,
+    ) -> Exchange {
+        let number = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
+        if let Ok(answer) = &outcome {
+            self.learn(answer);
+        }
+        Exchange { number, question, sent, sent_at, send_error, outcome }
+    }
+
+    /// Draws what is to be drawn for later requests from how an answer ended.
+    fn learn(&self, answer: &Answer) {
+        match answer.received.ending {
+            Ending::TimedOut { .. } if answer.head.is_none() => {
+                self.silences.fetch_add(1, Ordering::Relaxed);
+            }
+            Ending::TimedOut { .. } | Ending::TooLarge(_) => {
+                self.endless.fetch_add(1, Ordering::Relaxed);
+            }
+            Ending::Abandoned(_) => {}
+            _ => self.silences.store(0, Ordering::Relaxed),
+        }
+    }
+
+    /// Why nothing more is asked, if so.
+    fn why_not(&self) -> Option<String> {
+        let silences = self.silences.load(Ordering::Relaxed);
+        if silences >= SILENCES_UNTIL_GIVING_UP {
+            return Some(format!("not asked any more, after {silences} requests in a row without an answer"));
+        }
+        (Instant::now() >= self.until).then(|| "not asked any more: the time of the run is over".to_owned())
+    }
+
+    fn keep_busy(&self, exchange: &Arc<Exchange>) {
+        let mut busy = locked(&self.busy);
+        if busy.len() < MOST_BUSY_KEPT {
+            busy.push(Arc::clone(exchange));
+        }
+    }
+}
+
+/// What the server asks for, within bounds.
+fn retry_after(exchange: &Exchange) -> Duration {
+    let seconds = exchange.header("retry-after").and_then(|value| value.trim().parse().ok());
+    seconds.map_or(RETRY_AFTER, Duration::from_secs).min(LONGEST_RETRY_AFTER)
+}
+
+/// What a thread that panicked has left is as good as before: every lock here guards single steps.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,193 @@
+//! A chat stream as JSON: chunks, choices, and where each stood.
+//!
+//! Owns a tolerant reading: whatever is missing or of another type is passed over, so that each case finds its own
+//! flaw and no other. Knows no requirement.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::case::Objection;
+use crate::exchange::{Exchange, excerpt};
+use crate::lines::{Event, EventStream};
+
+/// What of an error in a stream is told, in characters.
+const ERROR_CHARACTERS: usize = 200;
+
+/// An accepted answer with at least one event, read as a chat stream.
+#[derive(Debug, Clone)]
+pub(crate) struct ChatStream {
+    /// Where it comes from.
+    pub(crate) exchange: Arc<Exchange>,
+    /// Lines and events.
+    pub(crate) stream: EventStream,
+    /// The events whose data is a JSON object with neither a member `error` nor, of another type than an array, `choices`.
+    pub(crate) chunks: Vec<Chunk>,
+    /// The indices of the events whose data, white space aside, is `[DONE]`.
+    pub(crate) done: Vec<usize>,
+    /// The events whose data is an object with a member `error` that is not null.
+    pub(crate) errors: Vec<Chunk>,
+    /// The indices of the events with data that is neither JSON nor `[DONE]`.
+    pub(crate) no_json: Vec<usize>,
+}
+
+/// A JSON value in a stream.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Chunk {
+    /// Which event it is.
+    pub(crate) event: usize,
+    /// What it says.
+    pub(crate) value: Value,
+}
+
+impl ChatStream {
+    /// Reads an answer.
+    ///
+    /// # Errors
+    /// What [`Exchange::accepted`] says; INCONCLUSIVE where there is no event in the answer.
+    pub(crate) fn read(exchange: &Arc<Exchange>) -> Result<ChatStream, Objection> {
+        exchange.accepted()?;
+        let stream = exchange.event_stream();
+        if stream.events.is_empty() {
+            let body = excerpt(exchange.body(), ERROR_CHARACTERS);
+            let seen = format!("no event in the answer, of type `{}`: {body}", exchange.media_type());
+            return Err(Objection::inconclusive(seen).about(exchange));
+        }
+        let mut read = ChatStream {
+            exchange: Arc::clone(exchange),
+            chunks: Vec::new(),
+            done: Vec::new(),
+            errors: Vec::new(),
+            no_json: Vec::new(),
+            stream: EventStream::default(),
+        };
+        for (index, event) in stream.events.iter().enumerate() {
+            read.take(index, event);
+        }
+        read.stream = stream;
+        Ok(read)
+    }
+
+    fn take(&mut self, index: usize, event: &Event) {
+        let Some(data) = &event.data else { return };
+        if data.trim() == "[DONE]" {
+            self.done.push(index);
+            return;
+        }
+        match serde_json::from_str::<Value>(data) {
+            Err(_) => self.no_json.push(index),
+            Ok(value) if value.get("error").is_some_and(|error| !error.is_null()) => {
+                self.errors.push(Chunk { event: index, value });
+            }
+            Ok(value) => self.chunks.push(Chunk { event: index, value }),
+        }
+    }
+
+    /// The stream itself if it has come to its end without an error event, as far as its JSON tells: for cases that look at
+    /// what a whole stream says.
+    ///
+    /// # Errors
+    /// INCONCLUSIVE, with the error.
+    pub(crate) fn unbroken(self) -> Result<ChatStream, Objection> {
+        match self.errors.first() {
+            None => Ok(self),
+            Some(error) => {
+                let told = excerpt(error.value.to_string().as_bytes(), ERROR_CHARACTERS);
+                Err(Objection::inconclusive(format!("the stream broke off with an error: {told}"))
+                    .about(&self.exchange))
+            }
+        }
+    }
+
+    /// Every choice of every chunk, in order.
+    pub(crate) fn choices(&self) -> impl Iterator<Item = (&Chunk, &Value)> {
+        self.chunks.iter().flat_map(|chunk| {
+            let choices = chunk.value.get("choices").and_then(Value::as_array);
+            choices.into_iter().flatten().map(move |choice| (chunk, choice))
+        })
+    }
+
+    /// The choices of one index; those without an index count as index 0.
+    pub(crate) fn choices_of(&self, index: u64) -> impl Iterator<Item = (&Chunk, &Value)> {
+        self.choices().filter(move |(_, choice)| index_of(choice) == index)
+    }
+
+    /// Which indexes there are, ascending.
+    pub(crate) fn indexes(&self) -> Vec<u64> {
+        let mut indexes: Vec<u64> = self.choices().map(|(_, choice)| index_of(choice)).collect();
+        indexes.sort_unstable();
+        indexes.dedup();
+        indexes
+    }
+
+    /// The pieces of a choice's content, empty ones left out.
+    pub(crate) fn pieces(&self, index: u64) -> Vec<(&Chunk, &str)> {
+        self.choices_of(index)
+            .filter_map(|(chunk, choice)| Some((chunk, choice.pointer("/delta/content")?.as_str()?)))
+            .filter(|(_, piece)| !piece.is_empty())
+            .collect()
+    }
+
+    /// A choice's content, joined.
+    pub(crate) fn text(&self, index: u64) -> String {
+        self.pieces(index).into_iter().map(|(_, piece)| piece).collect()
+    }
+
+    /// The finish reasons of a choice that are not null.
+    pub(crate) fn finish_reasons(&self, index: u64) -> Vec<(&Chunk, &Value)> {
+        self.choices_of(index)
+            .filter_map(|(chunk, choice)| Some((chunk, choice.get("finish_reason")?)))
+            .filter(|(_, reason)| !reason.is_null())
+            .collect()
+    }
+
+    /// The first finish reason of a choice, as far as it is a string.
+    pub(crate) fn finish_reason(&self, index: u64) -> Option<&str> {
+        self.finish_reasons(index).first().and_then(|(_, reason)| reason.as_str())
+    }
+
+    /// The deltas of a choice's tool calls, in order.
+    pub(crate) fn tool_call_deltas(&self, index: u64) -> Vec<(&Chunk, &Value)> {
+        self.choices_of(index)
+            .flat_map(|(chunk, choice)| {
+                let calls = choice.pointer("/delta/tool_calls").and_then(Value::as_array);
+                calls.into_iter().flatten().map(move |call| (chunk, call))
+            })
+            .collect()
+    }
+
+    /// The chunks with a member `usage` that is not null.
+    pub(crate) fn usages(&self) -> Vec<(&Chunk, &Value)> {
+        self.chunks
+            .iter()
+            .filter_map(|chunk| Some((chunk, chunk.value.get("usage")?)))
+            .filter(|(_, usage)| !usage.is_null())
+            .collect()
+    }
+
+    /// When an event was whole, from when the request had been sent.
+    pub(crate) fn arrival(&self, event: usize) -> Option<Duration> {
+        self.exchange.time_of_body(self.stream.events.get(event)?.bytes.end)
+    }
+
+    /// `event 3 (at byte 512)`, for people; events count from 1.
+    pub(crate) fn place(&self, event: usize) -> String {
+        let at = self.stream.events.get(event).map_or(0, |event| event.bytes.start);
+        format!("event {} (at byte {at} of the body)", event + 1)
+    }
+
+    /// An objection about this stream.
+    pub(crate) fn broken(&self, seen: impl Into<String>) -> Objection {
+        Objection::broken(seen).about(&self.exchange)
+    }
+
+    /// The same for what could not be judged.
+    pub(crate) fn inconclusive(&self, seen: impl Into<String>) -> Objection {
+        Objection::inconclusive(seen).about(&self.exchange)
+    }
+}
+
+fn index_of(choice: &Value) -> u64 {
+    choice.get("index").and_then(Value::as_u64).unwrap_or_default()
+}

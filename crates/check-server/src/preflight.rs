@@ -1,0 +1,304 @@
+//! Finds out what a server is before it is judged.
+//!
+//! Owns the few requests that come first: where the API lies, which model answers, which parameters it takes, how fast
+//! it is. Judges nothing: what is odd here is a case's business later.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::asker::{Asker, Patience};
+use crate::chat::{CHAT_PATH, Chat};
+use crate::chat_stream::ChatStream;
+use crate::exchange::Exchange;
+use crate::knowledge::{Knowledge, LimitParameter};
+use crate::question::Question;
+use crate::samples::{POEM, POEM_TOKENS};
+use crate::trial::Bench;
+
+/// Models of a list that are tried, at most, when none is named.
+const MOST_MODELS_TRIED: usize = 5;
+/// Parameters that a server may refuse, one after the other.
+const MOST_REFUSALS: usize = 5;
+/// Who is asked where nobody names a model and the server lists none.
+const GUESSED_MODEL: &str = "gpt-4o-mini";
+/// What a model that thinks first needs in addition, as a factor of every limit.
+const REASONING_FACTOR: u32 = 16;
+/// An answer is given the time for so many pieces at the speed that was seen.
+const PIECES_TO_WAIT_FOR: f64 = 1024.0;
+/// And is not waited for any longer than this.
+const LONGEST_ANSWER: Duration = Duration::from_secs(600);
+
+/// What the preflight is told.
+#[derive(Debug, Clone, Default)]
+pub struct Wishes {
+    /// The model to ask; else the first of the server's list that answers a chat.
+    pub model: Option<String>,
+    /// The model to ask for embeddings; else one of the list that is called so, else the same.
+    pub embedding_model: Option<String>,
+}
+
+/// Why a server cannot be judged at all.
+#[derive(Debug, thiserror::Error)]
+pub enum PreflightError {
+    /// No connection.
+    #[error("the server cannot be reached: {reason}")]
+    Unreachable {
+        /// What the system says.
+        reason: String,
+    },
+    /// It wants a key, or another one.
+    #[error("the server refuses the key: {seen}")]
+    Locked {
+        /// Its answer.
+        seen: String,
+    },
+}
+
+/// Finds out what there is.
+///
+/// # Errors
+/// [`PreflightError`]
+pub(crate) async fn preflight(asker: Asker, wishes: &Wishes) -> Result<Bench, PreflightError> {
+    asker.connect().await.map_err(|reason| PreflightError::Unreachable { reason })?.close().await;
+    let (asker, listing) = find_base(asker).await;
+    let listed_models = listed(&listing);
+    let (candidates, model_origin) = match &wishes.model {
+        Some(model) => (vec![model.clone()], "named"),
+        None if listed_models.is_empty() => {
+            (vec![GUESSED_MODEL.to_owned()], "a guess: none is named, none is listed")
+        }
+        None => (listed_models.iter().take(MOST_MODELS_TRIED).cloned().collect(), "from the server's list"),
+    };
+    let mut knowledge = Knowledge {
+        model: candidates.first().cloned().unwrap_or_default(),
+        embedding_model: String::new(),
+        model_origin,
+        listed_models,
+        limit: LimitParameter::MaxTokens,
+        takes_temperature: true,
+        takes_seed: true,
+        limit_factor: 1,
+        plain: Err("not asked".to_owned()),
+        streamed: Err("not asked".to_owned()),
+        first_content: None,
+        pieces_per_second: None,
+        offers_faults: false,
+        server: listing.header("server"),
+        endpoints: Vec::new(),
+    };
+    find_model(&asker, &mut knowledge, &candidates).await?;
+    knowledge.embedding_model = embedding_model(wishes, &knowledge);
+    let asker = Arc::new(asker);
+    look_closer(&asker, &mut knowledge).await;
+    Ok(Bench { asker, knowledge })
+}
+
+/// Where the API lies: at the URL as it is, or, if that has no path, below `/v1`.
+async fn find_base(asker: Asker) -> (Asker, Exchange) {
+    if !asker.target().is_bare() {
+        let listing = asker.ask_one_time(Question::get("/models")).await;
+        return (asker, listing);
+    }
+    let asker = asker.at_base_path("/v1");
+    let listing = asker.ask_one_time(Question::get("/models")).await;
+    if answers(&listing) || answers(&asker.ask_one_time(minimal_chat()).await) {
+        return (asker, listing);
+    }
+    let bare = asker.at_base_path("");
+    let bare_listing = bare.ask_one_time(Question::get("/models")).await;
+    if answers(&bare_listing) || answers(&bare.ask_one_time(minimal_chat()).await) {
+        return (bare, bare_listing);
+    }
+    (bare.at_base_path("/v1"), listing)
+}
+
+/// A chat without a model: whether it is refused or answered, JSON tells that the endpoint is there.
+fn minimal_chat() -> Question {
+    Question::post(CHAT_PATH, &json!({"messages": [{"role": "user", "content": "Hi."}], "max_tokens": 1}))
+}
+
+/// Whether something that speaks JSON is there.
+fn answers(exchange: &Exchange) -> bool {
+    exchange.status().is_ok_and(|status| status != 404 && status != 405) && exchange.json().is_ok()
+}
+
+fn listed(listing: &Exchange) -> Vec<String> {
+    let body = listing.json().ok();
+    let data = body.as_ref().and_then(|body| body.get("data")).and_then(Value::as_array);
+    let id = |model: &Value| model.get("id").and_then(Value::as_str).map(str::to_owned);
+    data.into_iter().flatten().filter_map(id).collect()
+}
+
+/// The first model that answers a chat, and what the server refuses of the usual parameters.
+async fn find_model(
+    asker: &Asker,
+    knowledge: &mut Knowledge,
+    candidates: &[String],
+) -> Result<(), PreflightError> {
+    let mut first_refusal = None;
+    for model in candidates {
+        let before = knowledge.clone();
+        model.clone_into(&mut knowledge.model);
+        match find_parameters(asker, knowledge).await? {
+            Ok(()) => {
+                knowledge.plain = Ok(());
+                return Ok(());
+            }
+            Err(refusal) => {
+                *knowledge = before;
+                first_refusal.get_or_insert(refusal);
+            }
+        }
+    }
+    knowledge.plain = Err(first_refusal.unwrap_or_else(|| "no model to ask".to_owned()));
+    Ok(())
+}
+
+/// Asks for a plain chat, and leaves out what is refused, until an answer comes or nothing is left to leave out.
+async fn find_parameters(
+    asker: &Asker,
+    knowledge: &mut Knowledge,
+) -> Result<Result<(), String>, PreflightError> {
+    let mut refusal = String::new();
+    for _ in 0..MOST_REFUSALS {
+        let question = ordinary(knowledge).question();
+        let exchange = asker.ask_once(question).await;
+        let status = match exchange.status() {
+            Ok(status) => status,
+            Err(objection) => return Ok(Err(objection.seen)),
+        };
+        match status {
+            200..=299 => {
+                return Ok(match exchange.json() {
+                    Ok(answer) => {
+                        notice_reasoning(knowledge, &answer);
+                        Ok(())
+                    }
+                    Err(objection) => Err(objection.seen),
+                });
+            }
+            401 => return Err(PreflightError::Locked { seen: exchange.told_refusal(status) }),
+            400 | 422 => {
+                refusal = exchange.told_refusal(status);
+                if !leave_out(knowledge, &exchange) {
+                    return Ok(Err(refusal));
+                }
+            }
+            _ => return Ok(Err(exchange.told_refusal(status))),
+        }
+    }
+    Ok(Err(refusal))
+}
+
+fn ordinary(knowledge: &Knowledge) -> Chat<'_> {
+    Chat::new(knowledge, POEM, POEM_TOKENS)
+}
+
+/// Leaves out the parameter that a refusal names; false if it names none that could be left out.
+fn leave_out(knowledge: &mut Knowledge, exchange: &Exchange) -> bool {
+    let body = exchange.json().unwrap_or_default();
+    let named = body.pointer("/error/param").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text = String::from_utf8_lossy(exchange.body()).into_owned();
+    let limit = knowledge.limit.name();
+    for place in [named, text] {
+        if limit.is_some_and(|limit| place.contains(limit)) {
+            knowledge.limit = match knowledge.limit {
+                LimitParameter::MaxTokens => LimitParameter::MaxCompletionTokens,
+                _ => LimitParameter::None,
+            };
+            return true;
+        }
+        if knowledge.takes_temperature && place.contains("temperature") {
+            knowledge.takes_temperature = false;
+            return true;
+        }
+        if knowledge.takes_seed && place.contains("seed") {
+            knowledge.takes_seed = false;
+            return true;
+        }
+    }
+    false
+}
+
+/// A model that thinks before it answers spends its limit on thoughts.
+fn notice_reasoning(knowledge: &mut Knowledge, answer: &Value) {
+    let spent = answer.pointer("/usage/completion_tokens_details/reasoning_tokens").and_then(Value::as_u64);
+    let told = ["/choices/0/message/reasoning_content", "/choices/0/message/reasoning"]
+        .iter()
+        .filter_map(|place| answer.pointer(place)?.as_str())
+        .any(|thoughts| !thoughts.is_empty());
+    if spent.unwrap_or_default() > 0 || told {
+        knowledge.limit_factor = REASONING_FACTOR;
+    }
+}
+
+fn embedding_model(wishes: &Wishes, knowledge: &Knowledge) -> String {
+    let listed = || knowledge.listed_models.iter().find(|name| name.to_lowercase().contains("embed"));
+    wishes.embedding_model.as_ref().or_else(listed).unwrap_or(&knowledge.model).clone()
+}
+
+/// How the server streams, how fast it is, and what else it has.
+async fn look_closer(asker: &Arc<Asker>, knowledge: &mut Knowledge) {
+    let exchange = asker.ask_once(ordinary(knowledge).streamed().question()).await;
+    match ChatStream::read(&exchange) {
+        Ok(stream) => {
+            knowledge.streamed = Ok(());
+            measure(knowledge, &stream);
+        }
+        Err(objection) => knowledge.streamed = Err(objection.seen),
+    }
+    let offered = asker.ask_once(ordinary(knowledge).question().header("x-interference", "none")).await;
+    knowledge.offers_faults = offered.header("x-interference-applied").is_some();
+    for (name, question) in endpoints(knowledge) {
+        let exchange = asker.ask_once(question).await;
+        let told = match exchange.accepted() {
+            Ok(_) => "answered".to_owned(),
+            Err(objection) => objection.seen,
+        };
+        knowledge.endpoints.push((name, told));
+    }
+    asker.set_patience(patience(asker, knowledge));
+}
+
+fn endpoints(knowledge: &Knowledge) -> [(&'static str, Question); 3] {
+    let model = &knowledge.model;
+    [
+        (
+            "embeddings",
+            Question::post("/embeddings", &json!({"model": knowledge.embedding_model, "input": "a tree"})),
+        ),
+        (
+            "completions",
+            Question::post("/completions", &json!({"model": model, "prompt": "A tree", "max_tokens": 8})),
+        ),
+        (
+            "responses",
+            Question::post("/responses", &json!({"model": model, "input": POEM, "max_output_tokens": 32})),
+        ),
+    ]
+}
+
+fn measure(knowledge: &mut Knowledge, stream: &ChatStream) {
+    let pieces = stream.pieces(0);
+    let arrivals: Vec<Duration> =
+        pieces.iter().filter_map(|(chunk, _)| stream.arrival(chunk.event)).collect();
+    let (Some(first), Some(last)) = (arrivals.first(), arrivals.last()) else { return };
+    knowledge.first_content = Some(*first);
+    let span = last.saturating_sub(*first).as_secs_f64();
+    if arrivals.len() > 1 && span > 0.0 {
+        knowledge.pieces_per_second = Some((arrivals.len() - 1) as f64 / span);
+    }
+}
+
+/// Slow servers get time in proportion.
+fn patience(asker: &Asker, knowledge: &Knowledge) -> Patience {
+    let patience = asker.patience();
+    let (Some(first), Some(speed)) = (knowledge.first_content, knowledge.pieces_per_second) else {
+        return patience;
+    };
+    let answer = first.as_secs_f64() + PIECES_TO_WAIT_FOR / speed;
+    let answer = Duration::try_from_secs_f64(answer).unwrap_or(LONGEST_ANSWER);
+    Patience { total: patience.total.max(answer).min(LONGEST_ANSWER), ..patience }
+}

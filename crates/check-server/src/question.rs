@@ -1,0 +1,223 @@
+//! A request as a case wants it sent.
+//!
+//! Owns how it becomes bytes, and how it becomes a command line that sends the same. Every byte is chosen here: no
+//! library adds a header. Knows no answers.
+
+use serde_json::Value;
+
+use crate::target::Target;
+
+/// Longer bodies are not written into a command line; a [`Question::recipe`] makes them there.
+const LONGEST_CURL_BODY_BYTES: usize = 8 << 10;
+
+/// Stands for the key in everything that is shown.
+pub(crate) const KEY_PLACEHOLDER: &str = "$OPENAI_API_KEY";
+
+/// A request before it is sent. Two that are equal are the same request, and may share an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Question {
+    /// What it is for, in a few words.
+    pub(crate) title: String,
+    method: &'static str,
+    /// Below the base URL: `/chat/completions`.
+    path: String,
+    headers: Vec<(String, String)>,
+    body: Option<Vec<u8>>,
+    key: Key,
+    recipe: Option<String>,
+}
+
+/// Which key a request brings.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Key {
+    /// The one that the target was given with, if there is one.
+    Given,
+    /// None at all.
+    None,
+    /// Another one.
+    Other(String),
+}
+
+impl Question {
+    fn new(method: &'static str, path: impl Into<String>) -> Question {
+        let path = path.into();
+        Question {
+            title: format!("{method} {path}"),
+            method,
+            path,
+            headers: Vec::new(),
+            body: None,
+            key: Key::Given,
+            recipe: None,
+        }
+    }
+
+    /// `GET`, below the base URL.
+    pub(crate) fn get(path: impl Into<String>) -> Question {
+        Question::new("GET", path)
+    }
+
+    /// `DELETE`, below the base URL.
+    pub(crate) fn delete(path: impl Into<String>) -> Question {
+        Question::new("DELETE", path)
+    }
+
+    /// `POST` of JSON, below the base URL.
+    pub(crate) fn post(path: impl Into<String>, body: &Value) -> Question {
+        Question::post_bytes(path, "application/json", body.to_string())
+    }
+
+    /// `POST` of any bytes.
+    pub(crate) fn post_bytes(
+        path: impl Into<String>,
+        content_type: &str,
+        body: impl Into<Vec<u8>>,
+    ) -> Question {
+        let question = Question::new("POST", path).header("Content-Type", content_type);
+        Question { body: Some(body.into()), ..question }
+    }
+
+    /// What it is for, in a few words; by default method and path.
+    pub(crate) fn titled(self, title: impl Into<String>) -> Question {
+        Question { title: title.into(), ..self }
+    }
+
+    /// With one header more.
+    pub(crate) fn header(mut self, name: &str, value: impl Into<String>) -> Question {
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Without the header `Authorization`.
+    pub(crate) fn without_key(self) -> Question {
+        Question { key: Key::None, ..self }
+    }
+
+    /// With another key than the target's.
+    pub(crate) fn with_key(self, key: impl Into<String>) -> Question {
+        Question { key: Key::Other(key.into()), ..self }
+    }
+
+    /// A shell command that prints the body, for bodies that are too long for a command line:
+    /// `python3 -c 'print("[" * 10000)'`.
+    pub(crate) fn recipe(self, command: impl Into<String>) -> Question {
+        Question { recipe: Some(command.into()), ..self }
+    }
+
+    /// The request's method.
+    pub(crate) fn method(&self) -> &'static str {
+        self.method
+    }
+
+    /// Exactly what is sent.
+    pub(crate) fn to_bytes(&self, target: &Target) -> Vec<u8> {
+        let mut head = format!(
+            "{} {}{} HTTP/1.1\r\nHost: {}\r\nUser-Agent: interference/{}\r\nAccept: application/json\r\n",
+            self.method,
+            target.base_path(),
+            self.path,
+            target.authority(),
+            env!("CARGO_PKG_VERSION"),
+        );
+        if let Some(key) = self.key(target) {
+            head.push_str(&format!("Authorization: Bearer {key}\r\n"));
+        }
+        for (name, value) in target.headers().iter().chain(&self.headers) {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        if let Some(body) = &self.body {
+            head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+        }
+        head.push_str("\r\n");
+        let mut bytes = head.into_bytes();
+        bytes.extend_from_slice(self.body.as_deref().unwrap_or_default());
+        bytes
+    }
+
+    /// A command line that sends the same request, for a POSIX shell. The target's key is not in it.
+    pub(crate) fn curl(&self, target: &Target) -> String {
+        let mut line = String::new();
+        if let Some(recipe) = &self.recipe {
+            line.push_str(&format!("{recipe} | "));
+        }
+        line.push_str("curl -sSiN");
+        if self.method != if self.body.is_some() { "POST" } else { "GET" } {
+            line.push_str(&format!(" -X {}", self.method));
+        }
+        line.push_str(&format!(" {}", quoted(&format!("{}{}", target.base_url(), self.path))));
+        match &self.key {
+            Key::Given if target.key().is_some() => {
+                line.push_str(&format!(" -H \"Authorization: Bearer {KEY_PLACEHOLDER}\""));
+            }
+            Key::Other(key) => {
+                line.push_str(&format!(" -H {}", quoted(&format!("Authorization: Bearer {key}"))))
+            }
+            Key::Given | Key::None => {}
+        }
+        line.push_str(" -H 'Accept: application/json'");
+        for (name, value) in target.headers().iter().chain(&self.headers) {
+            line.push_str(&format!(" -H {}", quoted(&format!("{name}: {value}"))));
+        }
+        match &self.body {
+            Some(_) if self.recipe.is_some() => line.push_str(" --data-binary @-"),
+            Some(body) if body.len() <= LONGEST_CURL_BODY_BYTES => {
+                line.push_str(&format!(" --data-binary {}", quoted(&String::from_utf8_lossy(body))));
+            }
+            Some(body) => line.push_str(&format!(" --data-binary @body # {} bytes", body.len())),
+            None => {}
+        }
+        line
+    }
+
+    fn key(&self, target: &Target) -> Option<String> {
+        match &self.key {
+            Key::Given => target.key().map(str::to_owned),
+            Key::None => None,
+            Key::Other(key) => Some(key.clone()),
+        }
+    }
+}
+
+/// For a POSIX shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn target() -> Target {
+        Target::parse("http://localhost:1337/v1", Some("sk-secret".to_owned().into()), Vec::new()).unwrap()
+    }
+
+    #[test]
+    fn a_request_is_these_bytes() {
+        let question =
+            Question::post("/chat/completions", &json!({"model": "it's"})).header("X-Team", "blue");
+        let expected = format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost:1337\r\nUser-Agent: interference/{}\r\n\
+             Accept: application/json\r\nAuthorization: Bearer sk-secret\r\nContent-Type: application/json\r\n\
+             X-Team: blue\r\nContent-Length: 16\r\n\r\n{{\"model\":\"it's\"}}",
+            env!("CARGO_PKG_VERSION")
+        );
+        assert_eq!(String::from_utf8(question.to_bytes(&target())).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_command_line_sends_the_same_without_the_key() {
+        let question = Question::post("/chat/completions", &json!({"model": "it's"}));
+        assert_eq!(
+            question.curl(&target()),
+            "curl -sSiN 'http://localhost:1337/v1/chat/completions' \
+             -H \"Authorization: Bearer $OPENAI_API_KEY\" -H 'Accept: application/json' \
+             -H 'Content-Type: application/json' --data-binary '{\"model\":\"it'\\''s\"}'"
+        );
+        assert_eq!(
+            Question::delete("/responses/1").without_key().curl(&target()),
+            "curl -sSiN -X DELETE 'http://localhost:1337/v1/responses/1' -H 'Accept: application/json'"
+        );
+    }
+}

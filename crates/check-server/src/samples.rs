@@ -1,0 +1,107 @@
+//! Answers that many cases look at.
+//!
+//! Owns the standard questions: each is asked once in a run, and whatever holds of every stream is looked for in all of
+//! them, since a flaw may show in one kind of answer only. Knows no requirement.
+
+use serde_json::{Value, json};
+
+use crate::case::Objection;
+use crate::chat::Chat;
+use crate::chat_stream::ChatStream;
+use crate::trial::Trial;
+
+/// What the ordinary chats ask for.
+pub(crate) const POEM: &str = "Write a poem about a tree.";
+/// How long an ordinary answer may get, in tokens: long enough for its pieces to lie apart in time.
+pub(crate) const POEM_TOKENS: u32 = 48;
+
+/// What [`streams`] costs a case, at most.
+pub(crate) const STREAMS_COST: crate::case::Cost = crate::case::Cost::new(6, 6 * POEM_TOKENS);
+
+/// The ordinary chat, whole.
+pub(crate) fn plain(trial: &Trial) -> Chat<'_> {
+    trial.chat(POEM, POEM_TOKENS)
+}
+
+/// The ordinary chat, streamed.
+pub(crate) fn streamed(trial: &Trial) -> Chat<'_> {
+    plain(trial).streamed()
+}
+
+/// The ordinary chat, streamed, with its usage at the end.
+pub(crate) fn streamed_with_usage(trial: &Trial) -> Chat<'_> {
+    streamed(trial)
+        .titled("a streamed chat with include_usage")
+        .with("stream_options", json!({"include_usage": true}))
+}
+
+/// A streamed chat that ends at its first token.
+pub(crate) fn cut_short(trial: &Trial) -> Chat<'_> {
+    streamed(trial).titled("a streamed chat of one token").limit(1)
+}
+
+/// A streamed chat with two choices.
+pub(crate) fn two_choices(trial: &Trial) -> Chat<'_> {
+    streamed(trial).titled("a streamed chat with n = 2").with("n", json!(2))
+}
+
+/// A streamed chat that asks for emoji and for characters of several bytes.
+pub(crate) fn many_bytes(trial: &Trial) -> Chat<'_> {
+    let prompt = "Repeat exactly, and say nothing else: 木が一本 🌳🌲🍃 Bäume, дерево";
+    trial.chat(prompt, POEM_TOKENS).streamed().titled("a streamed chat of emoji and CJK")
+}
+
+/// The tool that cases offer.
+pub(crate) fn weather_tool() -> Value {
+    json!({
+        "type": "function",
+        "function": {
+            "name": "get_weather",
+            "description": "The weather in a city.",
+            "parameters": {
+                "type": "object",
+                "properties": {"city": {"type": "string", "description": "The city's name."}},
+                "required": ["city"],
+                "additionalProperties": false
+            }
+        }
+    })
+}
+
+/// A chat that must call the weather tool; plain, until it is streamed.
+pub(crate) fn forced_call(trial: &Trial) -> Chat<'_> {
+    trial
+        .chat("What is the weather in Paris?", POEM_TOKENS)
+        .titled("a chat that must call a tool")
+        .with("tools", json!([weather_tool()]))
+        .with("tool_choice", json!("required"))
+}
+
+/// Streams of every kind that the server takes, the ordinary one first: with usage, cut short, of characters of several
+/// bytes, with a tool call, with two choices.
+///
+/// # Errors
+/// That of the ordinary one, where not one of them is a stream.
+pub(crate) async fn streams(trial: &Trial) -> Result<Vec<ChatStream>, Objection> {
+    let ordinary = trial.stream(streamed(trial)).await;
+    let others = [
+        streamed_with_usage(trial),
+        cut_short(trial),
+        many_bytes(trial),
+        forced_call(trial).streamed(),
+        two_choices(trial),
+    ];
+    let mut streams = Vec::new();
+    let mut first_objection = None;
+    match ordinary {
+        Ok(stream) => streams.push(stream),
+        Err(objection) => first_objection = Some(objection),
+    }
+    for question in others {
+        streams.extend(trial.stream(question).await.ok());
+    }
+    match first_objection {
+        Some(objection) if streams.is_empty() => Err(objection),
+        _ => Ok(streams),
+    }
+}

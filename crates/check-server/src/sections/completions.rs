@@ -1,0 +1,5 @@
+//! `completions`: …
+
+use super::Section;
+
+pub(super) const SECTION: Section = Section { name: "completions", title: "Completions", cases: &[] };

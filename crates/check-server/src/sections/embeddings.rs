@@ -1,0 +1,5 @@
+//! `embeddings`: …
+
+use super::Section;
+
+pub(super) const SECTION: Section = Section { name: "embeddings", title: "Embeddings", cases: &[] };

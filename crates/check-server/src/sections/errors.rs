@@ -1,0 +1,5 @@
+//! `errors`: …
+
+use super::Section;
+
+pub(super) const SECTION: Section = Section { name: "errors", title: "Errors and keys", cases: &[] };

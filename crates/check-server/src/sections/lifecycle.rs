@@ -1,0 +1,5 @@
+//! `life`: …
+
+use super::Section;
+
+pub(super) const SECTION: Section = Section { name: "life", title: "Lifecycle", cases: &[] };

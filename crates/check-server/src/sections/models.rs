@@ -1,0 +1,5 @@
+//! `models`: …
+
+use super::Section;
+
+pub(super) const SECTION: Section = Section { name: "models", title: "Models", cases: &[] };

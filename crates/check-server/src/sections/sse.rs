@@ -1,0 +1,685 @@
+//! `sse`: the bytes of a stream, before anybody asks what they say.
+//!
+//! Looks at lines and events as [`lines`](crate::lines) reads them, at the framing of HTTP, and at times of arrival.
+
+use std::time::Duration;
+
+use interference_report::Level::{Must, Should};
+use interference_wire::{Ending, Framing};
+use serde_json::json;
+
+use super::Section;
+use crate::case::{Case, Company, Cost, Objection, Outcome, held};
+use crate::chat_stream::ChatStream;
+use crate::clause::Clause;
+use crate::ending::told_ending;
+use crate::exchange::excerpt;
+use crate::lines::LineKind;
+use crate::question::Question;
+use crate::samples::{self, POEM, STREAMS_COST};
+use crate::trial::Trial;
+
+/// What of an event is told, in characters.
+const EVENT_CHARACTERS: usize = 120;
+/// So many pieces make an answer in which times of arrival can be told apart.
+const PIECES_TO_TIME: usize = 32;
+/// An answer that is made in less time than this tells nothing about buffers.
+const SHORTEST_MAKING: Duration = Duration::from_millis(100);
+/// The least share of the time that an answer takes to be made over which its pieces must be spread.
+const LEAST_SPREAD: f64 = 0.2;
+
+const STREAMS: &str = "Streamed chats of several kinds: ordinary, with usage, of one token, of emoji, with a tool call, with n = 2.";
+const DONE_IS_THE_END: Clause = Clause::openai(
+    "CreateCompletionRequest.stream",
+    "with the stream terminated by a `data: [DONE]` message",
+);
+
+pub(super) const SECTION: Section = Section {
+    name: "sse",
+    title: "Server-sent events",
+    cases: &[
+        Case {
+            slug: "sse.content-type",
+            level: Must,
+            requirement: "A streamed chat is answered with the content type text/event-stream.",
+            clauses: &[
+                Clause::event_stream(
+                    "section 9.2.2",
+                    "if res's `Content-Type` is not `text/event-stream`, then fail the connection",
+                ),
+                Clause::openai(
+                    "CreateChatCompletionRequest.stream",
+                    "the model response data will be streamed to the client as it is generated using server-sent events",
+                ),
+            ],
+            trigger: "An ordinary streamed chat.",
+            company: Company::Others,
+            cost: Cost::new(1, samples::POEM_TOKENS),
+            judge: |trial| Box::pin(content_type(trial)),
+        },
+        Case {
+            slug: "sse.status-after-accept",
+            level: Must,
+            requirement: "A streamed request that cannot be answered gets an error status, not a 200 whose first event is the error.",
+            clauses: &[
+                Clause::rfc9110(
+                    "section 15.3.1",
+                    "The 200 (OK) status code indicates that the request has succeeded.",
+                ),
+                Clause::field(
+                    "llama.cpp #14566",
+                    "a context overflow came as 200 and an error event, which clients took for an empty answer",
+                ),
+            ],
+            trigger: "Streamed chats with an unknown model, with messages that are no array, and with n = 0.",
+            company: Company::Others,
+            cost: Cost::new(3, 3 * 8),
+            judge: |trial| Box::pin(status_after_accept(trial)),
+        },
+        Case {
+            slug: "sse.blank-line",
+            level: Must,
+            requirement: "Each event is closed by one blank line.",
+            clauses: &[
+                Clause::event_stream(
+                    "section 9.2.6",
+                    "If the line is empty (a blank line), dispatch the event",
+                ),
+                Clause::field(
+                    "lemonade #2826",
+                    "a gateway forwarded an error without the blank line, and no client saw it",
+                ),
+            ],
+            trigger: STREAMS,
+            company: Company::Others,
+            cost: STREAMS_COST,
+            judge: |trial| Box::pin(blank_line(trial)),
+        },
+        Case {
+            slug: "sse.one-json",
+            level: Must,
+            requirement: "The data of each event is one JSON value or [DONE].",
+            clauses: &[
+                Clause::openai(
+                    "CreateChatCompletionRequest.stream",
+                    "streamed to the client as it is generated using server-sent events",
+                ),
+                Clause::python("openai/_streaming.py, Stream.__stream__", "data = sse.json()"),
+                Clause::node("core/streaming.js, Stream.fromSSEResponse", "data = JSON.parse(sse.data)"),
+            ],
+            trigger: STREAMS,
+            company: Company::Others,
+            cost: STREAMS_COST,
+            judge: |trial| Box::pin(one_json(trial)),
+        },
+        Case {
+            slug: "sse.utf8",
+            level: Must,
+            requirement: "The body of a stream is valid UTF-8.",
+            clauses: &[Clause::event_stream(
+                "section 9.2.5",
+                "Event streams in this format must always be encoded as UTF-8.",
+            )],
+            trigger: STREAMS,
+            company: Company::Others,
+            cost: STREAMS_COST,
+            judge: |trial| Box::pin(utf8(trial)),
+        },
+        Case {
+            slug: "sse.no-bom",
+            level: Must,
+            requirement: "A stream does not begin with a byte order mark.",
+            clauses: &[
+                Clause::python(
+                    "openai/_streaming.py, SSEDecoder.decode",
+                    "fieldname, _, value = line.partition(\":\")",
+                ),
+                Clause::event_stream(
+                    "section 9.2.6",
+                    "The UTF-8 decode algorithm strips one leading UTF-8 Byte Order Mark (BOM), if any.",
+                ),
+            ],
+            trigger: STREAMS,
+            company: Company::Others,
+            cost: STREAMS_COST,
+            judge: |trial| Box::pin(no_bom(trial)),
+        },
+        Case {
+            slug: "sse.no-empty-event",
+            level: Should,
+            requirement: "No event is without data.",
+            clauses: &[
+                Clause::event_stream(
+                    "section 9.2.6",
+                    "If the data buffer is an empty string, set the data buffer and the event type buffer to the empty string and return.",
+                ),
+                Clause::field(
+                    "openai-python #2722",
+                    "an event of `retry:` alone was handed to the JSON parser, which failed",
+                ),
+            ],
+            trigger: STREAMS,
+            company: Company::Others,
+            cost: STREAMS_COST,
+            judge: |trial| Box::pin(no_empty_event(trial)),
+        },
+        Case {
+            slug: "sse.keepalive-comment",
+            level: Should,
+            requirement: "What keeps a stream alive is a comment, not an event or an unknown field.",
+            clauses: &[Clause::event_stream(
+                "section 9.2.7",
+                "authors can include a comment line (one starting with a ':' character) every 15 seconds or so",
+            )],
+            trigger: STREAMS,
+            company: Company::Others,
+            cost: STREAMS_COST,
+            judge: |trial| Box::pin(keepalive_comment(trial)),
+        },
+        Case {
+            slug: "sse.done-once",
+            level: Must,
+            requirement: "A stream has exactly one [DONE].",
+            clauses: &[DONE_IS_THE_END],
+            trigger: STREAMS,
+            company: Company::Others,
+            cost: STREAMS_COST,
+            judge: |trial| Box::pin(done_once(trial)),
+        },
+        Case {
+            slug: "sse.done-last",
+            level: Must,
+            requirement: "Nothing follows [DONE].",
+            clauses: &[DONE_IS_THE_END],
+            trigger: STREAMS,
+            company: Company::Others,
+            cost: STREAMS_COST,
+            judge: |trial| Box::pin(done_last(trial)),
+        },
+        Case {
+            slug: "sse.done-exact",
+            level: Must,
+            requirement: "The data of the last event is exactly the bytes [DONE].",
+            clauses: &[
+                DONE_IS_THE_END,
+                Clause::node("core/streaming.js, Stream.fromSSEResponse", "sse.data.startsWith('[DONE]')"),
+            ],
+            trigger: STREAMS,
+            company: Company::Others,
+            cost: STREAMS_COST,
+            judge: |trial| Box::pin(done_exact(trial)),
+        },
+        Case {
+            slug: "sse.clean-eof",
+            level: Must,
+            requirement: "A stream ends as its framing promises: with the last chunk, at its length, or with an orderly close.",
+            clauses: &[Clause::rfc9112(
+                "section 8",
+                "A message body that uses the chunked transfer coding is incomplete if the zero-sized chunk that terminates the encoding has not been received.",
+            )],
+            trigger: STREAMS,
+            company: Company::Others,
+            cost: STREAMS_COST,
+            judge: |trial| Box::pin(clean_eof(trial)),
+        },
+        Case {
+            slug: "sse.no-length-with-chunked",
+            level: Must,
+            requirement: "A stream in chunks has no Content-Length.",
+            clauses: &[Clause::rfc9112(
+                "section 6.2",
+                "A sender MUST NOT send a Content-Length header field in any message that contains a Transfer-Encoding header field.",
+            )],
+            trigger: STREAMS,
+            company: Company::Others,
+            cost: STREAMS_COST,
+            judge: |trial| Box::pin(no_length_with_chunked(trial)),
+        },
+        Case {
+            slug: "sse.no-hidden-buffering",
+            level: Must,
+            requirement: "A stream for a client that accepts gzip arrives as it is made, compressed or not.",
+            clauses: &[
+                Clause::openai(
+                    "CreateChatCompletionRequest.stream",
+                    "the model response data will be streamed to the client as it is generated",
+                ),
+                Clause::field("llama.cpp PR 24774", "a proxy held streams back until they were whole"),
+            ],
+            trigger: "The ordinary streamed chat with `Accept-Encoding: gzip, deflate, br`, as SDKs send it.",
+            company: Company::Alone,
+            cost: Cost::new(2, samples::POEM_TOKENS + 1),
+            judge: |trial| Box::pin(no_hidden_buffering(trial)),
+        },
+        Case {
+            slug: "sse.cache-control",
+            level: Should,
+            requirement: "A stream is not to be kept by caches: Cache-Control has no-cache or no-store.",
+            clauses: &[Clause::event_stream("section 9.2.2", "Set request's cache mode to \"no-store\".")],
+            trigger: "An ordinary streamed chat.",
+            company: Company::Others,
+            cost: Cost::new(1, samples::POEM_TOKENS),
+            judge: |trial| Box::pin(cache_control(trial)),
+        },
+        Case {
+            slug: "sse.incremental",
+            level: Must,
+            requirement: "The pieces of an answer arrive while it is made, not all together at its end.",
+            clauses: &[
+                Clause::openai(
+                    "CreateChatCompletionRequest.stream",
+                    "the model response data will be streamed to the client as it is generated",
+                ),
+                Clause::field("litellm #26102", "the whole stream was delivered at once"),
+            ],
+            trigger: "The ordinary streamed chat, against the same chat of one token, which tells how long the prompt takes.",
+            company: Company::Alone,
+            cost: Cost::new(2, samples::POEM_TOKENS + 1),
+            judge: |trial| Box::pin(incremental(trial)),
+        },
+        Case {
+            slug: "sse.no-id-retry",
+            level: Should,
+            requirement: "No event has an id: or retry: line.",
+            clauses: &[Clause::field(
+                "openai-python #2722, #3833",
+                "events of `retry:` or `id:` alone crashed the SDK's parser",
+            )],
+            trigger: STREAMS,
+            company: Company::Others,
+            cost: STREAMS_COST,
+            judge: |trial| Box::pin(no_id_retry(trial)),
+        },
+    ],
+};
+
+async fn content_type(trial: &Trial) -> Outcome {
+    let exchange = trial.ask(samples::streamed(trial)).await;
+    exchange.accepted()?;
+    let told = exchange.header("content-type").unwrap_or_else(|| "no content type".to_owned());
+    if exchange.media_type() != "text/event-stream" {
+        let body = excerpt(exchange.body(), EVENT_CHARACTERS);
+        return Err(Objection::broken(format!("{told}, and a body that begins {body}"))
+            .expected("content-type: text/event-stream")
+            .about(&exchange));
+    }
+    held(told)
+}
+
+/// A server may take what it should refuse: that is another case's matter.
+async fn status_after_accept(trial: &Trial) -> Outcome {
+    let chat = || trial.chat(POEM, 8).streamed();
+    let questions = [
+        chat().titled("a streamed chat with an unknown model").with("model", json!("no-such-model-1f9d")),
+        chat().titled("a streamed chat whose messages are a number").messages(json!(42)),
+        chat().titled("a streamed chat with n = 0").with("n", json!(0)),
+    ];
+    let mut refused = Vec::new();
+    for question in questions {
+        let title = question.clone().question().title;
+        let exchange = trial.ask(question).await;
+        let status = exchange.status()?;
+        if !(200..300).contains(&status) {
+            refused.push(status.to_string());
+            continue;
+        }
+        let stream = exchange.event_stream();
+        let first = stream.events.iter().find_map(|event| event.data.as_deref());
+        if let Some(error) = first.filter(|data| is_error(data)) {
+            let told = excerpt(error.as_bytes(), EVENT_CHARACTERS);
+            return Err(Objection::broken(format!(
+                "status {status}, and the first event is an error: {told}, for {title}"
+            ))
+            .expected("a status of 4xx, and the error as JSON")
+            .about(&exchange));
+        }
+    }
+    if refused.is_empty() {
+        return Err(Objection::inconclusive("the server takes each of the requests that it was to refuse"));
+    }
+    held(format!("refused with status {}", refused.join(", ")))
+}
+
+/// An error object, by its member or as an object of its own.
+fn is_error(data: &str) -> bool {
+    let value: serde_json::Value = serde_json::from_str(data).unwrap_or_default();
+    value.get("error").is_some_and(|error| !error.is_null())
+        || value.get("object").is_some_and(|object| object == "error")
+}
+
+async fn blank_line(trial: &Trial) -> Outcome {
+    each(trial, |stream| {
+        let open = stream.stream.events.iter().position(|event| !event.closed);
+        match open {
+            // What a cut has left open is the cut's fault.
+            Some(index) if is_whole(stream) => {
+                Err(stream.broken(format!("{} has no blank line behind it", stream.place(index))))
+            }
+            _ => several_values(stream),
+        }
+    })
+    .await
+}
+
+/// Two values in one event are two events with no blank line between them.
+fn several_values(stream: &ChatStream) -> Result<usize, Objection> {
+    for (index, event) in stream.stream.events.iter().enumerate() {
+        let Some(data) = event.data.as_deref().filter(|_| event.data_lines > 1) else { continue };
+        let values = data.split('\n').filter(|line| !line.is_empty());
+        let each_is_one = values.clone().all(|line| {
+            line.trim() == "[DONE]"
+                || serde_json::from_str::<serde_json::Value>(line).is_ok_and(|value| value.is_object())
+        });
+        if each_is_one && values.count() > 1 {
+            let told = excerpt(data.as_bytes(), EVENT_CHARACTERS);
+            return Err(stream.broken(format!("{} has several values: {told}", stream.place(index))));
+        }
+    }
+    Ok(stream.stream.events.len())
+}
+
+async fn one_json(trial: &Trial) -> Outcome {
+    each(trial, |stream| {
+        // What a cut has left of an event is the cut's fault.
+        let closed = |index: &&usize| stream.stream.events.get(**index).is_some_and(|event| event.closed);
+        let Some(index) = stream.no_json.iter().find(closed) else { return Ok(stream.stream.events.len()) };
+        let event = stream.stream.events.get(*index);
+        let data = event.and_then(|event| event.data.clone()).unwrap_or_default();
+        // Several values with no blank line between are that case's matter.
+        if several_values(stream).is_err() {
+            return Ok(stream.stream.events.len());
+        }
+        let told = excerpt(data.as_bytes(), EVENT_CHARACTERS);
+        Err(stream.broken(format!("{} has {told}", stream.place(*index))))
+    })
+    .await
+}
+
+async fn utf8(trial: &Trial) -> Outcome {
+    each(trial, |stream| {
+        let body = stream.exchange.body();
+        match std::str::from_utf8(body) {
+            Ok(_) => Ok(body.len()),
+            // A character that a cut has torn apart is the cut's fault.
+            Err(error) if error.error_len().is_none() && !is_whole(stream) => Ok(body.len()),
+            Err(error) => {
+                let at = error.valid_up_to();
+                let bytes = interference_wire::escaped(&body[at..body.len().min(at + 4)]);
+                Err(stream.broken(format!("no UTF-8 at byte {at} of the body: {bytes}")))
+            }
+        }
+    })
+    .await
+}
+
+async fn no_bom(trial: &Trial) -> Outcome {
+    each(trial, |stream| {
+        if stream.stream.has_byte_order_mark {
+            return Err(stream.broken("the body begins with \\xEF\\xBB\\xBF"));
+        }
+        Ok(1)
+    })
+    .await
+}
+
+async fn no_empty_event(trial: &Trial) -> Outcome {
+    each(trial, |stream| {
+        let empty = stream
+            .stream
+            .events
+            .iter()
+            .position(|event| event.data.as_deref().is_none_or(str::is_empty) && event.closed);
+        match empty {
+            Some(index) => {
+                let told = excerpt(bytes_of(stream, index), EVENT_CHARACTERS);
+                Err(stream.broken(format!("{} has no data: {told}", stream.place(index))))
+            }
+            None => Ok(stream.stream.events.len()),
+        }
+    })
+    .await
+}
+
+/// A ping that is an event has a name and no chunk in it; one that is a field has an unknown name.
+async fn keepalive_comment(trial: &Trial) -> Outcome {
+    each(trial, |stream| {
+        for (index, event) in stream.stream.events.iter().enumerate() {
+            let named = event.name.as_deref().is_some_and(|name| {
+                matches!(
+                    name.to_ascii_lowercase().as_str(),
+                    "ping" | "heartbeat" | "keepalive" | "keep-alive"
+                )
+            });
+            let strange = event.other_fields.iter().any(|name| !matches!(name.as_str(), "id" | "retry"));
+            if named || strange {
+                let told = excerpt(bytes_of(stream, index), EVENT_CHARACTERS);
+                return Err(stream.broken(format!("{}: {told}", stream.place(index))));
+            }
+        }
+        Ok(stream.stream.comments())
+    })
+    .await
+}
+
+async fn done_once(trial: &Trial) -> Outcome {
+    each(trial, |stream| match stream.done.as_slice() {
+        [_] => Ok(1),
+        [] => Err(stream.broken(format!("no [DONE] in {} events", stream.stream.events.len()))),
+        [_, second, ..] => Err(stream.broken(format!(
+            "{} times [DONE]: again in {}",
+            stream.done.len(),
+            stream.place(*second)
+        ))),
+    })
+    .await
+}
+
+async fn done_last(trial: &Trial) -> Outcome {
+    each(trial, |stream| {
+        let Some(first) = stream.done.first() else { return Ok(0) };
+        let after = (first + 1..stream.stream.events.len()).find(|index| !stream.done.contains(index));
+        match after {
+            Some(index) => {
+                let told = excerpt(bytes_of(stream, index), EVENT_CHARACTERS);
+                Err(stream.broken(format!("{} follows [DONE]: {told}", stream.place(index))))
+            }
+            None => Ok(1),
+        }
+    })
+    .await
+}
+
+async fn done_exact(trial: &Trial) -> Outcome {
+    each(trial, |stream| {
+        for index in &stream.done {
+            let data = stream.stream.events.get(*index).and_then(|event| event.data.as_deref());
+            if data != Some("[DONE]") {
+                let told = excerpt(data.unwrap_or_default().as_bytes(), EVENT_CHARACTERS);
+                return Err(stream.broken(format!("{} has the data {told}", stream.place(*index))));
+            }
+        }
+        // Near misses, which are neither JSON nor the end to any client.
+        let miss = stream.no_json.iter().find(|index| {
+            let data = stream.stream.events.get(**index).and_then(|event| event.data.as_deref());
+            data.is_some_and(|data| {
+                data.trim().trim_matches(['[', ']', '"', '.']).eq_ignore_ascii_case("done")
+            })
+        });
+        match miss {
+            Some(index) => {
+                let told = excerpt(bytes_of(stream, *index), EVENT_CHARACTERS);
+                Err(stream.broken(format!("{} is nearly [DONE]: {told}", stream.place(*index))))
+            }
+            None => Ok(stream.done.len()),
+        }
+    })
+    .await
+}
+
+async fn clean_eof(trial: &Trial) -> Outcome {
+    each(trial, |stream| match stream.exchange.ending() {
+        Some(Ending::Complete { .. }) => Ok(1),
+        Some(ending) => Err(stream.broken(told_ending(ending))),
+        None => Ok(0),
+    })
+    .await
+}
+
+async fn no_length_with_chunked(trial: &Trial) -> Outcome {
+    each(trial, |stream| {
+        let length = stream.exchange.header("content-length");
+        let coding = stream.exchange.header("transfer-encoding");
+        match (length, coding) {
+            (Some(length), Some(coding)) => {
+                Err(stream.broken(format!("both content-length: {length} and transfer-encoding: {coding}")))
+            }
+            _ => Ok(1),
+        }
+    })
+    .await
+}
+
+async fn cache_control(trial: &Trial) -> Outcome {
+    let stream = trial.stream(samples::streamed(trial)).await?;
+    match stream.exchange.header("cache-control") {
+        Some(value)
+            if ["no-cache", "no-store"].iter().any(|word| value.to_ascii_lowercase().contains(word)) =>
+        {
+            held(format!("cache-control: {value}"))
+        }
+        Some(value) => Err(stream.broken(format!("cache-control: {value}"))),
+        None => Err(stream.broken("no Cache-Control")),
+    }
+}
+
+async fn incremental(trial: &Trial) -> Outcome {
+    let spread = Spread::measure(trial, samples::streamed(trial).question()).await?;
+    let stream = &spread.stream;
+    let pieces = stream.pieces(0);
+    if pieces.len() < PIECES_TO_TIME {
+        let seen = format!(
+            "{} pieces of content; {PIECES_TO_TIME} are needed to tell their times apart",
+            pieces.len()
+        );
+        return Err(stream.inconclusive(seen));
+    }
+    spread.judge(pieces.len())
+}
+
+async fn no_hidden_buffering(trial: &Trial) -> Outcome {
+    let question = samples::streamed(trial)
+        .titled("a streamed chat that accepts gzip")
+        .question()
+        .header("Accept-Encoding", "gzip, deflate, br");
+    let exchange = trial.ask(question.clone()).await;
+    exchange.accepted()?;
+    let coding = exchange.header("content-encoding").filter(|coding| coding != "identity");
+    let Some(coding) = coding else {
+        let spread = Spread::measure(trial, question).await?;
+        let pieces = spread.stream.pieces(0).len();
+        return spread.judge(pieces);
+    };
+    // Compressed, only the reads themselves tell when something came.
+    let answer = exchange.answer()?;
+    let reads = answer.received.body_parts.len();
+    let making = exchange.duration().unwrap_or_default().saturating_sub(prompt_time(trial).await?);
+    if making < SHORTEST_MAKING {
+        return Err(Objection::inconclusive(format!(
+            "compressed by {coding}, made in {} ms",
+            making.as_millis()
+        ))
+        .about(&exchange));
+    }
+    let first = exchange.time_of_body(1).unwrap_or_default();
+    let spread = exchange.duration().unwrap_or_default().saturating_sub(first);
+    if spread.as_secs_f64() < LEAST_SPREAD * making.as_secs_f64() {
+        let seen = format!(
+            "compressed by {coding}: {reads} reads within {} ms, after {} ms of making",
+            spread.as_millis(),
+            making.as_millis()
+        );
+        return Err(Objection::broken(seen).about(&exchange));
+    }
+    held(format!("compressed by {coding}, in {reads} reads over {} ms", spread.as_millis()))
+}
+
+/// How the content of a stream lies in time.
+struct Spread {
+    stream: ChatStream,
+    /// From the first piece of content to the last.
+    span: Duration,
+    /// What the server needed for the answer after the prompt, at least.
+    making: Duration,
+}
+
+impl Spread {
+    /// Asks for the answer, after one of a single token has told how long the prompt takes.
+    async fn measure(trial: &Trial, question: Question) -> Result<Spread, Objection> {
+        let prompt = prompt_time(trial).await?;
+        let exchange = trial.ask_anew(question).await;
+        let stream = ChatStream::read(&exchange)?.unbroken()?;
+        let arrivals: Vec<Duration> =
+            stream.pieces(0).iter().filter_map(|(chunk, _)| stream.arrival(chunk.event)).collect();
+        let (Some(first), Some(last)) = (arrivals.first().copied(), arrivals.last().copied()) else {
+            return Err(stream.inconclusive("no content in the stream"));
+        };
+        Ok(Spread { span: last.saturating_sub(first), making: last.saturating_sub(prompt), stream })
+    }
+
+    fn judge(&self, pieces: usize) -> Outcome {
+        let told = format!("{pieces} pieces of content within {} ms", self.span.as_millis());
+        if self.span >= SHORTEST_MAKING {
+            return held(told);
+        }
+        if self.making < SHORTEST_MAKING {
+            return Err(self.stream.inconclusive(format!("{told}: the answer is made too fast to tell")));
+        }
+        if self.span.as_secs_f64() < LEAST_SPREAD * self.making.as_secs_f64() {
+            let seen = format!("{told}, after {} ms in which they were made", self.making.as_millis());
+            return Err(self.stream.broken(seen));
+        }
+        held(told)
+    }
+}
+
+/// How long the server needs for the prompt and one token.
+async fn prompt_time(trial: &Trial) -> Result<Duration, Objection> {
+    let exchange = trial.ask_anew(samples::cut_short(trial)).await;
+    exchange.accepted()?;
+    Ok(exchange.duration().unwrap_or_default())
+}
+
+async fn no_id_retry(trial: &Trial) -> Outcome {
+    each(trial, |stream| {
+        for line in &stream.stream.lines {
+            let LineKind::Field { name, value } = &line.kind else { continue };
+            if name == "id" || name == "retry" {
+                return Err(
+                    stream.broken(format!("`{name}: {value}` at byte {} of the body", line.text.start))
+                );
+            }
+        }
+        Ok(stream.stream.lines.len())
+    })
+    .await
+}
+
+/// Asks of every sample; what was counted is told together.
+async fn each(trial: &Trial, judge: impl Fn(&ChatStream) -> Result<usize, Objection>) -> Outcome {
+    let streams = samples::streams(trial).await?;
+    let mut counted = 0;
+    for stream in &streams {
+        counted += judge(stream)?;
+    }
+    held(format!("holds in {} streams ({counted} looked at)", streams.len()))
+}
+
+/// Whether the answer's framing says that nothing is missing.
+fn is_whole(stream: &ChatStream) -> bool {
+    matches!(stream.exchange.ending(), Some(Ending::Complete { by }) if *by != Framing::NoBody)
+}
+
+fn bytes_of(stream: &ChatStream, index: usize) -> &[u8] {
+    let bytes = stream.stream.events.get(index).map(|event| event.bytes.clone()).unwrap_or_default();
+    stream.exchange.body().get(bytes).unwrap_or_default()
+}

@@ -1,0 +1,5 @@
+//! `tools`: …
+
+use super::Section;
+
+pub(super) const SECTION: Section = Section { name: "tools", title: "Tools", cases: &[] };

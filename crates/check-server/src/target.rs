@@ -1,0 +1,202 @@
+//! Where the server under judgement is, and what every request to it brings.
+//!
+//! Owns the base URL and the key. A path is put behind the base as SDKs do it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use interference_wire::rustls;
+use interference_wire::rustls::pki_types::pem::PemObject;
+use interference_wire::rustls::pki_types::{CertificateDer, ServerName};
+use secrecy::{ExposeSecret, SecretString};
+use url::{Host, Url};
+
+/// A server's base URL, and what every request to it brings. Without TLS until [`Target::trust`].
+#[derive(Debug, Clone)]
+pub struct Target {
+    url: Url,
+    base_path: String,
+    key: Option<SecretString>,
+    headers: Vec<(String, String)>,
+    wire: interference_wire::Target,
+}
+
+/// Why a base URL is of no use.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    /// It is no URL.
+    #[error("`{given}` is no base URL: {reason}")]
+    NotAUrl {
+        /// What was given.
+        given: String,
+        /// Why not.
+        reason: String,
+    },
+    /// A key or a header could not stand in a request.
+    #[error("{what} has characters that cannot stand in a header")]
+    Header {
+        /// Which.
+        what: String,
+    },
+    /// The certificates of authorities could not be read.
+    #[error("the certificates could not be read: {reason}")]
+    Certificates {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Target {
+    /// A base URL as SDKs take it, `http` or `https`; it ends in `/v1` as a rule.
+    ///
+    /// # Errors
+    /// [`TargetError`]
+    pub fn parse(
+        given: &str,
+        key: Option<SecretString>,
+        headers: Vec<(String, String)>,
+    ) -> Result<Target, TargetError> {
+        let wrong =
+            |reason: &str| TargetError::NotAUrl { given: given.to_owned(), reason: reason.to_owned() };
+        let url = Url::parse(given).map_err(|error| wrong(&error.to_string()))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(wrong("it begins with neither http:// nor https://"));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(wrong("it has a query or a fragment"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(wrong("a user's name has no place in it"));
+        }
+        let header = |what: String, value: &str| {
+            let fits = value.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+            if fits { Ok(()) } else { Err(TargetError::Header { what }) }
+        };
+        if let Some(key) = &key {
+            header("the key".to_owned(), key.expose_secret())?;
+        }
+        for (name, value) in &headers {
+            header(format!("the header `{name}`"), value)?;
+        }
+        let (host, port) = host_and_port(&url).ok_or_else(|| wrong("it names no host"))?;
+        let base_path = url.path().trim_end_matches('/').to_owned();
+        Ok(Target { base_path, key, headers, wire: interference_wire::Target::plain(host, port), url })
+    }
+
+    /// Prepares TLS where the URL wants it: with the system's authorities, and with those of a PEM file besides.
+    ///
+    /// # Errors
+    /// [`TargetError::Certificates`]
+    pub fn trust(mut self, authorities: Option<&std::path::Path>) -> Result<Target, TargetError> {
+        if self.url.scheme() != "https" {
+            return Ok(self);
+        }
+        let failed = |reason: String| TargetError::Certificates { reason };
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if let Some(path) = authorities {
+            let certificates =
+                CertificateDer::pem_file_iter(path).map_err(|error| failed(error.to_string()))?;
+            for certificate in certificates {
+                let certificate = certificate.map_err(|error| failed(error.to_string()))?;
+                roots.add(certificate).map_err(|error| failed(error.to_string()))?;
+            }
+        }
+        if roots.is_empty() {
+            return Err(failed("this system has none".to_owned()));
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| failed(error.to_string()))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let (host, port) = host_and_port(&self.url).ok_or_else(|| failed("no host".to_owned()))?;
+        let name = ServerName::try_from(host.clone()).map_err(|error| failed(error.to_string()))?;
+        self.wire = interference_wire::Target::encrypted(host, port, Arc::new(config), name);
+        Ok(self)
+    }
+
+    /// Whether the URL has no path, so that where the API lies is to be found out.
+    pub(crate) fn is_bare(&self) -> bool {
+        self.base_path.is_empty()
+    }
+
+    /// The same server with another base path.
+    pub(crate) fn with_base_path(&self, path: &str) -> Target {
+        let mut target = self.clone();
+        target.url.set_path(path);
+        path.clone_into(&mut target.base_path);
+        target
+    }
+
+    /// What comes before the path of every request: `/v1`.
+    pub(crate) fn base_path(&self) -> &str {
+        &self.base_path
+    }
+
+    /// The base URL without a slash at its end.
+    pub fn base_url(&self) -> String {
+        self.url.as_str().trim_end_matches('/').to_owned()
+    }
+
+    /// For the header Host.
+    pub(crate) fn authority(&self) -> &str {
+        self.url.authority()
+    }
+
+    /// The key, in the clear.
+    pub(crate) fn key(&self) -> Option<&str> {
+        self.key.as_ref().map(ExposeSecret::expose_secret)
+    }
+
+    /// Headers that every request brings besides.
+    pub(crate) fn headers(&self) -> &[(String, String)] {
+        &self.headers
+    }
+
+    /// Where to connect to.
+    pub(crate) fn wire(&self) -> &interference_wire::Target {
+        &self.wire
+    }
+}
+
+/// IPv6 addresses without brackets.
+fn host_and_port(url: &Url) -> Option<(String, u16)> {
+    let host = match url.host()? {
+        Host::Domain(name) => name.to_owned(),
+        Host::Ipv4(address) => IpAddr::V4(address).to_string(),
+        Host::Ipv6(address) => IpAddr::V6(address).to_string(),
+    };
+    Some((host, url.port_or_known_default()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base_urls_are_taken_as_sdks_take_them() {
+        let target = Target::parse("http://[::1]:8080/api/v1/", None, Vec::new()).unwrap();
+        assert_eq!(target.base_path(), "/api/v1");
+        assert_eq!(target.base_url(), "http://[::1]:8080/api/v1");
+        assert_eq!(target.authority(), "[::1]:8080");
+        let bare = Target::parse("http://localhost:1337", None, Vec::new()).unwrap();
+        assert!(bare.is_bare());
+        assert_eq!(bare.with_base_path("/v1").base_url(), "http://localhost:1337/v1");
+    }
+
+    #[test]
+    fn what_is_no_base_url_is_told() {
+        for (given, reason) in [
+            ("localhost:1337", "neither http:// nor https://"),
+            ("http://", "empty host"),
+            ("http://localhost/v1?x=1", "query"),
+            ("http://user@localhost/v1", "user's name"),
+            ("/v1", "relative URL"),
+        ] {
+            let error = Target::parse(given, None, Vec::new()).unwrap_err().to_string();
+            assert!(error.contains(reason), "{given}: {error}");
+        }
+    }
+}
