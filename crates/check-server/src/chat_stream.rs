@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use interference_wire::Ending;
 use serde_json::Value;
 
 use crate::case::Objection;
@@ -22,11 +23,11 @@ pub(crate) struct ChatStream {
     pub(crate) exchange: Arc<Exchange>,
     /// Lines and events.
     pub(crate) stream: EventStream,
-    /// The events whose data is a JSON object with neither a member `error` nor, of another type than an array, `choices`.
+    /// The events with any other JSON value as their data, in order. A chunk should be an object.
     pub(crate) chunks: Vec<Chunk>,
     /// The indices of the events whose data, white space aside, is `[DONE]`.
     pub(crate) done: Vec<usize>,
-    /// The events whose data is an object with a member `error` that is not null.
+    /// The events whose data is an object with a member `error` that says something: not null, false or "".
     pub(crate) errors: Vec<Chunk>,
     /// The indices of the events with data that is neither JSON nor `[DONE]`.
     pub(crate) no_json: Vec<usize>,
@@ -77,7 +78,7 @@ impl ChatStream {
         }
         match serde_json::from_str::<Value>(data) {
             Err(_) => self.no_json.push(index),
-            Ok(value) if value.get("error").is_some_and(|error| !error.is_null()) => {
+            Ok(value) if value.get("error").is_some_and(says_something) => {
                 self.errors.push(Chunk { event: index, value });
             }
             Ok(value) => self.chunks.push(Chunk { event: index, value }),
@@ -98,6 +99,17 @@ impl ChatStream {
                     .about(&self.exchange))
             }
         }
+    }
+
+    /// Whether the server has said that nothing more comes: by `[DONE]`, or at least by the framing of HTTP.
+    pub(crate) fn has_ended(&self) -> bool {
+        !self.done.is_empty() || matches!(self.exchange.ending(), Some(Ending::Complete { .. }))
+    }
+
+    /// The chunks before `[DONE]`, behind which no client reads.
+    pub(crate) fn read_chunks(&self) -> impl DoubleEndedIterator<Item = &Chunk> {
+        let end = self.done.first().copied().unwrap_or(usize::MAX);
+        self.chunks.iter().filter(move |chunk| chunk.event < end)
     }
 
     /// Every choice of every chunk, in order.
@@ -186,6 +198,11 @@ impl ChatStream {
     pub(crate) fn inconclusive(&self, seen: impl Into<String>) -> Objection {
         Objection::inconclusive(seen).about(&self.exchange)
     }
+}
+
+/// Some servers send every member in every chunk.
+fn says_something(error: &Value) -> bool {
+    !matches!(error, Value::Null | Value::Bool(false)) && error.as_str() != Some("")
 }
 
 fn index_of(choice: &Value) -> u64 {

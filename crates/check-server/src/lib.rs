@@ -25,6 +25,7 @@ mod samples;
 mod sections;
 mod target;
 mod trial;
+mod value;
 
 pub use case::{Case, Company, Cost, Held, Judging, Objection, Outcome};
 pub use clause::{Clause, Source};
