@@ -19,6 +19,7 @@ use interference_report::{FORMAT, Level, Summary, Tool, Verdict, Verdicts};
 use crate::failure::{Failure, TEST_FAILED, TOOL_FAILED, WRONG_USAGE};
 use crate::interrupt::end_at_ctrl_c;
 use crate::settings;
+use crate::talk::say;
 use progress::Progress;
 
 /// What `interference check` takes.
@@ -189,7 +190,13 @@ fn repeat(arguments: &CheckArguments, base_url: &str) -> String {
 async fn verdicts(arguments: &CheckArguments, judge: &Judge) -> anyhow::Result<Verdicts> {
     end_at_ctrl_c()?;
     let began = SystemTime::now();
-    let progress = Progress::new(judge.selection.cases().len());
+    let (cases, (requests, tokens)) = (judge.selection.judged(), judge.selection.cost());
+    let progress = Progress::new(cases.len());
+    say(&format!(
+        "{} cases on {}: at most {requests} requests and {tokens} tokens of answers",
+        cases.len(),
+        judge.target.base_url()
+    ));
     let outcome = judge.run(|findings| progress.found(findings), |verdict| progress.done(verdict)).await;
     progress.finish();
     let judgement = outcome.map_err(|error| cannot_be_judged(&error))?;
