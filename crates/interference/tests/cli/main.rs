@@ -17,6 +17,7 @@ mod exchange;
 
 mod applications;
 mod chat;
+mod check;
 mod choices;
 mod clients;
 mod completions;
