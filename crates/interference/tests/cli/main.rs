@@ -26,6 +26,7 @@ mod disconnect;
 mod embeddings;
 mod errors;
 mod faults;
+mod judge_schemas;
 mod log;
 mod model_files;
 mod openai_description;
