@@ -13,7 +13,7 @@ mod http;
 mod load;
 mod model_file;
 mod roofline;
-mod served;
+pub(crate) mod served;
 mod server;
 mod spread;
 mod table;

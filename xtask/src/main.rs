@@ -8,6 +8,7 @@ mod bench;
 mod check;
 mod fuzz;
 mod metadata;
+mod mutants;
 mod steps;
 mod system_packages;
 mod test;
@@ -28,6 +29,8 @@ enum Command {
     Test,
     /// A fuzzer against what reads bytes from outside; fails when something crashes
     Fuzz(fuzz::Options),
+    /// The proof of the judge of servers: bugs that it must catch, sound variants that it must pass
+    Mutants(mutants::Options),
     /// The house rules alone
     Tidy,
     /// How fast it is
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Command::Check => check::run(),
         Command::Test => test::run(),
         Command::Fuzz(options) => fuzz::run(&options),
+        Command::Mutants(options) => mutants::run(&options),
         Command::Tidy => tidy::run(),
         Command::Bench(bench) => bench::run(&bench),
     };

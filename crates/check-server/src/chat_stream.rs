@@ -70,7 +70,8 @@ impl ChatStream {
     }
 
     fn take(&mut self, index: usize, event: &Event) {
-        let Some(data) = &event.data else { return };
+        // A client does not see an event whose data is empty.
+        let Some(data) = event.data.as_ref().filter(|data| !data.is_empty()) else { return };
         if data.trim() == "[DONE]" {
             self.done.push(index);
             return;

@@ -40,7 +40,8 @@ pub enum Source {
 }
 
 impl Source {
-    fn name(self) -> &'static str {
+    /// As reports name it.
+    pub fn name(self) -> &'static str {
         match self {
             Source::OpenAi => "OpenAI API description",
             Source::OpenAiPython => "openai-python",

@@ -3,7 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 use tracing::level_filters::LevelFilter;
 
-use crate::commands::{chat, models, pull, serve};
+use crate::commands::{chat, check, models, pull, serve};
 use crate::log::LogFormat;
 
 /// A test bench for everything that speaks the OpenAI API.
@@ -23,6 +23,8 @@ pub(crate) enum Verb {
     Chat(chat::ChatArguments),
     /// Run a local OpenAI server with a real model inside
     Serve(serve::ServeArguments),
+    /// Judge an OpenAI-compatible server, case by case, with evidence
+    Check(check::CheckArguments),
     /// Fetch a model into the cache and print its path
     Pull(pull::PullArguments),
     /// List the models that have a name, and their aliases
@@ -49,7 +51,7 @@ impl CommandLine {
     pub(crate) fn log_format(&self) -> LogFormat {
         match &self.verb {
             Verb::Serve(arguments) => arguments.log_format(),
-            Verb::Chat(_) | Verb::Pull(_) | Verb::Models(_) => LogFormat::Text,
+            Verb::Chat(_) | Verb::Check(_) | Verb::Pull(_) | Verb::Models(_) => LogFormat::Text,
         }
     }
 

@@ -28,6 +28,7 @@ fn main() -> ExitCode {
     let outcome = match command_line.verb {
         Verb::Chat(arguments) => commands::chat::run(arguments),
         Verb::Serve(arguments) => commands::serve::run(arguments),
+        Verb::Check(arguments) => commands::check::run(arguments),
         Verb::Pull(arguments) => commands::pull::run(&arguments),
         Verb::Models(arguments) => {
             commands::models::run(&arguments, &interference_backend_local::HABITUAL_NAMES)

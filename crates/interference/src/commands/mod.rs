@@ -1,6 +1,7 @@
 //! One file for each verb.
 
 pub(crate) mod chat;
+pub(crate) mod check;
 pub(crate) mod models;
 pub(crate) mod pull;
 pub(crate) mod serve;
