@@ -51,7 +51,8 @@ impl ChatStream {
         let stream = exchange.event_stream();
         if stream.events.iter().all(|event| event.data.is_none()) {
             let body = excerpt(exchange.body(), ERROR_CHARACTERS);
-            let seen = format!("no event with data in the answer, of type `{}`: {body}", exchange.media_type());
+            let seen =
+                format!("no event with data in the answer, of type `{}`: {body}", exchange.media_type());
             return Err(Objection::inconclusive(seen).about(exchange));
         }
         let mut read = ChatStream {
