@@ -4,6 +4,7 @@
 //! stand beside it; every sound variant must fail none. The sound server is the real binary on a script.
 
 mod http;
+mod lesser;
 mod mutant;
 mod proxy;
 mod script;
@@ -65,7 +66,8 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
 
 /// A mutant or a variant, and what it must fail.
 fn subjects(options: &Options, catalogue: &BTreeMap<String, String>) -> anyhow::Result<Vec<Mutant>> {
-    let all: Vec<Mutant> = MUTANTS.iter().copied().flatten().chain(variants::VARIANTS).copied().collect();
+    let all: Vec<Mutant> =
+        MUTANTS.iter().copied().flatten().chain(variants::VARIANTS).chain(lesser::LESSER).copied().collect();
     let mut names = BTreeSet::new();
     for mutant in &all {
         ensure!(names.insert(mutant.name), "two mutants are called {}", mutant.name);

@@ -16,7 +16,7 @@ use crate::lines::{Event, EventStream};
 /// What of an error in a stream is told, in characters.
 const ERROR_CHARACTERS: usize = 200;
 
-/// An accepted answer with at least one event, read as a chat stream.
+/// An accepted answer with at least one event that has data, read as a chat stream.
 #[derive(Debug, Clone)]
 pub(crate) struct ChatStream {
     /// Where it comes from.
@@ -46,13 +46,14 @@ impl ChatStream {
     /// Reads an answer.
     ///
     /// # Errors
-    /// What [`Exchange::accepted`] says; INCONCLUSIVE where there is no event in the answer.
+    /// What [`Exchange::accepted`] says; INCONCLUSIVE where there is no event with data in the answer.
     pub(crate) fn read(exchange: &Arc<Exchange>) -> Result<ChatStream, Objection> {
         exchange.accepted()?;
         let stream = exchange.event_stream();
-        if stream.events.is_empty() {
+        if stream.events.iter().all(|event| event.data.is_none()) {
             let body = excerpt(exchange.body(), ERROR_CHARACTERS);
-            let seen = format!("no event in the answer, of type `{}`: {body}", exchange.media_type());
+            let seen =
+                format!("no event with data in the answer, of type `{}`: {body}", exchange.media_type());
             return Err(Objection::inconclusive(seen).about(exchange));
         }
         let mut read = ChatStream {
@@ -71,7 +72,8 @@ impl ChatStream {
     }
 
     fn take(&mut self, index: usize, event: &Event) {
-        let Some(data) = &event.data else { return };
+        // A client does not see an event whose data is empty.
+        let Some(data) = event.data.as_ref().filter(|data| !data.is_empty()) else { return };
         if data.trim() == "[DONE]" {
             self.done.push(index);
             return;

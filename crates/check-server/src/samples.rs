@@ -3,6 +3,7 @@
 //! Owns the standard questions: each is asked once in a run, and whatever holds of every stream is looked for in all of
 //! them, since a flaw may show in one kind of answer only. Knows no requirement.
 
+use futures::future::join_all;
 use serde_json::{Value, json};
 
 use crate::case::{Objection, Outcome, held};
@@ -83,23 +84,19 @@ pub(crate) fn forced_call(trial: &Trial) -> Chat<'_> {
 /// # Errors
 /// That of the ordinary one, where not one of them is a stream.
 pub(crate) async fn streams(trial: &Trial) -> Result<Vec<ChatStream>, Objection> {
-    let ordinary = trial.stream(streamed(trial)).await;
-    let others = [
+    let questions = [
+        streamed(trial),
         streamed_with_usage(trial),
         cut_short(trial),
         many_bytes(trial),
         forced_call(trial).streamed(),
         two_choices(trial),
     ];
+    let mut answers = join_all(questions.map(|question| trial.stream(question))).await.into_iter();
     let mut streams = Vec::new();
-    let mut first_objection = None;
-    match ordinary {
-        Ok(stream) => streams.push(stream),
-        Err(objection) => first_objection = Some(objection),
-    }
-    for question in others {
-        streams.extend(trial.stream(question).await.ok());
-    }
+    let first_objection =
+        answers.next().and_then(|ordinary| ordinary.map(|stream| streams.push(stream)).err());
+    streams.extend(answers.filter_map(Result::ok));
     match first_objection {
         Some(objection) if streams.is_empty() => Err(objection),
         _ => Ok(streams),

@@ -17,6 +17,7 @@ mod exchange;
 
 mod applications;
 mod chat;
+mod check;
 mod choices;
 mod clients;
 mod completions;
@@ -25,6 +26,7 @@ mod disconnect;
 mod embeddings;
 mod errors;
 mod faults;
+mod judge_schemas;
 mod log;
 mod model_files;
 mod openai_description;
