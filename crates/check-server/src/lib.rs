@@ -10,6 +10,7 @@
 mod asker;
 mod case;
 mod chat;
+mod chat_answer;
 mod chat_stream;
 mod clause;
 mod ending;
