@@ -3,12 +3,14 @@
 //! Every bug of the list is put between a sound server and `interference check`, which must fail exactly the cases that
 //! stand beside it; every sound variant must fail none. The sound server is the real binary on a script.
 
+mod chunk;
 mod http;
 mod lesser;
 mod mutant;
 mod proxy;
 mod script;
 mod sse;
+mod usage;
 mod variants;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,7 +46,7 @@ pub(crate) struct Options {
 }
 
 /// Every section's bugs.
-const MUTANTS: &[&[Mutant]] = &[sse::MUTANTS];
+const MUTANTS: &[&[Mutant]] = &[sse::MUTANTS, chunk::MUTANTS, usage::MUTANTS];
 
 /// Puts all mutants and variants before the judge.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {

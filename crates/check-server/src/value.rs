@@ -6,8 +6,9 @@
 use serde_json::Value;
 
 use crate::exchange::excerpt;
+use crate::schema::shown;
 
-/// What of a long value is told, in characters.
+/// What of a long text is told, in characters.
 const VALUE_CHARACTERS: usize = 80;
 
 /// `"0", a string`, `1.0, a float`, `null`; `absent` for none.
@@ -18,18 +19,10 @@ pub(crate) fn told(value: Option<&Value>) -> String {
         Some(Value::String(text)) => {
             format!("{}, a string", excerpt(text.as_bytes(), VALUE_CHARACTERS))
         }
-        Some(Value::Number(number)) if number.is_f64() => format!("{number:?}, a float"),
+        Some(Value::Number(number)) if number.is_f64() => format!("{number}, a float"),
         Some(value @ (Value::Bool(_) | Value::Number(_))) => value.to_string(),
-        Some(value @ Value::Array(_)) => format!("an array, {}", shortened(value)),
-        Some(value @ Value::Object(_)) => format!("an object, {}", shortened(value)),
-    }
-}
-
-fn shortened(value: &Value) -> String {
-    let text = value.to_string();
-    match text.char_indices().nth(VALUE_CHARACTERS) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
+        Some(value @ Value::Array(_)) => format!("an array, {}", shown(value)),
+        Some(value @ Value::Object(_)) => format!("an object, {}", shown(value)),
     }
 }
 

@@ -419,7 +419,8 @@ async fn within_max(trial: &Trial) -> Outcome {
 }
 
 async fn options_need_stream(trial: &Trial) -> Outcome {
-    let question = short_plain(trial)
+    let question = trial
+        .chat("Name a tree in one word.", SHORT)
         .titled("a plain chat with stream_options")
         .with("stream_options", json!({"include_usage": true}));
     let exchange = trial.ask(question).await;

@@ -236,7 +236,7 @@ mod tests {
         assert_eq!(effect("In the garden stands a mighty tree", "stop"), Some(Effect::NotStopped));
         assert_eq!(
             effect("In the garden stands a mighee,\nwith golden", "length"),
-            Some(Effect::GoesOn(r#""ee,\\nwith golden""#.to_owned()))
+            Some(Effect::GoesOn(r#""ee,\nwith golden""#.to_owned()))
         );
         assert_eq!(effect("In the garden stands a mighty", "stop"), Some(Effect::Leak(r#""ty""#.to_owned())));
         assert_eq!(

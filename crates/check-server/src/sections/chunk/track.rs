@@ -1,7 +1,7 @@
 //! The chunks of one choice, in order.
 //!
-//! Owns which choice of which chunk belongs to which answer, and what of a delta is a part of an answer. Indexes that
-//! are the same JSON value are the same index; a choice without one is choice 0, as with servers that leave out zeros.
+//! Owns which choice of which chunk belongs to which answer, and what of a delta is a part of an answer. An index is what
+//! it says, also as a string; a choice without one is choice 0, as with servers that leave out zeros.
 
 use serde_json::Value;
 
@@ -21,7 +21,11 @@ impl<'a> Track<'a> {
     pub(super) fn all_of(stream: &'a ChatStream) -> Vec<Track<'a>> {
         let mut tracks: Vec<Track<'a>> = Vec::new();
         for (chunk, choice) in read_choices(stream) {
-            let name = choice.get("index").map_or("choice 0".to_owned(), |index| format!("choice {index}"));
+            let name = match choice.get("index") {
+                None => "choice 0".to_owned(),
+                Some(Value::String(index)) => format!("choice {index}"),
+                Some(index) => format!("choice {index}"),
+            };
             match tracks.iter_mut().find(|track| track.name == name) {
                 Some(track) => track.choices.push((chunk, choice)),
                 None => tracks.push(Track { name, choices: vec![(chunk, choice)] }),
