@@ -140,7 +140,9 @@ async fn retrieve(trial: &Trial) -> Outcome {
             }
             404 => not_found.push((name, exchange)),
             405 | 501 => {
-                return Err(Objection::unsupported(exchange.told_refusal(exchange.status()?)).about(&exchange));
+                return Err(
+                    Objection::unsupported(exchange.told_refusal(exchange.status()?)).about(&exchange)
+                );
             }
             _ => {
                 exchange.must_accept().map_err(|objection| objection.of(&path_of(name)))?;
