@@ -119,7 +119,7 @@ pub(super) const SECTION: Section = Section {
                 "ChatCompletionRequestDeveloperMessage",
                 "With o1 models and newer, `developer` messages\nreplace the previous `system` messages.",
             )],
-            trigger: "A chat with a message of a developer before that of the user, and the same without it.",
+            trigger: "Chats with a long message of a developer before that of the user, and with a short one.",
             company: Company::Others,
             cost: Cost::new(2, 2 * messages::TOKENS),
             judge: |trial| Box::pin(messages::developer_role(trial)),

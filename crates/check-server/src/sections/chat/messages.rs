@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::case::{Objection, Outcome, held};
 use crate::ending::told_ending;
 use crate::plain_chat::PlainChat;
-use crate::refusal::dropped;
+use crate::refusal::{chats_are_answered, dropped};
 use crate::samples;
 use crate::trial::Trial;
 
@@ -66,23 +66,28 @@ fn of_content(trial: &Trial, title: impl Into<String>, content: Value) -> crate:
     trial.chat("", TOKENS).titled(title).messages(json!([{"role": "user", "content": content}]))
 }
 
+/// A long message and a short one: either may stand in the place of a system message that the model has by default, so
+/// that the same chat without any would tell nothing.
 pub(super) async fn developer_role(trial: &Trial) -> Outcome {
-    let user = json!({"role": "user", "content": "Name a tree."});
-    let alone = trial.ask(trial.chat("Name a tree.", TOKENS)).await;
-    let alone = PlainChat::read(&alone)?.prompt_tokens();
-    let developer = json!({"role": "developer", "content": FIRST_PART});
-    let question = trial
-        .chat("", TOKENS)
-        .titled("a chat with a message of a developer")
-        .messages(json!([developer, user]));
-    let exchange = trial.ask(question).await;
-    exchange.must_accept()?;
-    let chat = PlainChat::read(&exchange)?;
-    let (Some(count), Some(alone)) = (chat.prompt_tokens(), alone) else {
+    chats_are_answered(trial)?;
+    let mut counts = Vec::new();
+    let chats =
+        [("a long message of a developer", FIRST_PART), ("a short message of a developer", "Be brief.")];
+    for (title, developer) in chats {
+        let messages = json!([
+            {"role": "developer", "content": developer},
+            {"role": "user", "content": "Name a tree."}
+        ]);
+        let exchange = trial.ask(trial.chat("", TOKENS).titled(title).messages(messages)).await;
+        exchange.must_accept()?;
+        let chat = PlainChat::read(&exchange)?;
+        counts.push((chat.prompt_tokens(), chat));
+    }
+    let [(Some(long), chat), (Some(short), _)] = &counts[..] else {
         return held("taken; no count of tokens tells whether it reaches the model");
     };
-    let told = format!("{count} prompt tokens with a developer's message of 27 words, {alone} without it");
-    if count.abs_diff(alone) <= AS_CONTROL {
+    let told = format!("{long} prompt tokens with a developer's message of 27 words, {short} with one of 2");
+    if long.abs_diff(*short) <= AS_CONTROL {
         return Err(chat.broken(told));
     }
     held(told)
