@@ -5,10 +5,13 @@
 
 mod http;
 mod lesser;
+mod logprobs;
 mod mutant;
 mod proxy;
 mod script;
 mod sse;
+mod structured;
+mod tools;
 mod variants;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,7 +47,7 @@ pub(crate) struct Options {
 }
 
 /// Every section's bugs.
-const MUTANTS: &[&[Mutant]] = &[sse::MUTANTS];
+const MUTANTS: &[&[Mutant]] = &[sse::MUTANTS, tools::MUTANTS, structured::MUTANTS, logprobs::MUTANTS];
 
 /// Puts all mutants and variants before the judge.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
