@@ -9,11 +9,14 @@ mod completions;
 mod embeddings;
 mod http;
 mod lesser;
+mod logprobs;
 mod models;
 mod mutant;
 mod proxy;
 mod script;
 mod sse;
+mod structured;
+mod tools;
 mod usage;
 mod variants;
 
@@ -50,15 +53,7 @@ pub(crate) struct Options {
 }
 
 /// Every section's bugs.
-const MUTANTS: &[&[Mutant]] = &[
-    sse::MUTANTS,
-    chunk::MUTANTS,
-    usage::MUTANTS,
-    chat::MUTANTS,
-    models::MUTANTS,
-    embeddings::MUTANTS,
-    completions::MUTANTS,
-];
+const MUTANTS: &[&[Mutant]] = &[sse::MUTANTS, chunk::MUTANTS, usage::MUTANTS, chat::MUTANTS, tools::MUTANTS, structured::MUTANTS, logprobs::MUTANTS, models::MUTANTS, embeddings::MUTANTS, completions::MUTANTS];
 
 /// Puts all mutants and variants before the judge.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {

@@ -305,8 +305,9 @@ impl Call {
 
     /// Whether the arguments are the beginning of a JSON value and no more.
     pub(crate) fn is_cut(&self) -> bool {
-        let text = self.arguments.as_str().unwrap_or_default();
-        serde_json::from_str::<Value>(text).is_err_and(|error| error.is_eof())
+        self.arguments
+            .as_str()
+            .is_some_and(|text| serde_json::from_str::<Value>(text).is_err_and(|error| error.is_eof()))
     }
 }
 

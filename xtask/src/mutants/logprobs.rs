@@ -17,14 +17,18 @@ pub(super) const MUTANTS: &[Mutant] = &[
             entry.as_object_mut().map(|entry| entry.remove("bytes"));
         });
     }),
-    Mutant::new("logprobs-ignored", "whole answers have no log probabilities", &[Fails("logprobs.shape", MEANT)])
-        .tell(|_, told| {
-            told.edit(|body| {
-                for choice in choices(body) {
-                    choice["logprobs"] = Value::Null;
-                }
-            });
-        }),
+    Mutant::new(
+        "logprobs-ignored",
+        "whole answers have no log probabilities",
+        &[Fails("logprobs.shape", MEANT)],
+    )
+    .tell(|_, told| {
+        told.edit(|body| {
+            for choice in choices(body) {
+                choice["logprobs"] = Value::Null;
+            }
+        });
+    }),
     Mutant::new(
         "alternatives-with-the-chosen-one",
         "the chosen token is counted beside the alternatives, not among them",
@@ -33,14 +37,19 @@ pub(super) const MUTANTS: &[Mutant] = &[
     .tell(|asked, told| {
         let most = asked.json().get("top_logprobs").and_then(Value::as_u64).unwrap_or_default();
         each_entry(told, |entry| {
-            let chosen = json!({"token": entry["token"], "logprob": entry["logprob"], "bytes": entry["bytes"]});
+            let chosen =
+                json!({"token": entry["token"], "logprob": entry["logprob"], "bytes": entry["bytes"]});
             if let Some(alternatives) = entry["top_logprobs"].as_array_mut() {
                 alternatives.resize(usize::try_from(most).unwrap_or_default() + 1, chosen);
             }
         });
     }),
-    Mutant::new("probabilities", "probabilities are told, not their logarithms", &[Fails("logprobs.count", MEANT)])
-        .tell(|_, told| each_entry(told, |entry| each_value(entry, f64::exp))),
+    Mutant::new(
+        "probabilities",
+        "probabilities are told, not their logarithms",
+        &[Fails("logprobs.count", MEANT)],
+    )
+    .tell(|_, told| each_entry(told, |entry| each_value(entry, f64::exp))),
     Mutant::new(
         "common-logarithms",
         "the logarithms are to the base of ten",
@@ -70,7 +79,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
             for choice in choices(body) {
                 if let Some(entries) = choice.pointer_mut("/logprobs/content").and_then(Value::as_array_mut) {
                     let token = "<|im_end|>";
-                    entries.push(json!({"token": token, "logprob": 0, "bytes": token.as_bytes(), "top_logprobs": []}));
+                    entries.push(
+                        json!({"token": token, "logprob": 0, "bytes": token.as_bytes(), "top_logprobs": []}),
+                    );
                 }
             }
         });
@@ -87,12 +98,16 @@ pub(super) const MUTANTS: &[Mutant] = &[
             }
         });
     }),
-    Mutant::new("streams-without-logprobs", "streams have no log probabilities", &[Fails("logprobs.streamed", MEANT)])
-        .tell(|_, told| {
-            told.edit_choices(|_, choice| {
-                choice.as_object_mut().map(|choice| choice.remove("logprobs"));
-            });
-        }),
+    Mutant::new(
+        "streams-without-logprobs",
+        "streams have no log probabilities",
+        &[Fails("logprobs.streamed", MEANT)],
+    )
+    .tell(|_, told| {
+        told.edit_choices(|_, choice| {
+            choice.as_object_mut().map(|choice| choice.remove("logprobs"));
+        });
+    }),
     Mutant::new(
         "cumulative-logprobs",
         "each chunk repeats the entries of the chunks before",

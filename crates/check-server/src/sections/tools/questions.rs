@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::case::Objection;
 use crate::chat::Chat;
-use crate::chat_answer::{Call, ChatAnswer};
+use crate::chat_answer::{Call, ChatAnswer, is_text};
 use crate::samples::{self, POEM_TOKENS, weather_tool};
 use crate::trial::Trial;
 
@@ -179,15 +179,15 @@ fn with_results(message: Value, ids: &[Value]) -> Value {
 /// The message of an answer, for the next turn: a whole one as it came, a streamed one from what its deltas say.
 ///
 /// # Errors
-/// INCONCLUSIVE where it has no call, or one that is cut.
+/// INCONCLUSIVE where it has no call, or one that other cases object to.
 pub(super) fn message_with_calls(answer: &ChatAnswer) -> Result<(Value, Vec<Value>), Objection> {
     let calls: Vec<&Call> =
         answer.choices.first().map(|choice| choice.calls.iter().collect()).unwrap_or_default();
     if calls.is_empty() {
         return Err(answer.inconclusive(no_call_seen(answer)));
     }
-    if calls.iter().any(|call| call.is_cut()) {
-        return Err(answer.inconclusive("a call that is cut"));
+    if !calls.iter().all(|call| is_text(&call.id) && call.object().is_ok()) {
+        return Err(answer.inconclusive("a call that is cut, or not as it should be"));
     }
     let ids = calls.iter().map(|call| call.id.clone()).collect();
     let came = answer.exchange.json().ok().and_then(|body| body.pointer("/choices/0/message").cloned());
