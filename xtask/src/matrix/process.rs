@@ -94,9 +94,9 @@ mod tests {
     use super::*;
 
     /// A pipe's reading end, and a file that writes into it.
-    fn pipe() -> (std::io::PipeReader, File) {
-        let (reader, writer) = std::io::pipe().unwrap();
-        (reader, File::from(OwnedFd::from(writer)))
+    fn pipe() -> std::io::Result<(std::io::PipeReader, File)> {
+        let (reader, writer) = std::io::pipe()?;
+        Ok((reader, File::from(OwnedFd::from(writer))))
     }
 
     fn shell(script: &str) -> Command {
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn what_a_program_started_ends_with_it() {
-        let (mut reader, log) = pipe();
+        let (mut reader, log) = pipe().unwrap();
         let process = Process::start(&shell("sleep 1000 & echo started; sleep 1000"), log).unwrap();
         let mut started = [0; 8];
         reader.read_exact(&mut started).unwrap();
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn output_variables_and_the_status_are_the_programs_own() {
-        let (mut reader, log) = pipe();
+        let (mut reader, log) = pipe().unwrap();
         let mut command = shell("echo \"$NAME\"; echo error >&2; read -r line; exit 7");
         let mut process = Process::start(command.env("NAME", "a tree"), log).unwrap();
         assert_eq!(process.wait_forever().unwrap().code(), Some(7));
