@@ -60,6 +60,7 @@ pub(super) const ALL: &[Peer] = &[
             "127.0.0.1",
             "--port",
             "{port}",
+            "--",
             "--alias",
             MODEL,
             "--api-key",
