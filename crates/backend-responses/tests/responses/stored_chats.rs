@@ -115,7 +115,7 @@ async fn a_chat_is_found_changed_and_deleted() {
         (Method::GET, path("a"), ""),
         (Method::GET, format!("{}/messages", path("a")), ""),
         (Method::DELETE, path("a"), ""),
-        (Method::POST, path("a"), &labels),
+        (Method::POST, path("a"), labels.as_str()),
     ] {
         let (_, code, message) = refused(bench.send(method.clone(), &path, body).await);
         assert_eq!(code, "chat_completion_not_found", "{method} {path}");
@@ -227,12 +227,11 @@ async fn what_broke_off_is_passed_on_and_not_kept() {
         assert_eq!(stream(&bench, &said, json!({})).await, said);
         assert!(!is_kept(&bench, "a").await, "{said:?}");
     }
-    let scripted =
-        ask(&bench, Saying::Error(StatusCode::TOO_MANY_REQUESTS, answer("a")), &request(json!({})));
-    assert_eq!(scripted.await.unwrap().status, StatusCode::TOO_MANY_REQUESTS);
+    let failed = request(json!({}));
+    let scripted = ask(&bench, Saying::Error(StatusCode::TOO_MANY_REQUESTS, answer("a")), &failed).await;
+    assert_eq!(scripted.unwrap().status, StatusCode::TOO_MANY_REQUESTS);
     let refusal = Refusal::Unavailable { message: "m".to_owned() };
-    let refused = ask(&bench, Saying::Refusal(refusal.clone()), &request(json!({}))).await;
-    assert_eq!(refused.unwrap_err(), refusal);
+    assert_eq!(ask(&bench, Saying::Refusal(refusal.clone()), &failed).await.unwrap_err(), refusal);
     assert_eq!(ids(&bench, "").await, [""; 0]);
 }
 
@@ -350,8 +349,9 @@ async fn lists_have_pages_and_filters() {
     assert_eq!(told(&none), (Value::Null, Value::Null, json!(false)));
 
     let many: Vec<String> = (0..17).map(|label| format!("metadata[{label}]=a")).collect();
+    let many = many.join("&");
     for (query, name) in
-        [("limit=0", "limit"), ("order=up", "order"), ("after=zz", "after"), (&many.join("&"), "metadata")]
+        [("limit=0", "limit"), ("order=up", "order"), ("after=zz", "after"), (many.as_str(), "metadata")]
     {
         let (param, code, _) = refused(bench.get(&format!("{CHATS}?{query}")).await);
         assert_eq!((param.as_str(), code), (name, "invalid_value"), "{query}");

@@ -114,9 +114,11 @@ fn a_stream_is_found_as_the_whole_answer_would_be() {
         assert_eq!(found, told);
 
         let mut streamed = request(prompt, members);
-        for (name, value) in
-            [("store", json!(true)), ("stream", json!(true)), ("stream_options", json!({"include_usage": true}))]
-        {
+        for (name, value) in [
+            ("store", json!(true)),
+            ("stream", json!(true)),
+            ("stream_options", json!({"include_usage": true})),
+        ] {
             streamed[name] = value;
         }
         let answer = ask(server.address, &streamed);
@@ -153,7 +155,10 @@ fn chats_are_listed_changed_and_deleted() {
     let deleted = send(&server, "DELETE", &path(&other)).json();
     assert_eq!(deleted, json!({"object": "chat.completion.deleted", "id": d, "deleted": true}));
     let missing = send(&server, "DELETE", &path(&other));
-    assert_eq!((missing.status, &missing.json()["error"]["code"]), (404, &json!("chat_completion_not_found")));
+    assert_eq!(
+        (missing.status, &missing.json()["error"]["code"]),
+        (404, &json!("chat_completion_not_found"))
+    );
     assert_eq!(get(server.address, &path(&other)).status, 404);
     assert_eq!(listed(&server, "model=other"), (vec![], false));
     let refused = get(server.address, &format!("/v1/chat/completions?{}", after(&d)));
