@@ -110,7 +110,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             delta.as_object_mut().map(|delta| delta.remove("index"));
         });
     }),
-    Mutant::new("index-from-one", "calls count from 1", &[Fails("tools.stream-index", MEANT)]).tell(
+    Mutant::new("calls-counted-from-one", "calls count from 1", &[Fails("tools.stream-index", MEANT)]).tell(
         |_, told| {
             each_delta(told, |delta| delta["index"] = json!(delta["index"].as_u64().unwrap_or_default() + 1));
         },
@@ -237,7 +237,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             });
         }),
     Mutant::new(
-        "null-content-refused",
+        "call-without-content-refused",
         "a message of an assistant must have a content that is a string",
         &[Fails("tools.round-trip", MEANT)],
     )
