@@ -10,16 +10,20 @@
 mod asker;
 mod case;
 mod chat;
+mod chat_answer;
 mod chat_stream;
 mod clause;
 mod ending;
 mod evidence;
 mod exchange;
+mod json_answer;
 mod judge;
 mod knowledge;
 mod lines;
+mod plain_chat;
 mod preflight;
 mod question;
+mod refusal;
 mod response_request;
 mod response_samples;
 mod response_stream;
@@ -32,6 +36,7 @@ mod stream_errors;
 mod target;
 mod trial;
 mod value;
+mod vectors;
 
 pub use case::{Case, Company, Cost, Held, Judging, Objection, Outcome};
 pub use clause::{Clause, Source};

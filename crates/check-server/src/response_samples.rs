@@ -48,10 +48,12 @@ pub(crate) fn tool() -> Value {
     tool
 }
 
+/// What can only be answered by the tool.
+pub(crate) const CALL_PROMPT: &str = "How is the weather in Lisbon now?";
+
 /// A response that must call the tool.
 pub(crate) fn forced_call(trial: &Trial) -> ResponseRequest {
-    let prompt = "What is the weather in Paris?";
-    ResponseRequest::new(trial, "a response that must call a function", prompt, ENOUGH_TOKENS)
+    ResponseRequest::new(trial, "a response that must call a function", CALL_PROMPT, ENOUGH_TOKENS)
         .with("tools", json!([tool()]))
         .with("tool_choice", json!("required"))
         .with("parallel_tool_calls", json!(false))

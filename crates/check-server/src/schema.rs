@@ -126,7 +126,7 @@ impl Schema {
     /// # Errors
     /// HARNESS-ERROR: the schemas themselves are broken.
     pub(crate) fn flaws(self, value: &Value) -> Result<Vec<String>, Objection> {
-        let validators = VALIDATORS.as_ref().map_err(|reason| Objection::harness(reason))?;
+        let validators = VALIDATORS.as_ref().map_err(Objection::harness)?;
         let validator = TEXTS.iter().zip(validators).find(|((schema, _, _), _)| *schema == self);
         let (_, validator) = validator.ok_or_else(|| Objection::harness("no such schema"))?;
         Ok(validator.iter_errors(value).map(|error| told(&error)).collect())

@@ -37,5 +37,6 @@ mod responses;
 mod script;
 mod serve;
 mod special_tokens;
+mod stored_chats;
 mod streaming;
 mod tools;

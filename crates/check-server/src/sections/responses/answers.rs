@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::case::{Objection, Outcome, held};
 use crate::exchange::{Exchange, excerpt};
 use crate::response_request::{LEAST_LIMIT, ResponseRequest};
-use crate::response_samples::{ENOUGH_TOKENS, cut_off, forced_call, tool};
+use crate::response_samples::{CALL_PROMPT, ENOUGH_TOKENS, cut_off, forced_call, tool};
 use crate::response_stream::{ResponseStream, TOLD_CHARACTERS};
 use crate::response_texts::output_text;
 use crate::trial::Trial;
@@ -121,7 +121,7 @@ fn streamed_calls(stream: &ResponseStream) -> Result<(), Objection> {
 
 /// What the server has called is an input that it takes, with the output of each call.
 async fn taken_back(trial: &Trial, calls: &[Value]) -> Result<(), Objection> {
-    let mut input = vec![json!({"role": "user", "content": "What is the weather in Paris?"})];
+    let mut input = vec![json!({"role": "user", "content": CALL_PROMPT})];
     input.extend(calls.iter().cloned());
     input.extend(calls.iter().map(|call| {
         json!({"type": "function_call_output", "call_id": call["call_id"], "output": "{\"weather\": \"sunny\"}"})

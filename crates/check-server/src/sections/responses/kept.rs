@@ -175,7 +175,7 @@ pub(super) async fn input_items(trial: &Trial) -> Outcome {
         let seen = format!("{} items, none with the text that was sent", items.len());
         return Err(broken(seen));
     }
-    held(format!("{} items", items.len()))
+    held(format!("the text is among {} items", items.len()))
 }
 
 fn stored(trial: &Trial, title: &str, prompt: &str) -> ResponseRequest {
