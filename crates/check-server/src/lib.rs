@@ -10,6 +10,7 @@
 mod asker;
 mod case;
 mod chat;
+mod chat_answer;
 mod chat_stream;
 mod clause;
 mod ending;
@@ -23,12 +24,17 @@ mod plain_chat;
 mod preflight;
 mod question;
 mod refusal;
+mod response_request;
+mod response_samples;
+mod response_stream;
+mod response_texts;
 mod runner;
 mod samples;
 mod schema;
 mod sections;
 mod target;
 mod trial;
+mod value;
 mod vectors;
 
 pub use case::{Case, Company, Cost, Held, Judging, Objection, Outcome};

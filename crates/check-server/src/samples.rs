@@ -6,7 +6,7 @@
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use crate::case::Objection;
+use crate::case::{Objection, Outcome, held};
 use crate::chat::Chat;
 use crate::chat_stream::ChatStream;
 use crate::plain_chat::PlainChat;
@@ -136,4 +136,17 @@ pub(crate) async fn streams(trial: &Trial) -> Result<Vec<ChatStream>, Objection>
         Some(objection) if streams.is_empty() => Err(objection),
         _ => Ok(streams),
     }
+}
+
+/// Asks the same of every stream of [`streams`]; what was counted is told together.
+///
+/// # Errors
+/// The first objection of `judge`, and those of [`streams`].
+pub(crate) async fn each(trial: &Trial, judge: impl Fn(&ChatStream) -> Result<usize, Objection>) -> Outcome {
+    let streams = streams(trial).await?;
+    let mut counted = 0;
+    for stream in &streams {
+        counted += judge(stream)?;
+    }
+    held(format!("holds in {} streams ({counted} looked at)", streams.len()))
 }

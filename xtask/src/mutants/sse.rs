@@ -7,6 +7,9 @@ use super::mutant::{End, Fails, Framing, MEANT, Mutant, Piece, Told};
 const NO_END: &str = "what is no [DONE] ends nothing";
 const NOT_JSON: &str = "what is not quite [DONE] is no JSON either";
 
+/// As many servers and proxies have it.
+const PAGE_BYTES: usize = 4 << 10;
+
 pub(super) const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "stream-as-plain-text",
@@ -72,6 +75,12 @@ pub(super) const MUTANTS: &[Mutant] = &[
         &[Fails("sse.incremental", MEANT), Fails("sse.no-hidden-buffering", "the same buffer")],
     )
     .tell(|_, told| on_streams(told, join)),
+    Mutant::new(
+        "buffer-of-a-page",
+        "a buffer between model and socket is written whenever it is full",
+        &[Fails("sse.incremental", MEANT), Fails("sse.no-hidden-buffering", "the same buffer")],
+    )
+    .tell(|_, told| on_streams(told, fill_pages)),
     Mutant::new(
         "error-as-an-event-of-a-200",
         "the head goes out before the request is looked at; what is wrong with it comes as an event",
@@ -176,6 +185,19 @@ fn join(told: &mut Told) {
     let whole = told.body();
     told.pieces = vec![Piece::new(whole)];
     told.framing = Framing::Chunked;
+}
+
+/// Waits until a buffer is full, then sends it.
+fn fill_pages(told: &mut Told) {
+    let mut page = Piece::new("");
+    for piece in std::mem::take(&mut told.pieces) {
+        page.pause += piece.pause;
+        page.bytes.extend(piece.bytes);
+        if page.bytes.len() >= PAGE_BYTES {
+            told.pieces.push(std::mem::replace(&mut page, Piece::new("")));
+        }
+    }
+    told.pieces.push(page);
 }
 
 fn on_streams(told: &mut Told, bug: impl FnOnce(&mut Told)) {

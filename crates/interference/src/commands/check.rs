@@ -6,6 +6,7 @@
 mod listing;
 mod progress;
 
+use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -14,9 +15,10 @@ use anyhow::Context;
 use interference_check_server::{
     Judge, Judgement, Pattern, PreflightError, Selection, Target, TargetError, Wishes,
 };
-use interference_report::{FORMAT, Level, Summary, Tool, Verdict, Verdicts};
+use interference_report::terminal::{self, Style};
+use interference_report::{FORMAT, Level, Summary, Tool, Verdicts, json};
 
-use crate::failure::{Failure, TEST_FAILED, TOOL_FAILED, WRONG_USAGE};
+use crate::failure::{Failure, TEST_FAILED, TOOL_FAILED, WRONG_USAGE, may_colour};
 use crate::interrupt::end_at_ctrl_c;
 use crate::settings;
 use crate::talk::say;
@@ -116,10 +118,9 @@ pub(crate) fn run(arguments: CheckArguments) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let verdicts = runtime.block_on(verdicts(&arguments, &judge))?;
     tell(&arguments, &verdicts)?;
-    let summary = &verdicts.summary;
-    if summary.unexpected > 0 || !verdicts.stale_baseline.is_empty() {
-        let message = format!("{} requirements are broken", summary.unexpected);
-        return Err(Failure::new(TEST_FAILED, message, "each case names the command that repeats it").into());
+    if !verdicts.is_sound() {
+        let hint = "each failure names the command that repeats it";
+        return Err(Failure::new(TEST_FAILED, terminal::conclusion(&verdicts), hint).into());
     }
     Ok(())
 }
@@ -170,21 +171,30 @@ fn wrong_target(error: &TargetError) -> Failure {
 
 /// The command that judges the same server, without what is secret.
 fn repeat(arguments: &CheckArguments, base_url: &str) -> String {
-    let mut command = format!("interference check {base_url}");
+    let mut command = format!("interference check {}", shell_word(base_url));
     if let Some(model) = &arguments.model {
-        command.push_str(&format!(" -m {model}"));
+        command.push_str(&format!(" -m {}", shell_word(model)));
     }
     if let Some(model) = &arguments.embedding_model {
-        command.push_str(&format!(" --embedding-model {model}"));
+        command.push_str(&format!(" --embedding-model {}", shell_word(model)));
     }
     if let Some(key) =
         arguments.api_key.as_ref().filter(|key| key.starts_with("env:") || key.starts_with('@'))
     {
-        command.push_str(&format!(" --api-key {key}"));
+        command.push_str(&format!(" --api-key {}", shell_word(key)));
     } else if arguments.api_key.is_some() {
         command.push_str(" --api-key env:OPENAI_API_KEY");
     }
     command
+}
+
+/// As a POSIX shell takes it.
+fn shell_word(text: &str) -> String {
+    let plain = |character: char| character.is_ascii_alphanumeric() || "-._~:/@%+=,".contains(character);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 async fn verdicts(arguments: &CheckArguments, judge: &Judge) -> anyhow::Result<Verdicts> {
@@ -193,9 +203,10 @@ async fn verdicts(arguments: &CheckArguments, judge: &Judge) -> anyhow::Result<V
     let (cases, (requests, tokens)) = (judge.selection.judged(), judge.selection.cost());
     let progress = Progress::new(cases.len());
     say(&format!(
-        "{} cases on {}: at most {requests} requests and {tokens} tokens of answers",
+        "{} cases on {}: at most {requests} requests and {tokens} tokens of answers, {} at a time",
         cases.len(),
-        judge.target.base_url()
+        judge.target.base_url(),
+        judge.jobs
     ));
     let outcome = judge.run(|findings| progress.found(findings), |verdict| progress.done(verdict)).await;
     progress.finish();
@@ -213,7 +224,7 @@ fn cannot_be_judged(error: &PreflightError) -> Failure {
 
 fn document(arguments: &CheckArguments, judge: &Judge, judgement: Judgement, began: SystemTime) -> Verdicts {
     let duration = began.elapsed().unwrap_or_default();
-    Verdicts {
+    let mut verdicts = Verdicts {
         format: FORMAT.to_owned(),
         tool: Tool { name: "interference".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
         command: judge.repeat.clone(),
@@ -229,22 +240,18 @@ fn document(arguments: &CheckArguments, judge: &Judge, judgement: Judgement, beg
         summary: Summary::default(),
         stale_baseline: Vec::new(),
         cases: judgement.cases,
-    }
+    };
+    verdicts.recount();
+    verdicts
 }
 
 fn tell(arguments: &CheckArguments, verdicts: &Verdicts) -> anyhow::Result<()> {
-    use std::io::Write;
     let mut stdout = std::io::stdout().lock();
     if arguments.json {
-        serde_json::to_writer_pretty(&mut stdout, verdicts)?;
-        writeln!(stdout)?;
+        writeln!(stdout, "{}", json::render(verdicts)?)?;
         return Ok(());
     }
-    for case in &verdicts.cases {
-        writeln!(stdout, "{:<14} {:<32} {}", case.verdict.name(), case.slug, case.seen)?;
-        if case.verdict == Verdict::Fail {
-            writeln!(stdout, "               {}", case.requirement)?;
-        }
-    }
+    let style = if may_colour(&stdout) { Style::Coloured } else { Style::Plain };
+    write!(stdout, "{}", terminal::render(verdicts, style))?;
     Ok(())
 }

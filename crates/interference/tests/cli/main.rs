@@ -17,6 +17,7 @@ mod exchange;
 
 mod applications;
 mod chat;
+mod check;
 mod choices;
 mod clients;
 mod completions;
@@ -36,5 +37,6 @@ mod responses;
 mod script;
 mod serve;
 mod special_tokens;
+mod stored_chats;
 mod streaming;
 mod tools;
