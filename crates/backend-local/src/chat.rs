@@ -353,8 +353,6 @@ mod tests {
             "stream_options":{"include_usage":true},"store":true,"reasoning_effort":"low","metadata":{"a":"b"},
             "response_format":{"type":"json_schema","json_schema":{"name":"a","description":"b","schema":{}}}}"#;
         let names = [
-            "store",
-            "metadata",
             "response_format.json_schema.description",
             "reasoning_effort",
             "user",
@@ -366,7 +364,8 @@ mod tests {
         assert_eq!(
             refusal(body, Strictness::RefuseIgnored),
             format!(
-                "store: This server is strict, and these parameters would be ignored: {}.",
+                "response_format.json_schema.description: This server is strict, and these parameters would be \
+                 ignored: {}.",
                 names.join(", ")
             )
         );

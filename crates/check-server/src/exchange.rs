@@ -174,6 +174,9 @@ impl Exchange {
 
     /// `status 400: "no such parameter"`, for people.
     pub(crate) fn told_refusal(&self, status: u16) -> String {
+        if let Some(location) = self.header("location").filter(|_| (300..400).contains(&status)) {
+            return format!("status {status}, a redirection to {location}, which is not followed");
+        }
         let told = serde_json::from_slice::<Value>(self.body()).ok();
         let message = told.as_ref().and_then(|body| {
             let error = body.get("error").unwrap_or(body);

@@ -203,9 +203,10 @@ async fn verdicts(arguments: &CheckArguments, judge: &Judge) -> anyhow::Result<V
     let (cases, (requests, tokens)) = (judge.selection.judged(), judge.selection.cost());
     let progress = Progress::new(cases.len());
     say(&format!(
-        "{} cases on {}: at most {requests} requests and {tokens} tokens of answers",
+        "{} cases on {}: at most {requests} requests and {tokens} tokens of answers, {} at a time",
         cases.len(),
-        judge.target.base_url()
+        judge.target.base_url(),
+        judge.jobs
     ));
     let outcome = judge.run(|findings| progress.found(findings), |verdict| progress.done(verdict)).await;
     progress.finish();

@@ -116,6 +116,7 @@ pub(crate) fn sample(kind: Kind, name: &str) -> Value {
             let schema = json!({"name": "tree", "description": "A tree.", "schema": {"type": "object"}});
             json!({"response_format": {"type": "json_schema", "json_schema": schema}})
         }
+        (Kind::Honoured, "metadata") => json!({"store": true, "metadata": {"project": "trees"}}),
         (_, "model" | "messages") => json!({}),
         (_, "top_logprobs") => json!({"logprobs": true, "top_logprobs": 2}),
         (_, "tool_choice") => json!({"tools": tools, "tool_choice": "required"}),
