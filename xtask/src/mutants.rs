@@ -7,6 +7,7 @@ mod http;
 mod lesser;
 mod mutant;
 mod proxy;
+mod responses;
 mod script;
 mod sse;
 mod variants;
@@ -44,7 +45,7 @@ pub(crate) struct Options {
 }
 
 /// Every section's bugs.
-const MUTANTS: &[&[Mutant]] = &[sse::MUTANTS];
+const MUTANTS: &[&[Mutant]] = &[sse::MUTANTS, responses::MUTANTS];
 
 /// Puts all mutants and variants before the judge.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
