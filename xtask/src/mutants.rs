@@ -54,7 +54,19 @@ pub(crate) struct Options {
 }
 
 /// Every section's bugs.
-const MUTANTS: &[&[Mutant]] = &[sse::MUTANTS, chunk::MUTANTS, usage::MUTANTS, chat::MUTANTS, tools::MUTANTS, structured::MUTANTS, logprobs::MUTANTS, models::MUTANTS, embeddings::MUTANTS, completions::MUTANTS, responses::MUTANTS];
+const MUTANTS: &[&[Mutant]] = &[
+    sse::MUTANTS,
+    chunk::MUTANTS,
+    usage::MUTANTS,
+    chat::MUTANTS,
+    tools::MUTANTS,
+    structured::MUTANTS,
+    logprobs::MUTANTS,
+    models::MUTANTS,
+    embeddings::MUTANTS,
+    completions::MUTANTS,
+    responses::MUTANTS,
+];
 
 /// Puts all mutants and variants before the judge.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {

@@ -56,7 +56,7 @@ fn a_conclusion_says_no_more_than_was_judged() {
     let conclusion = |verdict, in_baseline| {
         let mut case = sample::case("sse.utf8", Level::Must, verdict, "");
         case.in_baseline = in_baseline;
-        terminal::conclusion(&sample::document(vec![case]))
+        sample::document(vec![case]).conclusion()
     };
     assert_eq!(conclusion(Verdict::Inconclusive, false), "nothing was judged");
     assert_eq!(conclusion(Verdict::Pass, false), "no MUST is broken");
