@@ -114,10 +114,12 @@ fn invocation(verdicts: &Verdicts) -> Value {
 /// The target as a URI reference (RFC 3986, section 4.1); a command of a client has characters that none may have.
 fn uri(target: &str) -> String {
     let mut uri = String::with_capacity(target.len());
-    for byte in target.bytes() {
+    for (place, byte) in target.bytes().enumerate() {
+        let follows = target.as_bytes().get(place + 1..place + 3).unwrap_or_default();
+        let escapes = byte == b'%' && follows.len() == 2 && follows.iter().all(u8::is_ascii_hexdigit);
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => uri.push(char::from(byte)),
-            _ if b"-._~:/?#[]@!$&'()*+,;=%".contains(&byte) => uri.push(char::from(byte)),
+            _ if escapes || b"-._~:/?#[]@!$&'()*+,;=".contains(&byte) => uri.push(char::from(byte)),
             _ => uri.push_str(&format!("%{byte:02X}")),
         }
     }
@@ -130,7 +132,8 @@ mod tests {
 
     #[test]
     fn any_target_is_a_uri() {
-        assert_eq!(uri("http://[::1]:8080/v1?a=b"), "http://[::1]:8080/v1?a=b");
+        assert_eq!(uri("http://[::1]:8080/v%31?a=b"), "http://[::1]:8080/v%31?a=b");
+        assert_eq!(uri("python 100%.py %4"), "python%20100%25.py%20%254");
         assert_eq!(uri("python \"größer\".py"), "python%20%22gr%C3%B6%C3%9Fer%22.py");
     }
 }

@@ -5,10 +5,10 @@ use std::fmt::{self, Display, Formatter, Write};
 
 use crate::visible::visible;
 
-/// A text as the content of an element, or as an attribute between double quotes.
+/// A text as the content of an element, or as an attribute between double quotes, where its line feeds are read as spaces
+/// (section 3.3.3 of XML 1.0).
 ///
-/// What XML does not allow at all (section 2.2 of XML 1.0), such as most control characters, is shown as an escape. Line
-/// feeds are references, so that those of attributes survive (section 3.3.3).
+/// What XML does not allow at all (section 2.2), such as most control characters, is shown as an escape.
 pub(crate) struct Escaped<'a>(pub(crate) &'a str);
 
 impl Display for Escaped<'_> {
@@ -20,7 +20,6 @@ impl Display for Escaped<'_> {
                 '<' => formatter.write_str("&lt;")?,
                 '>' => formatter.write_str("&gt;")?,
                 '"' => formatter.write_str("&quot;")?,
-                '\n' => formatter.write_str("&#10;")?,
                 _ => formatter.write_char(character)?,
             }
         }
