@@ -67,8 +67,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
         &[Fails("chat.schema", MEANT)],
     )
     .tell(|asked, told| {
+        let has_stop = asked.json().get("stop").is_some();
         each_choice(asked, told, |choice| {
-            if choice["finish_reason"] == "stop" && choice["message"]["tool_calls"].is_null() {
+            if choice["finish_reason"] == "stop" && !has_stop {
                 choice["finish_reason"] = json!("eos_token");
             }
         });
