@@ -13,6 +13,7 @@ mod logprobs;
 mod models;
 mod mutant;
 mod proxy;
+mod responses;
 mod script;
 mod sse;
 mod structured;
@@ -64,6 +65,7 @@ const MUTANTS: &[&[Mutant]] = &[
     models::MUTANTS,
     embeddings::MUTANTS,
     completions::MUTANTS,
+    responses::MUTANTS,
 ];
 
 /// Puts all mutants and variants before the judge.

@@ -10,8 +10,10 @@ use interference_wire::Ending;
 use serde_json::Value;
 
 use crate::case::Objection;
+use crate::ending::told_ending;
 use crate::exchange::{Exchange, excerpt};
 use crate::lines::{Event, EventStream};
+use crate::stream_errors;
 
 /// What of an error in a stream is told, in characters.
 const ERROR_CHARACTERS: usize = 200;
@@ -87,20 +89,24 @@ impl ChatStream {
         }
     }
 
-    /// The stream itself if it has come to its end without an error event, as far as its JSON tells: for cases that look at
-    /// what a whole stream says.
+    /// The stream itself if it tells of no error, and has come to its end: to `[DONE]`, or with a finish reason to the end
+    /// of its framing; for cases that look at what a whole stream says.
     ///
     /// # Errors
     /// INCONCLUSIVE, with the error.
     pub(crate) fn unbroken(self) -> Result<ChatStream, Objection> {
-        match self.errors.first() {
-            None => Ok(self),
-            Some(error) => {
-                let told = excerpt(error.value.to_string().as_bytes(), ERROR_CHARACTERS);
-                Err(Objection::inconclusive(format!("the stream broke off with an error: {told}"))
-                    .about(&self.exchange))
-            }
+        let told = |error: &Chunk| excerpt(error.value.to_string().as_bytes(), ERROR_CHARACTERS);
+        if let Some(error) = self.errors.first().map(told).or_else(|| stream_errors::unread(&self)) {
+            return Err(self.inconclusive(format!("the stream broke off with an error: {error}")));
         }
+        let is_finished = self.choices().any(|(_, choice)| {
+            choice.get("finish_reason").is_some_and(|reason| !reason.is_null() && *reason != "")
+        });
+        if self.done.is_empty() && !(is_finished && self.has_ended()) {
+            let ending = self.exchange.ending().map(|ending| told_ending(ending)).unwrap_or_default();
+            return Err(self.inconclusive(format!("the stream broke off: {ending}")));
+        }
+        Ok(self)
     }
 
     /// Whether the server has said that nothing more comes: by `[DONE]`, or at least by the framing of HTTP.

@@ -34,6 +34,7 @@ mod runner;
 mod samples;
 mod schema;
 mod sections;
+mod stream_errors;
 mod target;
 mod trial;
 mod value;

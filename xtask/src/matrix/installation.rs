@@ -87,7 +87,8 @@ fn node(folder: &Path, settings: &Path, package: &str, script: &str) -> anyhow::
                 .with_context(|| settings.join(file).display().to_string())?;
         }
         let install = ["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"];
-        succeed(Command::new("npm").args(install).current_dir(folder))
+        // Stdout is for the base URL of what is served.
+        succeed(Command::new("npm").args(install).current_dir(folder).stdout(Stdio::null()))
     })?;
     let package = folder.join("node_modules").join(package);
     let script = package.join(script);

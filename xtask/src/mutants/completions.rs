@@ -88,7 +88,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant::new("logprobs-ignored", "log probabilities are null", &[Fails("completions.logprobs", MEANT)])
         .tell(|asked, told| each_logprobs(asked, told, |logprobs| *logprobs = Value::Null)),
     Mutant::new(
-        "probabilities",
+        "completion-probabilities",
         "probabilities stand where their logarithms are due",
         &[Fails("completions.logprobs", MEANT)],
     )

@@ -18,7 +18,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         });
     }),
     Mutant::new(
-        "logprobs-ignored",
+        "logprobs-logprobs-ignored",
         "whole answers have no log probabilities",
         &[Fails("logprobs.shape", MEANT)],
     )

@@ -25,6 +25,13 @@ pub(super) const VARIANTS: &[Mutant] = &[
             each_event(told, |text| format!("event: message\n{text}"));
         }
     }),
+    Mutant::new("responses-end-with-done", "streams of responses end with [DONE] too", &[]).tell(
+        |asked, told| {
+            if asked.is_for("/responses") && told.is_stream() {
+                told.pieces.push(Piece::new("data: [DONE]\n\n"));
+            }
+        },
+    ),
     Mutant::new("closing-connections", "each answer is the last on its connection", &[])
         .tell(|_, told| told.end = End::ThenClose),
     Mutant::new("until-the-close", "the end of the connection is the end of each answer", &[])

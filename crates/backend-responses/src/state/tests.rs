@@ -137,9 +137,12 @@ async fn nothing_follows_what_is_gone() {
 }
 
 async fn save_chat(state: &State, id: &str) -> Result<(), StateError> {
+    save_chat_with(state, id, "[]").await
+}
+
+async fn save_chat_with(state: &State, id: &str, messages: &str) -> Result<(), StateError> {
     let completion = format!("{{\"id\":\"{id}\"}}");
-    let chat =
-        NewChat { id, model: "m", asked_for: "n", metadata: "{}", messages: "[]", completion: &completion };
+    let chat = NewChat { id, model: "m", asked_for: "n", metadata: "{}", messages, completion: &completion };
     state.save_chat(chat).await
 }
 
@@ -181,6 +184,22 @@ async fn texts_of_chats_are_bounded_as_a_whole() {
     let error = save_chat(&state, "a name that is a little too long").await.unwrap_err();
     assert!(matches!(error, StateError::TooLong { limit: 30, .. }), "{error}");
     assert_eq!(visible_chats(&state, &["b", "c"]).await, ["b", "c"], "nothing had to go for it");
+}
+
+#[tokio::test]
+async fn a_page_of_long_chats_ends_early() {
+    let state = State::in_memory(StateLimits { bytes: 64 << 20, ..LIMITS }).await.unwrap();
+    let long = "x".repeat(6 << 20);
+    for id in ["a", "b", "c"] {
+        save_chat_with(&state, id, &long).await.unwrap();
+    }
+    let listed = async |page: &Page| {
+        let (chats, has_more) = state.chats(&ChatFilter::default(), page).await.unwrap().unwrap();
+        (chats.into_iter().map(|chat| chat.id).collect::<Vec<_>>().concat(), has_more)
+    };
+    let first = Page::first(Order::OldestFirst);
+    assert_eq!(listed(&first).await, ("ab".to_owned(), true));
+    assert_eq!(listed(&Page { after: Some("b".to_owned()), ..first }).await, ("c".to_owned(), false));
 }
 
 #[tokio::test]

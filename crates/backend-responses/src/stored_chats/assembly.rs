@@ -282,9 +282,11 @@ mod tests {
     #[test]
     fn an_answer_is_bounded() {
         let mut assembly = Assembly::new(1);
-        let long = json!({"id": "a", "choices": [], "zeal": "x".repeat(LONGEST_WHOLE / 2)}).to_string();
-        assert_eq!(assembly.take(&long), Ok(Stage::Speaking));
-        let too_long = Flaw::TooLong { bytes: 2 * long.len() as u64, limit: LONGEST_WHOLE as u64 };
+        let short = stream(20).swap_remove(0);
+        assert_eq!(assembly.take(&short), Ok(Stage::Speaking));
+        let long = "x".repeat(LONGEST_WHOLE);
+        let bytes = (short.len() + long.len()) as u64;
+        let too_long = Flaw::TooLong { bytes, limit: LONGEST_WHOLE as u64 };
         assert_eq!(assembly.take(&long), Err(too_long));
     }
 }

@@ -212,19 +212,11 @@ fn call_with_usage(trial: &Trial) -> Chat<'_> {
 
 /// Whole streams with include_usage; the ordinary one must be there.
 async fn streams_with_usage(trial: &Trial) -> Result<Vec<ChatStream>, Objection> {
-    let mut streams = vec![whole(trial.stream(samples::streamed_with_usage(trial)).await?)?];
+    let mut streams = vec![trial.stream(samples::streamed_with_usage(trial)).await?.unbroken()?];
     for question in [short_with_usage(trial), call_with_usage(trial)] {
-        streams.extend(trial.stream(question).await.and_then(whole).ok());
+        streams.extend(trial.stream(question).await.and_then(ChatStream::unbroken).ok());
     }
     Ok(streams)
-}
-
-fn whole(stream: ChatStream) -> Result<ChatStream, Objection> {
-    let stream = stream.unbroken()?;
-    if !stream.has_ended() {
-        return Err(stream.inconclusive("the stream has broken off"));
-    }
-    Ok(stream)
 }
 
 /// The chunks before `[DONE]` with a usage that is not null.
@@ -375,7 +367,7 @@ async fn total_adds_up(trial: &Trial) -> Outcome {
 async fn prompt_same(trial: &Trial) -> Outcome {
     let exchange = trial.ask(samples::plain(trial)).await;
     let plain = exchange.accepted()?.json()?;
-    let stream = whole(trial.stream(samples::streamed_with_usage(trial)).await?)?;
+    let stream = trial.stream(samples::streamed_with_usage(trial)).await?.unbroken()?;
     let usage = usages(&stream).pop().map(|(_, usage)| usage.clone()).unwrap_or_default();
     let (plain, streamed) = (plain.pointer("/usage/prompt_tokens"), usage.get("prompt_tokens"));
     match (plain.and_then(Value::as_u64), streamed.and_then(Value::as_u64)) {
@@ -405,7 +397,7 @@ async fn within_max(trial: &Trial) -> Outcome {
             .map_err(|flaw| Objection::broken(format!("plain: {flaw}")).about(&exchange))?,
     );
     for (question, limit) in [(short_with_usage(trial), SHORT), (two_with_usage(trial), 2 * EACH_OF_TWO)] {
-        let Ok(stream) = trial.stream(question).await.and_then(whole) else { continue };
+        let Ok(stream) = trial.stream(question).await.and_then(ChatStream::unbroken) else { continue };
         let usage = usages(&stream).pop().map(|(_, usage)| usage);
         seen.extend(
             counts::within(trial, usage, self::words(&stream), limit)
@@ -437,14 +429,14 @@ async fn options_need_stream(trial: &Trial) -> Outcome {
 }
 
 async fn sums_n(trial: &Trial) -> Outcome {
-    let stream = whole(trial.stream(two_with_usage(trial)).await?)?;
+    let stream = trial.stream(two_with_usage(trial)).await?.unbroken()?;
     if stream.indexes() != [0, 1] {
         return Err(stream.inconclusive(format!("the choices are {:?}, not 0 and 1", stream.indexes())));
     }
     let usages = usages(&stream);
     let alone = usages.iter().filter(|(chunk, _)| is_without_choices(chunk)).count();
     let Some((chunk, usage)) = usages.last() else {
-        let single = whole(trial.stream(short_with_usage(trial)).await?)?;
+        let single = trial.stream(short_with_usage(trial)).await?.unbroken()?;
         if self::usages(&single).is_empty() {
             return Err(stream.inconclusive("no chunk has a usage, whatever n is"));
         }

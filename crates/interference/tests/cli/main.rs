@@ -32,6 +32,7 @@ mod model_files;
 mod openai_description;
 mod parameters;
 mod readme;
+mod report;
 mod reproducibility;
 mod responses;
 mod script;

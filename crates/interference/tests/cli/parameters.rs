@@ -105,7 +105,6 @@ fn every_parameter_of_the_api_has_a_row_and_no_other() {
 pub(crate) fn sample(kind: Kind, name: &str) -> Value {
     let tools = json!([{"type": "function", "function": {"name": "grow"}}]);
     match (kind, name) {
-        (Kind::Hint, "stream_options.include_usage") => json!({"stream_options": {"include_usage": true}}),
         (_, "stream_options.include_usage") => {
             json!({"stream": true, "stream_options": {"include_usage": true}})
         }

@@ -54,9 +54,7 @@ impl Folder {
 
     fn serve(&self, bench: &Bench, arguments: &[&str]) -> Server {
         let script = self.file("script.toml");
-        let server = bench.serve(&[&["--script", &script], arguments].concat());
-        server.until_said("ready");
-        server
+        bench.serve(&[&["--script", &script], arguments].concat())
     }
 }
 

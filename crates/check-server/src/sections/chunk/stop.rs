@@ -16,6 +16,8 @@ use crate::trial::Trial;
 pub(super) const TRIES: u32 = 3;
 /// Shorter words are found inside others.
 const SHORTEST_WORD: usize = 4;
+/// Of words that are cut anyway.
+const SHORTEST_TO_CUT: usize = 3;
 /// What a stop string has of each of two words.
 const CHARACTERS_OF_A_WORD: usize = 2;
 /// A text that goes on to its limit behind a stop string has at least so many bytes there; fewer may be chance.
@@ -152,7 +154,7 @@ impl Effect {
 
 /// Words and where they first stand.
 fn whole_words(text: &str) -> Vec<(usize, String)> {
-    words(text)
+    words(text, SHORTEST_WORD)
         .into_iter()
         .filter(|(at, word)| text.find(word) == Some(*at))
         .map(|(at, word)| (at, word.to_owned()))
@@ -161,7 +163,7 @@ fn whole_words(text: &str) -> Vec<(usize, String)> {
 
 /// The end of one word and the beginning of the next, and where they first stand.
 fn two_halves(text: &str) -> Vec<(usize, String)> {
-    let words = words(text);
+    let words = words(text, SHORTEST_TO_CUT);
     let pairs = words.iter().zip(words.iter().skip(1));
     pairs
         .filter_map(|((first_at, first), (second_at, second))| {
@@ -175,12 +177,12 @@ fn two_halves(text: &str) -> Vec<(usize, String)> {
 }
 
 /// Runs of letters that are long enough.
-fn words(text: &str) -> Vec<(usize, &str)> {
+fn words(text: &str, shortest: usize) -> Vec<(usize, &str)> {
     let mut words = Vec::new();
     let mut at = 0;
     for run in text.split_inclusive(|character: char| !character.is_alphabetic()) {
         let word = run.trim_end_matches(|character: char| !character.is_alphabetic());
-        if word.chars().count() >= SHORTEST_WORD {
+        if word.chars().count() >= shortest {
             words.push((at, word));
         }
         at += run.len();
@@ -214,7 +216,7 @@ mod tests {
             ["garden", "stands", "mighty", "tree", "with", "golden", "leaves", "that", "dance"]
         );
         let halves: Vec<String> = two_halves(TEXT).into_iter().map(|(_, stop)| stop).collect();
-        assert_eq!(halves, ["en st", "ty tr", "th go", "en le", "es th", "at da"]);
+        assert_eq!(halves, ["he ga", "en st", "ty tr", "th go", "en le", "es th", "at da"]);
         assert!(whole_words("tree trees").iter().all(|(_, word)| word != "rees"));
         assert_eq!(two_halves("木が一本 🌳"), []);
     }
