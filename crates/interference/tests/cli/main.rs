@@ -24,6 +24,7 @@ mod crowd;
 mod disconnect;
 mod embeddings;
 mod errors;
+mod event_streams;
 mod faults;
 mod log;
 mod model_files;
