@@ -2,11 +2,12 @@
 //!
 //! `cargo xtask check` is what to run before a commit, `cargo xtask test` runs every test and brings what they need,
 //! `cargo xtask fuzz` looks for bytes that crash what reads them, `cargo xtask tidy` holds the house rules that no
-//! compiler knows, `cargo xtask bench` tells how fast the program is.
+//! compiler knows, `cargo xtask bench` tells how fast the program is, `cargo xtask matrix` judges other people's servers.
 
 mod bench;
 mod check;
 mod fuzz;
+mod matrix;
 mod metadata;
 mod mutants;
 mod steps;
@@ -36,6 +37,8 @@ enum Command {
     /// How fast it is
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Other people's servers, judged: `docs/matrix.md`
+    Matrix(matrix::Options),
 }
 
 fn main() -> ExitCode {
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Command::Mutants(options) => mutants::run(&options),
         Command::Tidy => tidy::run(),
         Command::Bench(bench) => bench::run(&bench),
+        Command::Matrix(options) => matrix::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

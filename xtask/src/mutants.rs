@@ -3,13 +3,22 @@
 //! Every bug of the list is put between a sound server and `interference check`, which must fail exactly the cases that
 //! stand beside it; every sound variant must fail none. The sound server is the real binary on a script.
 
+mod chat;
+mod chunk;
+mod completions;
+mod embeddings;
 mod http;
 mod lesser;
+mod logprobs;
+mod models;
 mod mutant;
 mod proxy;
 mod responses;
 mod script;
 mod sse;
+mod structured;
+mod tools;
+mod usage;
 mod variants;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,7 +54,19 @@ pub(crate) struct Options {
 }
 
 /// Every section's bugs.
-const MUTANTS: &[&[Mutant]] = &[sse::MUTANTS, responses::MUTANTS];
+const MUTANTS: &[&[Mutant]] = &[
+    sse::MUTANTS,
+    chunk::MUTANTS,
+    usage::MUTANTS,
+    chat::MUTANTS,
+    tools::MUTANTS,
+    structured::MUTANTS,
+    logprobs::MUTANTS,
+    models::MUTANTS,
+    embeddings::MUTANTS,
+    completions::MUTANTS,
+    responses::MUTANTS,
+];
 
 /// Puts all mutants and variants before the judge.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {

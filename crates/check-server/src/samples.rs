@@ -6,15 +6,19 @@
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use crate::case::Objection;
+use crate::case::{Objection, Outcome, held};
 use crate::chat::Chat;
 use crate::chat_stream::ChatStream;
+use crate::plain_chat::PlainChat;
 use crate::trial::Trial;
 
 /// What the ordinary chats ask for.
 pub(crate) const POEM: &str = "Write a poem about a tree.";
 /// How long an ordinary answer may get, in tokens: long enough for its pieces to lie apart in time.
 pub(crate) const POEM_TOKENS: u32 = 48;
+
+/// What [`plain_chats`] costs a case, at most.
+pub(crate) const PLAIN_COST: crate::case::Cost = crate::case::Cost::new(5, 6 * POEM_TOKENS);
 
 /// What [`streams`] costs a case, at most.
 pub(crate) const STREAMS_COST: crate::case::Cost = crate::case::Cost::new(6, 6 * POEM_TOKENS);
@@ -50,6 +54,37 @@ pub(crate) fn two_choices(trial: &Trial) -> Chat<'_> {
 pub(crate) fn many_bytes(trial: &Trial) -> Chat<'_> {
     let prompt = "Repeat exactly, and say nothing else: 木が一本 🌳🌲🍃 Bäume, дерево";
     trial.chat(prompt, POEM_TOKENS).streamed().titled("a streamed chat of emoji and CJK")
+}
+
+/// Plain chats of several kinds, the ordinary one first: of one token, of characters of several bytes, with a tool call,
+/// with two choices.
+pub(crate) fn plain_kinds(trial: &Trial) -> [Chat<'_>; 5] {
+    [
+        plain(trial),
+        plain(trial).titled("a plain chat of one token").limit(1),
+        many_bytes(trial).without("stream").titled("a plain chat of emoji and CJK"),
+        forced_call(trial),
+        plain(trial).titled("a plain chat with n = 2").with("n", json!(2)),
+    ]
+}
+
+/// Those of [`plain_kinds`] that the server takes, and answers with JSON.
+///
+/// # Errors
+/// That of the ordinary one, where there is none.
+pub(crate) async fn plain_chats(trial: &Trial) -> Result<Vec<PlainChat>, Objection> {
+    let exchanges = join_all(plain_kinds(trial).map(|question| trial.ask(question))).await;
+    let (mut chats, mut first_objection) = (Vec::new(), None);
+    for exchange in &exchanges {
+        match PlainChat::read(exchange) {
+            Ok(chat) => chats.push(chat),
+            Err(objection) => _ = first_objection.get_or_insert(objection),
+        }
+    }
+    match first_objection {
+        Some(objection) if chats.is_empty() => Err(objection),
+        _ => Ok(chats),
+    }
 }
 
 /// The tool that cases offer.
@@ -101,4 +136,17 @@ pub(crate) async fn streams(trial: &Trial) -> Result<Vec<ChatStream>, Objection>
         Some(objection) if streams.is_empty() => Err(objection),
         _ => Ok(streams),
     }
+}
+
+/// Asks the same of every stream of [`streams`]; what was counted is told together.
+///
+/// # Errors
+/// The first objection of `judge`, and those of [`streams`].
+pub(crate) async fn each(trial: &Trial, judge: impl Fn(&ChatStream) -> Result<usize, Objection>) -> Outcome {
+    let streams = streams(trial).await?;
+    let mut counted = 0;
+    for stream in &streams {
+        counted += judge(stream)?;
+    }
+    held(format!("holds in {} streams ({counted} looked at)", streams.len()))
 }

@@ -57,6 +57,18 @@ impl Format {
         }
     }
 
+    /// Whether it can tell of so many documents.
+    ///
+    /// # Errors
+    /// [`ReportError::OneDocument`] where it tells of one, and there is another number of them.
+    pub fn accept(self, documents: usize) -> Result<(), ReportError> {
+        match documents {
+            1 => Ok(()),
+            _ if self.takes_several() => Ok(()),
+            _ => Err(ReportError::OneDocument { format: self, documents }),
+        }
+    }
+
     /// Whether it can tell of several documents at once.
     pub fn takes_several(self) -> bool {
         match self {

@@ -10,7 +10,8 @@ mod style;
 
 pub use style::Style;
 
-use crate::verdicts::{CaseVerdict, Level, Verdict, Verdicts};
+use crate::duration::duration;
+use crate::verdicts::{CaseVerdict, Verdict, Verdicts};
 use crate::visible::{one_line, visible};
 use crate::wrapping::{columns, fitted, wrapped};
 use style::Ink;
@@ -29,7 +30,7 @@ pub fn render(verdicts: &Verdicts, style: Style) -> String {
     page.gap();
     page.labelled("cases", &counts(verdicts), Ink::Plain);
     let ink = if verdicts.is_sound() { Ink::Good } else { Ink::Bad };
-    page.line(&style.paint(&conclusion(verdicts), ink));
+    page.line(&style.paint(&verdicts.conclusion(), ink));
     page.text
 }
 
@@ -45,53 +46,6 @@ pub fn progress_line(case: &CaseVerdict, style: Style) -> String {
     format!("{}{text}", style.paint(&start, Ink::of(verdict)))
 }
 
-/// The sentence that ends a view: what the exit code rests on.
-pub fn conclusion(verdicts: &Verdicts) -> String {
-    let broken = |verdict| {
-        let cases = verdicts.cases.iter();
-        cases.filter(|case| case.verdict == verdict && verdicts.is_unexpected(case)).count()
-    };
-    let mut parts = Vec::new();
-    for (number, word) in [(broken(Verdict::Fail), "MUST"), (broken(Verdict::NonStrict), "SHOULD")] {
-        match number {
-            0 => {}
-            1 => parts.push(format!("1 {word} broken")),
-            _ => parts.push(format!("{number} {word}s broken")),
-        }
-    }
-    match verdicts.stale_baseline.len() {
-        0 => {}
-        1 => parts.push("1 stale entry in the baseline".to_owned()),
-        number => parts.push(format!("{number} stale entries in the baseline")),
-    }
-    if parts.is_empty() {
-        parts.push(soundness(verdicts));
-    }
-    match verdicts.cases.iter().filter(|case| case.verdict == Verdict::HarnessError).count() {
-        0 => {}
-        1 => parts.push("the judge itself failed in 1 case".to_owned()),
-        number => parts.push(format!("the judge itself failed in {number} cases")),
-    }
-    parts.join(", ")
-}
-
-/// What is said where nothing unexpected is broken: never more than was judged.
-fn soundness(verdicts: &Verdicts) -> String {
-    let judged =
-        |case: &&CaseVerdict| matches!(case.verdict, Verdict::Pass | Verdict::Fail | Verdict::NonStrict);
-    if !verdicts.cases.iter().any(|case| judged(&case)) {
-        return "nothing was judged".to_owned();
-    }
-    let sound = match verdicts.level {
-        Level::Must => "no MUST is broken",
-        Level::Should => "no MUST and no SHOULD is broken",
-    };
-    match verdicts.cases.iter().filter(|case| verdicts.counts(case)).count() {
-        0 => sound.to_owned(),
-        known => format!("{sound} beyond the {known} of the baseline"),
-    }
-}
-
 /// Every verdict that occurs with its number, what holds first.
 fn counts(verdicts: &Verdicts) -> String {
     let order =
@@ -103,14 +57,6 @@ fn counts(verdicts: &Verdicts) -> String {
     let counts =
         [format!("{} in {}", verdicts.cases.len(), duration(verdicts.duration_ms))].into_iter().chain(counts);
     counts.collect::<Vec<_>>().join(" · ")
-}
-
-fn duration(milliseconds: f64) -> String {
-    match milliseconds {
-        short if short < 1000.0 => format!("{short:.0} ms"),
-        middle if middle < 120_000.0 => format!("{:.1} s", middle / 1000.0),
-        long => format!("{:.1} min", long / 60_000.0),
-    }
 }
 
 fn head(page: &mut Page, verdicts: &Verdicts) {

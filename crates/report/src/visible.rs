@@ -5,7 +5,6 @@
 //! `<` and `|` are the business of the forms in which they mean something.
 
 use std::borrow::Cow;
-use std::fmt::Write;
 
 /// The text with everything that could act, or could not be seen, as an escape: `\u{1b}`. Line feeds stay.
 pub(crate) fn visible(text: &str) -> Cow<'_, str> {
@@ -33,8 +32,7 @@ fn replace(text: &str, is_replaced: impl Fn(char) -> bool) -> Cow<'_, str> {
     let mut shown = String::with_capacity(text.len() + 16);
     for character in text.chars() {
         match is_replaced(character) {
-            // Strings take everything.
-            true => drop(write!(shown, "{}", character.escape_default())),
+            true => shown.extend(character.escape_default()),
             false => shown.push(character),
         }
     }

@@ -1,10 +1,10 @@
 //! Text in columns: lines of a bounded width, with a hanging indent.
 
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthChar;
 
-/// Columns that a text takes on a terminal.
+/// Columns that a text takes on a terminal, reckoned from its characters, as terminals do that join none.
 pub(crate) fn columns(text: &str) -> usize {
-    text.width()
+    text.chars().filter_map(UnicodeWidthChar::width).sum()
 }
 
 /// The text in lines of at most `width` columns, broken between words, or within one that is longer than a line. Its own

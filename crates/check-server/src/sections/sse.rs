@@ -353,7 +353,7 @@ fn is_error(data: &str) -> bool {
 }
 
 async fn blank_line(trial: &Trial) -> Outcome {
-    each(trial, |stream| {
+    samples::each(trial, |stream| {
         let open = stream.stream.events.iter().position(|event| !event.closed);
         match open {
             // What a cut has left open is the cut's fault.
@@ -384,7 +384,7 @@ fn several_values(stream: &ChatStream) -> Result<usize, Objection> {
 }
 
 async fn one_json(trial: &Trial) -> Outcome {
-    each(trial, |stream| {
+    samples::each(trial, |stream| {
         // What a cut has left of an event is the cut's fault.
         let closed = |index: &&usize| stream.stream.events.get(**index).is_some_and(|event| event.closed);
         let Some(index) = stream.no_json.iter().find(closed) else { return Ok(stream.stream.events.len()) };
@@ -401,7 +401,7 @@ async fn one_json(trial: &Trial) -> Outcome {
 }
 
 async fn utf8(trial: &Trial) -> Outcome {
-    each(trial, |stream| {
+    samples::each(trial, |stream| {
         let body = stream.exchange.body();
         match std::str::from_utf8(body) {
             Ok(_) => Ok(body.len()),
@@ -418,7 +418,7 @@ async fn utf8(trial: &Trial) -> Outcome {
 }
 
 async fn no_bom(trial: &Trial) -> Outcome {
-    each(trial, |stream| {
+    samples::each(trial, |stream| {
         if stream.stream.has_byte_order_mark {
             return Err(stream.broken("the body begins with \\xEF\\xBB\\xBF"));
         }
@@ -428,7 +428,7 @@ async fn no_bom(trial: &Trial) -> Outcome {
 }
 
 async fn no_empty_event(trial: &Trial) -> Outcome {
-    each(trial, |stream| {
+    samples::each(trial, |stream| {
         let empty = stream
             .stream
             .events
@@ -451,7 +451,7 @@ async fn keepalive_comment(trial: &Trial) -> Outcome {
         let name = name.to_ascii_lowercase();
         ["ping", "heartbeat", "keepalive", "keep-alive"].contains(&name.as_str())
     };
-    each(trial, |stream| {
+    samples::each(trial, |stream| {
         let ping = stream
             .stream
             .events
@@ -469,7 +469,7 @@ async fn keepalive_comment(trial: &Trial) -> Outcome {
 }
 
 async fn done_once(trial: &Trial) -> Outcome {
-    each(trial, |stream| match stream.done.as_slice() {
+    samples::each(trial, |stream| match stream.done.as_slice() {
         [_] => Ok(1),
         [] => Err(stream.broken(format!("no [DONE] in {} events", stream.stream.events.len()))),
         [_, second, ..] => Err(stream.broken(format!(
@@ -482,7 +482,7 @@ async fn done_once(trial: &Trial) -> Outcome {
 }
 
 async fn done_last(trial: &Trial) -> Outcome {
-    each(trial, |stream| {
+    samples::each(trial, |stream| {
         let Some(first) = stream.done.first() else { return Ok(0) };
         let after = (first + 1..stream.stream.events.len()).find(|index| !stream.done.contains(index));
         match after {
@@ -497,7 +497,7 @@ async fn done_last(trial: &Trial) -> Outcome {
 }
 
 async fn done_exact(trial: &Trial) -> Outcome {
-    each(trial, |stream| {
+    samples::each(trial, |stream| {
         for index in &stream.done {
             let data = stream.stream.events.get(*index).and_then(|event| event.data.as_deref());
             if data != Some("[DONE]") {
@@ -524,7 +524,7 @@ async fn done_exact(trial: &Trial) -> Outcome {
 }
 
 async fn clean_eof(trial: &Trial) -> Outcome {
-    each(trial, |stream| match stream.exchange.ending() {
+    samples::each(trial, |stream| match stream.exchange.ending() {
         Some(Ending::Complete { .. }) => Ok(1),
         Some(ending) => Err(stream.broken(told_ending(ending))),
         None => Ok(0),
@@ -533,7 +533,7 @@ async fn clean_eof(trial: &Trial) -> Outcome {
 }
 
 async fn no_length_with_chunked(trial: &Trial) -> Outcome {
-    each(trial, |stream| {
+    samples::each(trial, |stream| {
         let length = stream.exchange.header("content-length");
         let coding = stream.exchange.header("transfer-encoding");
         match (length, coding) {
@@ -669,7 +669,7 @@ async fn prompt_time(trial: &Trial) -> Result<Duration, Objection> {
 }
 
 async fn no_id_retry(trial: &Trial) -> Outcome {
-    each(trial, |stream| {
+    samples::each(trial, |stream| {
         for line in &stream.stream.lines {
             let LineKind::Field { name, value } = &line.kind else { continue };
             if name == "id" || name == "retry" {
@@ -681,16 +681,6 @@ async fn no_id_retry(trial: &Trial) -> Outcome {
         Ok(stream.stream.lines.len())
     })
     .await
-}
-
-/// Asks of every sample; what was counted is told together.
-async fn each(trial: &Trial, judge: impl Fn(&ChatStream) -> Result<usize, Objection>) -> Outcome {
-    let streams = samples::streams(trial).await?;
-    let mut counted = 0;
-    for stream in &streams {
-        counted += judge(stream)?;
-    }
-    held(format!("holds in {} streams ({counted} looked at)", streams.len()))
 }
 
 /// Whether the answer's framing says that nothing is missing.

@@ -8,15 +8,15 @@ mod progress;
 
 use std::io::Write;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use interference_check_server::{
-    Judge, Judgement, Pattern, PreflightError, Selection, Target, TargetError, Wishes,
+    Judge, Judgement, Pattern, PreflightError, Selection, Target, TargetError, Wishes, cases,
 };
 use interference_report::terminal::{self, Style};
-use interference_report::{FORMAT, Level, Summary, Tool, Verdicts, json};
+use interference_report::{Baseline, FORMAT, Level, Output, Summary, Tool, Verdicts, json};
 
 use crate::failure::{Failure, TEST_FAILED, TOOL_FAILED, WRONG_USAGE, may_colour};
 use crate::interrupt::end_at_ctrl_c;
@@ -66,6 +66,12 @@ pub(crate) struct CheckArguments {
     /// Seconds that the whole run may take; what is not judged by then is INCONCLUSIVE
     #[arg(long, value_name = "SECONDS", default_value = "1800", value_parser = settings::seconds)]
     max_time: Duration,
+    /// Known failures, one slug a line: they do not count, and one that has become sound counts as a failure
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// A report besides: json, junit, sarif, html, badge, matrix, matrix-md, baseline or text, and its file (repeatable)
+    #[arg(long = "report", value_name = "FORMAT=PATH")]
+    reports: Vec<String>,
     /// From which level on a broken requirement makes the run fail
     #[arg(long, value_enum, default_value_t = CountedLevel::Must)]
     level: CountedLevel,
@@ -114,15 +120,43 @@ pub(crate) fn run(arguments: CheckArguments) -> anyhow::Result<()> {
     if arguments.list {
         return listing::print(&selection, arguments.json);
     }
+    let outputs =
+        arguments.reports.iter().map(|report| report.parse()).collect::<Result<Vec<Output>, _>>()?;
+    for output in &outputs {
+        output.format.accept(1)?;
+    }
+    let baseline = arguments.baseline.as_deref().map(baseline).transpose()?;
     let judge = judge(&arguments, selection)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let verdicts = runtime.block_on(verdicts(&arguments, &judge))?;
+    let mut verdicts = runtime.block_on(verdicts(&arguments, &judge))?;
+    if let Some(baseline) = baseline {
+        baseline.apply(&mut verdicts);
+    }
+    for output in &outputs {
+        output.write(std::slice::from_ref(&verdicts))?;
+    }
     tell(&arguments, &verdicts)?;
     if !verdicts.is_sound() {
         let hint = "each failure names the command that repeats it";
-        return Err(Failure::new(TEST_FAILED, terminal::conclusion(&verdicts), hint).into());
+        return Err(Failure::new(TEST_FAILED, verdicts.conclusion(), hint).into());
     }
     Ok(())
+}
+
+/// The failures that are known.
+fn baseline(path: &Path) -> anyhow::Result<Baseline> {
+    let wrong = |message: String| {
+        Failure::new(
+            WRONG_USAGE,
+            message,
+            "one slug a line, such as `sse.done-last # a reason`; `--report baseline=FILE` writes one",
+        )
+    };
+    let shown = path.display();
+    let text =
+        std::fs::read_to_string(path).map_err(|error| wrong(format!("{shown} cannot be read: {error}")))?;
+    let known: Vec<&str> = cases().map(|case| case.slug).collect();
+    Ok(Baseline::parse(&text, &known).map_err(|error| wrong(format!("{shown}: {error}")))?)
 }
 
 /// Which cases; a pattern that fits none is a mistake.
@@ -203,9 +237,10 @@ async fn verdicts(arguments: &CheckArguments, judge: &Judge) -> anyhow::Result<V
     let (cases, (requests, tokens)) = (judge.selection.judged(), judge.selection.cost());
     let progress = Progress::new(cases.len());
     say(&format!(
-        "{} cases on {}: at most {requests} requests and {tokens} tokens of answers",
+        "{} cases on {}: at most {requests} requests and {tokens} tokens of answers, {} at a time",
         cases.len(),
-        judge.target.base_url()
+        judge.target.base_url(),
+        judge.jobs
     ));
     let outcome = judge.run(|findings| progress.found(findings), |verdict| progress.done(verdict)).await;
     progress.finish();

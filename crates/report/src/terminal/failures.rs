@@ -110,7 +110,7 @@ fn by_reason(page: &mut Page, verdict: Verdict, cases: &[&CaseVerdict]) {
     page.gap();
     page.line(&format!("{}: {}", page.style.paint(verdict.name(), Ink::of(verdict)), verdict.meaning()));
     for (reason, slugs) in reasons {
-        let reason = shortened(&reason, LONGEST_TEXT / 3).into_owned();
+        let reason = shortened(reason, LONGEST_TEXT / 3).into_owned();
         let text = one_line(&format!("{}: {reason}", slugs.join(", ")));
         for (index, line) in wrapped(&text, WIDTH - LABEL).iter().enumerate() {
             page.line(&format!("{}{line}", if index == 0 { "  " } else { "      " }));

@@ -12,7 +12,7 @@ pub(crate) fn verdicts() -> impl Strategy<Value = Verdicts> {
     let cases = prop::collection::vec(case(), 0..6);
     let names = (any::<String>(), any::<String>(), proptest::option::of(any::<String>()));
     let findings = prop::collection::vec((any::<String>(), any::<String>()), 0..3);
-    (cases, names, findings, level(), 0.0..1e9, prop::collection::vec(slug(), 0..3)).prop_map(
+    (cases, names, findings, level(), milliseconds(), prop::collection::vec(slug(), 0..3)).prop_map(
         |(cases, (command, target, target_name), findings, level, duration_ms, stale_baseline)| {
             let findings = findings.into_iter().map(|(name, value)| Finding { name, value }).collect();
             let mut verdicts = Verdicts {
@@ -33,6 +33,11 @@ pub(crate) fn verdicts() -> impl Strategy<Value = Verdicts> {
 
 fn level() -> impl Strategy<Value = Level> {
     prop_oneof![Just(Level::Must), Just(Level::Should)]
+}
+
+/// Numbers that JSON tells without rounding.
+fn milliseconds() -> impl Strategy<Value = f64> {
+    (-100..1_000_000).prop_map(|eighths| f64::from(eighths) / 8.0)
 }
 
 fn slug() -> impl Strategy<Value = String> {
@@ -66,7 +71,7 @@ fn exchange() -> impl Strategy<Value = Exchange> {
 
 fn wire_entry() -> impl Strategy<Value = WireEntry> {
     let direction = prop::sample::select(vec![Direction::Sent, Direction::Received, Direction::Event]);
-    (-10.0..1e6, direction, 0_usize..1_000_000, 0_usize..100_000, any::<String>()).prop_map(
+    (milliseconds(), direction, 0_usize..1_000_000, 0_usize..100_000, any::<String>()).prop_map(
         |(at_ms, direction, offset, bytes, text)| WireEntry { at_ms, direction, offset, bytes, text },
     )
 }

@@ -5,5 +5,12 @@
 mod generated;
 mod sample;
 
+mod badge;
+mod baseline;
+mod html;
 mod json;
+mod junit;
+mod matrix;
+mod output;
+mod sarif;
 mod terminal;
