@@ -33,7 +33,7 @@ use serde_json::Value;
 use crate::bench::served::Served;
 use crate::metadata::Metadata;
 use crate::steps::{announce, cargo, succeed};
-use mutant::Mutant;
+use mutant::{Fails, Mutant};
 use proxy::Proxy;
 
 /// The key that opens the sound server.
@@ -93,6 +93,10 @@ fn subjects(options: &Options, catalogue: &BTreeMap<String, String>) -> anyhow::
     let mut names = BTreeSet::new();
     for mutant in &all {
         ensure!(names.insert(mutant.name), "two mutants are called {}", mutant.name);
+        let reasonless = mutant.fails.iter().find(|fails| fails.1.is_empty());
+        if let Some(Fails(slug, _)) = reasonless {
+            bail!("the mutant {} fails {slug}, and nothing says why", mutant.name);
+        }
         let unknown = mutant.fails.iter().find(|fails| !catalogue.contains_key(fails.0));
         if let Some(unknown) = unknown {
             bail!("the mutant {} fails {}, which is no case", mutant.name, unknown.0);
