@@ -44,13 +44,13 @@ const KEY: &str = "sk-sound-4f1c";
 pub(crate) struct Options {
     /// Only the mutants and variants whose name, or one of whose cases, has this in it
     #[arg(long)]
-    only: Option<String>,
+    pub(crate) only: Option<String>,
     /// So many at a time
     #[arg(long, default_value_t = 3)]
-    jobs: usize,
+    pub(crate) jobs: usize,
     /// Prints what each has failed, also where it is as expected
     #[arg(long)]
-    verbose: bool,
+    pub(crate) verbose: bool,
 }
 
 /// Every section's bugs.
