@@ -352,7 +352,9 @@ async fn cut(trial: &Trial, form: Form) -> Result<String, Objection> {
         }
         let limit = u64::from(limit.saturating_mul(trial.knowledge().limit_factor));
         let is_full = answer.completion_tokens.is_some_and(|tokens| tokens >= limit);
-        let is_cut = choice.calls.last().map_or(is_full, |call| {
+        // Without a call and without a text, it was a call that was cut before it could be told.
+        let is_withheld = is_full && choice.content.is_empty();
+        let is_cut = choice.calls.last().map_or(is_withheld, |call| {
             // A model alone may stop within a call; a call that is told to be whole was not stopped by anybody.
             call.is_cut() && (is_full || reason == Some("tool_calls"))
         });
