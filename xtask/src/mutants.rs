@@ -33,7 +33,7 @@ use serde_json::Value;
 use crate::bench::served::Served;
 use crate::metadata::Metadata;
 use crate::steps::{announce, cargo, succeed};
-use mutant::Mutant;
+use mutant::{Fails, Mutant};
 use proxy::Proxy;
 
 /// The key that opens the sound server.
@@ -44,13 +44,13 @@ const KEY: &str = "sk-sound-4f1c";
 pub(crate) struct Options {
     /// Only the mutants and variants whose name, or one of whose cases, has this in it
     #[arg(long)]
-    only: Option<String>,
+    pub(crate) only: Option<String>,
     /// So many at a time
     #[arg(long, default_value_t = 3)]
-    jobs: usize,
+    pub(crate) jobs: usize,
     /// Prints what each has failed, also where it is as expected
     #[arg(long)]
-    verbose: bool,
+    pub(crate) verbose: bool,
 }
 
 /// Every section's bugs.
@@ -93,6 +93,10 @@ fn subjects(options: &Options, catalogue: &BTreeMap<String, String>) -> anyhow::
     let mut names = BTreeSet::new();
     for mutant in &all {
         ensure!(names.insert(mutant.name), "two mutants are called {}", mutant.name);
+        let reasonless = mutant.fails.iter().find(|fails| fails.1.is_empty());
+        if let Some(Fails(slug, _)) = reasonless {
+            bail!("the mutant {} fails {slug}, and nothing says why", mutant.name);
+        }
         let unknown = mutant.fails.iter().find(|fails| !catalogue.contains_key(fails.0));
         if let Some(unknown) = unknown {
             bail!("the mutant {} fails {}, which is no case", mutant.name, unknown.0);

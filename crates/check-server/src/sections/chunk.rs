@@ -642,7 +642,9 @@ async fn n_two(trial: &Trial) -> Outcome {
     let names: Vec<&str> = tracks.iter().map(|track| track.name.as_str()).collect();
     if names != ["choice 0", "choice 1"] {
         let seen = if names.is_empty() { "no choice".to_owned() } else { names.join(", ") };
-        return Err(stream.broken(seen).expected("choice 0 and choice 1"));
+        return Err(stream
+            .broken(format!("asked for two choices, the stream has {seen}"))
+            .expected("choice 0 and choice 1"));
     }
     if let Some(track) = tracks.iter().find(|track| track.finish_reasons().is_empty()) {
         return Err(stream.broken(format!("{} has no finish_reason", track.name)));

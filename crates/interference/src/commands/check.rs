@@ -136,6 +136,13 @@ pub(crate) fn run(arguments: CheckArguments) -> anyhow::Result<()> {
         output.write(std::slice::from_ref(&verdicts))?;
     }
     tell(&arguments, &verdicts)?;
+    if verdicts.summary.harness_error > 0 {
+        let message = format!(
+            "{} cases could not be judged by a fault of this program",
+            verdicts.summary.harness_error
+        );
+        return Err(Failure::new(TOOL_FAILED, message, "what was seen names it; it is worth a report").into());
+    }
     if !verdicts.is_sound() {
         let hint = "each failure names the command that repeats it";
         return Err(Failure::new(TEST_FAILED, verdicts.conclusion(), hint).into());

@@ -25,6 +25,7 @@ mod crowd;
 mod disconnect;
 mod embeddings;
 mod errors;
+mod event_streams;
 mod faults;
 mod judge_schemas;
 mod log;
