@@ -103,7 +103,7 @@ impl ChatStream {
             choice.get("finish_reason").is_some_and(|reason| !reason.is_null() && *reason != "")
         });
         if self.done.is_empty() && !(is_finished && self.has_ended()) {
-            let ending = self.exchange.ending().map(|ending| told_ending(ending)).unwrap_or_default();
+            let ending = self.exchange.ending().map(told_ending).unwrap_or_default();
             return Err(self.inconclusive(format!("the stream broke off: {ending}")));
         }
         Ok(self)
