@@ -2,12 +2,14 @@
 //!
 //! `cargo xtask check` is what to run before a commit, `cargo xtask test` runs every test and brings what they need,
 //! `cargo xtask fuzz` looks for bytes that crash what reads them, `cargo xtask tidy` holds the house rules that no
-//! compiler knows, `cargo xtask bench` tells how fast the program is.
+//! compiler knows, `cargo xtask bench` tells how fast the program is, `cargo xtask matrix` judges other people's servers.
 
 mod bench;
 mod check;
 mod fuzz;
+mod matrix;
 mod metadata;
+mod mutants;
 mod steps;
 mod system_packages;
 mod test;
@@ -28,11 +30,15 @@ enum Command {
     Test,
     /// A fuzzer against what reads bytes from outside; fails when something crashes
     Fuzz(fuzz::Options),
+    /// The proof of the judge of servers: bugs that it must catch, sound variants that it must pass
+    Mutants(mutants::Options),
     /// The house rules alone
     Tidy,
     /// How fast it is
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Other people's servers, judged: `docs/matrix.md`
+    Matrix(matrix::Options),
 }
 
 fn main() -> ExitCode {
@@ -40,8 +46,10 @@ fn main() -> ExitCode {
         Command::Check => check::run(),
         Command::Test => test::run(),
         Command::Fuzz(options) => fuzz::run(&options),
+        Command::Mutants(options) => mutants::run(&options),
         Command::Tidy => tidy::run(),
         Command::Bench(bench) => bench::run(&bench),
+        Command::Matrix(options) => matrix::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

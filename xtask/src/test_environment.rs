@@ -71,14 +71,23 @@ fn prepare_rust(client: &Path, folder: &Path) -> anyhow::Result<PathBuf> {
     Ok(folder.join("debug").join(name))
 }
 
-/// Installs into `folder` unless a stamp in there says that it was done with these very requirements. The stamp is
-/// written last, so that an installation that broke off is done again.
+/// Installs into `folder` unless that was done with what this file says.
 fn when_changed(
     folder: &Path,
     requirements: &Path,
     install: impl FnOnce() -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let wanted = fs::read_to_string(requirements).with_context(|| requirements.display().to_string())?;
+    unless_stamped(folder, &wanted, install)
+}
+
+/// Installs into `folder` unless a stamp in there says that it was done with these very requirements. The stamp is
+/// written last, so that an installation that broke off is done again.
+pub(crate) fn unless_stamped(
+    folder: &Path,
+    wanted: &str,
+    install: impl FnOnce() -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let stamp = folder.join(STAMP);
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         announce("    already there")?;

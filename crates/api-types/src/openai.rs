@@ -16,4 +16,5 @@ pub mod response_format;
 pub mod responses;
 pub mod responses_reply;
 pub mod sampling;
+pub mod stored_chats;
 pub mod tools;

@@ -103,7 +103,7 @@ fn order(
         constraint,
         stops: request.checked_stops()?.to_vec(),
         ignore_eos: request.ignore_eos == Some(true),
-        delivery: request.delivery(),
+        delivery: request.checked_delivery()?,
         ignored,
     })
 }
@@ -350,23 +350,22 @@ mod tests {
     #[test]
     fn hints_and_unknown_members_are_named() {
         let body = r#"{"model":"m","messages":[{"role":"user","content":"a","name":"b"}],"zeal":1,"user":"c",
-            "stream_options":{"include_usage":true},"store":true,"reasoning_effort":"low","metadata":{"a":"b"},
+            "stream":true,"stream_options":{"include_obfuscation":true},"store":true,"reasoning_effort":"low","metadata":{"a":"b"},
             "response_format":{"type":"json_schema","json_schema":{"name":"a","description":"b","schema":{}}}}"#;
         let names = [
-            "store",
-            "metadata",
             "response_format.json_schema.description",
             "reasoning_effort",
             "user",
             "zeal",
-            "stream_options.include_usage",
+            "stream_options.include_obfuscation",
             "messages[].name",
         ];
         assert_eq!(order(body).ignored, names);
         assert_eq!(
             refusal(body, Strictness::RefuseIgnored),
             format!(
-                "store: This server is strict, and these parameters would be ignored: {}.",
+                "response_format.json_schema.description: This server is strict, and these parameters would be \
+                 ignored: {}.",
                 names.join(", ")
             )
         );

@@ -68,7 +68,7 @@ fn order(
         logprobs: request.checked_logprobs()?,
         stops: request.checked_stops()?.to_vec(),
         ignore_eos: request.ignore_eos == Some(true),
-        delivery: request.delivery(),
+        delivery: request.checked_delivery()?,
         ignored,
         request,
     })
@@ -169,10 +169,14 @@ mod tests {
 
     #[test]
     fn hints_and_unknown_members_are_named() {
-        let members = r#","zeal":1,"user":"b","stream_options":{"include_usage":true}"#;
-        let names = ["user", "zeal", "stream_options.include_usage"];
+        let members = r#","zeal":1,"user":"b","stream":true,"stream_options":{"include_obfuscation":true}"#;
+        let names = ["user", "zeal", "stream_options.include_obfuscation"];
         assert_eq!(order(members).ignored, names);
         let refusal = read(with(members).as_bytes(), Strictness::RefuseIgnored).unwrap_err();
-        assert!(refusal.to_string().ends_with("would be ignored: user, zeal, stream_options.include_usage."));
+        assert!(
+            refusal
+                .to_string()
+                .ends_with("would be ignored: user, zeal, stream_options.include_obfuscation.")
+        );
     }
 }

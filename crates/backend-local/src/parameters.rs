@@ -1,7 +1,8 @@
 //! The parameters of a chat request that the local model does not honour, and what becomes of each.
 //!
 //! One that would change the answer's meaning is refused. One that is a hint is passed over and named. Either counts
-//! as not given while it has the API's own default.
+//! as not given while it has the API's own default. `store` and `metadata` are for whoever keeps answers, in front of any
+//! backend.
 
 use interference_api_types::openai::chat_completions::{ChatCompletionRequest, ServiceTier};
 use interference_backend::Refusal;
@@ -66,11 +67,8 @@ fn refuse_unavailable(request: &ChatCompletionRequest) -> Result<(), Refusal> {
 }
 
 fn given_hints(request: &ChatCompletionRequest) -> Vec<&'static str> {
-    let has_labels = request.metadata.as_ref().is_some_and(|labels| !labels.is_empty());
     let schema = request.response_format.as_ref().and_then(|format| format.json_schema.as_ref());
     let hints = [
-        ("store", request.store == Some(true)),
-        ("metadata", has_labels),
         (
             "response_format.json_schema.description",
             schema.is_some_and(|schema| schema.description.is_some()),

@@ -10,8 +10,11 @@ use interference_sse::{Decoder, Event};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-/// How much of an answer is collected at most where it comes whole: 64 MiB.
-const LONGEST_WHOLE: usize = 64 * 1024 * 1024;
+/// How much of an answer is collected at most, where it comes whole or is kept as a whole: 64 MiB.
+pub(crate) const LONGEST_WHOLE: usize = 64 * 1024 * 1024;
+
+/// The data of the last event of a stream.
+pub(crate) const DONE: &str = "[DONE]";
 
 /// A chunk of a chat answer, or all of it: a message reads like a chunk that has everything.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
@@ -100,7 +103,7 @@ pub(crate) struct ChatUsage {
 }
 
 /// What is absent where it is null.
-fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+pub(crate) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
@@ -197,7 +200,7 @@ async fn next_data(events: &mut EventStream) -> Option<String> {
 }
 
 fn read_data(data: &str) -> Result<Option<ChatChunk>, Broken> {
-    if data.trim() == "[DONE]" { Ok(None) } else { read(data.as_bytes()).map(Some) }
+    if data.trim() == DONE { Ok(None) } else { read(data.as_bytes()).map(Some) }
 }
 
 fn read(json: &[u8]) -> Result<ChatChunk, Broken> {

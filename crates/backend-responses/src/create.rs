@@ -20,16 +20,13 @@ use crate::names::Origins;
 use crate::parameters::{given_hints, refuse_unavailable};
 use crate::refusals::{broken, invalid, missing, not_saved, state_failed};
 use crate::response_ids::ResponseIds;
-use crate::responses_backend::ResponsesBackend;
+use crate::responses_backend::{CHATS, ResponsesBackend};
 use crate::state::{NewRecord, State, StateError};
 use crate::{chat_request, streaming, telling::Telling};
 
 /// How many items a conversation has at most, and how long they are together, in bytes of JSON.
 const MOST_ITEMS: usize = 4_096;
 const LONGEST_CONVERSATION: usize = 16 * 1024 * 1024;
-
-/// The path of the requests that go on.
-const CHAT: &str = "/chat/completions";
 
 /// Keeps one response, if it is to be kept.
 pub(crate) struct Keeper {
@@ -260,7 +257,7 @@ fn conversation(
 
 fn chat_of(mut request: Request, body: Bytes) -> Request {
     request.headers.remove(CONTENT_LENGTH);
-    Request { method: Method::POST, path: CHAT.to_owned(), query: None, body, ..request }
+    Request { method: Method::POST, path: CHATS.to_owned(), query: None, body, ..request }
 }
 
 /// What the chat is refused for, in the names of the request.

@@ -77,7 +77,11 @@ fn refuse_tools(request: &CreateResponseRequest) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn check_metadata(metadata: Option<&Labels>) -> Result<(), Refusal> {
+/// Checks the bounds of labels.
+///
+/// # Errors
+/// There are too many, or one is too long.
+pub(crate) fn check_metadata(metadata: Option<&Labels>) -> Result<(), Refusal> {
     let outside = |InvalidParameter { param, message, code }| invalid(param, message, code);
     metadata.map_or(Ok(()), |labels| check_labels(labels).map_err(outside))
 }

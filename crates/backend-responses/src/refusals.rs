@@ -45,7 +45,12 @@ pub(crate) fn not_found(id: &str) -> Refusal {
 /// Something that is kept cannot be read.
 pub(crate) fn state_failed(error: StateError) -> Refusal {
     tracing::error!(%error, "the state cannot be read");
-    Refusal::Internal { message: format!("The kept responses cannot be read: {error}.") }
+    Refusal::Internal { message: format!("What is kept cannot be read: {error}.") }
+}
+
+/// Something that is kept is not what was saved, which only a bug or a damaged file can cause.
+pub(crate) fn unreadable(error: serde_json::Error) -> Refusal {
+    Refusal::Internal { message: format!("What is kept cannot be read: {error}.") }
 }
 
 /// Something cannot be kept.

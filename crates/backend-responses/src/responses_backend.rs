@@ -8,14 +8,18 @@ use interference_backend::{Backend, Measurement, ModelCard, Readiness, Refusal, 
 
 use crate::state::State;
 
-/// How responses are made.
+/// Where chats are, those that are asked for and those that are kept.
+pub(crate) const CHATS: &str = "/chat/completions";
+
+/// How responses are made. Chats have the names that whoever answers gives them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ResponsesOptions {
     /// Whether equal requests get responses of the same name and time, so that whole answers can be compared.
     pub fixed_ids: bool,
 }
 
-/// Answers the Responses API by means of another backend's chats, and leaves everything else to it.
+/// Answers the Responses API by means of another backend's chats, keeps the chats that are to be stored, and leaves
+/// everything else to that backend.
 pub struct ResponsesBackend {
     pub(crate) inner: Arc<dyn Backend>,
     pub(crate) state: Arc<State>,
@@ -23,7 +27,7 @@ pub struct ResponsesBackend {
 }
 
 impl ResponsesBackend {
-    /// In front of this backend, keeping responses there.
+    /// In front of this backend, keeping responses and chats there.
     pub fn new(inner: Arc<dyn Backend>, state: State, options: ResponsesOptions) -> ResponsesBackend {
         let identity = if options.fixed_ids { Identity::Fixed } else { Identity::Individual };
         ResponsesBackend { inner, state: Arc::new(state), identity }
@@ -34,28 +38,13 @@ impl ResponsesBackend {
 impl Backend for ResponsesBackend {
     async fn answer(&self, request: Request) -> Result<Reply, Refusal> {
         let path = request.path.clone();
-        let Some(rest) =
-            path.strip_prefix("/responses").filter(|rest| rest.is_empty() || rest.starts_with('/'))
-        else {
-            return self.inner.answer(request).await;
-        };
-        // What stands behind a GET's answer is the HTTP library's business.
-        let method = if request.method == Method::HEAD { Method::GET } else { request.method.clone() };
-        let parts: Vec<&str> = rest.split('/').skip(1).collect();
-        match (method.as_str(), parts.as_slice()) {
-            ("POST", []) => self.create(request).await,
-            ("GET", [id]) => self.retrieve(id, &request).await,
-            ("DELETE", [id]) => self.delete(id).await,
-            ("POST", [id, "cancel"]) => self.cancel(id).await,
-            ("GET", [id, "input_items"]) => self.input_items(id, &request).await,
-            _ => Err(Refusal::NothingFits {
-                message: format!(
-                    "This part of the Responses API is not served here: {method} {}.",
-                    request.path
-                ),
-                code: "unknown_url",
-            }),
+        if let Some(parts) = parts_below(&path, "/responses") {
+            return self.answer_response(&parts, request).await;
         }
+        if let Some(parts) = parts_below(&path, CHATS) {
+            return self.answer_chat(&parts, request).await;
+        }
+        self.inner.answer(request).await
     }
 
     fn models(&self) -> Vec<ModelCard> {
@@ -68,5 +57,51 @@ impl Backend for ResponsesBackend {
 
     fn measurements(&self) -> Vec<Measurement> {
         self.inner.measurements()
+    }
+}
+
+impl ResponsesBackend {
+    async fn answer_response(&self, parts: &[&str], request: Request) -> Result<Reply, Refusal> {
+        match (method(&request).as_str(), parts) {
+            ("POST", []) => self.create(request).await,
+            ("GET", [id]) => self.retrieve(id, &request).await,
+            ("DELETE", [id]) => self.delete(id).await,
+            ("POST", [id, "cancel"]) => self.cancel(id).await,
+            ("GET", [id, "input_items"]) => self.input_items(id, &request).await,
+            _ => Err(unserved("Responses", &request)),
+        }
+    }
+
+    async fn answer_chat(&self, parts: &[&str], request: Request) -> Result<Reply, Refusal> {
+        match (method(&request).as_str(), parts) {
+            ("POST", []) => self.create_chat(request).await,
+            ("GET", []) => self.list_chats(&request).await,
+            ("GET", [id]) => self.retrieve_chat(id, &request).await,
+            ("POST", [id]) => self.update_chat(id, &request).await,
+            ("DELETE", [id]) => self.delete_chat(id).await,
+            ("GET", [id, "messages"]) => self.list_messages(id, &request).await,
+            _ => Err(unserved("Chat Completions", &request)),
+        }
+    }
+}
+
+/// The parts of a path behind another, none if it does not begin with it.
+fn parts_below<'path>(path: &'path str, above: &str) -> Option<Vec<&'path str>> {
+    let rest = path.strip_prefix(above).filter(|rest| rest.is_empty() || rest.starts_with('/'))?;
+    Some(rest.split('/').skip(1).collect())
+}
+
+/// What stands behind a GET's answer is the HTTP library's business.
+fn method(request: &Request) -> Method {
+    if request.method == Method::HEAD { Method::GET } else { request.method.clone() }
+}
+
+fn unserved(api: &str, request: &Request) -> Refusal {
+    Refusal::NothingFits {
+        message: format!(
+            "This part of the {api} API is not served here: {} {}.",
+            request.method, request.path
+        ),
+        code: "unknown_url",
     }
 }

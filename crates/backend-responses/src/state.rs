@@ -1,9 +1,11 @@
-//! What is kept of responses: in memory, or in a file that outlives the process.
+//! What is kept of responses and of chats: in memory, or in a file that outlives the process.
 //!
 //! Owns the tables, their bounds, and what is forgotten when. A response that others follow is only hidden when it is
-//! deleted or too old: what it says is part of their conversations, so it goes with the last of them. Both places are
-//! SQLite, on a thread of its own, so that they keep and forget alike. It refuses to know what a response says.
+//! deleted or too old: what it says is part of their conversations, so it goes with the last of them. Chats (`chats.rs`)
+//! stand each for itself. Both places are SQLite, on a thread of its own, so that they keep and forget alike. It refuses to
+//! know what a response or a chat says.
 
+mod chats;
 mod database;
 mod error;
 mod forgetting;
@@ -13,6 +15,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sqlx::SqliteConnection;
 
+pub(crate) use chats::{ChatFilter, KeptChat, NewChat};
 use database::Database;
 pub use error::StateError;
 use forgetting::forget;
@@ -20,14 +23,16 @@ use forgetting::forget;
 /// How many responses a conversation has at most.
 pub(crate) const MOST_LINKS: i64 = 1_024;
 
-/// The bounds of what is kept. Whatever exceeds them, the oldest responses go first.
+/// The bounds of what is kept. They hold for responses and for chats, each by themselves, and whatever exceeds them, the
+/// oldest go first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StateLimits {
-    /// How long a response is kept.
+    /// How long a response or a chat is kept.
     pub age: Duration,
-    /// How many responses are kept, beside those that are hidden.
+    /// How many responses are kept, beside those that are hidden, and how many chats.
     pub count: u64,
-    /// How long the texts of all responses are together, in bytes. A single one that is longer is not kept at all.
+    /// How long the texts of all responses are together, and those of all chats, in bytes. A single one that is longer is
+    /// not kept at all.
     pub bytes: u64,
 }
 
@@ -35,11 +40,11 @@ impl StateLimits {
     /// The age that is usual: 30 days.
     pub const AGE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-    /// What is usual in memory: 30 days, 1,000 responses, 64 MiB.
+    /// What is usual in memory: 30 days, 1,000 of each, 64 MiB.
     pub const IN_MEMORY: StateLimits =
         StateLimits { age: StateLimits::AGE, count: 1_000, bytes: 64 * 1024 * 1024 };
 
-    /// What is usual in a file: 30 days, 10,000 responses, 1 GiB.
+    /// What is usual in a file: 30 days, 10,000 of each, 1 GiB.
     pub const IN_A_FILE: StateLimits =
         StateLimits { age: StateLimits::AGE, count: 10_000, bytes: 1024 * 1024 * 1024 };
 }
@@ -65,7 +70,7 @@ pub(crate) struct Record {
     pub(crate) response: String,
 }
 
-/// The responses that are kept.
+/// The responses and chats that are kept.
 #[derive(Debug)]
 pub struct State {
     database: Database,
@@ -81,10 +86,7 @@ impl State {
     /// # Cancellation
     /// The response is kept as a whole, or not at all.
     pub(crate) async fn save(&self, record: NewRecord<'_>) -> Result<(), StateError> {
-        let bytes = record.input.len() as u64 + record.response.len() as u64;
-        if bytes > self.limits.bytes {
-            return Err(StateError::TooLong { bytes, limit: self.limits.bytes });
-        }
+        let bytes = self.limits.size(&[record.input, record.response])?;
         let mut writing = self.database.write().await?;
         let saved = self.insert(writing.sqlite(), record, bytes).await;
         writing.finish(saved).await
@@ -94,7 +96,7 @@ impl State {
         &self,
         connection: &mut SqliteConnection,
         record: NewRecord<'_>,
-        bytes: u64,
+        bytes: i64,
     ) -> Result<(), StateError> {
         if let Some(previous) = record.previous {
             let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM responses WHERE id = ?")
@@ -110,7 +112,7 @@ impl State {
         .bind(record.id)
         .bind(record.previous)
         .bind(seconds(SystemTime::now()))
-        .bind(i64::try_from(bytes).unwrap_or(i64::MAX))
+        .bind(bytes)
         .bind(record.input)
         .bind(record.response)
         .execute(&mut *connection)
@@ -191,7 +193,19 @@ impl State {
 }
 
 impl StateLimits {
-    /// When the oldest response that still counts was kept, in seconds since the epoch.
+    /// How long these texts are together, in bytes.
+    ///
+    /// # Errors
+    /// Longer than all texts may be.
+    fn size(&self, texts: &[&str]) -> Result<i64, StateError> {
+        let bytes = texts.iter().map(|text| text.len() as u64).sum();
+        if bytes > self.bytes {
+            return Err(StateError::TooLong { bytes, limit: self.bytes });
+        }
+        Ok(i64::try_from(bytes).unwrap_or(i64::MAX))
+    }
+
+    /// When the oldest that still counts was kept, in seconds since the epoch.
     fn oldest(&self) -> i64 {
         SystemTime::now().checked_sub(self.age).map_or(0, seconds)
     }

@@ -55,13 +55,14 @@ pub(crate) fn read(body: &[u8], strictness: Strictness) -> Result<ChatOrder, Ref
     let max_tokens = request.checked_max_tokens().map_err(out_of_bounds)?;
     check_choosing(&request).map_err(out_of_bounds)?;
     let tools = request.checked_tools().map_err(out_of_bounds)?;
+    let delivery = request.checked_delivery().map_err(out_of_bounds)?;
     let wishes = Wishes {
         max_tokens,
         stops: request.checked_stops().map_err(out_of_bounds)?.to_vec(),
         choices: request.checked_choices().map_err(out_of_bounds)?,
         logprobs: request.checked_logprobs().map_err(out_of_bounds)?,
     };
-    Ok(ChatOrder { wishes, tools, delivery: request.delivery(), ignored, request })
+    Ok(ChatOrder { wishes, tools, delivery, ignored, request })
 }
 
 /// The kinds of parts in the messages that no rule sees, each once.

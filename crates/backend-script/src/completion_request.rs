@@ -43,6 +43,7 @@ pub(crate) fn read(body: &[u8], strictness: Strictness) -> Result<CompletionOrde
     request.checked_best_of().map_err(out_of_bounds)?;
     request.check_streamed_best_of().map_err(out_of_bounds)?;
     request.sampling().checked().map_err(out_of_bounds)?;
+    let delivery = request.checked_delivery().map_err(out_of_bounds)?;
     let echoes = echoes(&request, &prompts, each as usize)?;
     let wishes = Wishes {
         max_tokens: Some(request.max_tokens()),
@@ -50,7 +51,7 @@ pub(crate) fn read(body: &[u8], strictness: Strictness) -> Result<CompletionOrde
         choices: each * prompts.len() as u32,
         logprobs: request.checked_logprobs().map_err(out_of_bounds)?,
     };
-    Ok(CompletionOrder { wishes, delivery: request.delivery(), echoes, ignored, request })
+    Ok(CompletionOrder { wishes, delivery, echoes, ignored, request })
 }
 
 /// One for each choice: those of the first prompt, then those of the next.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use interference_wire::{Answer, BodyExpected, Connection, Ending, Limits, ReadLimits, TimeLimits};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 
 use crate::exchange::Exchange;
 use crate::question::Question;
@@ -56,6 +56,8 @@ pub(crate) struct Asker {
     silences: AtomicU32,
     endless: AtomicU32,
     until: Instant,
+    /// Requests at the same time, those aside that a case sends on connections of its own.
+    room: Arc<Semaphore>,
 }
 
 /// How long a server is given.
@@ -68,8 +70,8 @@ pub(crate) struct Patience {
 }
 
 impl Asker {
-    /// Asks this server, with this patience, and nothing after `until`.
-    pub(crate) fn new(target: Target, patience: Patience, until: Instant) -> Asker {
+    /// Asks this server, with this patience, at most `room` requests at the same time, and nothing after `until`.
+    pub(crate) fn new(target: Target, patience: Patience, room: usize, until: Instant) -> Asker {
         Asker {
             target,
             patience: Mutex::new(patience),
@@ -79,6 +81,7 @@ impl Asker {
             silences: AtomicU32::new(0),
             endless: AtomicU32::new(0),
             until,
+            room: Arc::new(Semaphore::new(room.clamp(1, Semaphore::MAX_PERMITS))),
         }
     }
 
@@ -146,6 +149,8 @@ impl Asker {
 
     /// Asks exactly once, on a connection of its own.
     pub(crate) async fn ask_one_time(&self, question: Question) -> Exchange {
+        // Nobody closes it.
+        let _place = self.room.acquire().await.ok();
         let sent = question.to_bytes(&self.target);
         let began = Instant::now();
         if let Some(reason) = self.why_not() {

@@ -130,6 +130,11 @@ impl Objection {
         Objection { expected: Some(expected.into()), ..self }
     }
 
+    /// Says of what it is, in front: `a chat of one token: …`.
+    pub(crate) fn of(self, what: &str) -> Objection {
+        Objection { seen: format!("{what}: {}", self.seen), ..self }
+    }
+
     /// Names the exchange that shows it, if none has been named.
     pub(crate) fn about(self, exchange: &crate::exchange::Exchange) -> Objection {
         Objection { about: self.about.or(Some(exchange.number)), ..self }

@@ -6,27 +6,30 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use interference_wire::Ending;
 use serde_json::Value;
 
 use crate::case::Objection;
+use crate::ending::told_ending;
 use crate::exchange::{Exchange, excerpt};
 use crate::lines::{Event, EventStream};
+use crate::stream_errors;
 
 /// What of an error in a stream is told, in characters.
 const ERROR_CHARACTERS: usize = 200;
 
-/// An accepted answer with at least one event, read as a chat stream.
+/// An accepted answer with at least one event that has data, read as a chat stream.
 #[derive(Debug, Clone)]
 pub(crate) struct ChatStream {
     /// Where it comes from.
     pub(crate) exchange: Arc<Exchange>,
     /// Lines and events.
     pub(crate) stream: EventStream,
-    /// The events whose data is a JSON object with neither a member `error` nor, of another type than an array, `choices`.
+    /// The events with any other JSON value as their data, in order. A chunk should be an object.
     pub(crate) chunks: Vec<Chunk>,
     /// The indices of the events whose data, white space aside, is `[DONE]`.
     pub(crate) done: Vec<usize>,
-    /// The events whose data is an object with a member `error` that is not null.
+    /// The events whose data is an object with a member `error` that says something: not null, false or "".
     pub(crate) errors: Vec<Chunk>,
     /// The indices of the events with data that is neither JSON nor `[DONE]`.
     pub(crate) no_json: Vec<usize>,
@@ -45,13 +48,14 @@ impl ChatStream {
     /// Reads an answer.
     ///
     /// # Errors
-    /// What [`Exchange::accepted`] says; INCONCLUSIVE where there is no event in the answer.
+    /// What [`Exchange::accepted`] says; INCONCLUSIVE where there is no event with data in the answer.
     pub(crate) fn read(exchange: &Arc<Exchange>) -> Result<ChatStream, Objection> {
         exchange.accepted()?;
         let stream = exchange.event_stream();
-        if stream.events.is_empty() {
+        if stream.events.iter().all(|event| event.data.is_none()) {
             let body = excerpt(exchange.body(), ERROR_CHARACTERS);
-            let seen = format!("no event in the answer, of type `{}`: {body}", exchange.media_type());
+            let seen =
+                format!("no event with data in the answer, of type `{}`: {body}", exchange.media_type());
             return Err(Objection::inconclusive(seen).about(exchange));
         }
         let mut read = ChatStream {
@@ -70,34 +74,51 @@ impl ChatStream {
     }
 
     fn take(&mut self, index: usize, event: &Event) {
-        let Some(data) = &event.data else { return };
+        // A client does not see an event whose data is empty.
+        let Some(data) = event.data.as_ref().filter(|data| !data.is_empty()) else { return };
         if data.trim() == "[DONE]" {
             self.done.push(index);
             return;
         }
         match serde_json::from_str::<Value>(data) {
             Err(_) => self.no_json.push(index),
-            Ok(value) if value.get("error").is_some_and(|error| !error.is_null()) => {
+            Ok(value) if value.get("error").is_some_and(says_something) => {
                 self.errors.push(Chunk { event: index, value });
             }
             Ok(value) => self.chunks.push(Chunk { event: index, value }),
         }
     }
 
-    /// The stream itself if it has come to its end without an error event, as far as its JSON tells: for cases that look at
-    /// what a whole stream says.
+    /// The stream itself if it tells of no error, and has come to its end: to `[DONE]`, or with a finish reason to the end
+    /// of its framing; for cases that look at what a whole stream says.
     ///
     /// # Errors
     /// INCONCLUSIVE, with the error.
     pub(crate) fn unbroken(self) -> Result<ChatStream, Objection> {
-        match self.errors.first() {
-            None => Ok(self),
-            Some(error) => {
-                let told = excerpt(error.value.to_string().as_bytes(), ERROR_CHARACTERS);
-                Err(Objection::inconclusive(format!("the stream broke off with an error: {told}"))
-                    .about(&self.exchange))
-            }
+        let told = |error: &Chunk| excerpt(error.value.to_string().as_bytes(), ERROR_CHARACTERS);
+        if let Some(error) = self.errors.first().map(told).or_else(|| stream_errors::unread(&self)) {
+            return Err(self.inconclusive(format!("the stream broke off with an error: {error}")));
         }
+        let is_finished = self.choices().any(|(_, choice)| finish_reason_of(choice).is_some());
+        if self.done.is_empty() && !(is_finished && self.has_ended()) {
+            let seen = match self.exchange.ending() {
+                Some(ending) if !self.has_ended() => format!("the stream broke off: {}", told_ending(ending)),
+                _ => "the stream ends without a finish_reason and without [DONE]".to_owned(),
+            };
+            return Err(self.inconclusive(seen));
+        }
+        Ok(self)
+    }
+
+    /// Whether the server has said that nothing more comes: by `[DONE]`, or at least by the framing of HTTP.
+    pub(crate) fn has_ended(&self) -> bool {
+        !self.done.is_empty() || matches!(self.exchange.ending(), Some(Ending::Complete { .. }))
+    }
+
+    /// The chunks before `[DONE]`, behind which no client reads.
+    pub(crate) fn read_chunks(&self) -> impl DoubleEndedIterator<Item = &Chunk> {
+        let end = self.done.first().copied().unwrap_or(usize::MAX);
+        self.chunks.iter().filter(move |chunk| chunk.event < end)
     }
 
     /// Every choice of every chunk, in order.
@@ -186,6 +207,16 @@ impl ChatStream {
     pub(crate) fn inconclusive(&self, seen: impl Into<String>) -> Objection {
         Objection::inconclusive(seen).about(&self.exchange)
     }
+}
+
+/// A finish reason that says something: to clients null, the empty string and nothing are the same.
+pub(crate) fn finish_reason_of(choice: &Value) -> Option<&Value> {
+    choice.get("finish_reason").filter(|reason| !reason.is_null() && *reason != "")
+}
+
+/// Some servers send every member in every chunk.
+fn says_something(error: &Value) -> bool {
+    !matches!(error, Value::Null | Value::Bool(false)) && error.as_str() != Some("")
 }
 
 fn index_of(choice: &Value) -> u64 {

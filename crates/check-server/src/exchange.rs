@@ -118,6 +118,26 @@ impl Exchange {
         }
     }
 
+    /// The status, if it is one of 4xx that refuses the request for what it says.
+    ///
+    /// # Errors
+    /// The requirement is broken where the server takes the request, or fails at it; INCONCLUSIVE where it is busy or locked,
+    /// sends elsewhere, or gave no answer.
+    pub(crate) fn must_refuse(&self) -> Result<u16, Objection> {
+        let status = self.status()?;
+        let told = || match status {
+            200..=299 => format!("status {status}, and {}", excerpt(self.body(), MESSAGE_CHARACTERS)),
+            _ => self.told_refusal(status),
+        };
+        let told = || format!("{}: {}", self.question.title, told());
+        match (standing(status), status) {
+            (Standing::Busy | Standing::Locked, _) => Err(Objection::inconclusive(told()).about(self)),
+            (_, 400..=499) => Ok(status),
+            (_, 200..=299 | 500..=599) => Err(Objection::broken(told()).about(self)),
+            _ => Err(Objection::inconclusive(told()).about(self)),
+        }
+    }
+
     /// The body as one JSON value.
     ///
     /// # Errors
@@ -154,6 +174,9 @@ impl Exchange {
 
     /// `status 400: "no such parameter"`, for people.
     pub(crate) fn told_refusal(&self, status: u16) -> String {
+        if let Some(location) = self.header("location").filter(|_| (300..400).contains(&status)) {
+            return format!("status {status}, a redirection to {location}, which is not followed");
+        }
         let told = serde_json::from_slice::<Value>(self.body()).ok();
         let message = told.as_ref().and_then(|body| {
             let error = body.get("error").unwrap_or(body);

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use interference_report::{CaseVerdict, Finding, Verdict};
 
 use crate::asker::{Asker, Patience};
-use crate::case::Case;
-use crate::preflight::{PreflightError, Wishes, preflight};
+use crate::case::{Case, Cost};
+use crate::preflight::{PREFLIGHT_COST, PreflightError, Wishes, preflight};
 use crate::runner::{Run, run, unjudged};
 use crate::sections::cases;
 use crate::target::Target;
@@ -68,6 +68,23 @@ impl Selection {
         cases().filter(told).collect()
     }
 
+    /// The cases that are judged.
+    pub fn judged(&self) -> Vec<&'static Case> {
+        self.cases().into_iter().filter(|case| !self.skips(case)).collect()
+    }
+
+    /// What they ask of a server at most, the preflight included: requests, and tokens of answers. Less where cases share
+    /// an answer, more where the server refuses something or is busy, and is asked another way or again.
+    pub fn cost(&self) -> (u64, u64) {
+        let judged = self.judged();
+        let sum = |of: fn(&Case) -> u32| -> u64 { judged.iter().map(|case| u64::from(of(case))).sum() };
+        let Cost { requests, tokens } = PREFLIGHT_COST;
+        (
+            sum(|case| case.cost.requests) + u64::from(requests),
+            sum(|case| case.cost.tokens) + u64::from(tokens),
+        )
+    }
+
     /// Whether a case is left out.
     pub fn skips(&self, case: &Case) -> bool {
         self.skip.iter().any(|pattern| pattern.fits(case.slug))
@@ -89,7 +106,7 @@ pub struct Judge {
     pub selection: Selection,
     /// Which models.
     pub wishes: Wishes,
-    /// Cases side by side, at least 1.
+    /// Cases side by side, and requests, those aside that a case which runs alone sends; at least 1.
     pub jobs: usize,
     /// How long the server may be silent.
     pub silence: Duration,
@@ -131,7 +148,7 @@ impl Judge {
         mut done: impl FnMut(&CaseVerdict),
     ) -> Result<Judgement, PreflightError> {
         let patience = Patience { silence: self.silence, total: self.silence * TOTAL_PER_SILENCE };
-        let asker = Asker::new(self.target.clone(), patience, Instant::now() + self.longest_run);
+        let asker = Asker::new(self.target.clone(), patience, self.jobs, Instant::now() + self.longest_run);
         let bench = Arc::new(preflight(asker, &self.wishes).await?);
         let findings = bench.knowledge.findings();
         found(&findings);

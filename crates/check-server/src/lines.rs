@@ -181,7 +181,7 @@ mod tests {
             (&None, true, &["id".to_owned()][..])
         );
         assert_eq!((open.data.as_deref(), open.closed, open.name.as_deref()), (Some("y"), false, Some("x")));
-        assert_eq!(open.bytes, 17..33);
+        assert_eq!(open.bytes, 18..34);
     }
 
     proptest! {

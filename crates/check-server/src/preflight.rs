@@ -6,9 +6,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::{join, join_all};
 use serde_json::{Value, json};
 
 use crate::asker::{Asker, Patience};
+use crate::case::Cost;
 use crate::chat::{CHAT_PATH, Chat};
 use crate::chat_stream::ChatStream;
 use crate::exchange::Exchange;
@@ -29,6 +31,14 @@ const REASONING_FACTOR: u32 = 16;
 const PIECES_TO_WAIT_FOR: f64 = 1024.0;
 /// And is not waited for any longer than this.
 const LONGEST_ANSWER: Duration = Duration::from_secs(600);
+
+/// Asks our own server to break its answer, where it lets itself be asked.
+pub(crate) const FAULTS_HEADER: &str = "x-interference";
+/// Tells what was broken, where that is offered.
+pub(crate) const FAULTS_APPLIED_HEADER: &str = "x-interference-applied";
+
+/// What the preflight asks of a server that refuses nothing.
+pub(crate) const PREFLIGHT_COST: Cost = Cost::new(7, 2 * POEM_TOKENS + 41);
 
 /// What the preflight is told.
 #[derive(Debug, Clone, Default)]
@@ -192,6 +202,10 @@ async fn find_parameters(
     Ok(Err(refusal))
 }
 
+fn one_token(knowledge: &Knowledge) -> Chat<'_> {
+    Chat::new(knowledge, POEM, 1)
+}
+
 fn ordinary(knowledge: &Knowledge) -> Chat<'_> {
     Chat::new(knowledge, POEM, POEM_TOKENS)
 }
@@ -241,22 +255,22 @@ fn embedding_model(wishes: &Wishes, knowledge: &Knowledge) -> String {
 
 /// How the server streams, how fast it is, and what else it has.
 async fn look_closer(asker: &Arc<Asker>, knowledge: &mut Knowledge) {
-    let exchange = asker.ask_once(ordinary(knowledge).streamed().question()).await;
-    match ChatStream::read(&exchange) {
+    let streamed = asker.ask_once(ordinary(knowledge).streamed().question()).await;
+    match ChatStream::read(&streamed) {
         Ok(stream) => {
             knowledge.streamed = Ok(());
             measure(knowledge, &stream);
         }
         Err(objection) => knowledge.streamed = Err(objection.seen),
     }
-    let offered = asker.ask_once(ordinary(knowledge).question().header("x-interference", "none")).await;
-    knowledge.offers_faults = offered.header("x-interference-applied").is_some();
-    for (name, question) in endpoints(knowledge) {
-        let exchange = asker.ask_once(question).await;
-        let told = match exchange.accepted() {
-            Ok(_) => "answered".to_owned(),
-            Err(objection) => objection.seen,
-        };
+    // Nothing is measured here, so that they may be asked side by side.
+    let faults = asker.ask_once(one_token(knowledge).question().header(FAULTS_HEADER, "none"));
+    let endpoints =
+        endpoints(knowledge).map(|(name, question)| async move { (name, asker.ask_once(question).await) });
+    let (offered, endpoints) = join(faults, join_all(endpoints)).await;
+    knowledge.offers_faults = offered.header(FAULTS_APPLIED_HEADER).is_some();
+    for (name, exchange) in endpoints {
+        let told = exchange.accepted().map_or_else(|objection| objection.seen, |_| "answered".to_owned());
         knowledge.endpoints.push((name, told));
     }
     asker.set_patience(patience(asker, knowledge));

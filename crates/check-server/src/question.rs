@@ -115,6 +115,11 @@ impl Question {
         self.method
     }
 
+    /// The body, if it is JSON.
+    pub(crate) fn json(&self) -> Option<Value> {
+        serde_json::from_slice(self.body.as_deref()?).ok()
+    }
+
     /// Exactly what is sent.
     pub(crate) fn to_bytes(&self, target: &Target) -> Vec<u8> {
         let mut head = format!(

@@ -3,11 +3,13 @@
 //! Owns the standard questions: each is asked once in a run, and whatever holds of every stream is looked for in all of
 //! them, since a flaw may show in one kind of answer only. Knows no requirement.
 
+use futures::future::join_all;
 use serde_json::{Value, json};
 
-use crate::case::Objection;
+use crate::case::{Objection, Outcome, held};
 use crate::chat::Chat;
 use crate::chat_stream::ChatStream;
+use crate::plain_chat::PlainChat;
 use crate::trial::Trial;
 
 /// What the ordinary chats ask for.
@@ -15,8 +17,11 @@ pub(crate) const POEM: &str = "Write a poem about a tree.";
 /// How long an ordinary answer may get, in tokens: long enough for its pieces to lie apart in time.
 pub(crate) const POEM_TOKENS: u32 = 48;
 
+/// What [`plain_chats`] costs a case, at most.
+pub(crate) const PLAIN_COST: crate::case::Cost = crate::case::Cost::new(5, 6 * POEM_TOKENS);
+
 /// What [`streams`] costs a case, at most.
-pub(crate) const STREAMS_COST: crate::case::Cost = crate::case::Cost::new(6, 6 * POEM_TOKENS);
+pub(crate) const STREAMS_COST: crate::case::Cost = crate::case::Cost::new(6, 6 * POEM_TOKENS + 1);
 
 /// The ordinary chat, whole.
 pub(crate) fn plain(trial: &Trial) -> Chat<'_> {
@@ -51,6 +56,37 @@ pub(crate) fn many_bytes(trial: &Trial) -> Chat<'_> {
     trial.chat(prompt, POEM_TOKENS).streamed().titled("a streamed chat of emoji and CJK")
 }
 
+/// Plain chats of several kinds, the ordinary one first: of one token, of characters of several bytes, with a tool call,
+/// with two choices.
+pub(crate) fn plain_kinds(trial: &Trial) -> [Chat<'_>; 5] {
+    [
+        plain(trial),
+        plain(trial).titled("a plain chat of one token").limit(1),
+        many_bytes(trial).without("stream").titled("a plain chat of emoji and CJK"),
+        forced_call(trial),
+        plain(trial).titled("a plain chat with n = 2").with("n", json!(2)),
+    ]
+}
+
+/// Those of [`plain_kinds`] that the server takes, and answers with JSON.
+///
+/// # Errors
+/// That of the ordinary one, where there is none.
+pub(crate) async fn plain_chats(trial: &Trial) -> Result<Vec<PlainChat>, Objection> {
+    let exchanges = join_all(plain_kinds(trial).map(|question| trial.ask(question))).await;
+    let (mut chats, mut first_objection) = (Vec::new(), None);
+    for exchange in &exchanges {
+        match PlainChat::read(exchange) {
+            Ok(chat) => chats.push(chat),
+            Err(objection) => _ = first_objection.get_or_insert(objection),
+        }
+    }
+    match first_objection {
+        Some(objection) if chats.is_empty() => Err(objection),
+        _ => Ok(chats),
+    }
+}
+
 /// The tool that cases offer.
 pub(crate) fn weather_tool() -> Value {
     json!({
@@ -83,25 +119,34 @@ pub(crate) fn forced_call(trial: &Trial) -> Chat<'_> {
 /// # Errors
 /// That of the ordinary one, where not one of them is a stream.
 pub(crate) async fn streams(trial: &Trial) -> Result<Vec<ChatStream>, Objection> {
-    let ordinary = trial.stream(streamed(trial)).await;
-    let others = [
+    let questions = [
+        streamed(trial),
         streamed_with_usage(trial),
         cut_short(trial),
         many_bytes(trial),
         forced_call(trial).streamed(),
         two_choices(trial),
     ];
+    let mut answers = join_all(questions.map(|question| trial.stream(question))).await.into_iter();
     let mut streams = Vec::new();
-    let mut first_objection = None;
-    match ordinary {
-        Ok(stream) => streams.push(stream),
-        Err(objection) => first_objection = Some(objection),
-    }
-    for question in others {
-        streams.extend(trial.stream(question).await.ok());
-    }
+    let first_objection =
+        answers.next().and_then(|ordinary| ordinary.map(|stream| streams.push(stream)).err());
+    streams.extend(answers.filter_map(Result::ok));
     match first_objection {
         Some(objection) if streams.is_empty() => Err(objection),
         _ => Ok(streams),
     }
+}
+
+/// Asks the same of every stream of [`streams`]; what was counted is told together.
+///
+/// # Errors
+/// The first objection of `judge`, and those of [`streams`].
+pub(crate) async fn each(trial: &Trial, judge: impl Fn(&ChatStream) -> Result<usize, Objection>) -> Outcome {
+    let streams = streams(trial).await?;
+    let mut counted = 0;
+    for stream in &streams {
+        counted += judge(stream)?;
+    }
+    held(format!("holds in {} streams ({counted} looked at)", streams.len()))
 }

@@ -3,7 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 use tracing::level_filters::LevelFilter;
 
-use crate::commands::{chat, check, models, pull, serve};
+use crate::commands::{chat, check, models, pull, report, serve};
 use crate::log::LogFormat;
 
 /// A test bench for everything that speaks the OpenAI API.
@@ -29,6 +29,8 @@ pub(crate) enum Verb {
     Pull(pull::PullArguments),
     /// List the models that have a name, and their aliases
     Models(models::ModelsArguments),
+    /// Make reports of the documents of earlier runs
+    Report(report::ReportArguments),
 }
 
 #[derive(Debug, Args)]
@@ -51,7 +53,9 @@ impl CommandLine {
     pub(crate) fn log_format(&self) -> LogFormat {
         match &self.verb {
             Verb::Serve(arguments) => arguments.log_format(),
-            Verb::Chat(_) | Verb::Check(_) | Verb::Pull(_) | Verb::Models(_) => LogFormat::Text,
+            Verb::Chat(_) | Verb::Check(_) | Verb::Pull(_) | Verb::Models(_) | Verb::Report(_) => {
+                LogFormat::Text
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use interference_client::ClientError;
 use interference_model_store::{FetchError, HOME_VARIABLE, NoCacheDirectory};
+use interference_report::ReportError;
 
 /// The thing under test failed, or its answer broke off.
 pub(crate) const TEST_FAILED: u8 = 1;
@@ -52,7 +53,11 @@ pub(crate) fn may_colour(stream: &impl IsTerminal) -> bool {
 
 /// Whether the reader of our output has seen enough, as in `| head -1`, which is no failure.
 fn reader_left(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    let error = match error.downcast_ref::<ReportError>() {
+        Some(ReportError::Stdout { source }) => Some(source),
+        _ => error.downcast_ref::<io::Error>(),
+    };
+    error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// What a person is told.
@@ -71,6 +76,8 @@ impl Report {
             (error.hint(), exit_code_of(error))
         } else if let Some(error) = error.downcast_ref::<FetchError>() {
             (Some(error.hint()), TOOL_FAILED)
+        } else if let Some(error) = error.downcast_ref::<ReportError>() {
+            (Some(error.hint()), exit_code_of_report(error))
         } else if error.is::<NoCacheDirectory>() {
             (Some(format!("set {HOME_VARIABLE} to a folder that can be written to")), TOOL_FAILED)
         } else {
@@ -97,5 +104,15 @@ fn exit_code_of(error: &ClientError) -> u8 {
         | ClientError::Tls { .. }
         | ClientError::NotHttp { .. } => TOOL_FAILED,
         _ => TEST_FAILED,
+    }
+}
+
+/// What a report is made of was named by the user; that it cannot be written is the tool's failure.
+fn exit_code_of_report(error: &ReportError) -> u8 {
+    match error {
+        ReportError::Write { .. } | ReportError::Stdout { .. } | ReportError::Unwritable { .. } => {
+            TOOL_FAILED
+        }
+        _ => WRONG_USAGE,
     }
 }

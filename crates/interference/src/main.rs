@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         Verb::Models(arguments) => {
             commands::models::run(&arguments, &interference_backend_local::HABITUAL_NAMES)
         }
+        Verb::Report(arguments) => commands::report::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -3,8 +3,32 @@
 //! Owns the document of verdicts ([`Verdicts`]), which is also the JSON that other programs read, and what is made of
 //! it for people and for machines. Refuses to know how a verdict came about: no HTTP, no cases, no clock.
 
+mod adding;
+pub mod badge;
+pub mod baseline;
+mod conclusion;
+mod counting;
+mod duration;
+mod error;
+mod format;
+pub mod html;
+pub mod json;
+pub mod junit;
+pub mod matrix;
+pub mod merge;
+mod output;
+pub mod sarif;
+mod symbols;
+pub mod terminal;
 mod verdicts;
+mod visible;
+mod wrapping;
+mod xml;
 
+pub use baseline::{Baseline, BaselineError};
+pub use error::{DocumentError, ReportError};
+pub use format::Format;
+pub use output::Output;
 pub use verdicts::{
     CaseVerdict, Clause, Direction, Exchange, FORMAT, Finding, Level, Summary, Tool, Verdict, Verdicts,
     WireEntry,

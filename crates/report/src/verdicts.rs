@@ -75,6 +75,16 @@ pub enum Level {
     Should,
 }
 
+impl Level {
+    /// As people write it: `MUST`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Level::Must => "MUST",
+            Level::Should => "SHOULD",
+        }
+    }
+}
+
 /// What a requirement rests on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Clause {

@@ -13,8 +13,9 @@ use serde_json::{Map, Value};
 const SHARED: &str = include_str!("openapi/shared.json");
 
 /// One file for each endpoint.
-const ENDPOINTS: [&str; 9] = [
+const ENDPOINTS: [&str; 10] = [
     include_str!("openapi/chat_completions.json"),
+    include_str!("openapi/stored_chats.json"),
     include_str!("openapi/completions.json"),
     include_str!("openapi/responses.json"),
     include_str!("openapi/embeddings.json"),

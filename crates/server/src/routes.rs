@@ -292,7 +292,8 @@ mod tests {
             ("/_interference/requests", Route::Journal),
             ("/models/", Route::Unknown),
             ("/modelsx", Route::Unknown),
-            ("/chat/completions/x", Route::Unknown),
+            ("/chat/completions/", Route::Unknown),
+            ("/chat/completions/x/other", Route::Unknown),
             ("/responses/", Route::Unknown),
             ("/responses//cancel", Route::Unknown),
             ("/responses/resp_1/other", Route::Unknown),
@@ -309,7 +310,9 @@ mod tests {
     #[test]
     fn what_a_backend_answers_has_its_methods() {
         let table = [
-            ("/chat/completions", "POST"),
+            ("/chat/completions", "GET,HEAD,POST"),
+            ("/chat/completions/chatcmpl-1", "GET,HEAD,POST,DELETE"),
+            ("/chat/completions/chatcmpl-1/messages", "GET,HEAD"),
             ("/completions", "POST"),
             ("/embeddings", "POST"),
             ("/responses", "POST"),

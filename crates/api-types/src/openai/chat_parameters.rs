@@ -118,9 +118,9 @@ impl ChatCompletionRequest {
         stops(self.stop.as_ref())
     }
 
-    /// The names of what of the stream's options no backend here honours: padding, and a usage without a stream.
+    /// The names of what of the stream's options no backend here honours: padding.
     pub fn ignored_stream_options(&self) -> impl Iterator<Item = String> {
-        ignored_stream_options(self.stream, self.stream_options)
+        ignored_stream_options(self.stream_options)
     }
 
     /// The number of answers, from 1 to 128; 1 when none is given.
@@ -193,19 +193,9 @@ pub(super) fn choices(given: Option<u64>) -> Result<u32, InvalidParameter> {
 }
 
 /// The names of the stream's options that no backend here honours.
-pub(super) fn ignored_stream_options(
-    stream: Option<bool>,
-    options: Option<StreamOptions>,
-) -> impl Iterator<Item = String> {
-    let options = options.unwrap_or_default();
-    let without_a_stream = stream != Some(true);
-    [
-        ("stream_options.include_obfuscation", options.include_obfuscation == Some(true)),
-        ("stream_options.include_usage", options.include_usage == Some(true) && without_a_stream),
-    ]
-    .into_iter()
-    .filter(|(_, ignored)| *ignored)
-    .map(|(name, _)| name.to_owned())
+pub(super) fn ignored_stream_options(options: Option<StreamOptions>) -> impl Iterator<Item = String> {
+    let padded = options.is_some_and(|options| options.include_obfuscation == Some(true));
+    padded.then(|| "stream_options.include_obfuscation".to_owned()).into_iter()
 }
 
 /// The name of a function or of a schema: 1 to 64 letters, digits, `_` and `-`.

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::chat_completions::{ChatCompletionRequest, StreamOptions};
+use super::chat_parameters::InvalidParameter;
 
 /// How an answer is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,18 +41,35 @@ impl UsageChunk {
 
 impl Delivery {
     /// How a request with these members wants its answer.
-    pub(super) fn of(stream: Option<bool>, options: Option<StreamOptions>) -> Delivery {
-        match (stream, options.and_then(|options| options.include_usage)) {
-            (Some(true), Some(true)) => Delivery::Streamed { usage: UsageChunk::Included },
-            (Some(true), _) => Delivery::Streamed { usage: UsageChunk::Absent },
-            _ => Delivery::Whole,
+    ///
+    /// # Errors
+    /// It has options of a stream, and wants none: `CreateChatCompletionRequest.stream_options`.
+    pub(super) fn of(
+        stream: Option<bool>,
+        options: Option<StreamOptions>,
+    ) -> Result<Delivery, InvalidParameter> {
+        match (stream == Some(true), options) {
+            (false, None) => Ok(Delivery::Whole),
+            (false, Some(_)) => {
+                let message =
+                    "'stream_options' is for streams alone. Please set 'stream' to true, or leave it out.";
+                Err(InvalidParameter::value("stream_options", message))
+            }
+            (true, options) => {
+                let wanted = options.is_some_and(|options| options.include_usage == Some(true));
+                let usage = if wanted { UsageChunk::Included } else { UsageChunk::Absent };
+                Ok(Delivery::Streamed { usage })
+            }
         }
     }
 }
 
 impl ChatCompletionRequest {
     /// How the request wants its answer.
-    pub fn delivery(&self) -> Delivery {
+    ///
+    /// # Errors
+    /// It has options of a stream, and wants none.
+    pub fn checked_delivery(&self) -> Result<Delivery, InvalidParameter> {
         Delivery::of(self.stream, self.stream_options)
     }
 }

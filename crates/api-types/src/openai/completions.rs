@@ -223,13 +223,16 @@ impl CompletionRequest {
     }
 
     /// How the request wants its answer.
-    pub fn delivery(&self) -> Delivery {
+    ///
+    /// # Errors
+    /// It has options of a stream, and wants none.
+    pub fn checked_delivery(&self) -> Result<Delivery, InvalidParameter> {
         Delivery::of(self.stream, self.stream_options)
     }
 
-    /// The names of what of the stream's options no backend here honours: padding, and a usage without a stream.
+    /// The names of what of the stream's options no backend here honours: padding.
     pub fn ignored_stream_options(&self) -> impl Iterator<Item = String> {
-        chat_parameters::ignored_stream_options(self.stream, self.stream_options)
+        chat_parameters::ignored_stream_options(self.stream_options)
     }
 }
 
@@ -252,7 +255,16 @@ mod tests {
         assert_eq!(request.checked_best_of(), Ok(1));
         assert_eq!(request.max_tokens(), 16);
         assert_eq!(request.checked_logprobs(), Ok(None));
-        assert_eq!((request.echo(), request.delivery()), (Echo::Nothing, Delivery::Whole));
+        assert_eq!((request.echo(), request.checked_delivery()), (Echo::Nothing, Ok(Delivery::Whole)));
+    }
+
+    #[test]
+    fn options_of_a_stream_need_one() {
+        for members in [r#""stream_options":{}"#, r#""stream":false,"stream_options":{"include_usage":true}"#]
+        {
+            assert_eq!(read(members).checked_delivery().unwrap_err().param, "stream_options", "{members}");
+        }
+        assert_eq!(read(r#""stream_options":null"#).checked_delivery(), Ok(Delivery::Whole));
     }
 
     #[test]
@@ -267,7 +279,7 @@ mod tests {
         assert_eq!(request.max_tokens(), 0);
         assert_eq!(request.checked_logprobs(), Ok(Some(0)));
         assert_eq!(request.echo(), Echo::Prompt);
-        assert_eq!(request.delivery(), Delivery::Streamed { usage: UsageChunk::Included });
+        assert_eq!(request.checked_delivery(), Ok(Delivery::Streamed { usage: UsageChunk::Included }));
         assert_eq!(request.checked_stops().unwrap(), ["x"]);
         assert_eq!(read(r#""best_of":1,"n":1,"stream":true"#).check_streamed_best_of(), Ok(()));
         assert_eq!(read(r#""best_of":2,"stream":false"#).check_streamed_best_of(), Ok(()));

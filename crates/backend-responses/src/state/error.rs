@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// Why responses cannot be kept or found.
+/// Why responses or chats cannot be kept or found.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     /// The file cannot be opened, created or written.
@@ -31,7 +31,7 @@ pub enum StateError {
         /// The latest version that is known.
         known: i64,
     },
-    /// A response is longer than all together may be.
+    /// A response or a chat is longer than all together may be.
     #[error("it has {bytes} bytes, and {limit} is the limit for all that is kept")]
     TooLong {
         /// Its length, in bytes.
@@ -39,6 +39,9 @@ pub enum StateError {
         /// The limit.
         limit: u64,
     },
+    /// A chat's answer cannot be found again.
+    #[error("the answer is no JSON object with an id")]
+    NoId,
     /// The response that it follows was forgotten meanwhile.
     #[error("the response that it follows was deleted, or was too old, before it was complete")]
     PreviousGone,

@@ -25,10 +25,32 @@ impl StateLimits {
             sqlx::query_as("SELECT coalesce(sum(hidden = 0), 0), coalesce(sum(bytes), 0) FROM responses")
                 .fetch_one(&mut *connection)
                 .await?;
+        Ok(self.are_exceeded(saved_at, visible, bytes).then_some(id))
+    }
+
+    /// Forgets the oldest chats until the bounds hold. None refers to another.
+    pub(super) async fn keep_chats(&self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
+        loop {
+            let oldest: Option<(i64, i64)> =
+                sqlx::query_as("SELECT rowid, saved_at FROM chats ORDER BY rowid LIMIT 1")
+                    .fetch_optional(&mut *connection)
+                    .await?;
+            let Some((row, saved_at)) = oldest else { return Ok(()) };
+            let (count, bytes): (i64, i64) =
+                sqlx::query_as("SELECT count(*), coalesce(sum(bytes), 0) FROM chats")
+                    .fetch_one(&mut *connection)
+                    .await?;
+            if !self.are_exceeded(saved_at, count, bytes) {
+                return Ok(());
+            }
+            sqlx::query("DELETE FROM chats WHERE rowid = ?").bind(row).execute(&mut *connection).await?;
+        }
+    }
+
+    /// Whether the oldest has to go: for its age, or because there are so many, or so many bytes of them.
+    fn are_exceeded(&self, saved_at: i64, count: i64, bytes: i64) -> bool {
         let exceeds = |value: i64, bound: u64| u64::try_from(value).is_ok_and(|value| value > bound);
-        let is_too_many =
-            saved_at < self.oldest() || exceeds(visible, self.count) || exceeds(bytes, self.bytes);
-        Ok(is_too_many.then_some(id))
+        saved_at < self.oldest() || exceeds(count, self.count) || exceeds(bytes, self.bytes)
     }
 }
 

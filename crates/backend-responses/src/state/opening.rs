@@ -1,4 +1,4 @@
-//! Opens the place where responses are kept, and finds out whether it is one.
+//! Opens the place where responses and chats are kept, and finds out whether it is one.
 
 use std::path::Path;
 use std::time::Duration;
@@ -30,12 +30,23 @@ const TABLES: &str = "
     );
     CREATE INDEX IF NOT EXISTS responses_previous ON responses (previous);
     CREATE INDEX IF NOT EXISTS responses_size ON responses (hidden, bytes);
+    CREATE TABLE IF NOT EXISTS chats (
+        id TEXT PRIMARY KEY NOT NULL,
+        saved_at INTEGER NOT NULL,
+        bytes INTEGER NOT NULL,
+        model TEXT NOT NULL,
+        asked_for TEXT NOT NULL,
+        metadata TEXT NOT NULL,
+        messages TEXT NOT NULL,
+        completion TEXT NOT NULL
+    );
+    CREATE INDEX IF NOT EXISTS chats_size ON chats (bytes);
     PRAGMA application_id = 1768846438;
     PRAGMA user_version = 1;
 ";
 
 impl State {
-    /// Keeps responses in memory: they go with the process.
+    /// Keeps responses and chats in memory: they go with the process.
     ///
     /// # Errors
     /// There is no memory for it.
@@ -45,8 +56,8 @@ impl State {
         Ok(State { database: Database::new(connection), limits })
     }
 
-    /// Keeps responses in a file, which is made if it is not there. What is saved survives the end of the process at any
-    /// moment: the log is on the disk before a response counts as kept.
+    /// Keeps responses and chats in a file, which is made if it is not there. What is saved survives the end of the process
+    /// at any moment: the log is on the disk before a response or a chat counts as kept.
     ///
     /// # Errors
     /// The file cannot be opened or written, is something else, or comes from a later release. It is left as it was.
@@ -72,7 +83,8 @@ impl State {
         let mut writing = database.write().await.map_err(not_opened)?;
         let prepared = async {
             sqlx::raw_sql(TABLES).execute(&mut *writing.sqlite()).await?;
-            limits.keep(writing.sqlite()).await
+            limits.keep(writing.sqlite()).await?;
+            limits.keep_chats(writing.sqlite()).await
         };
         let prepared = prepared.await;
         writing.finish(prepared).await.map_err(not_opened)?;

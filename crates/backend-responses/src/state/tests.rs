@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::*;
+use crate::page::{Order, Page};
 
 const LIMITS: StateLimits = StateLimits { age: Duration::from_secs(3_600), count: 3, bytes: 10_000 };
 
@@ -135,6 +136,93 @@ async fn nothing_follows_what_is_gone() {
     save(&state, "c", None).await.unwrap();
 }
 
+async fn save_chat(state: &State, id: &str) -> Result<(), StateError> {
+    save_chat_with(state, id, "[]").await
+}
+
+async fn save_chat_with(state: &State, id: &str, messages: &str) -> Result<(), StateError> {
+    let completion = format!("{{\"id\":\"{id}\"}}");
+    let chat = NewChat { id, model: "m", asked_for: "n", metadata: "{}", messages, completion: &completion };
+    state.save_chat(chat).await
+}
+
+/// The ids of the chats that can be found.
+async fn visible_chats(state: &State, ids: &[&'static str]) -> Vec<&'static str> {
+    let mut found = Vec::new();
+    for id in ids {
+        if state.chat(id).await.unwrap().is_some() {
+            found.push(*id);
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn the_oldest_chats_go_first_and_responses_stay() {
+    let state = State::in_memory(LIMITS).await.unwrap();
+    save(&state, "a", None).await.unwrap();
+    let ids = ["a", "b", "c", "d"];
+    for id in ids {
+        save_chat(&state, id).await.unwrap();
+    }
+    assert_eq!(visible_chats(&state, &ids).await, ["b", "c", "d"]);
+    assert_eq!(visible(&state, &["a"]).await, ["a"]);
+    // One that is saved again is as new as it can be.
+    save_chat(&state, "b").await.unwrap();
+    save_chat(&state, "a").await.unwrap();
+    assert_eq!(visible_chats(&state, &ids).await, ["a", "b", "d"]);
+}
+
+#[tokio::test]
+async fn texts_of_chats_are_bounded_as_a_whole() {
+    // Each has 12 bytes.
+    let state = State::in_memory(StateLimits { bytes: 30, ..LIMITS }).await.unwrap();
+    for id in ["a", "b", "c"] {
+        save_chat(&state, id).await.unwrap();
+    }
+    assert_eq!(visible_chats(&state, &["a", "b", "c"]).await, ["b", "c"]);
+    let error = save_chat(&state, "a name that is a little too long").await.unwrap_err();
+    assert!(matches!(error, StateError::TooLong { limit: 30, .. }), "{error}");
+    assert_eq!(visible_chats(&state, &["b", "c"]).await, ["b", "c"], "nothing had to go for it");
+}
+
+#[tokio::test]
+async fn a_page_of_long_chats_ends_early() {
+    let state = State::in_memory(StateLimits { bytes: 64 << 20, ..LIMITS }).await.unwrap();
+    let long = "x".repeat(6 << 20);
+    for id in ["a", "b", "c"] {
+        save_chat_with(&state, id, &long).await.unwrap();
+    }
+    let listed = async |page: &Page| {
+        let (chats, has_more) = state.chats(&ChatFilter::default(), page).await.unwrap().unwrap();
+        (chats.into_iter().map(|chat| chat.id).collect::<Vec<_>>().concat(), has_more)
+    };
+    let first = Page::first(Order::OldestFirst);
+    assert_eq!(listed(&first).await, ("ab".to_owned(), true));
+    assert_eq!(listed(&Page { after: Some("b".to_owned()), ..first }).await, ("c".to_owned(), false));
+}
+
+#[tokio::test]
+async fn a_chat_that_is_too_old_is_not_there_and_goes_with_the_next() {
+    let state = State::in_memory(LIMITS).await.unwrap();
+    save_chat(&state, "a").await.unwrap();
+    execute(&state, "UPDATE chats SET saved_at = saved_at - 3601").await;
+    assert_eq!(state.chat("a").await.unwrap(), None);
+    assert_eq!(state.messages("a").await.unwrap(), None);
+    assert_eq!(state.label_chat("a", "{}").await.unwrap(), None);
+    assert!(!state.delete_chat("a").await.unwrap());
+    let page = Page::first(Order::OldestFirst);
+    assert_eq!(state.chats(&ChatFilter::default(), &page).await.unwrap(), Some((Vec::new(), false)));
+    let behind = Page { after: Some("a".to_owned()), ..page };
+    assert_eq!(state.chats(&ChatFilter::default(), &behind).await.unwrap(), None);
+    save_chat(&state, "b").await.unwrap();
+    let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM chats")
+        .fetch_one(state.database.read().await.sqlite())
+        .await
+        .unwrap();
+    assert_eq!(rows, 1);
+}
+
 fn file(folder: &TempDir) -> PathBuf {
     folder.path().join("state.db")
 }
@@ -152,6 +240,22 @@ async fn a_file_is_found_again_as_it_was() {
     let state = open(&file(&folder)).await.unwrap();
     assert_eq!(visible(&state, &["a"]).await, ["a"]);
     save(&state, "b", Some("a")).await.unwrap();
+}
+
+/// What was written before there were chats.
+#[tokio::test]
+async fn a_file_without_chats_gets_a_place_for_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = open(&file(&folder)).await.unwrap();
+    save(&state, "a", None).await.unwrap();
+    execute(&state, "DROP TABLE chats").await;
+    drop(state);
+    let state = open(&file(&folder)).await.unwrap();
+    save_chat(&state, "b").await.unwrap();
+    drop(state);
+    let state = State::in_file(&file(&folder), StateLimits { count: 1, ..LIMITS }).await.unwrap();
+    assert_eq!(visible(&state, &["a"]).await, ["a"]);
+    assert_eq!(visible_chats(&state, &["b"]).await, ["b"]);
 }
 
 #[tokio::test]

@@ -16,6 +16,8 @@ use serde_json::{Value, json};
 pub(crate) enum Saying {
     /// The data of events.
     Events(Vec<String>),
+    /// Bytes that are passed on.
+    Frames(Vec<&'static [u8]>),
     Whole(Value),
     Error(StatusCode, Value),
     Refusal(Refusal),
@@ -42,6 +44,10 @@ impl Backend for Chat {
             Saying::Events(data) => {
                 let events = data.into_iter().map(Event::data);
                 (StatusCode::OK, ReplyBody::Events(Box::pin(stream::iter(events.collect::<Vec<_>>()))))
+            }
+            Saying::Frames(frames) => {
+                let frames = frames.into_iter().map(|frame| Ok(Bytes::from_static(frame)));
+                (StatusCode::OK, ReplyBody::Frames(Box::pin(stream::iter(frames.collect::<Vec<_>>()))))
             }
             Saying::Whole(value) => (StatusCode::OK, body(value)),
             Saying::Error(status, value) => (status, body(value)),

@@ -1,5 +1,5 @@
-//! The backend from outside: requests of the Responses API in, responses and events out, with a chat behind it that
-//! says what a test wants.
+//! The backend from outside: requests of the Responses API in, responses and events out, and chats that are kept, with a
+//! chat behind it that says what a test wants.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where it is wrong")]
 
@@ -7,3 +7,4 @@ mod chat;
 mod creating;
 mod events;
 mod keeping;
+mod stored_chats;

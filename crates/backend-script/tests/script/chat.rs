@@ -409,15 +409,15 @@ async fn what_is_not_known_is_named_and_hints_are_not() {
     let backend = backend(&answering(SUNNY));
     let body = saying(
         "a",
-        r#""zeal":1,"user":"u","seed":7,"temperature":1,"stream_options":{"include_usage":true}"#,
+        r#""zeal":1,"user":"u","seed":7,"temperature":1,"stream":true,"stream_options":{"include_obfuscation":true}"#,
     );
     let reply = chat(&backend, &body, &[]).await.unwrap();
-    assert_eq!(reply.ignored, ["zeal", "stream_options.include_usage"]);
+    assert_eq!(reply.ignored, ["zeal", "stream_options.include_obfuscation"]);
     let mut strict = request("/chat/completions", &body, &[]);
     strict.strictness = Strictness::RefuseIgnored;
     assert_eq!(
         backend.answer(strict).await.unwrap_err().to_string(),
-        "This server is strict, and these parameters would be ignored: zeal, stream_options.include_usage."
+        "This server is strict, and these parameters would be ignored: zeal, stream_options.include_obfuscation."
     );
     let older = saying("a", r#""functions":[{"name":"clock"}],"function_call":{"name":"clock"}"#);
     assert_eq!(chat(&backend, &older, &[]).await.unwrap().ignored, ["functions", "function_call"]);

@@ -6,19 +6,22 @@
 mod listing;
 mod progress;
 
+use std::io::Write;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use interference_check_server::{
-    Judge, Judgement, Pattern, PreflightError, Selection, Target, TargetError, Wishes,
+    Judge, Judgement, Pattern, PreflightError, Selection, Target, TargetError, Wishes, cases,
 };
-use interference_report::{FORMAT, Level, Summary, Tool, Verdict, Verdicts};
+use interference_report::terminal::{self, Style};
+use interference_report::{Baseline, FORMAT, Level, Output, Summary, Tool, Verdicts, json};
 
-use crate::failure::{Failure, TEST_FAILED, TOOL_FAILED, WRONG_USAGE};
+use crate::failure::{Failure, TEST_FAILED, TOOL_FAILED, WRONG_USAGE, may_colour};
 use crate::interrupt::end_at_ctrl_c;
 use crate::settings;
+use crate::talk::say;
 use progress::Progress;
 
 /// What `interference check` takes.
@@ -63,6 +66,12 @@ pub(crate) struct CheckArguments {
     /// Seconds that the whole run may take; what is not judged by then is INCONCLUSIVE
     #[arg(long, value_name = "SECONDS", default_value = "1800", value_parser = settings::seconds)]
     max_time: Duration,
+    /// Known failures, one slug a line: they do not count, and one that has become sound counts as a failure
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// A report besides: json, junit, sarif, html, badge, matrix, matrix-md, baseline or text, and its file (repeatable)
+    #[arg(long = "report", value_name = "FORMAT=PATH")]
+    reports: Vec<String>,
     /// From which level on a broken requirement makes the run fail
     #[arg(long, value_enum, default_value_t = CountedLevel::Must)]
     level: CountedLevel,
@@ -111,16 +120,50 @@ pub(crate) fn run(arguments: CheckArguments) -> anyhow::Result<()> {
     if arguments.list {
         return listing::print(&selection, arguments.json);
     }
+    let outputs =
+        arguments.reports.iter().map(|report| report.parse()).collect::<Result<Vec<Output>, _>>()?;
+    for output in &outputs {
+        output.format.accept(1)?;
+    }
+    let baseline = arguments.baseline.as_deref().map(baseline).transpose()?;
     let judge = judge(&arguments, selection)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let verdicts = runtime.block_on(verdicts(&arguments, &judge))?;
+    let mut verdicts = runtime.block_on(verdicts(&arguments, &judge))?;
+    if let Some(baseline) = baseline {
+        baseline.apply(&mut verdicts);
+    }
+    for output in &outputs {
+        output.write(std::slice::from_ref(&verdicts))?;
+    }
     tell(&arguments, &verdicts)?;
-    let summary = &verdicts.summary;
-    if summary.unexpected > 0 || !verdicts.stale_baseline.is_empty() {
-        let message = format!("{} requirements are broken", summary.unexpected);
-        return Err(Failure::new(TEST_FAILED, message, "each case names the command that repeats it").into());
+    if verdicts.summary.harness_error > 0 {
+        let message = format!(
+            "{} cases could not be judged by a fault of this program",
+            verdicts.summary.harness_error
+        );
+        return Err(Failure::new(TOOL_FAILED, message, "what was seen names it; it is worth a report").into());
+    }
+    if !verdicts.is_sound() {
+        let hint = "each failure names the command that repeats it";
+        return Err(Failure::new(TEST_FAILED, verdicts.conclusion(), hint).into());
     }
     Ok(())
+}
+
+/// The failures that are known.
+fn baseline(path: &Path) -> anyhow::Result<Baseline> {
+    let wrong = |message: String| {
+        Failure::new(
+            WRONG_USAGE,
+            message,
+            "one slug a line, such as `sse.done-last # a reason`; `--report baseline=FILE` writes one",
+        )
+    };
+    let shown = path.display();
+    let text =
+        std::fs::read_to_string(path).map_err(|error| wrong(format!("{shown} cannot be read: {error}")))?;
+    let known: Vec<&str> = cases().map(|case| case.slug).collect();
+    Ok(Baseline::parse(&text, &known).map_err(|error| wrong(format!("{shown}: {error}")))?)
 }
 
 /// Which cases; a pattern that fits none is a mistake.
@@ -169,27 +212,43 @@ fn wrong_target(error: &TargetError) -> Failure {
 
 /// The command that judges the same server, without what is secret.
 fn repeat(arguments: &CheckArguments, base_url: &str) -> String {
-    let mut command = format!("interference check {base_url}");
+    let mut command = format!("interference check {}", shell_word(base_url));
     if let Some(model) = &arguments.model {
-        command.push_str(&format!(" -m {model}"));
+        command.push_str(&format!(" -m {}", shell_word(model)));
     }
     if let Some(model) = &arguments.embedding_model {
-        command.push_str(&format!(" --embedding-model {model}"));
+        command.push_str(&format!(" --embedding-model {}", shell_word(model)));
     }
     if let Some(key) =
         arguments.api_key.as_ref().filter(|key| key.starts_with("env:") || key.starts_with('@'))
     {
-        command.push_str(&format!(" --api-key {key}"));
+        command.push_str(&format!(" --api-key {}", shell_word(key)));
     } else if arguments.api_key.is_some() {
         command.push_str(" --api-key env:OPENAI_API_KEY");
     }
     command
 }
 
+/// As a POSIX shell takes it.
+fn shell_word(text: &str) -> String {
+    let plain = |character: char| character.is_ascii_alphanumeric() || "-._~:/@%+=,".contains(character);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 async fn verdicts(arguments: &CheckArguments, judge: &Judge) -> anyhow::Result<Verdicts> {
     end_at_ctrl_c()?;
     let began = SystemTime::now();
-    let progress = Progress::new(judge.selection.cases().len());
+    let (cases, (requests, tokens)) = (judge.selection.judged(), judge.selection.cost());
+    let progress = Progress::new(cases.len());
+    say(&format!(
+        "{} cases on {}: at most {requests} requests and {tokens} tokens of answers, {} at a time",
+        cases.len(),
+        judge.target.base_url(),
+        judge.jobs
+    ));
     let outcome = judge.run(|findings| progress.found(findings), |verdict| progress.done(verdict)).await;
     progress.finish();
     let judgement = outcome.map_err(|error| cannot_be_judged(&error))?;
@@ -206,7 +265,7 @@ fn cannot_be_judged(error: &PreflightError) -> Failure {
 
 fn document(arguments: &CheckArguments, judge: &Judge, judgement: Judgement, began: SystemTime) -> Verdicts {
     let duration = began.elapsed().unwrap_or_default();
-    Verdicts {
+    let mut verdicts = Verdicts {
         format: FORMAT.to_owned(),
         tool: Tool { name: "interference".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
         command: judge.repeat.clone(),
@@ -222,22 +281,18 @@ fn document(arguments: &CheckArguments, judge: &Judge, judgement: Judgement, beg
         summary: Summary::default(),
         stale_baseline: Vec::new(),
         cases: judgement.cases,
-    }
+    };
+    verdicts.recount();
+    verdicts
 }
 
 fn tell(arguments: &CheckArguments, verdicts: &Verdicts) -> anyhow::Result<()> {
-    use std::io::Write;
     let mut stdout = std::io::stdout().lock();
     if arguments.json {
-        serde_json::to_writer_pretty(&mut stdout, verdicts)?;
-        writeln!(stdout)?;
+        writeln!(stdout, "{}", json::render(verdicts)?)?;
         return Ok(());
     }
-    for case in &verdicts.cases {
-        writeln!(stdout, "{:<14} {:<32} {}", case.verdict.name(), case.slug, case.seen)?;
-        if case.verdict == Verdict::Fail {
-            writeln!(stdout, "               {}", case.requirement)?;
-        }
-    }
+    let style = if may_colour(&stdout) { Style::Coloured } else { Style::Plain };
+    write!(stdout, "{}", terminal::render(verdicts, style))?;
     Ok(())
 }

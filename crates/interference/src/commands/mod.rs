@@ -4,4 +4,5 @@ pub(crate) mod chat;
 pub(crate) mod check;
 pub(crate) mod models;
 pub(crate) mod pull;
+pub(crate) mod report;
 pub(crate) mod serve;

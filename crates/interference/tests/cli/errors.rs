@@ -164,9 +164,9 @@ fn what_is_not_a_request_is_told_apart() {
     let unknown_model = get(server.address, "/v1/models/no-such-model");
     check(&unknown_model, 404, invalid(message, json!("model"), json!("model_not_found")));
 
-    let wrong_method = get(server.address, path);
+    let wrong_method = get(server.address, "/v1/completions");
     assert_eq!(wrong_method.header("allow"), Some("POST"));
-    let message = "/v1/chat/completions is not for GET; the header 'Allow' names what is.";
+    let message = "/v1/completions is not for GET; the header 'Allow' names what is.";
     check(&wrong_method, 405, invalid(message, Value::Null, json!("method_not_allowed")));
 
     let form = post(path, "a=b").replace("application/json", "application/x-www-form-urlencoded");

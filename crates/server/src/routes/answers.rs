@@ -40,8 +40,18 @@ pub(super) struct Endpoint {
 }
 
 /// All of them; the first that fits a path has it.
-pub(super) const ENDPOINTS: [Endpoint; 7] = [
-    Endpoint { pattern: "/chat/completions", methods: "POST", dialect: Dialect::Chat },
+pub(super) const ENDPOINTS: [Endpoint; 9] = [
+    Endpoint { pattern: "/chat/completions", methods: "GET,HEAD,POST", dialect: Dialect::Chat },
+    Endpoint {
+        pattern: "/chat/completions/{completion_id}",
+        methods: "GET,HEAD,POST,DELETE",
+        dialect: Dialect::Chat,
+    },
+    Endpoint {
+        pattern: "/chat/completions/{completion_id}/messages",
+        methods: "GET,HEAD",
+        dialect: Dialect::Chat,
+    },
     Endpoint { pattern: "/completions", methods: "POST", dialect: Dialect::Chat },
     Endpoint { pattern: "/embeddings", methods: "POST", dialect: Dialect::Chat },
     Endpoint { pattern: "/responses", methods: "POST", dialect: Dialect::Responses },

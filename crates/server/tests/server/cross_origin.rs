@@ -29,7 +29,7 @@ async fn a_browser_that_asks_before_it_sends_is_answered_without_a_key() {
     let server = Running::start(ServeOptions { api_keys, ..opened_to(&["https://app.example"]) }).await;
     assert_eq!(
         server.exchange(&before("https://app.example")).await.as_text(),
-        "204\naccess-control-allow-methods: POST\n\
+        "204\naccess-control-allow-methods: GET,HEAD,POST\n\
          access-control-allow-headers: authorization,content-type,x-stainless-lang\n\
          access-control-max-age: 600\nvary: origin, access-control-request-headers\n\
          access-control-allow-origin: https://app.example\n\

@@ -84,7 +84,7 @@ async fn unknown_paths_and_models_are_not_found() {
         ("/v2/models", ""),
         ("/v1/v1/models", ""),
         ("/models/", ""),
-        ("/chat/completions/x", ""),
+        ("/chat/completions/x/other", ""),
         ("/v1//models", two_slashes),
         ("//chat/completions", two_slashes),
         ("//v1/responses", two_slashes),
@@ -137,9 +137,11 @@ async fn parts_of_the_api_that_are_not_served_say_so() {
 async fn other_methods_are_told_which_to_use() {
     let server = Running::start(ServeOptions::default()).await;
     let table = [
-        ("GET", "/v1/chat/completions", "POST"),
-        ("DELETE", "/chat/completions", "POST"),
-        ("OPTIONS", "/chat/completions", "POST"),
+        ("GET", "/v1/completions", "POST"),
+        ("DELETE", "/chat/completions", "GET,HEAD,POST"),
+        ("PATCH", "/v1/chat/completions/chatcmpl-1", "GET,HEAD,POST,DELETE"),
+        ("POST", "/chat/completions/chatcmpl-1/messages", "GET,HEAD"),
+        ("OPTIONS", "/completions", "POST"),
         ("POST", "/models", "GET,HEAD"),
         ("PUT", "/v1/models/a/b", "GET,HEAD"),
         ("POST", "/health", "GET,HEAD"),
@@ -152,9 +154,8 @@ async fn other_methods_are_told_which_to_use() {
         let expected = answer(405, &format!("allow: {allow}\n"), &error);
         assert_eq!(server.exchange(&request).await.as_text(), expected, "{method} {path}");
     }
-    let head = server
-        .exchange("HEAD /chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
-        .await;
+    let head =
+        server.exchange("HEAD /completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
     assert_eq!(head.as_text(), "405\ncontent-type: application/json\nallow: POST\nconnection: close\n\n");
 }
 

@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 /// # Errors
 /// stdout takes nothing.
 pub(super) fn print(selection: &Selection, as_json: bool) -> anyhow::Result<()> {
-    let cases: Vec<_> = selection.cases().into_iter().filter(|case| !selection.skips(case)).collect();
+    let cases = selection.judged();
     let mut stdout = io::stdout().lock();
     if as_json {
-        serde_json::to_writer_pretty(&mut stdout, &listing(&cases))?;
+        serde_json::to_writer_pretty(&mut stdout, &listing(selection))?;
         writeln!(stdout)?;
         return Ok(());
     }
@@ -26,7 +26,7 @@ pub(super) fn print(selection: &Selection, as_json: bool) -> anyhow::Result<()> 
         }
         writeln!(stdout, "  {:<32} {:<6} {}", case.slug, level(case), case.requirement)?;
     }
-    let (requests, tokens) = cost(&cases);
+    let (requests, tokens) = selection.cost();
     writeln!(
         stdout,
         "{} cases: at most {requests} requests and {tokens} tokens of answers, less where cases share an answer",
@@ -35,9 +35,9 @@ pub(super) fn print(selection: &Selection, as_json: bool) -> anyhow::Result<()> 
     Ok(())
 }
 
-fn listing(cases: &[&Case]) -> Value {
-    let (requests, tokens) = cost(cases);
-    let cases: Vec<Value> = cases.iter().map(|case| one(case)).collect();
+fn listing(selection: &Selection) -> Value {
+    let (requests, tokens) = selection.cost();
+    let cases: Vec<Value> = selection.judged().into_iter().map(one).collect();
     json!({"requests": requests, "tokens": tokens, "cases": cases})
 }
 
@@ -65,9 +65,4 @@ fn level(case: &Case) -> &'static str {
         Level::Must => "MUST",
         Level::Should => "SHOULD",
     }
-}
-
-fn cost(cases: &[&Case]) -> (u64, u64) {
-    let sum = |of: fn(&Case) -> u32| cases.iter().map(|case| u64::from(of(case))).sum();
-    (sum(|case| case.cost.requests), sum(|case| case.cost.tokens))
 }

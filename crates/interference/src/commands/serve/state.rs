@@ -1,4 +1,4 @@
-//! Where responses are kept, and the Responses API in front of whatever answers chats.
+//! Where responses and stored chats are kept, in front of whatever answers chats.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,25 +15,25 @@ const DAY: u64 = 24 * 60 * 60;
 /// What `serve` takes of it.
 #[derive(Debug, clap::Args)]
 pub(super) struct StateArguments {
-    /// Keep responses in this file, so that they outlive the server; without it they are kept in memory
+    /// Keep responses and stored chats in this file, so that they outlive the server; without it they are kept in memory
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
-    /// Days that a response is kept
+    /// Days that a response or a stored chat is kept
     #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=36_500))]
     state_max_age: u64,
-    /// Responses that are kept; the oldest go first [default: 10000 in a file, 1000 in memory]
+    /// Responses that are kept, and as many stored chats; the oldest go first [default: 10000 in a file, 1000 in memory]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     state_max_count: Option<u64>,
 }
 
-/// The Responses API, before it is in front of anything.
+/// What is kept, before it is in front of anything.
 pub(super) struct ResponsesFront {
     state: State,
     options: ResponsesOptions,
 }
 
 impl ResponsesFront {
-    /// Opens the place where responses are kept.
+    /// Opens the place where responses and stored chats are kept.
     ///
     /// # Errors
     /// The file cannot be used, is something else, or comes from a later release.

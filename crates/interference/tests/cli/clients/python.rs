@@ -49,6 +49,11 @@ fn responses() {
 }
 
 #[test]
+fn stored_chats() {
+    Served::script("conversations.toml").pytest(NEWEST, "test_stored_chats.py", &[]);
+}
+
+#[test]
 fn the_standard_tests_of_langchain() {
     Served::script("python/langchain.toml").pytest(NEWEST, "test_langchain.py", &NOT_OF_LANGCHAIN);
 }

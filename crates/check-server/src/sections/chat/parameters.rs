@@ -1,0 +1,250 @@
+//! Which parameters of a plain chat are honoured, and which are refused.
+
+use serde_json::{Value, json};
+
+use super::messages::TOKENS;
+use crate::case::{Objection, Outcome, held};
+use crate::chat::Chat;
+use crate::ending::told_ending;
+use crate::exchange::{Exchange, excerpt};
+use crate::plain_chat::PlainChat;
+use crate::question::Question;
+use crate::refusal::{all_refused, chats_are_answered, dropped, held_by};
+use crate::samples::{self, POEM};
+use crate::trial::Trial;
+
+/// A limit that no poem keeps by itself.
+pub(super) const FEW_TOKENS: u32 = 8;
+/// The limit of answers that are drawn, long enough to differ.
+pub(super) const SOME_TOKENS: u32 = 24;
+
+/// Some servers count the end of the text as a token.
+const END_OF_TEXT: u64 = 1;
+/// A word has a token at least; this many words are beyond doubt.
+const WORDS_BEYOND_DOUBT: usize = 2 * FEW_TOKENS as usize;
+
+/// Words of an answer that are tried as stop strings.
+const STOPS_TRIED: usize = 3;
+/// A word that stands further in front leaves too little to see.
+const LEAST_BEFORE_STOP: usize = 8;
+/// The shortest word that makes a stop string, in characters.
+const SHORTEST_STOP: usize = 3;
+
+/// What of a text is told, in characters.
+const TEXT_CHARACTERS: usize = 80;
+
+pub(super) async fn max_completion_tokens(trial: &Trial) -> Outcome {
+    let question = trial
+        .chat(POEM, FEW_TOKENS)
+        .titled("a chat with max_completion_tokens")
+        .without("max_tokens")
+        .with("max_completion_tokens", json!(FEW_TOKENS));
+    let chat = PlainChat::read(&trial.ask(question).await)?;
+    let (text, tokens) = (chat.text(), chat.completion_tokens());
+    let words = text.split_whitespace().count();
+    let count = tokens.map_or_else(|| "an unknown number of".to_owned(), |tokens| tokens.to_string());
+    let told = format!(
+        "{count} completion tokens, {words} words, finish_reason {:?}",
+        chat.finish_reason().unwrap_or_default()
+    );
+    let too_many = tokens.is_some_and(|tokens| tokens > u64::from(FEW_TOKENS) + END_OF_TEXT);
+    if too_many || words > WORDS_BEYOND_DOUBT {
+        return Err(chat.broken(told).expected(format!("{FEW_TOKENS} tokens at most")));
+    }
+    held(told)
+}
+
+pub(super) async fn unknown_field(trial: &Trial) -> Outcome {
+    chats_are_answered(trial)?;
+    let user = json!({"role": "user", "content": POEM, "x_note": {"colour": ["green"]}});
+    let questions = [
+        trial
+            .chat(POEM, TOKENS)
+            .titled("a chat with an unknown member")
+            .with("x_interference_unknown", json!({"list": [1, null]})),
+        trial.chat(POEM, TOKENS).titled("a chat with an unknown member of a message").messages(json!([user])),
+    ];
+    let mut statuses = Vec::new();
+    for question in questions {
+        let mut exchange = trial.ask(question.clone()).await;
+        if dropped(&exchange) {
+            exchange = trial.ask_anew(question).await;
+        }
+        statuses.push(taken_or_refused(&exchange)?.to_string());
+    }
+    held(format!("status {}", statuses.join(", ")))
+}
+
+/// Anything but a failure.
+fn taken_or_refused(exchange: &Exchange) -> Result<u16, Objection> {
+    let title = &exchange.question.title;
+    if dropped(exchange) {
+        let ending = exchange.ending().map(told_ending).unwrap_or_default();
+        return Err(Objection::broken(format!("{title}: no answer, twice: {ending}")).about(exchange));
+    }
+    let status = exchange.status()?;
+    let told = || format!("{title}: {}", exchange.told_refusal(status));
+    match status {
+        200..=299 => {
+            let body = exchange.json()?;
+            if body.get("choices").is_none_or(|choices| !choices.is_array()) {
+                return Err(Objection::broken(told())
+                    .expected("an answer, or a status of 4xx")
+                    .about(exchange));
+            }
+            Ok(status)
+        }
+        400..=499 if !matches!(status, 401 | 403 | 408 | 425 | 429) => Ok(status),
+        500 | 501 | 505..=528 | 530..=599 => Err(Objection::broken(told()).about(exchange)),
+        _ => Err(Objection::inconclusive(told()).about(exchange)),
+    }
+}
+
+pub(super) async fn temperature_range(trial: &Trial) -> Outcome {
+    let with = |temperature: Value| {
+        let title = format!("a chat with a temperature of {temperature}");
+        trial.chat(POEM, TOKENS).titled(title).with("temperature", temperature)
+    };
+    refused_as_invalid(trial, [with(json!(3)), with(json!(-1))]).await
+}
+
+pub(super) async fn n_zero(trial: &Trial) -> Outcome {
+    let chat = trial.chat(POEM, TOKENS).titled("a chat with n = 0").with("n", json!(0));
+    refused_as_invalid(trial, [chat]).await
+}
+
+pub(super) async fn empty_messages(trial: &Trial) -> Outcome {
+    let chat = trial.chat(POEM, TOKENS).titled("a chat without messages").messages(json!([]));
+    refused_as_invalid(trial, [chat]).await
+}
+
+/// Each is to be refused with status 400; 422 is what many frameworks say in its place.
+async fn refused_as_invalid<const N: usize>(trial: &Trial, chats: [Chat<'_>; N]) -> Outcome {
+    let refused = all_refused(trial, chats.map(Question::from)).await?;
+    for one in &refused {
+        if !matches!(one.status, 400 | 422) {
+            let told = one.exchange.told_refusal(one.status);
+            let seen = format!("{}: {told}", one.exchange.question.title);
+            return Err(Objection::broken(seen).expected("status 400, or 422").about(&one.exchange));
+        }
+    }
+    held_by(&refused)
+}
+
+/// A stop string that the answer is known to contain, last of four: a server that looks at the first alone misses it.
+pub(super) async fn stop_array(trial: &Trial) -> Outcome {
+    let ordinary = PlainChat::read(&trial.ask(samples::plain(trial)).await)?;
+    let words = stop_words(ordinary.text());
+    if words.is_empty() {
+        let told = excerpt(ordinary.text().as_bytes(), TEXT_CHARACTERS);
+        return Err(ordinary.inconclusive(format!("no word to stop at in the ordinary answer, {told}")));
+    }
+    let mut not_shown = None;
+    for word in words {
+        let stops = json!(["#@#1", "#@#2", "#@#3", word]);
+        let question = samples::plain(trial).titled("a chat with 4 stop strings").with("stop", stops);
+        let exchange = trial.ask(question).await;
+        if let Err(objection) = exchange.accepted() {
+            single_stop(trial, &word).await?;
+            exchange.must_accept()?;
+            return Err(objection);
+        }
+        match stopped(&PlainChat::read(&exchange)?, ordinary.text(), &word) {
+            Ok(Some(seen)) => return held(seen),
+            Ok(None) => not_shown = Some(exchange),
+            Err(objection) => return Err(objection),
+        }
+    }
+    let objection = Objection::inconclusive("no answer came to a word that is in the ordinary one");
+    Err(not_shown.map_or_else(|| objection.clone(), |exchange| objection.clone().about(&exchange)))
+}
+
+/// Whether an answer was ended at a word; nothing if it went another way.
+fn stopped(chat: &PlainChat, ordinary: &str, word: &str) -> Result<Option<String>, Objection> {
+    let (text, reason) = (chat.text(), chat.finish_reason().unwrap_or_default());
+    let told = excerpt(text.as_bytes(), TEXT_CHARACTERS);
+    if text.contains(word) {
+        return Err(chat.broken(format!("the stop string {word:?} is in the answer, {told}")));
+    }
+    let before = ordinary.split(word).next().unwrap_or_default().trim_end();
+    if text.trim_end() != before {
+        return Ok(None);
+    }
+    if reason != "stop" {
+        let seen = format!("the answer ends before {word:?}, {told}, and finish_reason is {reason:?}");
+        return Err(chat.broken(seen).expected("finish_reason stop"));
+    }
+    Ok(Some(format!("{told} ends before {word:?}, finish_reason stop")))
+}
+
+/// Whether the server takes stop strings at all.
+async fn single_stop(trial: &Trial, word: &str) -> Result<(), Objection> {
+    let question = samples::plain(trial).titled("a chat with one stop string").with("stop", json!(word));
+    trial.ask(question).await.accepted().map(|_| ())
+}
+
+/// Words of a text that another answer is likely to have as well, the most frequent first. Those that stand in a longer
+/// word before are left out: to stop inside a word is more than is asked here.
+fn stop_words(text: &str) -> Vec<String> {
+    let is_letter = |character: &char| character.is_alphabetic();
+    let stands_alone = |word: &str| {
+        let Some((before, behind)) = text.split_once(word) else { return false };
+        before.len() >= LEAST_BEFORE_STOP
+            && !before.chars().next_back().is_some_and(|character| is_letter(&character))
+            && !behind.chars().next().is_some_and(|character| is_letter(&character))
+    };
+    let mut words: Vec<&str> = text
+        .split(|character: char| !character.is_alphabetic())
+        .filter(|word| word.chars().count() >= SHORTEST_STOP && stands_alone(word))
+        .collect();
+    words.sort_by_key(|word| std::cmp::Reverse(text.matches(word).count()));
+    let mut distinct: Vec<String> = Vec::new();
+    for word in words {
+        if distinct.len() < STOPS_TRIED && distinct.iter().all(|other| other != word) {
+            distinct.push(word.to_owned());
+        }
+    }
+    distinct
+}
+
+pub(super) async fn seed_repeats(trial: &Trial) -> Outcome {
+    if !trial.knowledge().takes_seed {
+        return Err(Objection::unsupported("the server refuses a seed"));
+    }
+    let question = || {
+        let chat =
+            trial.chat("Write a story about a fox.", SOME_TOKENS).titled("a chat that is drawn by a seed");
+        let chat = chat.with("seed", json!(11));
+        if trial.knowledge().takes_temperature { chat.with("temperature", json!(1)) } else { chat }
+    };
+    let first = PlainChat::read(&trial.ask_anew(question()).await)?;
+    if first.text().is_empty() {
+        return Err(first.inconclusive("an answer without text"));
+    }
+    for _ in 1..3 {
+        let again = PlainChat::read(&trial.ask_anew(question()).await)?;
+        if again.text() == first.text() {
+            continue;
+        }
+        let told = |chat: &PlainChat| excerpt(chat.text().as_bytes(), TEXT_CHARACTERS);
+        let seen = format!("{}, then {}", told(&first), told(&again));
+        let fingerprint = |chat: &PlainChat| chat.body.get("system_fingerprint").cloned();
+        if fingerprint(&first) != fingerprint(&again) {
+            return Err(again.inconclusive(format!("{seen}; but the fingerprint is another one")));
+        }
+        return Err(again.broken(seen));
+    }
+    held(format!("three times {}", excerpt(first.text().as_bytes(), TEXT_CHARACTERS)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stop_strings_are_frequent_words_that_stand_behind_others() {
+        let text = "In a land of light, the oak and the elm stand; and light falls.";
+        assert_eq!(stop_words(text), ["the", "light", "oak"]);
+        assert_eq!(stop_words("A tree."), Vec::<String>::new());
+    }
+}

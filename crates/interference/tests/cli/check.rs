@@ -1,0 +1,134 @@
+//! `interference check`: verdicts on real servers, sound and broken, and what its evidence shows.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::bench::{Bench, Server};
+
+const KEY: &str = "sk-check-5d1f-secret";
+
+/// Cases of our own server that the default model cannot be forced to show, or that no black box shows on it.
+const NOT_SHOWN: &[&str] = &[];
+
+/// A server with one answer to everything, and this beside.
+fn scripted(bench: &Bench, folder: &TempDir, arguments: &[&str]) -> Server {
+    let path: PathBuf = folder.path().join("script.toml");
+    let words = "In morning light the old oak stands, its branches wide like open hands. ".repeat(4);
+    std::fs::write(&path, format!("[[rule]]\nanswer.text = {words:?}\n")).unwrap();
+    let script = [&["--script", path.to_str().unwrap()], arguments].concat();
+    let home = folder.path().to_str().unwrap().to_owned();
+    let server = bench.serve_with(&script, &[("INTERFERENCE_HOME", &home)]);
+    server.until_said("ready");
+    server
+}
+
+fn document(stdout: &str) -> Value {
+    let document: Value = serde_json::from_str(stdout).unwrap();
+    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/schemas/verdicts-1.json");
+    let schema: Value = serde_json::from_str(&std::fs::read_to_string(schema).unwrap()).unwrap();
+    if let Err(error) = jsonschema::validate(&schema, &document) {
+        panic!("the document does not follow its schema: {error}");
+    }
+    document
+}
+
+fn case<'a>(document: &'a Value, slug: &str) -> &'a Value {
+    let cases = document["cases"].as_array().unwrap();
+    cases.iter().find(|case| case["slug"] == slug).unwrap_or_else(|| panic!("no case {slug}"))
+}
+
+#[test]
+fn our_own_server_with_the_default_model_breaks_nothing() {
+    let bench = Bench::take();
+    let server = bench.serve(&["--allow-faults"]);
+    let finished = bench.run(&["check", &server.base_url(), "--json", "--level", "should"]);
+    let document = document(&finished.stdout);
+    println!("the catalogue took {} ms", document["duration_ms"]);
+    let mut surprises = Vec::new();
+    for case in document["cases"].as_array().unwrap() {
+        let slug = case["slug"].as_str().unwrap();
+        let expected = if NOT_SHOWN.contains(&slug) { "INCONCLUSIVE" } else { "PASS" };
+        if case["verdict"] != expected {
+            surprises.push(format!("{} {slug}: {}", case["verdict"], case["seen"]));
+        }
+    }
+    assert!(surprises.is_empty(), "{surprises:#?}");
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+}
+
+#[test]
+fn a_broken_must_is_told_with_its_evidence_and_never_with_the_key() {
+    let bench = Bench::take();
+    let folder = tempfile::tempdir().unwrap();
+    let server = scripted(&bench, &folder, &["--api-key", KEY, "--faults", "done = \"omit\""]);
+    let url = server.base_url();
+    let finished =
+        bench.run(&["check", &url, "--only", "sse.*", "--json", "--evidence", "all", "--api-key", KEY]);
+    assert!(finished.failed_with(1).contains("error: 1 MUST broken\n"), "{}", finished.stderr);
+    assert!(!finished.stdout.contains(KEY) && !finished.stderr.contains(KEY));
+    let document = document(&finished.stdout);
+    assert_eq!(document["summary"]["FAIL"], 1);
+    let failed = case(&document, "sse.done-once");
+    assert_eq!(failed["verdict"], "FAIL");
+    let repeat = format!("interference check {url} --api-key env:OPENAI_API_KEY --only sse.done-once");
+    assert_eq!(failed["repeat"], repeat.as_str());
+    let evidence = &failed["evidence"][0];
+    let curl = evidence["curl"].as_str().unwrap();
+    assert!(curl.contains("Authorization: Bearer $OPENAI_API_KEY") && curl.contains(&url), "{curl}");
+    let wire = evidence["wire"].as_array().unwrap();
+    assert_eq!(wire[0]["direction"], "sent");
+    let received: String = wire
+        .iter()
+        .filter(|entry| entry["direction"] == "received")
+        .map(|entry| entry["text"].as_str().unwrap())
+        .collect();
+    assert!(received.starts_with("HTTP/1.1 200 OK\\r\\n") && received.contains("data: {"), "{received}");
+    assert!(!received.contains("[DONE]"), "{received}");
+    assert_eq!(wire.last().unwrap()["text"], "the answer is whole");
+    // Passed cases bring theirs only when asked for.
+    assert!(!case(&document, "sse.utf8")["evidence"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn what_cannot_be_judged_is_told_with_a_hint() {
+    let bench = Bench::take();
+    let folder = tempfile::tempdir().unwrap();
+    let server = scripted(&bench, &folder, &["--api-key", KEY]);
+    let url = server.base_url();
+    for (arguments, code, message) in [
+        (vec!["check", &url, "--only", "sse.dune"], 2, "no case is called `sse.dune`"),
+        (
+            vec!["check", "localhost:1"],
+            2,
+            "`localhost:1` is no base URL: it begins with neither http:// nor https://",
+        ),
+        (vec!["check", &url, "--api-key", "sk-wrong"], 3, "the server refuses the key: status 401: "),
+    ] {
+        let finished = bench.run(&arguments);
+        assert!(finished.failed_with(code).contains(&format!("error: {message}")), "{}", finished.stderr);
+    }
+    // Nothing listens on port 9 of this machine, which nobody uses any more.
+    let finished = bench.run(&["check", "http://127.0.0.1:9/v1"]);
+    assert!(finished.failed_with(3).contains("error: the server cannot be reached: "), "{}", finished.stderr);
+}
+
+#[test]
+fn the_catalogue_is_listed_with_its_costs() {
+    let bench = Bench::take();
+    let text = bench.run(&["check", "--list", "--only", "sse"]).succeeded();
+    assert!(text.starts_with("sse\n  sse.content-type "), "{text}");
+    let listing: Value =
+        serde_json::from_str(&bench.run(&["check", "--list", "--json"]).succeeded()).unwrap();
+    let cases = listing["cases"].as_array().unwrap();
+    for case in cases {
+        let slug = case["slug"].as_str().unwrap();
+        assert!(case["requests"].as_u64().unwrap() > 0, "{slug} asks nothing");
+        let clauses = case["clauses"].as_array().unwrap();
+        let quoted = clauses.iter().any(|clause| !clause["quote"].as_str().unwrap().is_empty());
+        assert!(case["level"] == "should" || quoted, "{slug} is a MUST without a clause to quote");
+    }
+    let sum: u64 = cases.iter().map(|case| case["requests"].as_u64().unwrap()).sum();
+    assert!(listing["requests"].as_u64().unwrap() > sum);
+}

@@ -1,0 +1,134 @@
+//! What can go wrong with reports, and what to do about it.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::format::Format;
+
+/// Why a report was not written, or its sources not read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReportError {
+    /// An argument without the `=` between format and path, or with nothing on one side.
+    #[error("`{given}` is not FORMAT=PATH")]
+    NotAnOutput {
+        /// The argument.
+        given: String,
+    },
+    /// There is no such format.
+    #[error("there is no format `{given}`")]
+    UnknownFormat {
+        /// The name.
+        given: String,
+    },
+    /// A format that tells of one document, and another number of them.
+    #[error("`{format}` tells of one document, and there are {documents}")]
+    OneDocument {
+        /// The format.
+        format: Format,
+        /// How many there are.
+        documents: usize,
+    },
+    /// A file that cannot be read.
+    #[error("{path} cannot be read: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A file that is longer than any document should be.
+    #[error("{path} is longer than {most} bytes")]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+        /// The bound.
+        most: u64,
+    },
+    /// A file that is no document of verdicts.
+    #[error("{path} {source}")]
+    Document {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: DocumentError,
+    },
+    /// A file that cannot be written.
+    #[error("{path} cannot be written: {source}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Stdout cannot be written to.
+    #[error("stdout cannot be written to: {source}")]
+    Stdout {
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A form that cannot hold the document, which is a bug of whoever made it.
+    #[error("the document cannot be told as {form}: {reason}")]
+    Unwritable {
+        /// Which form.
+        form: &'static str,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl ReportError {
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            ReportError::NotAnOutput { .. } | ReportError::UnknownFormat { .. } => {
+                let names: Vec<_> = Format::ALL.iter().map(|format| format.name()).collect();
+                format!("formats are {}; as in `--report html=report.html`", names.join(", "))
+            }
+            ReportError::OneDocument { .. } => {
+                let several = Format::ALL.iter().filter(|format| format.takes_several());
+                let names: Vec<_> = several.map(|format| format.name()).collect();
+                format!("name one file, or one of the formats for several: {}", names.join(", "))
+            }
+            ReportError::Read { .. } => {
+                "`interference check … --report json=FILE` writes such files".to_owned()
+            }
+            ReportError::TooLong { .. } | ReportError::Document { .. } => {
+                "what is read are files that `--report json=FILE` has written".to_owned()
+            }
+            ReportError::Write { .. } => "name a path that can be written to, or `-` for stdout".to_owned(),
+            ReportError::Stdout { .. } => "name a file instead of `-`".to_owned(),
+            ReportError::Unwritable { .. } => "this is a bug of interference, and worth a report".to_owned(),
+        }
+    }
+}
+
+/// Why a text is no document of verdicts. Follows on the name of a file in a sentence.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DocumentError {
+    /// It is no JSON.
+    #[error("is no JSON: {reason}")]
+    NotJson {
+        /// With line and column.
+        reason: String,
+    },
+    /// Its member `format` is another, or none.
+    #[error("is no document of verdicts: its `format` is {}, not `{}`", told(found.as_deref()), crate::verdicts::FORMAT)]
+    OtherFormat {
+        /// What the member says.
+        found: Option<String>,
+    },
+    /// A member is missing, or cannot be what it is.
+    #[error("has a wrong member, `{path}`: {reason}")]
+    Member {
+        /// Where it is: `cases[3].verdict`.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+fn told(format: Option<&str>) -> String {
+    format.map_or_else(|| "absent".to_owned(), |format| format!("`{format}`"))
+}

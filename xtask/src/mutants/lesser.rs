@@ -1,0 +1,50 @@
+//! Sound servers that have less: what they refuse they refuse cleanly, which must fail nothing.
+
+use serde_json::{Value, json};
+
+use super::mutant::{Asked, Mutant, Told};
+
+pub(super) const LESSER: &[Mutant] = &[
+    Mutant::new("chat-alone", "no endpoint but chats and models", &[]).tell(|asked, told| {
+        if !asked.is_chat() && !asked.path.starts_with("/v1/models") {
+            *told = not_found();
+        }
+    }),
+    Mutant::new("no-list-of-models", "models are not listed", &[]).tell(|asked, told| {
+        if asked.path.starts_with("/v1/models") {
+            *told = not_found();
+        }
+    }),
+    Mutant::new("reasoning-model", "max_tokens, temperature and n are refused, as reasoning models do", &[])
+        .tell(|asked, told| {
+            refuse(asked, told, "max_tokens", |_| true);
+            refuse(asked, told, "temperature", |value| *value != 1);
+            refuse(asked, told, "n", |value| *value != 1);
+        }),
+    Mutant::new("no-tools", "tools are refused", &[])
+        .tell(|asked, told| refuse(asked, told, "tools", |_| true)),
+    Mutant::new("no-structure", "response_format is refused", &[])
+        .tell(|asked, told| refuse(asked, told, "response_format", |_| true)),
+    Mutant::new("no-logprobs", "logprobs are refused", &[])
+        .tell(|asked, told| refuse(asked, told, "logprobs", |_| true)),
+    Mutant::new("no-seed", "a seed is refused", &[])
+        .tell(|asked, told| refuse(asked, told, "seed", |_| true)),
+    Mutant::new("no-stop", "stop strings are refused", &[])
+        .tell(|asked, told| refuse(asked, told, "stop", |_| true)),
+    Mutant::new("no-stream-options", "stream_options are refused", &[])
+        .tell(|asked, told| refuse(asked, told, "stream_options", |_| true)),
+];
+
+/// A 400 that names the parameter, if the request has it with a value of this kind and would else be accepted.
+fn refuse(asked: &Asked, told: &mut Told, parameter: &str, kind: fn(&Value) -> bool) {
+    let body = asked.json();
+    if asked.is_chat() && told.is_success() && body.get(parameter).is_some_and(kind) {
+        let message = format!("Unsupported parameter: '{parameter}' is not supported with this model.");
+        let error = json!({"message": message, "type": "invalid_request_error", "param": parameter, "code": "unsupported_parameter"});
+        *told = Told::json(400, &json!({"error": error}));
+    }
+}
+
+fn not_found() -> Told {
+    Told::error(404, "There is no such endpoint.")
+}

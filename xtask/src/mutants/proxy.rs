@@ -1,0 +1,129 @@
+//! A server with a bug: a proxy in front of the sound one.
+//!
+//! Owns sockets, threads and the pace at which events go out; the bug is a [`Mutant`]'s.
+
+use std::io::BufReader;
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::{JoinHandle, spawn};
+use std::time::Duration;
+
+use anyhow::Context;
+
+use super::http::{ask, read_request, write_answer};
+use super::mutant::{End, Framing, Mutant, Places, Told};
+
+/// The pause before each event of a stream: the sound server behind has none, so that nothing is waited for twice.
+const PACE: Duration = Duration::from_millis(4);
+
+/// A server with a bug on a port of its own. Dropping it ends it.
+pub(super) struct Proxy {
+    address: SocketAddr,
+    ending: Arc<AtomicBool>,
+    acceptor: Option<JoinHandle<()>>,
+}
+
+impl Proxy {
+    /// Stands in front of the server at this address.
+    pub(super) fn start(mutant: Mutant, sound: String) -> anyhow::Result<Proxy> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).context("no port")?;
+        let address = listener.local_addr()?;
+        let ending = Arc::new(AtomicBool::new(false));
+        let ends = Arc::clone(&ending);
+        let places = Arc::new(Counted::of(mutant.places));
+        let acceptor = spawn(move || {
+            for stream in listener.incoming() {
+                if ends.load(Ordering::Relaxed) {
+                    return;
+                }
+                let Ok(stream) = stream else { continue };
+                let (sound, places) = (sound.clone(), Arc::clone(&places));
+                // A client that goes away in the middle ends its thread, which is what it wants.
+                spawn(move || drop(serve(&mutant, &sound, &places, stream)));
+            }
+        });
+        Ok(Proxy { address, ending, acceptor: Some(acceptor) })
+    }
+
+    /// As an SDK takes it.
+    pub(super) fn base_url(&self) -> String {
+        format!("http://{}/v1", self.address)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.ending.store(true, Ordering::Relaxed);
+        // Wakes the acceptor.
+        drop(TcpStream::connect(self.address));
+        if let Some(acceptor) = self.acceptor.take() {
+            drop(acceptor.join());
+        }
+    }
+}
+
+/// One connection, request after request.
+fn serve(mutant: &Mutant, sound: &str, places: &Counted, stream: TcpStream) -> anyhow::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut writer = stream.try_clone()?;
+    let mut reader = BufReader::new(stream);
+    while let Some(asked) = read_request(&mut reader)? {
+        let mut passed_on = asked.clone();
+        (mutant.ask)(&mut passed_on);
+        let mut told = ask(sound, &passed_on)?;
+        pace(&mut told);
+        (mutant.tell)(&asked, &mut told);
+        let place = places.take();
+        let written = write_answer(&mut writer, &told);
+        if written.is_err() && matches!(mutant.places, Places::Leaking(_)) {
+            std::thread::sleep(told.pieces.iter().map(|piece| piece.pause).sum());
+        }
+        drop(place);
+        written?;
+        if told.end != End::Clean || told.framing == Framing::Close {
+            // The client may have closed it already.
+            drop(writer.shutdown(Shutdown::Both));
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+fn pace(told: &mut Told) {
+    if told.is_stream() {
+        told.pieces.iter_mut().for_each(|piece| piece.pause = PACE);
+    }
+}
+
+/// Places for answers.
+struct Counted {
+    free: Mutex<usize>,
+    freed: Condvar,
+}
+
+struct Place<'a>(&'a Counted);
+
+impl Counted {
+    fn of(places: Places) -> Counted {
+        let free = match places {
+            Places::Unbounded => usize::MAX,
+            Places::Bounded(places) | Places::Leaking(places) => places,
+        };
+        Counted { free: Mutex::new(free), freed: Condvar::new() }
+    }
+
+    fn take(&self) -> Place<'_> {
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = self.freed.wait_while(free, |free| *free == 0).unwrap_or_else(PoisonError::into_inner);
+        *free -= 1;
+        Place(self)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.0.freed.notify_one();
+    }
+}
