@@ -171,10 +171,24 @@ impl Asker {
         self.exchange(question, sent, began, send_error, Ok(answer))
     }
 
+    /// How much is left of the time of the run.
+    pub(crate) fn time_left(&self) -> Duration {
+        self.until.saturating_duration_since(Instant::now())
+    }
+
     /// A connection of its own, with the bounds that hold for all.
     pub(crate) async fn connect(&self) -> Result<Connection, String> {
+        self.connect_to(self.target.wire()).await
+    }
+
+    /// The same with the smallest of buffers, for those who do not read.
+    pub(crate) async fn connect_with_small_buffers(&self) -> Result<Connection, String> {
+        self.connect_to(&self.target.wire().clone().with_small_buffers()).await
+    }
+
+    async fn connect_to(&self, target: &interference_wire::Target) -> Result<Connection, String> {
         let Patience { silence, total } = self.patience();
-        let left = self.until.saturating_duration_since(Instant::now());
+        let left = self.time_left();
         let time = TimeLimits {
             connect: silence.min(Duration::from_secs(10)),
             send: silence,
@@ -184,7 +198,7 @@ impl Asker {
             ..TimeLimits::default()
         };
         let limits = Limits { read: READ_LIMITS, time };
-        Connection::connect(self.target.wire(), limits).await.map_err(|error| error.to_string())
+        Connection::connect(target, limits).await.map_err(|error| error.to_string())
     }
 
     /// An exchange that a case has held itself, on a connection of [`Asker::connect`], for the evidence.

@@ -99,12 +99,13 @@ impl ChatStream {
         if let Some(error) = self.errors.first().map(told).or_else(|| stream_errors::unread(&self)) {
             return Err(self.inconclusive(format!("the stream broke off with an error: {error}")));
         }
-        let is_finished = self.choices().any(|(_, choice)| {
-            choice.get("finish_reason").is_some_and(|reason| !reason.is_null() && *reason != "")
-        });
+        let is_finished = self.choices().any(|(_, choice)| finish_reason_of(choice).is_some());
         if self.done.is_empty() && !(is_finished && self.has_ended()) {
-            let ending = self.exchange.ending().map(|ending| told_ending(ending)).unwrap_or_default();
-            return Err(self.inconclusive(format!("the stream broke off: {ending}")));
+            let seen = match self.exchange.ending() {
+                Some(ending) if !self.has_ended() => format!("the stream broke off: {}", told_ending(ending)),
+                _ => "the stream ends without a finish_reason and without [DONE]".to_owned(),
+            };
+            return Err(self.inconclusive(seen));
         }
         Ok(self)
     }
@@ -206,6 +207,11 @@ impl ChatStream {
     pub(crate) fn inconclusive(&self, seen: impl Into<String>) -> Objection {
         Objection::inconclusive(seen).about(&self.exchange)
     }
+}
+
+/// A finish reason that says something: to clients null, the empty string and nothing are the same.
+pub(crate) fn finish_reason_of(choice: &Value) -> Option<&Value> {
+    choice.get("finish_reason").filter(|reason| !reason.is_null() && *reason != "")
 }
 
 /// Some servers send every member in every chunk.

@@ -144,7 +144,7 @@ impl Exchange {
     /// INCONCLUSIVE where it is none; a case that demands JSON turns that into what it means to it.
     pub(crate) fn json(&self) -> Result<Value, Objection> {
         serde_json::from_slice(self.body()).map_err(|error| {
-            let end = self.ending().map(|ending| told_ending(ending)).unwrap_or_default();
+            let end = self.ending().map(told_ending).unwrap_or_default();
             let seen = format!(
                 "a body that is no JSON ({error}): {}; {end}",
                 excerpt(self.body(), MESSAGE_CHARACTERS)

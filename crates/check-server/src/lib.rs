@@ -13,6 +13,8 @@ mod chat;
 mod chat_answer;
 mod chat_stream;
 mod clause;
+mod companion;
+mod crowd;
 mod ending;
 mod evidence;
 mod exchange;

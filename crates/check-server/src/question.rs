@@ -88,6 +88,12 @@ impl Question {
         self
     }
 
+    /// With another content type than it was made with.
+    pub(crate) fn typed(mut self, content_type: &str) -> Question {
+        self.headers.retain(|(name, _)| name != "Content-Type");
+        self.header("Content-Type", content_type)
+    }
+
     /// Without the header `Authorization`.
     pub(crate) fn without_key(self) -> Question {
         Question { key: Key::None, ..self }
@@ -99,7 +105,7 @@ impl Question {
     }
 
     /// A shell command that prints the body, for bodies that are too long for a command line:
-    /// `python3 -c 'print("[" * 10000)'`.
+    /// `head -c 10000 /dev/zero | tr '\\0' '['`.
     pub(crate) fn recipe(self, command: impl Into<String>) -> Question {
         Question { recipe: Some(command.into()), ..self }
     }
@@ -184,7 +190,7 @@ impl Question {
 }
 
 /// For a POSIX shell.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 

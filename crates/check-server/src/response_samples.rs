@@ -49,7 +49,7 @@ pub(crate) fn tool() -> Value {
 }
 
 /// What can only be answered by the tool.
-pub(crate) const CALL_PROMPT: &str = "How is the weather in Lisbon now?";
+pub(crate) const CALL_PROMPT: &str = "How is the weather in Porto now?";
 
 /// A response that must call the tool.
 pub(crate) fn forced_call(trial: &Trial) -> ResponseRequest {

@@ -21,7 +21,7 @@ pub(crate) const POEM_TOKENS: u32 = 48;
 pub(crate) const PLAIN_COST: crate::case::Cost = crate::case::Cost::new(5, 6 * POEM_TOKENS);
 
 /// What [`streams`] costs a case, at most.
-pub(crate) const STREAMS_COST: crate::case::Cost = crate::case::Cost::new(6, 6 * POEM_TOKENS);
+pub(crate) const STREAMS_COST: crate::case::Cost = crate::case::Cost::new(6, 6 * POEM_TOKENS + 1);
 
 /// The ordinary chat, whole.
 pub(crate) fn plain(trial: &Trial) -> Chat<'_> {

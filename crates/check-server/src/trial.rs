@@ -81,6 +81,17 @@ impl Trial {
             .map_err(|reason| Objection::inconclusive(format!("no connection: {reason}")))
     }
 
+    /// The same with the smallest of buffers, so that a server soon notices that nothing is read.
+    ///
+    /// # Errors
+    /// As [`Trial::connect`].
+    pub(crate) async fn connect_with_small_buffers(&self) -> Result<Connection, Objection> {
+        self.asker()
+            .connect_with_small_buffers()
+            .await
+            .map_err(|reason| Objection::inconclusive(format!("no connection: {reason}")))
+    }
+
     /// Keeps an exchange that the case has held itself.
     pub(crate) fn record(&self, question: Question, sent_at: Instant, answer: Answer) -> Arc<Exchange> {
         let sent = question.to_bytes(self.asker().target());

@@ -90,7 +90,11 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "role-of-another-dialect",
         "messages come from the model, as another API calls it",
-        &[Fails("chat.role-assistant", MEANT), Fails("chat.schema", FORM)],
+        &[
+            Fails("chat.role-assistant", MEANT),
+            Fails("chat.schema", FORM),
+            Fails("tools.round-trip", "the message is sent back as it came, and its role is refused"),
+        ],
     )
     .tell(|asked, told| each_choice(asked, told, |choice| choice["message"]["role"] = json!("model"))),
     Mutant::new("each-choice-is-the-first", "all choices have the index 0", &[Fails("chat.indexes", MEANT)])
@@ -212,7 +216,10 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "null-content-refused",
         "the content of every message must be a string",
-        &[Fails("chat.null-content-tool-turn", MEANT)],
+        &[
+            Fails("chat.null-content-tool-turn", MEANT),
+            Fails("tools.round-trip", "the message with the call is sent back as it came"),
+        ],
     )
     .tell(|asked, told| {
         refuse_where(asked, told, |message| message.get("content").is_none_or(Value::is_null));

@@ -17,7 +17,7 @@ use serde_json::Value;
 use self::track::{Track, read_choices};
 use super::Section;
 use crate::case::{Case, Company, Cost, Objection, Outcome, held};
-use crate::chat_stream::{ChatStream, Chunk};
+use crate::chat_stream::{ChatStream, Chunk, finish_reason_of};
 use crate::clause::Clause;
 use crate::exchange::{Exchange, excerpt};
 use crate::samples::{self, POEM_TOKENS, STREAMS_COST};
@@ -574,7 +574,7 @@ async fn nothing_after_finish(trial: &Trial) -> Outcome {
         let tracks = Track::all_of(stream);
         for track in &tracks {
             let behind =
-                track.choices.iter().skip_while(|(_, choice)| track::finish_reason(choice).is_none()).skip(1);
+                track.choices.iter().skip_while(|(_, choice)| finish_reason_of(choice).is_none()).skip(1);
             for (chunk, choice) in behind {
                 let Some(delta) = choice.get("delta") else { continue };
                 if let Some(member) = track::part_of_an_answer(delta) {

@@ -16,6 +16,7 @@ use crate::chat_stream::{ChatStream, Chunk};
 use crate::clause::Clause;
 use crate::exchange::excerpt;
 use crate::knowledge::LimitParameter;
+use crate::refusal;
 use crate::samples::{self, POEM, POEM_TOKENS};
 use crate::trial::Trial;
 use crate::value::told;
@@ -221,11 +222,10 @@ async fn streams_with_usage(trial: &Trial) -> Result<Vec<ChatStream>, Objection>
 
 /// The chunks before `[DONE]` with a usage that is not null.
 fn usages(stream: &ChatStream) -> Vec<(&Chunk, &Value)> {
-    let usage = |chunk: &Chunk| chunk.value.get("usage").filter(|usage| !usage.is_null()).is_some();
     stream
         .read_chunks()
-        .filter(|chunk| usage(chunk))
         .filter_map(|chunk| Some((chunk, chunk.value.get("usage")?)))
+        .filter(|(_, usage)| !usage.is_null())
         .collect()
 }
 
@@ -415,17 +415,10 @@ async fn options_need_stream(trial: &Trial) -> Outcome {
         .chat("Name a tree in one word.", SHORT)
         .titled("a plain chat with stream_options")
         .with("stream_options", json!({"include_usage": true}));
-    let exchange = trial.ask(question).await;
-    let status = exchange.status()?;
-    let told = exchange.told_refusal(status);
-    match status {
-        200..=299 => Err(Objection::broken(format!("status {status}: taken, as if it meant something"))
-            .expected("status 400")
-            .about(&exchange)),
-        400 | 404 | 405 | 409 | 413 | 415 | 422 => held(told),
-        500 => Err(Objection::broken(told).expected("status 400").about(&exchange)),
-        _ => Err(Objection::inconclusive(told).about(&exchange)),
-    }
+    let refused = refusal::all_refused(trial, [question.question()])
+        .await
+        .map_err(|objection| objection.expected("status 400"))?;
+    refusal::held_by(&refused)
 }
 
 async fn sums_n(trial: &Trial) -> Outcome {

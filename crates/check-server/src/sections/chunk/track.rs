@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::chat_stream::{ChatStream, Chunk};
+use crate::chat_stream::{ChatStream, Chunk, finish_reason_of};
 
 /// What a stream says of one choice before `[DONE]`.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl<'a> Track<'a> {
 
     /// Its finish reasons, in order.
     pub(super) fn finish_reasons(&self) -> Vec<(&'a Chunk, &'a Value)> {
-        self.choices.iter().filter_map(|(chunk, choice)| Some((*chunk, finish_reason(choice)?))).collect()
+        self.choices.iter().filter_map(|(chunk, choice)| Some((*chunk, finish_reason_of(choice)?))).collect()
     }
 }
 
@@ -45,11 +45,6 @@ impl<'a> Track<'a> {
 pub(super) fn read_choices(stream: &ChatStream) -> impl Iterator<Item = (&Chunk, &Value)> {
     let end = stream.done.first().copied().unwrap_or(usize::MAX);
     stream.choices().filter(move |(chunk, _)| chunk.event < end)
-}
-
-/// A finish reason that says something: to clients null, the empty string and nothing are the same.
-pub(super) fn finish_reason(choice: &Value) -> Option<&Value> {
-    choice.get("finish_reason").filter(|reason| !reason.is_null() && *reason != "")
 }
 
 /// The first finish reason of the first choice, where it is a string.

@@ -1,0 +1,115 @@
+//! Keys: who is let in, and what is said of those who are not.
+
+use std::sync::Arc;
+
+use super::{chat, cut_json, messages_are_a_text, streamed_chat};
+use crate::case::{Objection, Outcome, held};
+use crate::exchange::Exchange;
+use crate::question::Question;
+use crate::trial::Trial;
+
+/// Keys that no server has. A mask may leave the ends of one visible, and not the whole.
+pub(super) const WRONG_KEYS: [&str; 2] = ["sk-interference-check-0b5fe2c1-is-no-key", "wrong"];
+/// Shorter keys than this may stand in an answer by chance.
+const SHORTEST_KEY_TO_LOOK_FOR: usize = 8;
+
+pub(super) fn without_key(trial: &Trial) -> [Question; 2] {
+    [
+        chat(trial, "a chat without a key").question().without_key(),
+        streamed_chat(trial, "a streamed chat without a key").question().without_key(),
+    ]
+}
+
+pub(super) fn with_wrong_key(trial: &Trial, key: &str) -> [Question; 2] {
+    [
+        chat(trial, "a chat with a wrong key").question().with_key(key),
+        streamed_chat(trial, "a streamed chat with a wrong key").question().with_key(key),
+    ]
+}
+
+/// What a server that may have keys says to requests that bring none of them.
+async fn locked_out(trial: &Trial, questions: impl IntoIterator<Item = Question>) -> Outcome {
+    let mut opened: Option<Arc<Exchange>> = None;
+    let mut refusals = 0_usize;
+    for question in questions {
+        let exchange = trial.ask(question).await;
+        let title = &exchange.question.title;
+        let status = exchange.status()?;
+        match status {
+            200..=299 => opened = opened.or(Some(exchange)),
+            401 => refusals += 1,
+            300..=399 | 408 | 425 | 429 | 502 | 503 | 504 | 529 => {
+                let seen = format!("{title}: {}", exchange.told_refusal(status));
+                return Err(Objection::inconclusive(seen).about(&exchange));
+            }
+            _ => {
+                let seen = format!("{title}: {}", exchange.told_refusal(status));
+                return Err(Objection::broken(seen).expected("status 401").about(&exchange));
+            }
+        }
+    }
+    match opened {
+        None => held(format!("{refusals} requests, each refused with status 401")),
+        Some(_) if refusals == 0 => {
+            Err(Objection::not_applicable("the server answers without a key: keys are off"))
+        }
+        Some(exchange) => {
+            let seen = format!("{} is answered with status {}", exchange.question.title, exchange.status()?);
+            Err(Objection::broken(seen).expected("status 401").about(&exchange))
+        }
+    }
+}
+
+fn key_was_given(trial: &Trial) -> Result<(), Objection> {
+    match trial.asker().target().key() {
+        Some(_) => Ok(()),
+        None => Err(Objection::not_applicable("no key was given, and the server is open without one")),
+    }
+}
+
+pub(super) async fn no_key(trial: &Trial) -> Outcome {
+    key_was_given(trial)?;
+    locked_out(trial, without_key(trial)).await
+}
+
+pub(super) async fn wrong_key(trial: &Trial) -> Outcome {
+    key_was_given(trial)?;
+    let mut questions: Vec<Question> = without_key(trial).into_iter().take(1).collect();
+    for key in WRONG_KEYS {
+        questions.extend(with_wrong_key(trial, key));
+    }
+    locked_out(trial, questions).await
+}
+
+pub(super) async fn key_not_echoed(trial: &Trial) -> Outcome {
+    let wrong = WRONG_KEYS[0];
+    let mut questions: Vec<(Question, &str)> =
+        with_wrong_key(trial, wrong).map(|question| (question, wrong)).into();
+    questions.push((cut_json().with_key(wrong), wrong));
+    questions.push((Question::get("/no-such-path-1f9d").with_key(wrong), wrong));
+    let given = trial.asker().target().key().filter(|key| key.len() >= SHORTEST_KEY_TO_LOOK_FOR);
+    if let Some(key) = given {
+        questions.extend([cut_json(), messages_are_a_text(trial)].map(|question| (question, key)));
+    }
+    let mut looked_at = 0;
+    let mut none = None;
+    for (question, key) in questions {
+        let exchange = trial.ask(question).await;
+        let raw = match exchange.answer() {
+            Ok(answer) => &answer.received.raw,
+            Err(objection) => {
+                none = Some(objection);
+                continue;
+            }
+        };
+        looked_at += 1;
+        if raw.windows(key.len()).any(|bytes| bytes == key.as_bytes()) {
+            let seen = format!("the answer to {} has the key in it", exchange.question.title);
+            return Err(Objection::broken(seen).about(&exchange));
+        }
+    }
+    match none {
+        Some(objection) if looked_at == 0 => Err(objection),
+        _ => held(format!("in none of {looked_at} answers")),
+    }
+}
