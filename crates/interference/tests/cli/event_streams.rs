@@ -113,7 +113,7 @@ fn cut<'a>(body: &'a str, cuts: &[usize]) -> Vec<&'a [u8]> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn all_readers_tell_the_same_events(body in body(), cuts in prop::collection::vec(any::<usize>(), 0..12)) {
