@@ -178,16 +178,26 @@ impl Asker {
 
     /// A connection of its own, with the bounds that hold for all.
     pub(crate) async fn connect(&self) -> Result<Connection, String> {
-        self.connect_to(self.target.wire()).await
+        self.connect_to(self.target.wire(), Duration::ZERO).await
     }
 
     /// The same with the smallest of buffers, for those who do not read.
     pub(crate) async fn connect_with_small_buffers(&self) -> Result<Connection, String> {
-        self.connect_to(&self.target.wire().clone().with_small_buffers()).await
+        self.connect_to(&self.target.wire().clone().with_small_buffers(), Duration::ZERO).await
     }
 
-    async fn connect_to(&self, target: &interference_wire::Target) -> Result<Connection, String> {
+    /// The same for those who measure a silence of so long.
+    pub(crate) async fn connect_for_silence(&self, silence: Duration) -> Result<Connection, String> {
+        self.connect_to(self.target.wire(), silence).await
+    }
+
+    async fn connect_to(
+        &self,
+        target: &interference_wire::Target,
+        least_silence: Duration,
+    ) -> Result<Connection, String> {
         let Patience { silence, total } = self.patience();
+        let (silence, total) = (silence.max(least_silence), total.max(least_silence * 2));
         let left = self.time_left();
         let time = TimeLimits {
             connect: silence.min(Duration::from_secs(10)),
