@@ -4,13 +4,14 @@ use serde_json::{Value, json};
 
 use super::mutant::{Asked, Fails, MEANT, Mutant, Told};
 
+const SCHEMA: &str = "it is in the schema of an answer";
 const BY_INDEX: &str = "what has no index of its own has none to be told apart by";
 
 pub(super) const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "arguments-as-an-object",
         "the arguments of a call are parsed, not told as a string",
-        &[Fails("tools.arguments-string", MEANT)],
+        &[Fails("tools.arguments-string", MEANT), Fails("chat.schema", SCHEMA)],
     )
     .tell(|_, told| {
         each_call(told, |call| {
@@ -45,6 +46,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         &[
             Fails("tools.arguments-string", MEANT),
             Fails("tools.round-trip", "the sound half of the server does not take such a call back"),
+            Fails("chat.schema", SCHEMA),
         ],
     )
     .tell(|_, told| {
@@ -245,7 +247,10 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "calls-without-content-refused",
         "a message of an assistant must have a content that is a string",
-        &[Fails("tools.round-trip", MEANT)],
+        &[
+            Fails("tools.round-trip", MEANT),
+            Fails("chat.null-content-tool-turn", "the same message, written by the judge"),
+        ],
     )
     .tell(|asked, told| {
         let body = asked.json();
