@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use interference_check_server::{CATALOGUE, Case, Section};
+use interference_check_server::{CATALOGUE, Case, Section, Source};
 use interference_report::Level;
 
 use crate::bench::{Bench, finish};
@@ -120,7 +120,12 @@ fn row(case: &Case) -> String {
     };
     let clauses = case.clauses.iter().map(|clause| {
         let place = format!("{}, {}", clause.source.name(), clause.place);
-        cell(&if clause.quote.is_empty() { place } else { format!("{place}: “{}”", clause.quote) })
+        cell(&match (clause.source, clause.quote) {
+            (_, "") => place,
+            // What was reported stands in our own words.
+            (Source::FieldReport, what) => format!("{place}: {what}"),
+            (_, quote) => format!("{place}: “{quote}”"),
+        })
     });
     let clauses: Vec<String> = clauses.collect();
     format!("| `{}` | {level} | {} | {} |\n", case.slug, cell(case.requirement), clauses.join("<br>"))
