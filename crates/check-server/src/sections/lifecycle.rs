@@ -435,7 +435,7 @@ async fn beside_a_reader(
     crowd: &Crowd<'_>,
 ) -> Result<(Question, Duration, Duration), Objection> {
     let chat = trial
-        .chat("Count from 1 up to 9999, one number on each line, and leave none out.", UNREAD_TOKENS)
+        .chat("Name a hundred kinds of trees, one on each line.", UNREAD_TOKENS)
         .limit(UNREAD_TOKENS)
         .streamed()
         .titled("a long stream");
@@ -585,9 +585,10 @@ async fn silent_start(trial: &Trial) -> Outcome {
     are_answered(trial, Kind::Streamed)?;
     let mut all = Vec::new();
     for number in 1..=QUEUED {
-        all.push(Companion::start(trial, long(trial, Kind::Streamed, number)).await?);
+        let connection = trial.connect_for_silence(LONGEST_SILENCE * 2).await?;
+        all.push(Companion::on(connection, trial, long(trial, Kind::Streamed, number)));
     }
-    let until = Instant::now() + LONGEST_SILENCE + LONGEST_SILENCE;
+    let until = Instant::now() + LONGEST_SILENCE * 2;
     let mut longest = Duration::ZERO;
     loop {
         let now = Instant::now();
