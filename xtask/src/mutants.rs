@@ -41,6 +41,9 @@ use proxy::Proxy;
 /// The key that opens the sound server.
 const KEY: &str = "sk-sound-4f1c";
 
+/// After so many mutants it is told how far it has come.
+const BETWEEN_NEWS: usize = 25;
+
 /// What `cargo xtask mutants` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -141,6 +144,10 @@ impl Host {
                         .and_then(|index| Some((index, subjects.get(index)?)))
                     {
                         let outcome = self.judge(mutant).with_context(|| mutant.name);
+                        if index % BETWEEN_NEWS == 0 {
+                            // Where stderr is closed, nobody wants to know.
+                            announce(&format!("    {index} of {}: {}", subjects.len(), mutant.name)).ok();
+                        }
                         outcomes.lock().map(|mut outcomes| outcomes.insert(index, outcome)).ok();
                     }
                 });
