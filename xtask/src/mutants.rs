@@ -7,8 +7,10 @@ mod chat;
 mod chunk;
 mod completions;
 mod embeddings;
+mod errors;
 mod http;
 mod lesser;
+mod lifecycle;
 mod logprobs;
 mod models;
 mod mutant;
@@ -62,10 +64,12 @@ const MUTANTS: &[&[Mutant]] = &[
     tools::MUTANTS,
     structured::MUTANTS,
     logprobs::MUTANTS,
+    errors::MUTANTS,
     models::MUTANTS,
     embeddings::MUTANTS,
     completions::MUTANTS,
     responses::MUTANTS,
+    lifecycle::MUTANTS,
 ];
 
 /// Puts all mutants and variants before the judge.

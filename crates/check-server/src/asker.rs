@@ -4,7 +4,7 @@
 //! the same request is sent once in a run, however many cases rest on it. Refuses to know what the answers mean.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -33,11 +33,11 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(5);
 /// How long is waited where the server does not say.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
 
-/// After so many requests in a row without an answer, less is waited.
+/// After so many requests in a row without an answer, less is waited of a server that has never given a whole one.
 const SILENCES_UNTIL_IMPATIENT: u32 = 3;
 /// After so many, nothing more is asked.
 const SILENCES_UNTIL_GIVING_UP: u32 = 10;
-/// Answers that went on until reading was given up; after so many, less is waited.
+/// Answers that went on until reading was given up; after so many, less is waited of such a server.
 const ENDLESS_UNTIL_IMPATIENT: u32 = 2;
 /// What is waited then.
 const IMPATIENT: Duration = Duration::from_secs(3);
@@ -55,9 +55,12 @@ pub(crate) struct Asker {
     asked: AtomicU64,
     silences: AtomicU32,
     endless: AtomicU32,
+    /// Whether any answer was whole.
+    has_answered: AtomicBool,
     until: Instant,
     /// Requests at the same time, those aside that a case sends on connections of its own.
     room: Arc<Semaphore>,
+    most_at_once: usize,
 }
 
 /// How long a server is given.
@@ -80,8 +83,10 @@ impl Asker {
             asked: AtomicU64::new(0),
             silences: AtomicU32::new(0),
             endless: AtomicU32::new(0),
+            has_answered: AtomicBool::new(false),
             until,
             room: Arc::new(Semaphore::new(room.clamp(1, Semaphore::MAX_PERMITS))),
+            most_at_once: room.max(1),
         }
     }
 
@@ -95,12 +100,17 @@ impl Asker {
         Asker { target: self.target.with_base_path(path), shared: Mutex::default(), ..self }
     }
 
+    /// Requests at the same time, at most.
+    pub(crate) fn room(&self) -> usize {
+        self.most_at_once
+    }
+
     /// How long the server is given.
     pub(crate) fn patience(&self) -> Patience {
         let mut patience = *locked(&self.patience);
-        let impatient = self.silences.load(Ordering::Relaxed) >= SILENCES_UNTIL_IMPATIENT
+        let hopeless = self.silences.load(Ordering::Relaxed) >= SILENCES_UNTIL_IMPATIENT
             || self.endless.load(Ordering::Relaxed) >= ENDLESS_UNTIL_IMPATIENT;
-        if impatient {
+        if hopeless && !self.has_answered.load(Ordering::Relaxed) {
             patience.silence = patience.silence.min(IMPATIENT);
             patience.total = patience.total.min(IMPATIENT);
         }
@@ -178,16 +188,26 @@ impl Asker {
 
     /// A connection of its own, with the bounds that hold for all.
     pub(crate) async fn connect(&self) -> Result<Connection, String> {
-        self.connect_to(self.target.wire()).await
+        self.connect_to(self.target.wire(), Duration::ZERO).await
     }
 
     /// The same with the smallest of buffers, for those who do not read.
     pub(crate) async fn connect_with_small_buffers(&self) -> Result<Connection, String> {
-        self.connect_to(&self.target.wire().clone().with_small_buffers()).await
+        self.connect_to(&self.target.wire().clone().with_small_buffers(), Duration::ZERO).await
     }
 
-    async fn connect_to(&self, target: &interference_wire::Target) -> Result<Connection, String> {
+    /// The same for those who measure a silence of so long.
+    pub(crate) async fn connect_for_silence(&self, silence: Duration) -> Result<Connection, String> {
+        self.connect_to(self.target.wire(), silence).await
+    }
+
+    async fn connect_to(
+        &self,
+        target: &interference_wire::Target,
+        least_silence: Duration,
+    ) -> Result<Connection, String> {
         let Patience { silence, total } = self.patience();
+        let (silence, total) = (silence.max(least_silence), total.max(least_silence * 2));
         let left = self.time_left();
         let time = TimeLimits {
             connect: silence.min(Duration::from_secs(10)),
@@ -227,6 +247,10 @@ impl Asker {
                 self.endless.fetch_add(1, Ordering::Relaxed);
             }
             Ending::Abandoned(_) => {}
+            Ending::Complete { .. } => {
+                self.has_answered.store(true, Ordering::Relaxed);
+                self.silences.store(0, Ordering::Relaxed);
+            }
             _ => self.silences.store(0, Ordering::Relaxed),
         }
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::case::Objection;
+use crate::case::{Objection, ObjectionKind, Outcome, held};
 use crate::chat::Chat;
 use crate::chat_stream::ChatStream;
 use crate::exchange::{Exchange, excerpt};
@@ -73,16 +73,67 @@ pub(crate) struct Call {
     pub(crate) place: String,
 }
 
-/// Asks for a chat whole and streamed, and reads what was accepted of it: one answer or two.
-///
-/// # Errors
-/// The objection to the whole one, where there is no answer to either.
-pub(crate) async fn both(trial: &Trial, chat: Chat<'_>) -> Result<Vec<ChatAnswer>, Objection> {
-    let whole = ChatAnswer::read(&trial.ask(chat.clone()).await);
-    let streamed = ChatAnswer::read(&trial.ask(chat.streamed()).await);
-    match (whole, streamed) {
-        (Err(objection), Err(_)) => Err(objection),
-        (whole, streamed) => Ok(whole.into_iter().chain(streamed).collect()),
+/// The answers to several questions, as far as they were accepted: one at least.
+#[derive(Debug, Clone)]
+pub(crate) struct Answers {
+    answers: Vec<ChatAnswer>,
+    /// Why one of them is missing, if the server has not declined it.
+    doubt: Option<Objection>,
+}
+
+impl Answers {
+    /// Asks all of them.
+    ///
+    /// # Errors
+    /// Where there is no answer to any: why.
+    pub(crate) async fn ask(trial: &Trial, questions: Vec<Chat<'_>>) -> Result<Answers, Objection> {
+        let (mut answers, mut doubt, mut declined) = (Vec::new(), None, None);
+        for question in questions {
+            match ChatAnswer::read(&trial.ask(question).await) {
+                Ok(answer) => answers.push(answer),
+                Err(objection) if objection.kind == ObjectionKind::Unsupported => {
+                    declined = declined.or(Some(objection));
+                }
+                Err(objection) => doubt = doubt.or(Some(objection)),
+            }
+        }
+        if answers.is_empty() {
+            let none = || Objection::harness("nothing was asked");
+            return Err(doubt.or(declined).unwrap_or_else(none));
+        }
+        Ok(Answers { answers, doubt })
+    }
+
+    /// Asks for a chat whole and streamed.
+    ///
+    /// # Errors
+    /// As [`Answers::ask`].
+    pub(crate) async fn both(trial: &Trial, chat: Chat<'_>) -> Result<Answers, Objection> {
+        Answers::ask(trial, vec![chat.clone(), chat.streamed()]).await
+    }
+
+    /// Those that there are, in the order of the questions.
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, ChatAnswer> {
+        self.answers.iter()
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.answers.len()
+    }
+
+    /// The first one.
+    pub(crate) fn first(&self) -> Option<&ChatAnswer> {
+        self.answers.first()
+    }
+
+    /// The requirement holds in what was answered, and a doubt about the rest is a doubt about all: a server that fails at
+    /// every stream is not sound for its whole answers.
+    ///
+    /// # Errors
+    /// That doubt.
+    pub(crate) fn held(&self, seen: impl Into<String>) -> Outcome {
+        self.doubt.clone().map_or_else(|| held(seen), Err)
     }
 }
 
@@ -157,8 +208,9 @@ impl Form {
 }
 
 /// `whole and streamed`, for people: in which forms there were answers.
-pub(crate) fn told_forms(answers: &[ChatAnswer]) -> String {
-    let mut forms: Vec<&str> = answers.iter().map(|answer| answer.form.told()).collect();
+pub(crate) fn told_forms<'a>(answers: impl IntoIterator<Item = &'a ChatAnswer>) -> String {
+    let mut forms: Vec<&str> = answers.into_iter().map(|answer| answer.form.told()).collect();
+    forms.sort_unstable_by_key(|form| *form != Form::Whole.told());
     forms.dedup();
     forms.join(" and ")
 }

@@ -58,13 +58,16 @@ impl Companion {
     /// # Errors
     /// INCONCLUSIVE where there is no connection.
     pub(crate) async fn start(trial: &Trial, question: impl Into<Question>) -> Result<Companion, Objection> {
-        let question = question.into();
-        let connection = trial.connect().await?;
+        Ok(Companion::on(trial.connect().await?, trial, question.into()))
+    }
+
+    /// Sends the request on a connection that is there.
+    pub(crate) fn on(connection: Connection, trial: &Trial, question: Question) -> Companion {
         let sent = question.to_bytes(trial.asker().target());
         let (tell, progress) = watch::channel(Progress::default());
         let (orders, ordered) = oneshot::channel();
         let task = tokio::spawn(hold(connection, sent, tell, ordered));
-        Ok(Companion { question, progress, orders, task })
+        Companion { question, progress, orders, task }
     }
 
     /// How far it has come.

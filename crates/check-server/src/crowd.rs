@@ -14,7 +14,11 @@ use crate::question::Question;
 use crate::trial::Trial;
 
 /// So many long answers at once, at most, fill a server, or nothing does.
-pub(crate) const MOST_LONG: u32 = 32;
+pub(crate) const MOST_LONG: u32 = 64;
+/// How many times as many are tried where fewer leave room.
+const STEP: u32 = 4;
+/// How many steps that makes, from one on.
+pub(crate) const STEPS: u32 = MOST_LONG.ilog(STEP) + 1;
 /// How long each of them may get, in tokens.
 pub(crate) const LONG_TOKENS: u32 = 512;
 /// How long a short answer may get, in tokens.
@@ -178,7 +182,7 @@ impl<'a> Crowd<'a> {
                     return Err(Objection::inconclusive(seen).about(&exchange));
                 }
             }
-            many *= 2;
+            many *= STEP;
         }
         self.leave(Leaving::Close).await?;
         Err(Objection::inconclusive(format!(

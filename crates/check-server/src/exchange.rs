@@ -118,26 +118,6 @@ impl Exchange {
         }
     }
 
-    /// The status, if it is one of 4xx that refuses the request for what it says.
-    ///
-    /// # Errors
-    /// The requirement is broken where the server takes the request, or fails at it; INCONCLUSIVE where it is busy or locked,
-    /// sends elsewhere, or gave no answer.
-    pub(crate) fn must_refuse(&self) -> Result<u16, Objection> {
-        let status = self.status()?;
-        let told = || match status {
-            200..=299 => format!("status {status}, and {}", excerpt(self.body(), MESSAGE_CHARACTERS)),
-            _ => self.told_refusal(status),
-        };
-        let told = || format!("{}: {}", self.question.title, told());
-        match (standing(status), status) {
-            (Standing::Busy | Standing::Locked, _) => Err(Objection::inconclusive(told()).about(self)),
-            (_, 400..=499) => Ok(status),
-            (_, 200..=299 | 500..=599) => Err(Objection::broken(told()).about(self)),
-            _ => Err(Objection::inconclusive(told()).about(self)),
-        }
-    }
-
     /// The body as one JSON value.
     ///
     /// # Errors

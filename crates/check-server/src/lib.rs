@@ -45,7 +45,6 @@ pub use clause::{Clause, Source};
 pub use judge::{Judge, Judgement, Pattern, Patterns, Selection};
 pub use lines::{Event, EventStream, Line, LineKind};
 pub use preflight::{PreflightError, Wishes};
-pub use schema::definitions as schemas;
 pub use sections::{CATALOGUE, Section, cases};
 pub use target::{Target, TargetError};
 pub use trial::Trial;

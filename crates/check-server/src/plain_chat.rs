@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::case::Objection;
 use crate::exchange::Exchange;
+use crate::schema::shown;
 
 /// An accepted answer that is JSON.
 #[derive(Debug, Clone)]
@@ -23,9 +24,13 @@ impl PlainChat {
     /// Reads an answer.
     ///
     /// # Errors
-    /// What [`Exchange::accepted`] and [`Exchange::json`] say.
+    /// What [`Exchange::accepted`] and [`Exchange::json`] say; INCONCLUSIVE where there are no choices.
     pub(crate) fn read(exchange: &Arc<Exchange>) -> Result<PlainChat, Objection> {
         let body = exchange.accepted()?.json()?;
+        if !body.get("choices").is_some_and(Value::is_array) {
+            let seen = format!("an answer without choices: {}", shown(&body));
+            return Err(Objection::inconclusive(seen).about(exchange));
+        }
         Ok(PlainChat { exchange: Arc::clone(exchange), body })
     }
 

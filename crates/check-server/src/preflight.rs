@@ -28,7 +28,9 @@ const GUESSED_MODEL: &str = "gpt-4o-mini";
 /// What a model that thinks first needs in addition, as a factor of every limit.
 const REASONING_FACTOR: u32 = 16;
 /// An answer is given the time for so many pieces at the speed that was seen.
-const PIECES_TO_WAIT_FOR: f64 = 1024.0;
+const PIECES_OF_AN_ANSWER: f64 = 1024.0;
+/// A server may be silent, as before a whole answer, for the time of so many.
+const PIECES_OF_SILENCE: f64 = 256.0;
 /// And is not waited for any longer than this.
 const LONGEST_ANSWER: Duration = Duration::from_secs(600);
 
@@ -306,13 +308,18 @@ fn measure(knowledge: &mut Knowledge, stream: &ChatStream) {
     }
 }
 
-/// Slow servers get time in proportion.
+/// Slow servers get time in proportion, the more so as several requests at once share their speed.
 fn patience(asker: &Asker, knowledge: &Knowledge) -> Patience {
     let patience = asker.patience();
     let (Some(first), Some(speed)) = (knowledge.first_content, knowledge.pieces_per_second) else {
         return patience;
     };
-    let answer = first.as_secs_f64() + PIECES_TO_WAIT_FOR / speed;
-    let answer = Duration::try_from_secs_f64(answer).unwrap_or(LONGEST_ANSWER);
-    Patience { total: patience.total.max(answer).min(LONGEST_ANSWER), ..patience }
+    let time_for = |pieces: f64| {
+        let seconds = (first.as_secs_f64() + pieces / speed) * asker.room() as f64;
+        Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST_ANSWER).min(LONGEST_ANSWER)
+    };
+    Patience {
+        silence: patience.silence.max(time_for(PIECES_OF_SILENCE)),
+        total: patience.total.max(time_for(PIECES_OF_AN_ANSWER)),
+    }
 }

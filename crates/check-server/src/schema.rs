@@ -97,7 +97,7 @@ static VALIDATORS: LazyLock<Result<Vec<Validator>, String>> = LazyLock::new(|| {
 ///
 /// # Errors
 /// A text is no JSON, which is a bug.
-pub fn definitions() -> Result<Map<String, Value>, String> {
+fn definitions() -> Result<Map<String, Value>, String> {
     let parsed = |(_, name, text): &(Schema, &str, &str)| match serde_json::from_str(text) {
         Ok(schema) => Ok(((*name).to_owned(), schema)),
         Err(error) => Err(format!("the schema {name}: {error}")),

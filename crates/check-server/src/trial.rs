@@ -4,7 +4,7 @@
 //! evidence. Knows no requirement.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use interference_wire::{Answer, Connection};
 
@@ -88,6 +88,17 @@ impl Trial {
     pub(crate) async fn connect_with_small_buffers(&self) -> Result<Connection, Objection> {
         self.asker()
             .connect_with_small_buffers()
+            .await
+            .map_err(|reason| Objection::inconclusive(format!("no connection: {reason}")))
+    }
+
+    /// The same with the patience for a silence of so long, and for twice as long in all.
+    ///
+    /// # Errors
+    /// As [`Trial::connect`].
+    pub(crate) async fn connect_for_silence(&self, silence: Duration) -> Result<Connection, Objection> {
+        self.asker()
+            .connect_for_silence(silence)
             .await
             .map_err(|reason| Objection::inconclusive(format!("no connection: {reason}")))
     }

@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 use super::mutant::{Asked, Fails, MEANT, Mutant, Piece, Told};
 
 const OTHER_REASON: &str = "the reason is not the one that it should be";
+const FIRST_REASON: &str = "the first reason that is not null is an empty one";
+const TOKENS_ARE_WHOLE: &str = "the tokens say what the text has lost";
 const NOT_STOPPED: &str = "no stop string stops";
 
 pub(super) const MUTANTS: &[Mutant] = &[
@@ -120,7 +122,11 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "empty-finish-reasons",
         "a finish reason that is not there yet is an empty string",
-        &[Fails("chunk.finish-enum", MEANT)],
+        &[
+            Fails("chunk.finish-enum", MEANT),
+            Fails("tools.finish-tool-calls", FIRST_REASON),
+            Fails("tools.length-beats", FIRST_REASON),
+        ],
     )
     .tell(|asked, told| {
         each_choice(asked, told, |_, choice| {
@@ -170,7 +176,10 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "length-told-as-stop",
         "whatever ends an answer is a stop",
-        &[Fails("chunk.length-at-max-tokens", MEANT)],
+        &[
+            Fails("chunk.length-at-max-tokens", MEANT),
+            Fails("tools.length-beats", "a call that is cut has no other reason"),
+        ],
     )
     .tell(|asked, told| rename_reason(asked, told, "length", json!("stop"))),
     Mutant::new(
@@ -230,7 +239,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "characters-cut-by-tokens",
         "each token is decoded by itself",
-        &[Fails("chunk.no-replacement-char", MEANT)],
+        &[Fails("chunk.no-replacement-char", MEANT), Fails("logprobs.streamed", TOKENS_ARE_WHOLE)],
     )
     .tell(|asked, told| {
         each_content(asked, told, |text| text.replace(|letter: char| !letter.is_ascii(), "\u{FFFD}\u{FFFD}"))
@@ -238,7 +247,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "characters-lost",
         "bytes that are no whole character are dropped",
-        &[Fails("chunk.no-replacement-char", MEANT)],
+        &[Fails("chunk.no-replacement-char", MEANT), Fails("logprobs.streamed", TOKENS_ARE_WHOLE)],
     )
     .tell(|asked, told| {
         each_content(asked, told, |text| text.replace(|letter: char| letter.len_utf8() > 3, ""))
@@ -248,6 +257,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "each piece is decoded without the space before it",
         &[
             Fails("chunk.equals-plain", MEANT),
+            Fails("logprobs.streamed", TOKENS_ARE_WHOLE),
             Fails("chunk.stop-excluded", "what is a word of the text without spaces is none of the server's"),
         ],
     )

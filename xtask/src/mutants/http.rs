@@ -155,7 +155,10 @@ pub(super) fn write_answer(stream: &mut TcpStream, told: &Told) -> io::Result<()
     Ok(())
 }
 
-fn read_head(reader: &mut BufReader<TcpStream>) -> anyhow::Result<Option<(String, Vec<(String, String)>)>> {
+/// A start line and the headers behind it.
+type Head = (String, Vec<(String, String)>);
+
+fn read_head(reader: &mut BufReader<TcpStream>) -> anyhow::Result<Option<Head>> {
     let mut bounded = reader.take(MOST_HEAD_BYTES);
     let mut start = String::new();
     if bounded.read_line(&mut start)? == 0 {

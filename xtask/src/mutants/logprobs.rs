@@ -18,7 +18,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         });
     }),
     Mutant::new(
-        "logprobs-logprobs-ignored",
+        "whole-answers-without-logprobs",
         "whole answers have no log probabilities",
         &[Fails("logprobs.shape", MEANT)],
     )
@@ -45,7 +45,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         });
     }),
     Mutant::new(
-        "probabilities",
+        "probabilities-of-tokens",
         "probabilities are told, not their logarithms",
         &[Fails("logprobs.count", MEANT)],
     )

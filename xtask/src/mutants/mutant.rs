@@ -159,6 +159,8 @@ pub(super) enum End {
     Clean,
     /// As its framing says, and the connection closes, as a header says.
     ThenClose,
+    /// As its framing says, and the connection closes, without a header that says so.
+    Unannounced,
     /// The connection closes without what its framing demands at the end.
     Cut,
 }

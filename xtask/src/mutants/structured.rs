@@ -66,12 +66,10 @@ pub(super) const MUTANTS: &[Mutant] = &[
         if format_of(asked) == "json_schema" {
             let mut first = true;
             told.edit_choices(|_, choice| {
-                if let Some(content) =
-                    choice["delta"]["content"].as_str().filter(|content| !content.is_empty())
-                {
-                    if std::mem::take(&mut first) {
-                        choice["delta"]["content"] = json!(format!("Here it is: {content}"));
-                    }
+                let content = choice["delta"]["content"].as_str().filter(|content| !content.is_empty());
+                if let Some(content) = content.filter(|_| first) {
+                    choice["delta"]["content"] = json!(format!("Here it is: {content}"));
+                    first = false;
                 }
             });
         }

@@ -4,13 +4,14 @@ use serde_json::{Value, json};
 
 use super::mutant::{Asked, Fails, MEANT, Mutant, Told};
 
+const SCHEMA: &str = "it is in the schema of an answer";
 const BY_INDEX: &str = "what has no index of its own has none to be told apart by";
 
 pub(super) const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "arguments-as-an-object",
         "the arguments of a call are parsed, not told as a string",
-        &[Fails("tools.arguments-string", MEANT)],
+        &[Fails("tools.arguments-string", MEANT), Fails("chat.schema", SCHEMA)],
     )
     .tell(|_, told| {
         each_call(told, |call| {
@@ -45,6 +46,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         &[
             Fails("tools.arguments-string", MEANT),
             Fails("tools.round-trip", "the sound half of the server does not take such a call back"),
+            Fails("chat.schema", SCHEMA),
         ],
     )
     .tell(|_, told| {
@@ -77,7 +79,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         });
     }),
     Mutant::new(
-        "finish-stop",
+        "calls-finish-stop",
         "every answer that is not cut ends with stop",
         &[Fails("tools.finish-tool-calls", MEANT)],
     )
@@ -97,17 +99,17 @@ pub(super) const MUTANTS: &[Mutant] = &[
         }
     }),
     Mutant::new(
-        "index-as-a-string",
+        "call-index-as-a-string",
         "the index of a call is a string",
         &[Fails("tools.stream-index", MEANT)],
     )
     .tell(|_, told| each_delta(told, |delta| delta["index"] = json!(delta["index"].to_string()))),
-    Mutant::new("index-as-a-float", "the index of a call is 0.0", &[Fails("tools.stream-index", MEANT)])
+    Mutant::new("call-index-as-a-float", "the index of a call is 0.0", &[Fails("tools.stream-index", MEANT)])
         .tell(|_, told| {
             each_delta(told, |delta| delta["index"] = json!(delta["index"].as_f64().unwrap_or_default()));
         }),
     Mutant::new(
-        "index-missing",
+        "call-index-missing",
         "deltas of calls have no index",
         &[Fails("tools.stream-index", MEANT), Fails("tools.two-calls-two-indexes", BY_INDEX)],
     )
@@ -116,7 +118,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             delta.as_object_mut().map(|delta| delta.remove("index"));
         });
     }),
-    Mutant::new("calls-counted-from-one", "calls count from 1", &[Fails("tools.stream-index", MEANT)]).tell(
+    Mutant::new("call-index-from-one", "calls count from 1", &[Fails("tools.stream-index", MEANT)]).tell(
         |_, told| {
             each_delta(told, |delta| delta["index"] = json!(delta["index"].as_u64().unwrap_or_default() + 1));
         },
@@ -188,7 +190,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         });
     }),
     Mutant::new(
-        "index-always-zero",
+        "call-index-always-zero",
         "every call of a stream has the index 0",
         &[
             Fails("tools.two-calls-two-indexes", MEANT),
@@ -243,9 +245,12 @@ pub(super) const MUTANTS: &[Mutant] = &[
             });
         }),
     Mutant::new(
-        "call-without-content-refused",
+        "calls-without-content-refused",
         "a message of an assistant must have a content that is a string",
-        &[Fails("tools.round-trip", MEANT)],
+        &[
+            Fails("tools.round-trip", MEANT),
+            Fails("chat.null-content-tool-turn", "the same message, written by the judge"),
+        ],
     )
     .tell(|asked, told| {
         let body = asked.json();

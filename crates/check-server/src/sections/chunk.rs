@@ -144,9 +144,10 @@ pub(super) const SECTION: Section = Section {
         Case {
             slug: "chunk.delta-object",
             level: Must,
-            requirement: "Each delta is an object, never null.",
+            requirement: "Each delta is an object, never null; its content is a string or null.",
             clauses: &[
                 Clause::openai("ChatCompletionStreamResponseDelta", "type: object"),
+                Clause::openai("ChatCompletionStreamResponseDelta.content", "type: string"),
                 Clause::python(
                     "openai/lib/streaming/chat/_completions.py, _accumulate_chunk",
                     "choice.delta.to_dict()",
@@ -495,6 +496,11 @@ async fn delta_object(trial: &Trial) -> Outcome {
             if !delta.is_object() {
                 let seen = format!("{}: delta is {}", stream.place(chunk.event), told(Some(delta)));
                 return Err(stream.broken(seen).expected("delta is an object"));
+            }
+            let content = delta.get("content").filter(|content| !content.is_null() && !content.is_string());
+            if content.is_some() {
+                let seen = format!("{}: content is {}", stream.place(chunk.event), told(content));
+                return Err(stream.broken(seen).expected("content is a string or null"));
             }
             deltas += 1;
         }

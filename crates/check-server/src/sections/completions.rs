@@ -126,8 +126,7 @@ struct Completion {
 
 impl Completion {
     fn read(exchange: Arc<Exchange>) -> Result<Completion, Objection> {
-        exchange.accepted()?;
-        let body = must_be_json(&exchange)?;
+        let body = exchange.accepted()?.json()?;
         Ok(Completion { exchange, body })
     }
 
@@ -171,7 +170,10 @@ async fn streamed(trial: &Trial) -> Arc<Exchange> {
 }
 
 async fn object(trial: &Trial) -> Outcome {
-    let completion = plain(trial).await?;
+    let exchange = trial.ask(question(trial, "a completion", json!({}))).await;
+    exchange.accepted()?;
+    must_be_json(&exchange)?;
+    let completion = Completion::read(exchange)?;
     Schema::Completion.check(&completion.body).map_err(|flaw| flaw.about(&completion.exchange))?;
     if completion.choices().is_empty() {
         return Err(completion.broken("no choice"));

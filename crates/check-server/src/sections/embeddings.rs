@@ -169,8 +169,7 @@ struct Embedded {
 
 impl Embedded {
     fn read(exchange: Arc<Exchange>) -> Result<Embedded, Objection> {
-        exchange.accepted()?;
-        let body = must_be_json(&exchange)?;
+        let body = exchange.accepted()?.json()?;
         Ok(Embedded { exchange, body })
     }
 
@@ -215,9 +214,12 @@ fn with(trial: &Trial, title: &str, input: Value, parameters: Value) -> Question
 
 /// A text alone; what every case asks first, since a server without embeddings says so here.
 async fn alone(trial: &Trial, text: usize) -> Result<Embedded, Objection> {
+    Embedded::read(trial.ask(question_alone(trial, text)).await)
+}
+
+fn question_alone(trial: &Trial, text: usize) -> Question {
     let title = format!("embedding text {} alone", text + 1);
-    let text = TEXTS.get(text).copied().unwrap_or_default();
-    Embedded::read(trial.ask(question(trial, &title, json!(text))).await)
+    question(trial, &title, json!(TEXTS.get(text).copied().unwrap_or_default()))
 }
 
 async fn together(trial: &Trial) -> Result<Embedded, Objection> {
@@ -228,6 +230,9 @@ async fn together(trial: &Trial) -> Result<Embedded, Objection> {
 
 /// The vectors of single texts tell which text stands where.
 async fn order(trial: &Trial) -> Outcome {
+    let exchange = trial.ask(question_alone(trial, 1)).await;
+    exchange.accepted()?;
+    must_be_json(&exchange)?;
     let singles = [(1, alone(trial, 1).await?), (3, alone(trial, 3).await?)];
     let batch = together(trial).await?;
     for embedded in singles.iter().map(|(_, single)| single).chain([&batch]) {

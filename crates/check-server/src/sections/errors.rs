@@ -290,7 +290,7 @@ pub(super) const SECTION: Section = Section {
             trigger: "10,000 brackets as a body, closed and not, and as a message's content; then an ordinary chat.",
             // What may take the server down waits until the others are done.
             company: Company::Alone,
-            cost: Cost::new(4, 2 * FEW_TOKENS),
+            cost: Cost::new(5, 3 * FEW_TOKENS),
             judge: |trial| Box::pin(deep_json(trial)),
         },
     ],
@@ -627,18 +627,19 @@ async fn deep_json(trial: &Trial) -> Outcome {
         repeated("", &["["], DEPTH, "").titled("10,000 opening brackets"),
         repeated(&before, &["[", "]"], DEPTH, "}]}").titled("a chat whose content is 10,000 brackets"),
     ];
+    let ordinary = |when: &str| samples::cut_short(trial).titled(format!("an ordinary chat {when}"));
+    let was_well = trial.ask_anew(ordinary("before")).await.accepted().is_ok();
     let outcome = all_refused(trial, questions).await;
-    let after = trial.ask_anew(samples::cut_short(trial).titled("an ordinary chat afterwards")).await;
-    match after.status() {
-        Ok(200..=299 | 401 | 403 | 408 | 425 | 429 | 503 | 529) => held_by(&outcome?),
-        Ok(status) if trial.knowledge().streamed.is_ok() => {
-            Err(Objection::broken(format!("afterwards: {}", after.told_refusal(status))).about(&after))
-        }
-        Err(objection) if trial.knowledge().streamed.is_ok() => {
-            Err(Objection::broken(format!("afterwards: {}", objection.seen)).about(&after))
-        }
-        _ => held_by(&outcome?),
+    let after = trial.ask_anew(ordinary("afterwards")).await;
+    let seen = match after.status() {
+        Ok(200..=299 | 401 | 403 | 408 | 425 | 429 | 503 | 529) => return held_by(&outcome?),
+        Ok(status) => after.told_refusal(status),
+        Err(objection) => objection.seen,
+    };
+    if was_well {
+        return Err(Objection::broken(format!("afterwards: {seen}")).about(&after));
     }
+    held_by(&outcome?)
 }
 
 #[cfg(test)]

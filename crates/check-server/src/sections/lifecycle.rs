@@ -16,7 +16,7 @@ use crate::case::{Case, Company, Cost, Objection, ObjectionKind, Outcome, held};
 use crate::chat_stream::ChatStream;
 use crate::clause::Clause;
 use crate::companion::{Companion, Leaving, Progress};
-use crate::crowd::{Crowd, IDLE_PROBES, Kind, LONG_TOKENS, MOST_LONG, SHORT_TOKENS, Short, long};
+use crate::crowd::{Crowd, IDLE_PROBES, Kind, LONG_TOKENS, MOST_LONG, SHORT_TOKENS, STEPS, Short, long};
 use crate::exchange::{Exchange, excerpt};
 use crate::question::Question;
 use crate::refusal::dropped;
@@ -26,7 +26,7 @@ use crate::trial::Trial;
 /// A client that nobody answers for so long gives up, or a box between it and the server does.
 const LONGEST_SILENCE: Duration = Duration::from_secs(15);
 /// Streams at once that more or less every server lets wait.
-const QUEUED: u32 = MOST_LONG + 8;
+const QUEUED: u32 = MOST_LONG;
 /// A byte that comes so long after the first one is a ping.
 const PING_AFTER: Duration = Duration::from_secs(1);
 /// How often those that wait are looked at.
@@ -34,6 +34,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// What each of several streams is to repeat: words that do not call each other to mind.
 const WORDS: [&str; 8] =
     ["walrus", "trombone", "glacier", "paprika", "satellite", "cathedral", "harpoon", "origami"];
+/// So many of the streams must have their word for the others' absence to mean anything.
+const LEAST_ECHOES: usize = 2;
 /// How long such a stream may get, in tokens.
 const ECHO_TOKENS: u32 = 48;
 /// Clients that go away beside them.
@@ -52,14 +54,14 @@ const TOLD_CHARACTERS: usize = 120;
 /// Of one round in which everyone goes: the long ones of all steps, as many again in the queue, and short ones, of
 /// which a busy server gets up to twenty.
 const ROUND_LONG: u32 = 3 * MOST_LONG;
-const ROUND_SHORT: u32 = 6 + 20 + 1;
+const ROUND_SHORT: u32 = STEPS + 20 + 1;
 /// Both ways to go, each a second time if the first shows a fault.
 const ROUNDS: u32 = 4;
 const DISCONNECT_COST: Cost = Cost::new(
     IDLE_PROBES + ROUNDS * (ROUND_LONG + ROUND_SHORT),
     IDLE_PROBES * SHORT_TOKENS + ROUNDS * (ROUND_LONG * LONG_TOKENS + ROUND_SHORT * SHORT_TOKENS),
 );
-const DISCONNECT: &str = "1, 2, 4 … up to 32 long answers, until a short one beside them does not begin; then as many again, and all clients go, once by closing and once by a reset; then a short one. Not judged where 32 do not fill the server.";
+const DISCONNECT: &str = "1, 4, 16 and 64 long answers, until a short one beside them does not begin; then as many again, and all clients go, once by closing and once by a reset; then a short one. Not judged where 64 do not fill the server.";
 
 pub(super) const SECTION: Section = Section {
     name: "life",
@@ -181,7 +183,7 @@ pub(super) const SECTION: Section = Section {
                     "a long prompt was silent until the client gave up after 300 s",
                 ),
             ],
-            trigger: "40 long streams at once; looked at until each has begun, or pings while it waits, or was silent for too long.",
+            trigger: "64 long streams at once; looked at until each has begun, or pings while it waits, or was silent for too long.",
             company: Company::Alone,
             cost: Cost::new(QUEUED, QUEUED * LONG_TOKENS),
             judge: |trial| Box::pin(silent_start(trial)),
@@ -318,8 +320,8 @@ async fn no_cross_talk(trial: &Trial) -> Outcome {
             return Err(stream.broken(seen));
         }
     }
-    if echoed * 2 < streams.len() {
-        let seen = format!("the model repeats its word in {echoed} of {} streams only", streams.len());
+    if echoed < LEAST_ECHOES {
+        let seen = format!("the model repeats its word in {echoed} of {} streams", streams.len());
         return Err(Objection::inconclusive(seen));
     }
     held(format!("{} streams at once, none with another's word, {echoed} with its own", streams.len()))
@@ -433,7 +435,7 @@ async fn beside_a_reader(
     crowd: &Crowd<'_>,
 ) -> Result<(Question, Duration, Duration), Objection> {
     let chat = trial
-        .chat("Count from 1 up to 9999, one number on each line, and leave none out.", UNREAD_TOKENS)
+        .chat("Name a hundred kinds of trees, one on each line.", UNREAD_TOKENS)
         .limit(UNREAD_TOKENS)
         .streamed()
         .titled("a long stream");
@@ -583,9 +585,10 @@ async fn silent_start(trial: &Trial) -> Outcome {
     are_answered(trial, Kind::Streamed)?;
     let mut all = Vec::new();
     for number in 1..=QUEUED {
-        all.push(Companion::start(trial, long(trial, Kind::Streamed, number)).await?);
+        let connection = trial.connect_for_silence(LONGEST_SILENCE * 2).await?;
+        all.push(Companion::on(connection, trial, long(trial, Kind::Streamed, number)));
     }
-    let until = Instant::now() + LONGEST_SILENCE + LONGEST_SILENCE;
+    let until = Instant::now() + LONGEST_SILENCE * 2;
     let mut longest = Duration::ZERO;
     loop {
         let now = Instant::now();

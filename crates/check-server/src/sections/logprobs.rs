@@ -9,11 +9,12 @@ use interference_report::Level::Must;
 use serde_json::{Value, json};
 
 use super::Section;
-use crate::case::{Case, Company, Cost, Objection, Outcome, held};
+use crate::case::{Case, Company, Cost, Objection, ObjectionKind, Outcome};
 use crate::chat::Chat;
-use crate::chat_answer::{ChatAnswer, Choice};
+use crate::chat_answer::{Answers, ChatAnswer, Choice};
 use crate::clause::Clause;
 use crate::exchange::excerpt;
+use crate::refusal::{all_refused, held_by};
 use crate::trial::Trial;
 
 /// The limit of an answer.
@@ -147,22 +148,6 @@ fn chats(trial: &Trial) -> [Chat<'_>; 2] {
     [with_logprobs(trial, WORDS), with_logprobs(trial, CHARACTERS)]
 }
 
-/// The answers to these chats, as far as they were accepted.
-async fn answers(trial: &Trial, chats: [Chat<'_>; 2]) -> Result<Vec<ChatAnswer>, Objection> {
-    let mut answers = Vec::new();
-    let mut first_objection = None;
-    for chat in chats {
-        match ChatAnswer::read(&trial.ask(chat).await) {
-            Ok(answer) => answers.push(answer),
-            Err(objection) => first_objection = first_objection.or(Some(objection)),
-        }
-    }
-    match first_objection {
-        Some(objection) if answers.is_empty() => Err(objection),
-        _ => Ok(answers),
-    }
-}
-
 /// The entries of a choice; none where it says nothing.
 ///
 /// # Errors
@@ -176,14 +161,15 @@ fn entries<'a>(answer: &ChatAnswer, choice: &'a Choice) -> Result<&'a [Value], O
 }
 
 async fn shape(trial: &Trial) -> Outcome {
-    let answers = answers(trial, chats(trial)).await?;
-    well_formed(&answers)
+    let answers = Answers::ask(trial, chats(trial).into()).await?;
+    let tokens = well_formed(&answers)?;
+    answers.held(format!("{tokens} tokens in {} answers", answers.len()))
 }
 
 /// Every entry of every choice has the form.
-fn well_formed(answers: &[ChatAnswer]) -> Outcome {
+fn well_formed(answers: &Answers) -> Result<usize, Objection> {
     let mut tokens = 0;
-    for answer in answers {
+    for answer in answers.iter() {
         for choice in &answer.choices {
             let entries = entries(answer, choice).map_err(|_| {
                 answer.broken(format!("no logprobs.content, for the content {}", choice.told()))
@@ -198,10 +184,10 @@ fn well_formed(answers: &[ChatAnswer]) -> Outcome {
         }
     }
     some_token(answers, tokens)?;
-    held(format!("{tokens} tokens in {} answers", answers.len()))
+    Ok(tokens)
 }
 
-fn some_token(answers: &[ChatAnswer], tokens: usize) -> Result<(), Objection> {
+fn some_token(answers: &Answers, tokens: usize) -> Result<(), Objection> {
     match answers.first() {
         Some(answer) if tokens == 0 => Err(answer.inconclusive("no content in the answer")),
         _ => Ok(()),
@@ -243,13 +229,14 @@ fn token_flaw(token: &Value) -> Option<String> {
 }
 
 async fn count(trial: &Trial) -> Outcome {
-    let mut answers = answers(trial, chats(trial)).await?;
-    let asked = answers.iter().map(|_| ALTERNATIVES).chain([0]).collect::<Vec<_>>();
     let none =
         with_logprobs(trial, WORDS).titled("a chat with top_logprobs = 0").with("top_logprobs", json!(0));
-    answers.extend(ChatAnswer::read(&trial.ask(none).await));
+    let answers = Answers::ask(trial, chats(trial).into()).await?;
+    let without = ChatAnswer::read(&trial.ask(none).await);
+    let asked =
+        answers.iter().map(|answer| (answer, ALTERNATIVES)).chain(without.iter().map(|answer| (answer, 0)));
     let (mut tokens, mut most) = (0, 0);
-    for (answer, asked) in answers.iter().zip(asked) {
+    for (answer, asked) in asked {
         for choice in &answer.choices {
             // Without alternatives some servers have no entries at all; that is not what is counted here.
             let entries = choice.logprobs.as_deref().unwrap_or_default();
@@ -265,7 +252,7 @@ async fn count(trial: &Trial) -> Outcome {
     }
     match answers.first() {
         Some(answer) if tokens == 0 => Err(answer.inconclusive("no log probabilities in the answer")),
-        _ => held(format!("{tokens} tokens, with {most} alternatives at most")),
+        _ => answers.held(format!("{tokens} tokens, with {most} alternatives at most")),
     }
 }
 
@@ -296,17 +283,16 @@ fn value_flaw(entry: &Value, asked: usize) -> Option<String> {
 }
 
 async fn bytes_join(trial: &Trial) -> Outcome {
-    let answers = answers(trial, chats(trial)).await?;
-    all_joined(&answers)
+    all_joined(&Answers::ask(trial, chats(trial).into()).await?)
 }
 
-fn all_joined(answers: &[ChatAnswer]) -> Outcome {
+fn all_joined(answers: &Answers) -> Outcome {
     let (mut tokens, mut doubt) = (0, None);
-    for answer in answers {
+    for answer in answers.iter() {
         for choice in &answer.choices {
             match joined(answer, choice) {
                 Ok(joined) => tokens += joined,
-                Err(objection) if objection.kind == crate::case::ObjectionKind::Broken => {
+                Err(objection) if objection.kind == ObjectionKind::Broken => {
                     return Err(objection);
                 }
                 Err(objection) => doubt = doubt.or(Some(objection)),
@@ -317,7 +303,7 @@ fn all_joined(answers: &[ChatAnswer]) -> Outcome {
         Some(objection) if tokens == 0 => Err(objection),
         _ => {
             some_token(answers, tokens)?;
-            held(format!("{tokens} tokens of {} answers join into their contents", answers.len()))
+            answers.held(format!("{tokens} tokens of {} answers join into their contents", answers.len()))
         }
     }
 }
@@ -377,17 +363,12 @@ async fn top_needs_logprobs(trial: &Trial) -> Outcome {
     trial.ask(words.clone()).await.accepted()?;
     let absent = words.clone().without("logprobs").titled("top_logprobs without logprobs");
     let switched_off = words.with("logprobs", json!(false)).titled("top_logprobs with logprobs = false");
-    let mut statuses = Vec::new();
-    for chat in [absent, switched_off] {
-        let status =
-            trial.ask(chat).await.must_refuse().map_err(|objection| objection.expected("a status of 400"))?;
-        statuses.push(status.to_string());
-    }
-    held(format!("refused with status {}", statuses.join(", ")))
+    let refused = all_refused(trial, [absent, switched_off].map(Chat::question)).await;
+    held_by(&refused.map_err(|objection| objection.expected("a status of 400"))?)
 }
 
 async fn streamed(trial: &Trial) -> Outcome {
-    let answers = answers(trial, chats(trial).map(Chat::streamed)).await?;
+    let answers = Answers::ask(trial, chats(trial).map(Chat::streamed).into()).await?;
     well_formed(&answers)?;
     all_joined(&answers)
 }

@@ -97,6 +97,7 @@ pub(super) const SECTION: Section = Section {
 
 async fn list(trial: &Trial) -> Outcome {
     let (exchange, mut body) = listing(trial).await?;
+    must_be_json(&exchange)?;
     let models = body.get("data").and_then(Value::as_array).map(Vec::len);
     // What stands in the entries is the next case's matter.
     if let Some(data) = body.get_mut("data").and_then(Value::as_array_mut) {
@@ -121,8 +122,7 @@ async fn keys(trial: &Trial) -> Outcome {
 /// The list, as far as it is JSON.
 async fn listing(trial: &Trial) -> Result<(std::sync::Arc<Exchange>, Value), Objection> {
     let exchange = trial.ask(Question::get("/models")).await;
-    exchange.accepted()?;
-    let body = must_be_json(&exchange)?;
+    let body = exchange.accepted()?.json()?;
     Ok((exchange, body))
 }
 
@@ -189,7 +189,7 @@ fn names(trial: &Trial) -> Vec<String> {
 
 /// A name that is not listed may be another name of the model.
 fn is_model(exchange: &Exchange, name: &str, is_listed: bool) -> Result<(), Objection> {
-    let body = must_be_json(exchange)?;
+    let body = if is_listed { must_be_json(exchange)? } else { exchange.json()? };
     Schema::Model.check(&body).map_err(|flaw| flaw.of(&path_of(name)).about(exchange))?;
     match body.get("id") {
         Some(id) if id == name || !is_listed => Ok(()),
@@ -208,9 +208,9 @@ async fn unknown(trial: &Trial) -> Outcome {
     match status {
         404 => {}
         200..=299 => {
-            return Err(
-                Objection::broken(format!("status {status} for a model that there is not")).about(&exchange)
-            );
+            let told = shown(&exchange.json()?);
+            let seen = format!("status {status} for a model that there is not: {told}");
+            return Err(Objection::broken(seen).about(&exchange));
         }
         405 | 501 => return Err(Objection::unsupported(told).about(&exchange)),
         401 | 403 | 408 | 425 | 429 | 502 | 503 | 504 | 529 => {
@@ -228,7 +228,7 @@ async fn unknown(trial: &Trial) -> Outcome {
         let known = trial.ask(Question::get(path_of(name))).await;
         if known.status()? == 404 {
             return Err(Objection::unsupported(format!(
-                "{name}, which there is, is not found either: {}",
+                "{name} is not found either: {}",
                 known.told_refusal(404)
             ))
             .about(&known));

@@ -10,9 +10,11 @@ use serde_json::{Map, Value, json};
 use super::Section;
 use crate::case::{Case, Company, Cost, Objection, ObjectionKind, Outcome, held};
 use crate::chat::Chat;
-use crate::chat_answer::ChatAnswer;
+use crate::chat_answer::{Answers, ChatAnswer};
 use crate::clause::{Clause, Source};
 use crate::exchange::excerpt;
+use crate::question::Question;
+use crate::refusal::{all_refused, held_by, refusal, refused};
 use crate::trial::Trial;
 
 /// The limit of an answer; the objects that are asked for need half of it.
@@ -218,38 +220,13 @@ async fn invalid_schema(trial: &Trial) -> Outcome {
         ),
         ("a reference to nothing", object(json!({"kind": {"$ref": "#/$defs/missing"}}))),
     ];
-    let mut statuses = Vec::new();
-    let mut doubt = None;
-    for (index, (title, schema)) in invalid.iter().enumerate() {
-        let chat =
-            with_schema(trial, "Describe a tree as JSON.", schema).titled(format!("a schema with {title}"));
-        let streamed = (index == 0)
-            .then(|| chat.clone().streamed().titled(format!("a streamed chat, a schema with {title}")));
-        for chat in [Some(chat), streamed].into_iter().flatten() {
-            refused(trial, chat, &mut statuses, &mut doubt).await?;
-        }
-    }
-    doubt.map_or_else(|| held(format!("refused with status {}", statuses.join(", "))), Err)
-}
-
-/// Notes the status of a refusal, or the doubt about one.
-///
-/// # Errors
-/// Where the request is not refused.
-async fn refused(
-    trial: &Trial,
-    chat: Chat<'_>,
-    statuses: &mut Vec<String>,
-    doubt: &mut Option<Objection>,
-) -> Result<(), Objection> {
-    match trial.ask(chat).await.must_refuse() {
-        Ok(status) => statuses.push(status.to_string()),
-        Err(objection) if objection.kind == ObjectionKind::Broken => {
-            return Err(objection.expected("a status of 400"));
-        }
-        Err(objection) => *doubt = doubt.take().or(Some(objection)),
-    }
-    Ok(())
+    let chat = |(title, schema): &(&str, Value)| {
+        with_schema(trial, "Describe a tree as JSON.", schema).titled(format!("a schema with {title}"))
+    };
+    let mut questions: Vec<Question> = invalid.iter().map(|one| chat(one).question()).collect();
+    questions.push(chat(&invalid[0]).streamed().question());
+    let refused = all_refused(trial, questions).await;
+    held_by(&refused.map_err(|objection| objection.expected("a status of 400"))?)
 }
 
 async fn unsupported_says_so(trial: &Trial) -> Outcome {
@@ -257,8 +234,8 @@ async fn unsupported_says_so(trial: &Trial) -> Outcome {
         .chat("Describe a tree.", ANSWER_TOKENS)
         .titled("a chat with the response_format yaml")
         .with("response_format", json!({"type": "yaml"}));
-    let status =
-        trial.ask(unknown).await.must_refuse().map_err(|objection| objection.expected("a status of 400"))?;
+    let refused = refused(trial, unknown).await;
+    let status = refused.map_err(|objection| objection.expected("a status of 400"))?.status;
     let mut told = vec![format!("yaml: status {status}")];
     let keywords = [
         (
@@ -282,7 +259,7 @@ async fn unsupported_says_so(trial: &Trial) -> Outcome {
     for (keyword, prompt, schema) in keywords {
         let exchange = trial.ask(with_schema(trial, prompt, &schema)).await;
         let status = exchange.status()?;
-        if exchange.must_refuse().is_ok() {
+        if refusal(&exchange).is_ok() {
             told.push(format!("{keyword}: status {status}"));
             continue;
         }
@@ -324,25 +301,22 @@ async fn each(
     chats: [Chat<'_>; 2],
     flaw: impl Fn(&Value) -> Result<(), String> + Send + Sync,
 ) -> Outcome {
-    let mut doubt = None;
+    let answers = Answers::ask(trial, chats.into()).await?;
+    let mut unfinished = None;
     let mut told = Vec::new();
-    for chat in chats {
-        let judging = match ChatAnswer::read(&trial.ask(chat).await) {
-            Ok(answer) => judged(&answer, &flaw).map(|()| answer),
-            Err(objection) => Err(objection),
-        };
-        match judging {
-            Ok(answer) => {
-                let content = answer.choices.first().map(|choice| choice.content.clone()).unwrap_or_default();
-                told.push(excerpt(content.as_bytes(), TOLD_CHARACTERS));
+    for answer in answers.iter() {
+        match judged(answer, &flaw) {
+            Ok(()) => {
+                let contents = answer.choices.iter().map(|choice| choice.content.as_bytes());
+                told.extend(contents.map(|content| excerpt(content, TOLD_CHARACTERS)));
             }
             Err(objection) if objection.kind == ObjectionKind::Broken => return Err(objection),
-            Err(objection) => doubt = doubt.or(Some(objection)),
+            Err(objection) => unfinished = unfinished.or(Some(objection)),
         }
     }
-    match doubt {
+    match unfinished {
         Some(objection) if told.is_empty() => Err(objection),
-        _ => held(told.join(" and ")),
+        _ => answers.held(told.join(" and ")),
     }
 }
 

@@ -37,9 +37,13 @@ fn by_the_client(pieces: &[&[u8]]) -> Vec<Told> {
     events
 }
 
+/// It fails at a byte order mark, which it cuts off as one byte of three; so it gets the stream without, behind a blank
+/// line, which means nothing.
 fn by_eventsource_stream(pieces: &[&[u8]]) -> Vec<Told> {
-    let pieces = stream::iter(pieces.iter().map(Ok::<_, Infallible>));
-    let events = pieces.eventsource().map(|event| {
+    let (first, rest) = pieces.split_first().unwrap();
+    let first = first.strip_prefix(BYTE_ORDER_MARK.as_bytes()).unwrap_or(first);
+    let pieces = [b"\n", first].into_iter().chain(rest.iter().copied());
+    let events = stream::iter(pieces.map(Ok::<_, Infallible>)).eventsource().map(|event| {
         let event = event.unwrap();
         told(Some(&event.event), event.data)
     });
@@ -97,7 +101,7 @@ fn body() -> impl Strategy<Value = String> {
 
 /// A stream in pieces; `cuts` are places in it, taken modulo its length.
 fn cut<'a>(body: &'a str, cuts: &[usize]) -> Vec<&'a [u8]> {
-    // `eventsource-stream` looks for a mark in its first piece alone, and finds none in half of one.
+    // A mark stays whole, so that it can be taken away for one of the readers.
     let first = if body.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 1 };
     let mut places: Vec<usize> =
         cuts.iter().map(|cut| cut % body.len()).filter(|place| *place >= first).collect();
@@ -109,7 +113,7 @@ fn cut<'a>(body: &'a str, cuts: &[usize]) -> Vec<&'a [u8]> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn all_readers_tell_the_same_events(body in body(), cuts in prop::collection::vec(any::<usize>(), 0..12)) {

@@ -48,7 +48,10 @@ fn in_full(page: &mut Page, case: &CaseVerdict) {
     let slug = page.style.paint(&one_line(&case.slug), Ink::Strong);
     page.line(&format!("{verdict}  {slug}"));
     page.labelled("", &case.requirement, Ink::Plain);
-    page.labelled("expected", &shortened(&case.expected, LONGEST_TEXT), Ink::Plain);
+    // Where a case has nothing more precise, it is the requirement again.
+    if case.expected != case.requirement {
+        page.labelled("expected", &shortened(&case.expected, LONGEST_TEXT), Ink::Plain);
+    }
     page.labelled("seen", &shortened(&case.seen, LONGEST_TEXT), Ink::of(case.verdict));
     for clause in case.clauses.iter().take(MOST_CLAUSES) {
         page.labelled("clause", &shortened(&quoted(clause), LONGEST_TEXT), Ink::Plain);

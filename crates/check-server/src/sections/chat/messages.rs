@@ -32,7 +32,9 @@ pub(super) async fn multipart_text(trial: &Trial) -> Outcome {
     let question = of_content(trial, "a chat of two parts of text", parts.clone());
     let exchange = trial.ask(question).await;
     exchange.must_accept()?;
-    let chat = PlainChat::read(&exchange)?;
+    // The same text in one piece had an answer.
+    let chat =
+        PlainChat::read(&exchange).map_err(|objection| Objection::broken(objection.seen).about(&exchange))?;
     let (Some(count), Some(whole)) = (chat.prompt_tokens(), whole) else {
         return held("taken; no count of tokens tells how much of it reaches the model");
     };
@@ -120,17 +122,19 @@ pub(super) async fn null_content_tool_turn(trial: &Trial) -> Outcome {
     for turn in turns {
         let exchange = trial.ask(turn).await;
         let title = &exchange.question.title;
-        if exchange.accepted().is_ok() {
+        if PlainChat::read(&exchange).is_ok() {
             taken.push(title.clone());
             continue;
         }
         let control = conversation("a turn with a call and a text", Some(json!("Let me see.")));
-        trial.ask(control).await.accepted()?;
+        PlainChat::read(&trial.ask(control).await)?;
         if dropped(&exchange) {
             let ending = exchange.ending().map(told_ending).unwrap_or_default();
             return Err(Objection::broken(format!("{title}: no answer: {ending}")).about(&exchange));
         }
         exchange.must_accept().map_err(|objection| objection.of(title))?;
+        let told = exchange.told_refusal(exchange.status()?);
+        return Err(Objection::broken(told).of(title).expected("an answer").about(&exchange));
     }
     held(format!("taken: {}", taken.join(", ")))
 }

@@ -18,6 +18,8 @@ use crate::trial::Trial;
 const NUMBERS: u64 = 60_000;
 /// And beyond one whose length is listed, at most.
 const MOST_NUMBERS: u64 = 200_000;
+/// What is left of a prompt that was cut fills a context, and no context is smaller. A usage below this is made up.
+const LEAST_CUT: u64 = 256;
 
 pub(super) async fn context_overflow(trial: &Trial) -> Outcome {
     chats_are_answered(trial)?;
@@ -92,8 +94,12 @@ fn taken(exchange: &Arc<Exchange>, numbers: u64) -> Objection {
     let tokens = usage.as_ref().and_then(|usage| usage.get("prompt_tokens")).and_then(Value::as_u64);
     match tokens {
         // Each number is a token at least, whatever the tokenizer; half of them leaves room for odd ways of counting.
-        Some(tokens) if tokens > 0 && tokens < numbers / 2 => Objection::broken(format!(
+        Some(tokens) if (LEAST_CUT..numbers / 2).contains(&tokens) => Objection::broken(format!(
             "{title}: status 200, and usage.prompt_tokens is {tokens}: the prompt was cut in silence"
+        ))
+        .about(exchange),
+        Some(tokens) if tokens < LEAST_CUT => Objection::inconclusive(format!(
+            "{title} is taken, and its usage of {tokens} tokens says nothing"
         ))
         .about(exchange),
         Some(tokens) => {

@@ -10,51 +10,42 @@ use serde_json::{Value, json};
 use super::questions;
 use crate::case::{Objection, ObjectionKind, Outcome, held};
 use crate::chat::Chat;
-use crate::chat_answer::{Call, ChatAnswer, Choice, Form, both, is_text, told_forms};
+use crate::chat_answer::{Answers, Call, ChatAnswer, Choice, Form, is_text, told_forms};
 use crate::chat_stream::ChatStream;
 use crate::exchange::excerpt;
+use crate::refusal::{held_by, refused};
 use crate::samples;
 use crate::trial::Trial;
 
 /// What of a delta is told, in characters.
 const DELTA_CHARACTERS: usize = 120;
 
-/// Answers that were asked for in one form or the other.
-async fn answers(trial: &Trial, form: Form) -> Result<Vec<ChatAnswer>, Objection> {
-    let mut answers = Vec::new();
-    let mut first_objection = None;
-    for chat in questions::calling(trial) {
-        let question = if form == Form::Streamed { chat.streamed() } else { chat };
-        match ChatAnswer::read(&trial.ask(question).await) {
-            Ok(answer) => answers.push(answer),
-            Err(objection) => first_objection = first_objection.or(Some(objection)),
-        }
-    }
-    match first_objection {
-        Some(objection) if answers.is_empty() => Err(objection),
-        _ => Ok(answers),
+/// The answers with calls, in one form.
+async fn answers(trial: &Trial, form: Form) -> Result<Answers, Objection> {
+    Answers::ask(trial, questions::calling(trial).map(|chat| in_form(chat, form)).into()).await
+}
+
+fn in_form(chat: Chat<'_>, form: Form) -> Chat<'_> {
+    match form {
+        Form::Whole => chat,
+        Form::Streamed => chat.streamed(),
     }
 }
 
 /// The same in both forms.
-async fn all_answers(trial: &Trial) -> Result<Vec<ChatAnswer>, Objection> {
-    match (answers(trial, Form::Whole).await, answers(trial, Form::Streamed).await) {
-        (Err(objection), Err(_)) => Err(objection),
-        (whole, streamed) => Ok(whole.into_iter().chain(streamed).flatten().collect()),
-    }
+async fn all_answers(trial: &Trial) -> Result<Answers, Objection> {
+    let mut chats = Vec::from(questions::calling(trial));
+    chats.extend(questions::calling(trial).map(Chat::streamed));
+    Answers::ask(trial, chats).await
 }
 
-/// The streams of the same chats, for cases that look at deltas.
-async fn streams(trial: &Trial) -> Result<Vec<ChatStream>, Objection> {
-    let mut streams = Vec::new();
-    for answer in answers(trial, Form::Streamed).await? {
-        streams.extend(ChatStream::read(&answer.exchange).ok());
-    }
-    Ok(streams)
+/// The streams of these answers, for cases that look at deltas.
+fn streams(answers: &Answers) -> Vec<ChatStream> {
+    answers.iter().filter_map(|answer| ChatStream::read(&answer.exchange).ok()).collect()
 }
 
 /// Where none of the answers has a call, nothing can be said of calls.
-fn some_call(answers: &[ChatAnswer]) -> Result<usize, Objection> {
+fn some_call(answers: &Answers) -> Result<usize, Objection> {
     match (answers.iter().map(|answer| answer.calls().count()).sum(), answers.first()) {
         (0, Some(answer)) => Err(answer.inconclusive(questions::no_call_seen(answer))),
         (0, None) => Err(Objection::inconclusive("no answer")),
@@ -65,7 +56,7 @@ fn some_call(answers: &[ChatAnswer]) -> Result<usize, Objection> {
 pub(super) async fn arguments_string(trial: &Trial) -> Outcome {
     let answers = answers(trial, Form::Whole).await?;
     let calls = some_call(&answers)?;
-    for answer in &answers {
+    for answer in answers.iter() {
         for call in answer.calls() {
             let flaw = if call.kind != json!("function") {
                 format!("type is {}", call.kind)
@@ -78,20 +69,20 @@ pub(super) async fn arguments_string(trial: &Trial) -> Outcome {
         }
     }
     arguments(trial, &answers, Form::Whole).await?;
-    held(format!("{calls} calls in {} answers", answers.len()))
+    answers.held(format!("{calls} calls in {} answers", answers.len()))
 }
 
 pub(super) async fn fragments_join(trial: &Trial) -> Outcome {
     let answers = answers(trial, Form::Streamed).await?;
     let calls = some_call(&answers)?;
     arguments(trial, &answers, Form::Streamed).await?;
-    held(format!("{calls} calls in {} streams", answers.len()))
+    answers.held(format!("{calls} calls in {} streams", answers.len()))
 }
 
 /// Arguments are strings; where they are no JSON object, the server is asked again for a call that must be exact.
-async fn arguments(trial: &Trial, answers: &[ChatAnswer], form: Form) -> Result<(), Objection> {
+async fn arguments(trial: &Trial, answers: &Answers, form: Form) -> Result<(), Objection> {
     let mut doubtful = None;
-    for answer in answers {
+    for answer in answers.iter() {
         for (choice, call) in
             answer.choices.iter().flat_map(|choice| choice.calls.iter().map(move |call| (choice, call)))
         {
@@ -102,7 +93,7 @@ async fn arguments(trial: &Trial, answers: &[ChatAnswer], form: Form) -> Result<
     let Some((answer, call, seen)) = doubtful else { return Ok(()) };
     let told = format!("{}: arguments {seen}", call.place);
     let chat = questions::strict_call(trial);
-    let question = if form == Form::Streamed { chat.streamed() } else { chat };
+    let question = in_form(chat, form);
     let Ok(strict) = ChatAnswer::read(&trial.ask(question).await) else {
         return Err(answer.inconclusive(format!("{told}; the model may have got them wrong")));
     };
@@ -137,7 +128,7 @@ fn flaw(choice: &Choice, call: &Call) -> Option<String> {
 pub(super) async fn id_unique(trial: &Trial) -> Outcome {
     let answers = all_answers(trial).await?;
     let calls = some_call(&answers)?;
-    for answer in &answers {
+    for answer in answers.iter() {
         for choice in &answer.choices {
             ids_of(answer, choice, &[])?;
         }
@@ -153,7 +144,7 @@ pub(super) async fn id_unique(trial: &Trial) -> Outcome {
             told.push_str(&format!(", {} in a second turn", again.calls().count()));
         }
     }
-    held(told)
+    answers.held(told)
 }
 
 /// The ids of a choice are strings, and neither among themselves nor among earlier ones twice.
@@ -179,7 +170,7 @@ pub(super) async fn finish_tool_calls(trial: &Trial) -> Outcome {
     let answers = all_answers(trial).await?;
     let mut judged = Vec::new();
     let mut unfinished = None;
-    for answer in &answers {
+    for answer in answers.iter() {
         for choice in &answer.choices {
             let reason = choice.finish_reason.as_str();
             match choice.calls.as_slice() {
@@ -203,11 +194,12 @@ pub(super) async fn finish_tool_calls(trial: &Trial) -> Outcome {
         let seen = unfinished.unwrap_or_else(|| "no answer with a call came to its end".to_owned());
         return Err(Objection::inconclusive(format!("each answer with a call: {seen}")));
     }
-    held(format!("{} answers, {}", judged.len(), told_forms(&judged)))
+    answers.held(format!("{} answers, {}", judged.len(), told_forms(&judged)))
 }
 
 pub(super) async fn stream_index(trial: &Trial) -> Outcome {
-    let streams = streams(trial).await?;
+    let answers = answers(trial, Form::Streamed).await?;
+    let streams = streams(&answers);
     let mut deltas = 0;
     for stream in &streams {
         for choice in stream.indexes() {
@@ -232,7 +224,7 @@ pub(super) async fn stream_index(trial: &Trial) -> Outcome {
         }
     }
     some_delta(&streams, deltas)?;
-    held(format!("{deltas} deltas in {} streams", streams.len()))
+    answers.held(format!("{deltas} deltas in {} streams", streams.len()))
 }
 
 fn some_delta(streams: &[ChatStream], deltas: usize) -> Result<(), Objection> {
@@ -247,7 +239,8 @@ fn some_delta(streams: &[ChatStream], deltas: usize) -> Result<(), Objection> {
 }
 
 pub(super) async fn id_name_once(trial: &Trial) -> Outcome {
-    let streams = streams(trial).await?;
+    let answers = answers(trial, Form::Streamed).await?;
+    let streams = streams(&answers);
     let mut deltas = 0;
     for stream in &streams {
         for choice in stream.indexes() {
@@ -266,7 +259,7 @@ pub(super) async fn id_name_once(trial: &Trial) -> Outcome {
         }
     }
     some_delta(&streams, deltas)?;
-    held(format!("{deltas} deltas in {} streams", streams.len()))
+    answers.held(format!("{deltas} deltas in {} streams", streams.len()))
 }
 
 /// An empty string where there was one before changes nothing in any client.
@@ -325,8 +318,12 @@ pub(super) async fn length_beats(trial: &Trial) -> Outcome {
         (Err(objection), _) | (_, Err(objection)) if objection.kind == ObjectionKind::Broken => {
             Err(objection)
         }
-        (Err(objection), Err(_)) => Err(objection),
-        (Ok(told), Err(_)) | (Err(_), Ok(told)) => held(told),
+        (Ok(told), Err(objection)) | (Err(objection), Ok(told))
+            if objection.kind == ObjectionKind::Unsupported =>
+        {
+            held(told)
+        }
+        (Err(objection), _) | (_, Err(objection)) => Err(objection),
     }
 }
 
@@ -352,7 +349,9 @@ async fn cut(trial: &Trial, form: Form) -> Result<String, Objection> {
         }
         let limit = u64::from(limit.saturating_mul(trial.knowledge().limit_factor));
         let is_full = answer.completion_tokens.is_some_and(|tokens| tokens >= limit);
-        let is_cut = choice.calls.last().map_or(is_full, |call| {
+        // Without a call and without a text, it was a call that was cut before it could be told.
+        let is_withheld = is_full && choice.content.is_empty();
+        let is_cut = choice.calls.last().map_or(is_withheld, |call| {
             // A model alone may stop within a call; a call that is told to be whole was not stopped by anybody.
             call.is_cut() && (is_full || reason == Some("tool_calls"))
         });
@@ -373,13 +372,13 @@ async fn cut(trial: &Trial, form: Form) -> Result<String, Objection> {
 }
 
 pub(super) async fn choice_none(trial: &Trial) -> Outcome {
-    let answers = both(trial, questions::no_call(trial)).await?;
-    for answer in &answers {
+    let answers = Answers::both(trial, questions::no_call(trial)).await?;
+    for answer in answers.iter() {
         if let Some(call) = answer.calls().next() {
             return Err(answer.broken(format!("{} is a call of {}", call.place, call.name)));
         }
     }
-    held(format!("no call, {}", told_forms(&answers)))
+    answers.held(format!("no call, {}", told_forms(answers.iter())))
 }
 
 pub(super) async fn choice_named(trial: &Trial) -> Outcome {
@@ -392,10 +391,10 @@ pub(super) async fn choice_required(trial: &Trial) -> Outcome {
 
 /// An accepted answer that has come to its end has a call, and no other call than one of these.
 async fn called(trial: &Trial, chat: Chat<'_>, names: &[&str]) -> Outcome {
-    let answers = both(trial, chat).await?;
+    let answers = Answers::both(trial, chat).await?;
     let mut unfinished = None;
     let mut judged = Vec::new();
-    for answer in &answers {
+    for answer in answers.iter() {
         let other = |call: &&Call| !call.name.as_str().is_some_and(|name| names.contains(&name));
         if let Some(call) = answer.calls().find(other) {
             let seen = format!("{} is a call of {}", call.place, call.name);
@@ -412,13 +411,13 @@ async fn called(trial: &Trial, chat: Chat<'_>, names: &[&str]) -> Outcome {
     }
     match unfinished {
         Some(objection) if judged.is_empty() => Err(objection),
-        _ => held(format!("called, {}", told_forms(&judged))),
+        _ => answers.held(format!("called, {}", told_forms(&judged))),
     }
 }
 
 pub(super) async fn parallel_false(trial: &Trial) -> Outcome {
-    let answers = both(trial, questions::one_at_a_time(trial)).await?;
-    for answer in &answers {
+    let answers = Answers::both(trial, questions::one_at_a_time(trial)).await?;
+    for answer in answers.iter() {
         if let Some(choice) = answer.choices.iter().find(|choice| choice.calls.len() > 1) {
             let names: Vec<String> = choice.calls.iter().map(|call| call.arguments.to_string()).collect();
             let told = excerpt(names.join(" and ").as_bytes(), DELTA_CHARACTERS);
@@ -426,14 +425,14 @@ pub(super) async fn parallel_false(trial: &Trial) -> Outcome {
         }
     }
     some_call(&answers)?;
-    held(format!("one call, {}", told_forms(&answers)))
+    answers.held(format!("one call, {}", told_forms(answers.iter())))
 }
 
 pub(super) async fn round_trip(trial: &Trial) -> Outcome {
-    let answers = both(trial, samples::forced_call(trial)).await?;
+    let answers = Answers::both(trial, samples::forced_call(trial)).await?;
     let mut judged = Vec::new();
     let mut objection = None;
-    for answer in &answers {
+    for answer in answers.iter() {
         let (message, ids) = match questions::message_with_calls(answer) {
             Ok(turn) => turn,
             Err(other) => {
@@ -442,7 +441,7 @@ pub(super) async fn round_trip(trial: &Trial) -> Outcome {
             }
         };
         let chat = questions::results(trial, message, &ids);
-        let question = if answer.form == Form::Streamed { chat.streamed() } else { chat };
+        let question = in_form(chat, answer.form);
         let exchange = trial.ask(question).await;
         exchange.must_accept()?;
         match ChatAnswer::read(&exchange) {
@@ -453,7 +452,7 @@ pub(super) async fn round_trip(trial: &Trial) -> Outcome {
     match (objection, judged.last()) {
         (_, Some(answer)) => {
             let told = answer.choices.first().map(Choice::told).unwrap_or_default();
-            held(format!("goes on, {}: {told}", told_forms(&judged)))
+            answers.held(format!("goes on, {}: {told}", told_forms(&judged)))
         }
         (Some(objection), None) => Err(objection),
         (None, None) => Err(Objection::inconclusive("no answer")),
@@ -469,8 +468,8 @@ pub(super) async fn dangling_id(trial: &Trial) -> Outcome {
     })?;
     let strange = stranger(&ids);
     let chat = questions::results(trial, message, &strange).titled("results of calls that nobody made");
-    let status = trial.ask(chat).await.must_refuse()?;
-    held(format!("refused with status {status}"))
+    let refused = refused(trial, chat).await;
+    held_by(&[refused.map_err(|objection| objection.expected("a status of 400"))?])
 }
 
 /// Ids of the same form that no call has: some servers take ids of one length only.

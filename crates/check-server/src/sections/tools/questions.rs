@@ -118,7 +118,7 @@ pub(super) fn no_call(trial: &Trial) -> Chat<'_> {
 /// A chat that must call the tool for the time.
 pub(super) fn named_call(trial: &Trial) -> Chat<'_> {
     trial
-        .chat("What is the weather in Lisbon?", CALL_TOKENS)
+        .chat("What is the weather in Athens?", CALL_TOKENS)
         .titled("a chat that must call get_time")
         .with("tools", json!([weather_tool(), time_tool()]))
         .with("tool_choice", json!({"type": "function", "function": {"name": "get_time"}}))
