@@ -55,7 +55,7 @@ pub(crate) fn two_choices(trial: &Trial) -> Chat<'_> {
 
 /// A streamed chat that goes on for longer than the others.
 fn long(trial: &Trial) -> Chat<'_> {
-    let prompt = "Count from 1 up to 999, one number on each line, and leave none out.";
+    let prompt = "Count from 1 up to 9999, one number on each line, and leave none out.";
     trial.chat(prompt, LONG_TOKENS).streamed().titled("a long streamed chat")
 }
 
