@@ -59,7 +59,7 @@ pub(super) const SECTION: Section = Section {
                     "A list of integers representing the UTF-8 bytes representation of the token.",
                 ),
             ],
-            trigger: "Chats with logprobs, with top_logprobs and without: of words, and of emoji, CJK and Cyrillic.",
+            trigger: "Chats with `logprobs`: a haiku and characters of several bytes with `top_logprobs` 3, and the haiku without.",
             company: Company::Others,
             cost: Cost::new(3, 3 * ANSWER_TOKENS),
             judge: |trial| Box::pin(shape(trial)),
