@@ -10,6 +10,8 @@ use crate::target::Target;
 /// Longer bodies are not written into a command line; a [`Question::recipe`] makes them there.
 const LONGEST_CURL_BODY_BYTES: usize = 8 << 10;
 
+/// Makes another key of the right one.
+const MORE_OF_A_KEY: &str = "-and-more";
 /// Stands for the key in everything that is shown.
 pub(crate) const KEY_PLACEHOLDER: &str = "$OPENAI_API_KEY";
 
@@ -34,6 +36,8 @@ enum Key {
     Given,
     /// None at all.
     None,
+    /// The one that the target was given with, and some characters more.
+    Longer,
     /// Another one.
     Other(String),
 }
@@ -99,6 +103,11 @@ impl Question {
         Question { key: Key::None, ..self }
     }
 
+    /// With the target's key, and some characters more behind it.
+    pub(crate) fn with_longer_key(self) -> Question {
+        Question { key: Key::Longer, ..self }
+    }
+
     /// With another key than the target's.
     pub(crate) fn with_key(self, key: impl Into<String>) -> Question {
         Question { key: Key::Other(key.into()), ..self }
@@ -160,10 +169,13 @@ impl Question {
             Key::Given if target.key().is_some() => {
                 line.push_str(&format!(" -H \"Authorization: Bearer {KEY_PLACEHOLDER}\""));
             }
+            Key::Longer if target.key().is_some() => {
+                line.push_str(&format!(" -H \"Authorization: Bearer {KEY_PLACEHOLDER}{MORE_OF_A_KEY}\""));
+            }
             Key::Other(key) => {
                 line.push_str(&format!(" -H {}", quoted(&format!("Authorization: Bearer {key}"))))
             }
-            Key::Given | Key::None => {}
+            Key::Given | Key::Longer | Key::None => {}
         }
         line.push_str(" -H 'Accept: application/json'");
         for (name, value) in target.headers().iter().chain(&self.headers) {
@@ -183,6 +195,7 @@ impl Question {
     fn key(&self, target: &Target) -> Option<String> {
         match &self.key {
             Key::Given => target.key().map(str::to_owned),
+            Key::Longer => target.key().map(|key| format!("{key}{MORE_OF_A_KEY}")),
             Key::None => None,
             Key::Other(key) => Some(key.clone()),
         }

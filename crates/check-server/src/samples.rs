@@ -16,12 +16,15 @@ use crate::trial::Trial;
 pub(crate) const POEM: &str = "Write a poem about a tree.";
 /// How long an ordinary answer may get, in tokens: long enough for its pieces to lie apart in time.
 pub(crate) const POEM_TOKENS: u32 = 48;
+/// How long the long answer may get, in tokens: some flaws show late.
+const LONG_TOKENS: u32 = 160;
 
 /// What [`plain_chats`] costs a case, at most.
 pub(crate) const PLAIN_COST: crate::case::Cost = crate::case::Cost::new(5, 6 * POEM_TOKENS);
 
 /// What [`streams`] costs a case, at most.
-pub(crate) const STREAMS_COST: crate::case::Cost = crate::case::Cost::new(6, 6 * POEM_TOKENS + 1);
+pub(crate) const STREAMS_COST: crate::case::Cost =
+    crate::case::Cost::new(7, 6 * POEM_TOKENS + 1 + LONG_TOKENS);
 
 /// The ordinary chat, whole.
 pub(crate) fn plain(trial: &Trial) -> Chat<'_> {
@@ -48,6 +51,12 @@ pub(crate) fn cut_short(trial: &Trial) -> Chat<'_> {
 /// A streamed chat with two choices.
 pub(crate) fn two_choices(trial: &Trial) -> Chat<'_> {
     streamed(trial).titled("a streamed chat with n = 2").with("n", json!(2))
+}
+
+/// A streamed chat that goes on for longer than the others.
+fn long(trial: &Trial) -> Chat<'_> {
+    let prompt = "Count from 1 up to 9999, one number on each line, and leave none out.";
+    trial.chat(prompt, LONG_TOKENS).streamed().titled("a long streamed chat")
 }
 
 /// A streamed chat that asks for emoji and for characters of several bytes.
@@ -113,20 +122,26 @@ pub(crate) fn forced_call(trial: &Trial) -> Chat<'_> {
         .with("tool_choice", json!("required"))
 }
 
-/// Streams of every kind that the server takes, the ordinary one first: with usage, cut short, of characters of several
-/// bytes, with a tool call, with two choices.
-///
-/// # Errors
-/// That of the ordinary one, where not one of them is a stream.
-pub(crate) async fn streams(trial: &Trial) -> Result<Vec<ChatStream>, Objection> {
-    let questions = [
+/// Streamed chats of every kind, the ordinary one first: with usage, cut short, of characters of several bytes, with a
+/// tool call, with two choices, and a long one.
+pub(crate) fn stream_kinds(trial: &Trial) -> [Chat<'_>; 7] {
+    [
         streamed(trial),
         streamed_with_usage(trial),
         cut_short(trial),
         many_bytes(trial),
         forced_call(trial).streamed(),
         two_choices(trial),
-    ];
+        long(trial),
+    ]
+}
+
+/// Those of [`stream_kinds`] that the server takes, and answers with events.
+///
+/// # Errors
+/// That of the ordinary one, where not one of them is a stream.
+pub(crate) async fn streams(trial: &Trial) -> Result<Vec<ChatStream>, Objection> {
+    let questions = stream_kinds(trial);
     let mut answers = join_all(questions.map(|question| trial.stream(question))).await.into_iter();
     let mut streams = Vec::new();
     let first_objection =

@@ -262,6 +262,16 @@ pub(super) const MUTANTS: &[Mutant] = &[
             body.as_object_mut().map(|body| body.shift_remove("system_fingerprint"));
         });
     }),
+    Mutant::new("streams-of-no-choice", "a stream with n = 0 has one choice", &[Fails("chat.n-zero", MEANT)])
+        .ask(|asked| {
+            if asked.is_chat() && asked.is_streamed() {
+                asked.edit(|body| {
+                    if body.get("n") == Some(&json!(0)) {
+                        body.insert("n".to_owned(), json!(1));
+                    }
+                });
+            }
+        }),
 ];
 
 fn on_chat(asked: &mut Asked, edit: impl FnOnce(&mut serde_json::Map<String, Value>)) {

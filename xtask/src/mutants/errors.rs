@@ -195,6 +195,47 @@ pub(super) const MUTANTS: &[Mutant] = &[
             *told = Told::error(500, "maximum recursion depth exceeded");
         }
     }),
+    Mutant::new(
+        "key-by-its-beginning",
+        "a key is compared as far as the right one goes",
+        &[Fails("errors.wrong-key", MEANT)],
+    )
+    .ask(|asked| {
+        for (name, value) in &mut asked.headers {
+            if name.eq_ignore_ascii_case("authorization") && value.starts_with(&format!("Bearer {KEY}")) {
+                *value = format!("Bearer {KEY}");
+            }
+        }
+    }),
+    Mutant::new("no-key-is-403", "who brings no key is forbidden", &[Fails("errors.no-key", MEANT)]).tell(
+        |asked, told| {
+            if asked.header("authorization").is_none() && told.status == 401 {
+                told.status = 403;
+            }
+        },
+    ),
+    Mutant::new(
+        "key-in-a-comment",
+        "streams begin with what the server knows of the request",
+        &[Fails("errors.key-not-echoed", MEANT)],
+    )
+    .tell(|asked, told| {
+        if told.is_stream() {
+            let key = asked.header("authorization").unwrap_or_default();
+            told.pieces.insert(0, Piece::new(format!(": {key}\n\n")));
+        }
+    }),
+    Mutant::new(
+        "first-value-of-the-body",
+        "the parser stops behind the first value of a body",
+        &[Fails("errors.bad-json", MEANT)],
+    )
+    .ask(|asked| {
+        let first = serde_json::Deserializer::from_slice(&asked.body).into_iter::<Value>().next();
+        if let Some(Ok(first)) = first.filter(|_| asked.is_chat()) {
+            asked.set_json(&first);
+        }
+    }),
 ];
 
 /// Whether a body has more brackets than any request.

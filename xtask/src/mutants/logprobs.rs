@@ -125,6 +125,21 @@ pub(super) const MUTANTS: &[Mutant] = &[
             }
         });
     }),
+    Mutant::new(
+        "no-list-of-no-alternatives",
+        "without top_logprobs the tokens have no list of alternatives",
+        &[Fails("logprobs.shape", MEANT)],
+    )
+    .tell(|asked, told| {
+        if asked.json().get("top_logprobs").is_none() {
+            told.edit(|body| {
+                let tokens = body.pointer_mut("/choices/0/logprobs/content").and_then(Value::as_array_mut);
+                for token in tokens.into_iter().flatten().filter_map(Value::as_object_mut) {
+                    token.remove("top_logprobs");
+                }
+            });
+        }
+    }),
 ];
 
 fn choices(body: &mut Value) -> impl Iterator<Item = &mut Value> {

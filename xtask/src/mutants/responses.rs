@@ -437,6 +437,22 @@ pub(super) const MUTANTS: &[Mutant] = &[
             });
         }
     }),
+    Mutant::new(
+        "deltas-of-another-part",
+        "the deltas of a text count their parts from 1",
+        &[
+            Fails("responses.indexes", MEANT),
+            Fails("responses.order", "the part is not open"),
+            Fails("responses.deltas-join", "nor does any delta belong to it"),
+        ],
+    )
+    .tell(|_, told| {
+        told.edit_events(|_, value| {
+            if value.get("type").is_some_and(|kind| kind == "response.output_text.delta") {
+                value["content_index"] = json!(1);
+            }
+        });
+    }),
 ];
 
 fn is_response(asked: &Asked) -> bool {

@@ -10,6 +10,9 @@ const NOT_JSON: &str = "what is not quite [DONE] is no JSON either";
 /// As many servers and proxies have it.
 const PAGE_BYTES: usize = 4 << 10;
 
+/// So many pieces come before what takes a while.
+const LATE_PIECES: usize = 100;
+
 pub(super) const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "stream-as-plain-text",
@@ -176,6 +179,53 @@ pub(super) const MUTANTS: &[Mutant] = &[
             });
         },
     ),
+    Mutant::new(
+        "type-of-tool-streams",
+        "streams of chats with tools have the content type of files",
+        &[Fails("sse.content-type", MEANT)],
+    )
+    .tell(|asked, told| {
+        if told.is_stream() && asked.json().get("tools").is_some() {
+            told.set_header("content-type", "application/octet-stream");
+        }
+    }),
+    Mutant::new(
+        "usage-runs-into-the-end",
+        "no blank line stands between the chunk with the usage and [DONE]",
+        &[
+            Fails("sse.blank-line", MEANT),
+            Fails("sse.one-json", "the data of the two is one text"),
+            Fails("sse.done-once", "which is not [DONE]"),
+            Fails("usage.last-chunk", "nor a chunk"),
+        ],
+    )
+    .tell(|asked, told| {
+        if asked.json().pointer("/stream_options/include_usage") == Some(&true.into())
+            && let Some(last) = told.done().and_then(|done| done.checked_sub(1))
+        {
+            told.pieces[last].bytes.pop();
+        }
+    }),
+    Mutant::new(
+        "ping-as-json",
+        "pings are events whose data is JSON",
+        &[Fails("sse.keepalive-comment", MEANT), Fails("chunk.required-keys", "it is no chunk")],
+    )
+    .tell(|asked, told| {
+        if asked.is_chat() && told.is_stream() {
+            told.pieces.insert(1, Piece::new("data: {\"type\":\"ping\"}\n\n"));
+        }
+    }),
+    Mutant::new(
+        "late-ping",
+        "answers that take a while are kept alive by events with a name",
+        &[Fails("sse.keepalive-comment", MEANT), Fails("sse.no-empty-event", "it has no data")],
+    )
+    .tell(|asked, told| {
+        if asked.is_chat() && told.is_stream() && told.pieces.len() > LATE_PIECES {
+            told.pieces.insert(LATE_PIECES, Piece::new("event: ping\n\n"));
+        }
+    }),
 ];
 
 /// Waits for the whole answer, then sends it.

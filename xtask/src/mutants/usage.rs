@@ -166,6 +166,21 @@ pub(super) const MUTANTS: &[Mutant] = &[
             told.pieces.insert(at, again);
         }
     }),
+    Mutant::new(
+        "total-of-calls",
+        "the tokens around a call are in the total alone",
+        &[Fails("usage.total-adds-up", MEANT)],
+    )
+    .tell(|asked, told| {
+        if asked.is_chat() && asked.json().get("tools").is_some() {
+            told.edit(|body| {
+                let total = body.pointer("/usage/total_tokens").and_then(Value::as_u64);
+                if let Some(total) = total {
+                    body["usage"]["total_tokens"] = json!(total + 5);
+                }
+            });
+        }
+    }),
 ];
 
 fn on_chunks(asked: &Asked, told: &mut Told, edit: impl Fn(&mut Value)) {

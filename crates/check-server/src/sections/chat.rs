@@ -177,7 +177,7 @@ pub(super) const SECTION: Section = Section {
                 ),
                 Clause::openai("CreateChatCompletionRequest.n", "minimum: 1"),
             ],
-            trigger: "A chat with n = 0.",
+            trigger: "A chat with n = 0, plain and streamed.",
             company: Company::Others,
             cost: Cost::new(2, 2 * messages::TOKENS),
             judge: |trial| Box::pin(parameters::n_zero(trial)),

@@ -32,7 +32,7 @@ const LATEST_SECOND: u64 = 100_000_000_000;
 /// The reasons that a model may have had to stop.
 const FINISH_REASONS: [&str; 5] = ["stop", "length", "tool_calls", "content_filter", "function_call"];
 
-const STREAMS: &str = "Streamed chats of several kinds: ordinary, with usage, of one token, of emoji, with a tool call, with n = 2.";
+const STREAMS: &str = "Streamed chats of several kinds: ordinary, with usage, of one token, of emoji, with a tool call, with n = 2, long.";
 
 pub(super) const SECTION: Section = Section {
     name: "chunk",

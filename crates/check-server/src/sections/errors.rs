@@ -108,9 +108,9 @@ pub(super) const SECTION: Section = Section {
                 Clause::rfc8259("section 2", "A JSON text is a serialized value."),
                 Clause::field("llama.cpp #14060", "what a parser could not read took the whole server down"),
             ],
-            trigger: "Chats whose body is cut in the middle, is plain text, and is empty.",
+            trigger: "Chats whose body is cut in the middle, is plain text, is empty, and has something behind its JSON.",
             company: Company::Others,
-            cost: Cost::new(3, 0),
+            cost: Cost::new(4, FEW_TOKENS),
             judge: |trial| Box::pin(bad_json(trial)),
         },
         Case {
@@ -147,9 +147,9 @@ pub(super) const SECTION: Section = Section {
             level: Must,
             requirement: "Where keys are on, a request with a wrong one is refused with 401.",
             clauses: &[NOT_AUTHORIZED],
-            trigger: "Plain and streamed chats with keys that no server has; only if a key was given for the check.",
+            trigger: "Plain and streamed chats with keys that no server has, and one with the right key and more behind it; only if a key was given for the check.",
             company: Company::Others,
-            cost: Cost::new(5, 5 * FEW_TOKENS),
+            cost: Cost::new(6, 6 * FEW_TOKENS),
             judge: |trial| Box::pin(wrong_key(trial)),
         },
         Case {
@@ -161,9 +161,9 @@ pub(super) const SECTION: Section = Section {
                 place: "RFC 6750, abstract",
                 quote: "To prevent misuse, bearer tokens need to be protected from disclosure in storage and in transport.",
             }],
-            trigger: "Requests with a wrong key, sound and faulty ones, and faulty ones with the right key.",
+            trigger: "Requests with a wrong key, and with the right one, sound and faulty ones.",
             company: Company::Others,
-            cost: Cost::new(7, 2 * FEW_TOKENS),
+            cost: Cost::new(8, 2 * FEW_TOKENS + 2 * samples::POEM_TOKENS),
             judge: |trial| Box::pin(key_not_echoed(trial)),
         },
         Case {
@@ -317,6 +317,12 @@ fn cut_json() -> Question {
     )
 }
 
+/// A sound chat, and something behind it, which makes it no JSON.
+fn json_and_more(trial: &Trial) -> Question {
+    let chat = chat(trial, "").question().json().unwrap_or_default();
+    broken_json("a chat with something behind its JSON", &format!("{chat} and more"))
+}
+
 fn unknown_models(trial: &Trial) -> [Question; 2] {
     [
         chat(trial, "a chat with an unknown model").with("model", json!(NO_MODEL)).question(),
@@ -421,6 +427,7 @@ async fn bad_json(trial: &Trial) -> Outcome {
         cut_json(),
         broken_json("a chat that is plain text", "Write a poem about a tree."),
         broken_json("a chat without a body", ""),
+        json_and_more(trial),
     ];
     held_by(&all_refused(trial, questions).await?)
 }

@@ -59,9 +59,9 @@ pub(super) const SECTION: Section = Section {
                     "A list of integers representing the UTF-8 bytes representation of the token.",
                 ),
             ],
-            trigger: WITH_LOGPROBS,
+            trigger: "Chats with `logprobs`: a haiku and characters of several bytes with `top_logprobs` 3, and the haiku without.",
             company: Company::Others,
-            cost: ANSWERS_COST,
+            cost: Cost::new(3, 3 * ANSWER_TOKENS),
             judge: |trial| Box::pin(shape(trial)),
         },
         Case {
@@ -161,7 +161,9 @@ fn entries<'a>(answer: &ChatAnswer, choice: &'a Choice) -> Result<&'a [Value], O
 }
 
 async fn shape(trial: &Trial) -> Outcome {
-    let answers = Answers::ask(trial, chats(trial).into()).await?;
+    let without = with_logprobs(trial, WORDS).titled("a chat without top_logprobs").without("top_logprobs");
+    let chats = chats(trial).into_iter().chain([without]).collect();
+    let answers = Answers::ask(trial, chats).await?;
     let tokens = well_formed(&answers)?;
     answers.held(format!("{tokens} tokens in {} answers", answers.len()))
 }

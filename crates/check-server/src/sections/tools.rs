@@ -11,7 +11,7 @@ use interference_report::Level::{Must, Should};
 use super::Section;
 use crate::case::{Case, Company, Cost};
 use crate::clause::Clause;
-use questions::{CALL_TOKENS, CUT_LIMITS, TWO_CALLS_TOKENS};
+use questions::{CALL_TOKENS, CUT_LIMITS, REQUIRED_TOKENS, TWO_CALLS_TOKENS};
 
 /// What the answers with calls cost, whole and streamed: one call, two, and at most one.
 const ANSWERS_COST: Cost = Cost::new(6, 2 * (CALL_TOKENS + 2 * TWO_CALLS_TOKENS));
@@ -228,7 +228,7 @@ pub(super) const SECTION: Section = Section {
             ],
             trigger: "A chat that says hello and must call a tool, whole and streamed.",
             company: Company::Others,
-            cost: BOTH_COST,
+            cost: Cost::new(2, 2 * REQUIRED_TOKENS),
             judge: |trial| Box::pin(judging::choice_required(trial)),
         },
         Case {

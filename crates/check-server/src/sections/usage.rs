@@ -118,9 +118,9 @@ pub(super) const SECTION: Section = Section {
                 "CompletionUsage.total_tokens",
                 "Total number of tokens used in the request (prompt + completion).",
             )],
-            trigger: "Streamed chats with include_usage, one of them with n = 2, and two plain ones.",
+            trigger: "Streamed chats with include_usage, one of them with n = 2, and plain ones of several kinds.",
             company: Company::Others,
-            cost: Cost::new(6, 3 * POEM_TOKENS + 2 * SHORT + 2 * EACH_OF_TWO),
+            cost: Cost::new(10, 8 * POEM_TOKENS + 1 + 2 * SHORT + 2 * EACH_OF_TWO),
             judge: |trial| Box::pin(total_adds_up(trial)),
         },
         Case {
@@ -335,7 +335,7 @@ fn is_without_choices(chunk: &Chunk) -> bool {
 /// Numbers that are none are another case's matter.
 async fn total_adds_up(trial: &Trial) -> Outcome {
     let mut added = Vec::new();
-    for question in [samples::plain(trial), short_plain(trial)] {
+    for question in samples::plain_kinds(trial).into_iter().chain([short_plain(trial)]) {
         let exchange = trial.ask(question).await;
         let answer = exchange.accepted().and_then(|exchange| exchange.json()).unwrap_or_default();
         let Some(Ok(counts)) = answer.get("usage").map(Counts::read) else { continue };

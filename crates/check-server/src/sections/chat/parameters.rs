@@ -110,7 +110,8 @@ pub(super) async fn temperature_range(trial: &Trial) -> Outcome {
 
 pub(super) async fn n_zero(trial: &Trial) -> Outcome {
     let chat = trial.chat(POEM, TOKENS).titled("a chat with n = 0").with("n", json!(0));
-    refused_as_invalid(trial, [chat]).await
+    let streamed = chat.clone().streamed().titled("a streamed chat with n = 0");
+    refused_as_invalid(trial, [chat, streamed]).await
 }
 
 pub(super) async fn empty_messages(trial: &Trial) -> Outcome {

@@ -6,6 +6,7 @@ use super::{chat, cut_json, messages_are_a_text, streamed_chat};
 use crate::case::{Objection, Outcome, held};
 use crate::exchange::Exchange;
 use crate::question::Question;
+use crate::samples;
 use crate::trial::Trial;
 
 /// Keys that no server has. A mask may leave the ends of one visible, and not the whole.
@@ -27,8 +28,15 @@ pub(super) fn with_wrong_key(trial: &Trial, key: &str) -> [Question; 2] {
     ]
 }
 
+/// Whether keys are known to be on before anything is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keys {
+    On,
+    Unknown,
+}
+
 /// What a server that may have keys says to requests that bring none of them.
-async fn locked_out(trial: &Trial, questions: impl IntoIterator<Item = Question>) -> Outcome {
+async fn locked_out(trial: &Trial, keys: Keys, questions: impl IntoIterator<Item = Question>) -> Outcome {
     let mut opened: Option<Arc<Exchange>> = None;
     let mut refusals = 0_usize;
     for question in questions {
@@ -50,7 +58,7 @@ async fn locked_out(trial: &Trial, questions: impl IntoIterator<Item = Question>
     }
     match opened {
         None => held(format!("{refusals} requests, each refused with status 401")),
-        Some(_) if refusals == 0 => {
+        Some(_) if refusals == 0 && keys == Keys::Unknown => {
             Err(Objection::not_applicable("the server answers without a key: keys are off"))
         }
         Some(exchange) => {
@@ -69,16 +77,23 @@ fn key_was_given(trial: &Trial) -> Result<(), Objection> {
 
 pub(super) async fn no_key(trial: &Trial) -> Outcome {
     key_was_given(trial)?;
-    locked_out(trial, without_key(trial)).await
+    locked_out(trial, Keys::Unknown, without_key(trial)).await
 }
 
 pub(super) async fn wrong_key(trial: &Trial) -> Outcome {
     key_was_given(trial)?;
-    let mut questions: Vec<Question> = without_key(trial).into_iter().take(1).collect();
+    let [without, _] = without_key(trial);
+    // How such a request is refused is another case's matter.
+    let keys = match trial.ask(without).await.status()? {
+        401 | 403 => Keys::On,
+        _ => Keys::Unknown,
+    };
+    let mut questions = Vec::new();
     for key in WRONG_KEYS {
         questions.extend(with_wrong_key(trial, key));
     }
-    locked_out(trial, questions).await
+    questions.push(chat(trial, "a chat with the right key and more behind it").question().with_longer_key());
+    locked_out(trial, keys, questions).await
 }
 
 pub(super) async fn key_not_echoed(trial: &Trial) -> Outcome {
@@ -89,7 +104,9 @@ pub(super) async fn key_not_echoed(trial: &Trial) -> Outcome {
     questions.push((Question::get("/no-such-path-1f9d").with_key(wrong), wrong));
     let given = trial.asker().target().key().filter(|key| key.len() >= SHORTEST_KEY_TO_LOOK_FOR);
     if let Some(key) = given {
-        questions.extend([cut_json(), messages_are_a_text(trial)].map(|question| (question, key)));
+        let answered = [samples::plain(trial).question(), samples::streamed(trial).question()];
+        let refused = [cut_json(), messages_are_a_text(trial)];
+        questions.extend(answered.into_iter().chain(refused).map(|question| (question, key)));
     }
     let mut looked_at = 0;
     let mut none = None;

@@ -121,6 +121,7 @@ pub(super) async fn indexes(trial: &Trial) -> Outcome {
         for told in &stream.told {
             typed(stream, told)?;
             agrees(stream, &items, told)?;
+            has_its_part(stream, &items, told)?;
         }
         let mut indexes: Vec<u64> =
             items.0.iter().filter_map(|item| item.added.index("output_index")).collect();
@@ -212,6 +213,25 @@ fn agrees(stream: &ResponseStream, items: &Items<'_>, told: &Told) -> Result<(),
         }
         _ => Ok(()),
     }
+}
+
+/// What an event says of a part, it says of one that was added, where parts of its item were.
+fn has_its_part(stream: &ResponseStream, items: &Items<'_>, told: &Told) -> Result<(), Objection> {
+    let Some(index) = told.index("content_index") else { return Ok(()) };
+    let item = items.about(told);
+    let added: Vec<u64> = stream
+        .told
+        .iter()
+        .filter(|other| other.kind == "response.content_part.added" && items.about(other) == item)
+        .filter_map(|part| part.index("content_index"))
+        .collect();
+    if added.is_empty() || added.contains(&index) {
+        return Ok(());
+    }
+    let added = added.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
+    let place = stream.place(told);
+    Err(stream
+        .broken(format!("{place} has the content_index {index}, and the parts of its item have {added}")))
 }
 
 /// Where a whole response has as many items as were added, each is in its place.

@@ -12,6 +12,8 @@ use crate::trial::Trial;
 
 /// The limit of an answer with one call.
 pub(super) const CALL_TOKENS: u32 = POEM_TOKENS;
+/// The limit of an answer that might be a text in the place of a call: only one that comes to its end shows it.
+pub(super) const REQUIRED_TOKENS: u32 = 256;
 /// The limit of an answer with two calls.
 pub(super) const TWO_CALLS_TOKENS: u32 = 96;
 /// Limits that cut a call, in the order in which they are tried: within its arguments as a rule; shorter, where the model
@@ -127,7 +129,7 @@ pub(super) fn named_call(trial: &Trial) -> Chat<'_> {
 /// A chat that needs no tool and must call one.
 pub(super) fn required_call(trial: &Trial) -> Chat<'_> {
     trial
-        .chat("Good morning! How are you today?", CALL_TOKENS)
+        .chat("Good morning! How are you today?", REQUIRED_TOKENS)
         .titled("a chat that needs no tool and must call one")
         .with("tools", json!([weather_tool(), time_tool()]))
         .with("tool_choice", json!("required"))
