@@ -61,7 +61,11 @@ pub(crate) async fn run(
 async fn judge(bench: Arc<Bench>, case: &'static Case, run: &Run) -> CaseVerdict {
     let began = Instant::now();
     let trial = Arc::new(Trial::new(Arc::clone(&bench)));
-    let limit = longest(bench.asker.patience());
+    let limit = longest(bench.asker.patience()).min(bench.asker.time_left());
+    if limit.is_zero() {
+        let outcome = Err(Objection::inconclusive("not judged: the time of the run is over"));
+        return told(&bench, case, run, &trial, outcome, began.elapsed());
+    }
     let judging = {
         let trial = Arc::clone(&trial);
         tokio::spawn(async move { tokio::time::timeout(limit, (case.judge)(&trial)).await })

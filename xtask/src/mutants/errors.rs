@@ -43,7 +43,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         &[Fails("errors.bad-json", MEANT), Fails("errors.deep-json", SAME_PARSER)],
     )
     .tell(|asked, told| {
-        if asked.is_chat() && asked.json().is_null() {
+        if asked.is_chat() && asked.method == "POST" && asked.json().is_null() {
             *told = Told::error(500, "Expecting value: line 1 column 1");
         }
     }),

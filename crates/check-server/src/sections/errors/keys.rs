@@ -28,15 +28,13 @@ pub(super) fn with_wrong_key(trial: &Trial, key: &str) -> [Question; 2] {
     ]
 }
 
-/// Whether keys are known to be on before anything is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Keys {
-    On,
-    Unknown,
-}
-
-/// What a server that may have keys says to requests that bring none of them.
-async fn locked_out(trial: &Trial, keys: Keys, questions: impl IntoIterator<Item = Question>) -> Outcome {
+/// What a server that may have keys says to requests that bring none of them. Where it takes all of them, another one
+/// tells whether it has keys.
+async fn locked_out(
+    trial: &Trial,
+    questions: impl IntoIterator<Item = Question>,
+    another: Question,
+) -> Outcome {
     let mut opened: Option<Arc<Exchange>> = None;
     let mut refusals = 0_usize;
     for question in questions {
@@ -58,8 +56,8 @@ async fn locked_out(trial: &Trial, keys: Keys, questions: impl IntoIterator<Item
     }
     match opened {
         None => held(format!("{refusals} requests, each refused with status 401")),
-        Some(_) if refusals == 0 && keys == Keys::Unknown => {
-            Err(Objection::not_applicable("the server answers without a key: keys are off"))
+        Some(_) if refusals == 0 && !matches!(trial.ask(another).await.status()?, 401 | 403) => {
+            Err(Objection::not_applicable("the server answers with any key and without one: keys are off"))
         }
         Some(exchange) => {
             let seen = format!("{} is answered with status {}", exchange.question.title, exchange.status()?);
@@ -77,23 +75,19 @@ fn key_was_given(trial: &Trial) -> Result<(), Objection> {
 
 pub(super) async fn no_key(trial: &Trial) -> Outcome {
     key_was_given(trial)?;
-    locked_out(trial, Keys::Unknown, without_key(trial)).await
+    let [wrong, _] = with_wrong_key(trial, WRONG_KEYS[0]);
+    locked_out(trial, without_key(trial), wrong).await
 }
 
 pub(super) async fn wrong_key(trial: &Trial) -> Outcome {
     key_was_given(trial)?;
-    let [without, _] = without_key(trial);
-    // How such a request is refused is another case's matter.
-    let keys = match trial.ask(without).await.status()? {
-        401 | 403 => Keys::On,
-        _ => Keys::Unknown,
-    };
     let mut questions = Vec::new();
     for key in WRONG_KEYS {
         questions.extend(with_wrong_key(trial, key));
     }
     questions.push(chat(trial, "a chat with the right key and more behind it").question().with_longer_key());
-    locked_out(trial, keys, questions).await
+    let [none, _] = without_key(trial);
+    locked_out(trial, questions, none).await
 }
 
 pub(super) async fn key_not_echoed(trial: &Trial) -> Outcome {
