@@ -33,6 +33,9 @@ pub(crate) struct ChatStream {
     pub(crate) errors: Vec<Chunk>,
     /// The indices of the events with data that is neither JSON nor `[DONE]`.
     pub(crate) no_json: Vec<usize>,
+    /// The indices of those with half of a surrogate pair in an escape, which the grammar of JSON allows, and which says
+    /// nothing.
+    pub(crate) half_pairs: Vec<usize>,
 }
 
 /// A JSON value in a stream.
@@ -64,6 +67,7 @@ impl ChatStream {
             done: Vec::new(),
             errors: Vec::new(),
             no_json: Vec::new(),
+            half_pairs: Vec::new(),
             stream: EventStream::default(),
         };
         for (index, event) in stream.events.iter().enumerate() {
@@ -81,6 +85,7 @@ impl ChatStream {
             return;
         }
         match serde_json::from_str::<Value>(data) {
+            Err(_) if has_half_a_pair(data) => self.half_pairs.push(index),
             Err(_) => self.no_json.push(index),
             Ok(value) if value.get("error").is_some_and(says_something) => {
                 self.errors.push(Chunk { event: index, value });
@@ -221,4 +226,44 @@ fn says_something(error: &Value) -> bool {
 
 fn index_of(choice: &Value) -> u64 {
     choice.get("index").and_then(Value::as_u64).unwrap_or_default()
+}
+
+/// Whether a text of JSON has half of a surrogate pair in an escape: RFC 8259 section 8.2.
+fn has_half_a_pair(json: &str) -> bool {
+    let bytes = json.as_bytes();
+    let unit_at = |at: usize| {
+        let escape = bytes.get(at..at + 6)?.strip_prefix(br"\u")?;
+        u16::from_str_radix(std::str::from_utf8(escape).ok()?, 16).ok()
+    };
+    let mut at = 0;
+    while at < bytes.len() {
+        at += match (bytes[at], unit_at(at)) {
+            (b'\\', Some(0xD800..=0xDBFF)) if matches!(unit_at(at + 6), Some(0xDC00..=0xDFFF)) => 12,
+            (b'\\', Some(0xD800..=0xDFFF)) => return true,
+            (b'\\', Some(_)) => 6,
+            (b'\\', None) => 2,
+            _ => 1,
+        };
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_a_pair_is_found() {
+        for (json, expected) in [
+            (r#""\ud83c\udf33""#, false),
+            (r#""\ud83c""#, true),
+            (r#""\udf33""#, true),
+            (r#""\ud83c\u0041""#, true),
+            (r#""\\ud83c""#, false),
+            (r#""\u0041 \n""#, false),
+            (r"\", false),
+        ] {
+            assert_eq!(has_half_a_pair(json), expected, "{json}");
+        }
+    }
 }

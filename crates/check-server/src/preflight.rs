@@ -4,7 +4,7 @@
 //! it is. Judges nothing: what is odd here is a case's business later.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::{join, join_all};
 use serde_json::{Value, json};
@@ -31,6 +31,8 @@ const REASONING_FACTOR: u32 = 16;
 const PIECES_OF_AN_ANSWER: f64 = 1024.0;
 /// A server may be silent, as before a whole answer, for the time of so many.
 const PIECES_OF_SILENCE: f64 = 256.0;
+/// How often is looked whether a model has been loaded.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
 /// And is not waited for any longer than this.
 const LONGEST_ANSWER: Duration = Duration::from_secs(600);
 
@@ -40,7 +42,7 @@ pub(crate) const FAULTS_HEADER: &str = "x-interference";
 pub(crate) const FAULTS_APPLIED_HEADER: &str = "x-interference-applied";
 
 /// What the preflight asks of a server that refuses nothing.
-pub(crate) const PREFLIGHT_COST: Cost = Cost::new(7, 2 * POEM_TOKENS + 41);
+pub(crate) const PREFLIGHT_COST: Cost = Cost::new(8, 2 * POEM_TOKENS + 42);
 
 /// What the preflight is told.
 #[derive(Debug, Clone, Default)]
@@ -100,6 +102,7 @@ pub(crate) async fn preflight(asker: Asker, wishes: &Wishes) -> Result<Bench, Pr
         server: listing.header("server"),
         endpoints: Vec::new(),
     };
+    wait_while_loading(&asker, &knowledge).await;
     find_model(&asker, &mut knowledge, &candidates).await?;
     knowledge.embedding_model = embedding_model(wishes, &knowledge);
     let asker = Arc::new(asker);
@@ -141,6 +144,15 @@ fn listed(listing: &Exchange) -> Vec<String> {
     let data = body.as_ref().and_then(|body| body.get("data")).and_then(Value::as_array);
     let id = |model: &Value| model.get("id").and_then(Value::as_str).map(str::to_owned);
     data.into_iter().flatten().filter_map(id).collect()
+}
+
+/// A server that says it is not ready yet may need a while to load its model.
+async fn wait_while_loading(asker: &Asker, knowledge: &Knowledge) {
+    let until = Instant::now() + asker.patience().silence;
+    let question = one_token(knowledge).question();
+    while asker.ask_one_time(question.clone()).await.status() == Ok(503) && Instant::now() < until {
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+    }
 }
 
 /// The first model that answers a chat, and what the server refuses of the usual parameters.

@@ -22,13 +22,21 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "goes-on-for-nobody",
         "a stream whose client has gone is made to its end",
-        &[Fails("life.disconnect-frees", MEANT), Fails("life.silent-start", WAITS_IN_SILENCE)],
+        &[
+            Fails("life.disconnect-frees", MEANT),
+            Fails("life.silent-start", WAITS_IN_SILENCE),
+            Fails("life.healthy-after", "those who have left hold the place for minutes"),
+        ],
     )
     .places(Places::Leaking(1)),
     Mutant::new(
         "whole-answers-for-nobody",
         "a whole answer is made to its end, whether its client is there or not",
-        &[Fails("life.disconnect-plain", MEANT), Fails("life.silent-start", WAITS_IN_SILENCE)],
+        &[
+            Fails("life.disconnect-plain", MEANT),
+            Fails("life.silent-start", WAITS_IN_SILENCE),
+            Fails("life.slow-reader", "the only place waits for the client that does not read, too"),
+        ],
     )
     .places(Places::Bounded(1))
     .tell(|asked, told| {

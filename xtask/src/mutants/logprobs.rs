@@ -22,7 +22,10 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "whole answers have no log probabilities",
         &[Fails("logprobs.shape", MEANT)],
     )
-    .tell(|_, told| {
+    .tell(|asked, told| {
+        if !asked.is_chat() {
+            return;
+        }
         told.edit(|body| {
             for choice in choices(body) {
                 choice["logprobs"] = Value::Null;

@@ -214,7 +214,7 @@ impl Told {
 
     /// The whole body.
     pub(super) fn body(&self) -> Vec<u8> {
-        self.pieces.iter().flat_map(|piece| piece.bytes.clone()).collect()
+        self.pieces.iter().map(|piece| piece.bytes.as_slice()).collect::<Vec<_>>().concat()
     }
 
     /// Changes a whole body, if it is JSON and no stream.

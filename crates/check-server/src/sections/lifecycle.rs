@@ -51,15 +51,18 @@ const FEW_TOKENS: u32 = 8;
 /// What of an answer is told, in characters.
 const TOLD_CHARACTERS: usize = 120;
 
-/// Of one round in which everyone goes: the long ones of all steps, as many again in the queue, and short ones, of
-/// which a busy server gets up to twenty.
-const ROUND_LONG: u32 = 3 * MOST_LONG;
+/// Of one round in which everyone goes: those that fill the server, and as many again in the queue.
+const ROUND_LONG: u32 = 2 * MOST_LONG;
+/// And short ones, of which a busy server gets up to twenty.
 const ROUND_SHORT: u32 = STEPS + 20 + 1;
 /// Both ways to go, each a second time if the first shows a fault.
 const ROUNDS: u32 = 4;
+/// The steps up to what fills the server, less than half of which are below it; then the rounds.
 const DISCONNECT_COST: Cost = Cost::new(
-    IDLE_PROBES + ROUNDS * (ROUND_LONG + ROUND_SHORT),
-    IDLE_PROBES * SHORT_TOKENS + ROUNDS * (ROUND_LONG * LONG_TOKENS + ROUND_SHORT * SHORT_TOKENS),
+    MOST_LONG / 2 + IDLE_PROBES + ROUNDS * (ROUND_LONG + ROUND_SHORT),
+    MOST_LONG / 2 * LONG_TOKENS
+        + IDLE_PROBES * SHORT_TOKENS
+        + ROUNDS * (ROUND_LONG * LONG_TOKENS + ROUND_SHORT * SHORT_TOKENS),
 );
 const DISCONNECT: &str = "1, 4, 16 and 64 long answers, until a short one beside them does not begin; then as many again, and all clients go, once by closing and once by a reset; then a short one. Not judged where 64 do not fill the server.";
 

@@ -96,8 +96,9 @@ pub(super) const SECTION: Section = Section {
 };
 
 async fn list(trial: &Trial) -> Outcome {
-    let (exchange, mut body) = listing(trial).await?;
-    must_be_json(&exchange)?;
+    let exchange = trial.ask(Question::get("/models")).await;
+    exchange.accepted()?;
+    let mut body = must_be_json(&exchange)?;
     let models = body.get("data").and_then(Value::as_array).map(Vec::len);
     // What stands in the entries is the next case's matter.
     if let Some(data) = body.get_mut("data").and_then(Value::as_array_mut) {
