@@ -128,6 +128,16 @@ pub(super) const VARIANTS: &[Mutant] = &[
             told.head_pause = Duration::from_millis(50);
         }
     }),
+    Mutant::new("end-token-without-bytes", "the token that ends an answer is listed, without bytes", &[])
+        .tell(|_, told| {
+            told.edit(|body| {
+                let tokens = body.pointer_mut("/choices/0/logprobs/content").and_then(Value::as_array_mut);
+                if let Some(tokens) = tokens {
+                    let end = json!({"token": "<end>", "logprob": -0.1, "bytes": null, "top_logprobs": []});
+                    tokens.push(end);
+                }
+            });
+        }),
 ];
 
 fn each_event(told: &mut Told, edit: impl Fn(String) -> String) {
