@@ -117,8 +117,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
     )
     .ask(|asked| {
         if asked.is_chat() && (10_000..LARGE_BYTES).contains(&asked.body.len()) {
+            let kept: Vec<String> = (59_400..=60_000).map(|number: u32| number.to_string()).collect();
             asked.edit(|body| {
-                body.insert("messages".to_owned(), json!([{"role": "user", "content": "59998 59999 60000"}]));
+                body.insert("messages".to_owned(), json!([{"role": "user", "content": kept.join(" ")}]));
             });
         }
     }),

@@ -26,6 +26,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             Fails("life.disconnect-frees", MEANT),
             Fails("life.silent-start", WAITS_IN_SILENCE),
             Fails("life.healthy-after", "those who have left hold the place for minutes"),
+            Fails("life.slow-reader", "those who have left hold the place for minutes"),
         ],
     )
     .places(Places::Leaking(1)),

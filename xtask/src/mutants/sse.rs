@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use super::mutant::{End, Fails, Framing, MEANT, Mutant, Piece, Told};
 
+const COMPLETIONS_TOO: &str = "completions are streamed by the same code";
+const REFUSED_STREAM: &str = "a streamed request that is to be refused there is one of them";
+const NO_JSON_LEFT: &str = "chunks that are no JSON say nothing";
+const LOST_CHARACTERS: &str = "the characters are no longer those of the answer";
 const NO_END: &str = "what is no [DONE] ends nothing";
 const NOT_JSON: &str = "what is not quite [DONE] is no JSON either";
 
@@ -17,10 +21,15 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "stream-as-plain-text",
         "streams go out with the framework's default content type",
-        &[Fails("sse.content-type", MEANT)],
+        &[Fails("sse.content-type", MEANT), Fails("completions.stream-done", COMPLETIONS_TOO)],
     )
     .tell(|_, told| on_streams(told, |told| told.set_header("content-type", "text/plain; charset=utf-8"))),
-    Mutant::new("done-omitted", "the stream just ends", &[Fails("sse.done-once", MEANT)]).tell(|_, told| {
+    Mutant::new(
+        "done-omitted",
+        "the stream just ends",
+        &[Fails("sse.done-once", MEANT), Fails("completions.stream-done", COMPLETIONS_TOO)],
+    )
+    .tell(|_, told| {
         if let Some(done) = told.done() {
             told.pieces.remove(done);
         }
@@ -28,7 +37,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "done-twice",
         "both the handler and the library behind it end the stream",
-        &[Fails("sse.done-once", MEANT)],
+        &[Fails("sse.done-once", MEANT), Fails("completions.stream-done", COMPLETIONS_TOO)],
     )
     .tell(|_, told| {
         if let Some(done) = told.done() {
@@ -39,7 +48,11 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "comment-data-after-done",
         "statistics follow the end as one more event",
-        &[Fails("sse.done-last", MEANT)],
+        &[
+            Fails("sse.done-last", MEANT),
+            Fails("completions.object", COMPLETIONS_TOO),
+            Fails("completions.stream-done", COMPLETIONS_TOO),
+        ],
     )
     .tell(|_, told| {
         if told.done().is_some() {
@@ -49,7 +62,12 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "done-in-small-letters",
         "the end is spelled another way",
-        &[Fails("sse.done-exact", MEANT), Fails("sse.one-json", NOT_JSON), Fails("sse.done-once", NO_END)],
+        &[
+            Fails("sse.done-exact", MEANT),
+            Fails("sse.one-json", NOT_JSON),
+            Fails("sse.done-once", NO_END),
+            Fails("completions.stream-done", COMPLETIONS_TOO),
+        ],
     )
     .tell(|_, told| {
         if let Some(done) = told.done() {
@@ -87,7 +105,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "error-as-an-event-of-a-200",
         "the head goes out before the request is looked at; what is wrong with it comes as an event",
-        &[Fails("sse.status-after-accept", MEANT)],
+        &[
+            Fails("sse.status-after-accept", MEANT),
+            Fails("errors.context-overflow", REFUSED_STREAM),
+            Fails("chat.n-zero", REFUSED_STREAM),
+            Fails("errors.stream-request-invalid", REFUSED_STREAM),
+            Fails("errors.unknown-model", REFUSED_STREAM),
+            Fails("structured.invalid-schema", REFUSED_STREAM),
+        ],
     )
     .tell(|asked, told| {
         if asked.is_chat() && asked.is_streamed() && (400..500).contains(&told.status) && told.status != 401 {
@@ -101,7 +126,17 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "python-literals",
         "chunks are printed as the language prints its dictionaries",
-        &[Fails("sse.one-json", MEANT)],
+        &[
+            Fails("sse.one-json", MEANT),
+            Fails("chunk.equals-plain", NO_JSON_LEFT),
+            Fails("chunk.error-in-stream", NO_JSON_LEFT),
+            Fails("chunk.finish-before-done", NO_JSON_LEFT),
+            Fails("chunk.n-two", NO_JSON_LEFT),
+            Fails("life.no-cross-talk", NO_JSON_LEFT),
+            Fails("responses.one-terminal", NO_JSON_LEFT),
+            Fails("responses.order", NO_JSON_LEFT),
+            Fails("completions.stream-done", COMPLETIONS_TOO),
+        ],
     )
     .tell(|_, told| {
         on_streams(told, |told| {
@@ -111,16 +146,24 @@ pub(super) const MUTANTS: &[Mutant] = &[
             }
         });
     }),
-    Mutant::new("latin-1", "what is not ASCII goes out in another encoding", &[Fails("sse.utf8", MEANT)])
-        .tell(|_, told| {
-            on_streams(told, |told| {
-                for piece in &mut told.pieces {
-                    let text = String::from_utf8_lossy(&piece.bytes).into_owned();
-                    let byte = |character: char| u8::try_from(u32::from(character)).unwrap_or(0xBF);
-                    piece.bytes = text.chars().map(byte).collect();
-                }
-            });
-        }),
+    Mutant::new(
+        "latin-1",
+        "what is not ASCII goes out in another encoding",
+        &[
+            Fails("sse.utf8", MEANT),
+            Fails("chunk.no-replacement-char", LOST_CHARACTERS),
+            Fails("logprobs.streamed", LOST_CHARACTERS),
+        ],
+    )
+    .tell(|_, told| {
+        on_streams(told, |told| {
+            for piece in &mut told.pieces {
+                let text = String::from_utf8_lossy(&piece.bytes).into_owned();
+                let byte = |character: char| u8::try_from(u32::from(character)).unwrap_or(0xBF);
+                piece.bytes = text.chars().map(byte).collect();
+            }
+        });
+    }),
     Mutant::new("byte-order-mark", "the writer marks its encoding", &[Fails("sse.no-bom", MEANT)]).tell(
         |_, told| {
             on_streams(told, |told| told.pieces.insert(0, Piece::new("\u{FEFF}")));

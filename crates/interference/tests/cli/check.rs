@@ -9,8 +9,15 @@ use crate::bench::{Bench, Server};
 
 const KEY: &str = "sk-check-5d1f-secret";
 
-/// Cases of our own server that the default model cannot be forced to show, or that no black box shows on it.
-const NOT_SHOWN: &[&str] = &[];
+/// Cases that our own server does not show, or not always, and what they come to then.
+const NOT_SHOWN: &[(&str, &str)] = &[
+    // Its queue takes all that the judge sends, and no response fails that has begun.
+    ("errors.retry-after", "NOT-APPLICABLE"),
+    ("responses.failure-event", "NOT-APPLICABLE"),
+    // It computes as many answers together as the judge asks for.
+    ("life.disconnect-frees", "INCONCLUSIVE"),
+    ("life.disconnect-plain", "INCONCLUSIVE"),
+];
 
 /// A server with one answer to everything, and this beside.
 fn scripted(bench: &Bench, folder: &TempDir, arguments: &[&str]) -> Server {
@@ -42,15 +49,16 @@ fn case<'a>(document: &'a Value, slug: &str) -> &'a Value {
 #[test]
 fn our_own_server_with_the_default_model_breaks_nothing() {
     let bench = Bench::take();
-    let server = bench.serve(&["--allow-faults"]);
-    let finished = bench.run(&["check", &server.base_url(), "--json", "--level", "should"]);
+    let server = bench.serve(&["--allow-faults", "--api-key", KEY]);
+    let url = server.base_url();
+    let finished = bench.run(&["check", &url, "--json", "--level", "should", "--api-key", KEY]);
     let document = document(&finished.stdout);
     println!("the catalogue took {} ms", document["duration_ms"]);
     let mut surprises = Vec::new();
     for case in document["cases"].as_array().unwrap() {
         let slug = case["slug"].as_str().unwrap();
-        let expected = if NOT_SHOWN.contains(&slug) { "INCONCLUSIVE" } else { "PASS" };
-        if case["verdict"] != expected {
+        let verdict = case["verdict"].as_str().unwrap();
+        if verdict != "PASS" && !NOT_SHOWN.contains(&(slug, verdict)) {
             surprises.push(format!("{} {slug}: {}", case["verdict"], case["seen"]));
         }
     }
