@@ -29,17 +29,13 @@ pub(super) const MUTANTS: &[Mutant] = &[
             Fails("life.slow-reader", "those who have left hold the place for minutes"),
         ],
     )
-    .places(Places::Leaking(1)),
+    .places(Places::Leaking(2)),
     Mutant::new(
         "whole-answers-for-nobody",
         "a whole answer is made to its end, whether its client is there or not",
-        &[
-            Fails("life.disconnect-plain", MEANT),
-            Fails("life.silent-start", WAITS_IN_SILENCE),
-            Fails("life.slow-reader", "the only place waits for the client that does not read, too"),
-        ],
+        &[Fails("life.disconnect-plain", MEANT), Fails("life.silent-start", WAITS_IN_SILENCE)],
     )
-    .places(Places::Bounded(1))
+    .places(Places::Bounded(2))
     .tell(|asked, told| {
         if asked.is_chat() && !told.is_stream() && told.is_success() {
             let words = told.body().split(|byte| byte.is_ascii_whitespace() || *byte == b'\\').count();

@@ -7,9 +7,9 @@ mod context;
 mod keys;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use futures::StreamExt;
-use futures::stream::FuturesUnordered;
+use futures::future::join_all;
 use interference_report::Level::{Must, Should};
 use interference_wire::{Ending, TimeBound};
 use serde_json::{Value, json};
@@ -20,6 +20,7 @@ use super::Section;
 use crate::case::{Case, Company, Cost, Objection, Outcome, held};
 use crate::chat::CHAT_PATH;
 use crate::clause::{Clause, Source};
+use crate::companion::{Companion, Leaving};
 use crate::ending::told_ending;
 use crate::exchange::{Exchange, excerpt};
 use crate::question::{Question, quoted};
@@ -39,6 +40,10 @@ const DEPTH: usize = 10_000;
 const LARGE_BODY_BYTES: usize = 20 << 20;
 /// Chats at once that make a server with bounds say that it is busy.
 const BURST: u32 = 128;
+/// How long each of them may get, in tokens: long enough for the last to come before the first is done.
+const BURST_TOKENS: u32 = 32;
+/// How long is waited for the heads of their answers.
+const BURST_HEADS: Duration = Duration::from_secs(2);
 /// What of a value is told, in characters.
 const TOLD_CHARACTERS: usize = 160;
 
@@ -232,9 +237,9 @@ pub(super) const SECTION: Section = Section {
                     "for header, divisor in ((\"retry-after-ms\", 1000), (\"retry-after\", 1)):",
                 ),
             ],
-            trigger: "Every 429 of the run; if there was none, 128 short chats at once.",
+            trigger: "Every 429 of the run; if there was none, 128 chats at once.",
             company: Company::Last,
-            cost: Cost::new(BURST, BURST * FEW_TOKENS),
+            cost: Cost::new(BURST, BURST * BURST_TOKENS),
             judge: |trial| Box::pin(retry_after(trial)),
         },
         Case {
@@ -502,7 +507,7 @@ async fn retry_after(trial: &Trial) -> Outcome {
     let mut limited: Vec<Arc<Exchange>> =
         trial.asker().busy_answers().into_iter().filter(|busy| matches!(busy.status(), Ok(429))).collect();
     if limited.is_empty() {
-        limited.extend(burst(trial).await);
+        limited = burst(trial).await?;
     }
     let Some(exchange) = limited.first() else {
         let seen = format!("the server has not said 429 in the whole run, nor to {BURST} chats at once");
@@ -515,19 +520,22 @@ async fn retry_after(trial: &Trial) -> Outcome {
     held(told_wait(exchange)?)
 }
 
-/// Many short chats at once, up to the first that is answered 429.
-async fn burst(trial: &Trial) -> Option<Arc<Exchange>> {
-    let question =
-        trial.chat("Say one word about rain.", FEW_TOKENS).titled("one of many chats at once").question();
-    let mut running: FuturesUnordered<_> =
-        (0..BURST).map(|_| trial.asker().ask_one_time(question.clone())).collect();
-    while let Some(exchange) = running.next().await {
-        let exchange = Arc::new(exchange);
-        if matches!(exchange.status(), Ok(429)) {
-            return Some(exchange);
-        }
+/// Many chats at once, until the head of each answer is there or a while is over; gives those that are answered 429.
+async fn burst(trial: &Trial) -> Result<Vec<Arc<Exchange>>, Objection> {
+    let chat = trial.chat("Tell a long story about rain.", BURST_TOKENS).streamed();
+    let question = chat.titled("one of many chats at once").question();
+    let mut all = Vec::new();
+    for _ in 0..BURST {
+        all.push(Companion::start(trial, question.clone()).await?);
     }
-    None
+    let until = Instant::now() + BURST_HEADS;
+    join_all(all.iter_mut().map(|one| one.until(until, |progress| progress.status.is_some()))).await;
+    let mut limited = Vec::new();
+    for companion in all {
+        let exchange = companion.leave(trial, Leaving::Close).await?;
+        limited.extend(matches!(exchange.status(), Ok(429)).then_some(exchange));
+    }
+    Ok(limited)
 }
 
 /// What a busy server says of when to come back.
