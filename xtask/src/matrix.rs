@@ -5,6 +5,7 @@
 //! installed, started or judged is told of there with the reason, and the others go on. Knows nothing of what is
 //! judged, nor of reports beyond their paths.
 
+mod evidence;
 mod installation;
 mod judge;
 mod peer;
@@ -160,6 +161,9 @@ fn conclude(ground: &Ground, entries: &[Entry]) -> anyhow::Result<()> {
         .collect();
     ensure!(!judged.is_empty(), "no server could be judged");
     judge::merge(&ground.program, &judged, &ground.document)?;
+    for entry in in_order().filter(|entry| matches!(entry.outcome, Outcome::Judged { .. })) {
+        evidence::write(ground, entry.peer, &judge::report_of(ground, entry.peer))?;
+    }
     let entries: Vec<&Entry> = in_order().collect();
     roster::append(&ground.document, &entries)?;
     announce(&format!("==> {} of {} servers judged", judged.len(), entries.len()))?;

@@ -56,7 +56,8 @@ pub(super) fn append(document: &Path, entries: &[&Entry]) -> anyhow::Result<()> 
 fn list(entries: &[&Entry]) -> String {
     let mut list = "## The servers\n\n\
         An *engine* answers with the default model of this project, from the same file. A *gateway* stands in front of \
-        this project's own server with that model. A *mock* answers with a text that it was told.\n\n\
+        this project's own server with that model. A *mock* answers with a text that it was told. Each name leads to \
+        the failures of that server, with what crossed the wire.\n\n\
         | server | version | kind | licence | what it is |\n| --- | --- | --- | --- | --- |\n"
         .to_owned();
     for Entry { peer, outcome } in entries {
@@ -64,7 +65,11 @@ fn list(entries: &[&Entry]) -> String {
             Outcome::Judged { version } => version.clone(),
             Outcome::NotRun { reason, .. } => format!("not run: {reason}"),
         };
-        let cells = [peer.title, &version, peer.role.name(), peer.licence, peer.description];
+        let title = match outcome {
+            Outcome::Judged { .. } => format!("[{}](matrix/{}.md)", peer.title, peer.name),
+            Outcome::NotRun { .. } => peer.title.to_owned(),
+        };
+        let cells = [title.as_str(), &version, peer.role.name(), peer.licence, peer.description];
         list.push_str(&format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|")).join(" | ")));
     }
     list
@@ -84,7 +89,12 @@ mod tests {
         let not_run = Entry::of(peers::by_name("llama-cpp").unwrap(), Err(failed));
         let list = list(&[&judged, &not_run]);
         let rows: Vec<&str> = list.lines().skip(6).collect();
-        assert!(rows[0].starts_with("| interference | 1.2.3 | engine | MIT OR Apache-2.0 | "), "{list}");
+        assert!(
+            rows[0].starts_with(
+                "| [interference](matrix/interference.md) | 1.2.3 | engine | MIT OR Apache-2.0 | "
+            ),
+            "{list}"
+        );
         assert!(rows[1].starts_with("| llama.cpp | not run: it did not start | engine | MIT | "), "{list}");
         assert_eq!(
             not_run.outcome,

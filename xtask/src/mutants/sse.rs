@@ -97,6 +97,16 @@ pub(super) const MUTANTS: &[Mutant] = &[
     )
     .tell(|_, told| on_streams(told, join)),
     Mutant::new(
+        "one-block-with-tools",
+        "where a tool might be called, the parser waits for the whole answer",
+        &[Fails("sse.incremental", MEANT)],
+    )
+    .tell(|asked, told| {
+        if told.is_stream() && asked.json().get("tools").is_some() {
+            join(told);
+        }
+    }),
+    Mutant::new(
         "buffer-of-a-page",
         "a buffer between model and socket is written whenever it is full",
         &[Fails("sse.incremental", MEANT), Fails("sse.no-hidden-buffering", "the same buffer")],

@@ -10,7 +10,7 @@ use interference_wire::{Ending, Framing};
 use serde_json::{Value, json};
 
 use super::Section;
-use crate::case::{Case, Company, Cost, Objection, Outcome, held};
+use crate::case::{Case, Company, Cost, Objection, ObjectionKind, Outcome, held};
 use crate::chat_stream::{ChatStream, Chunk};
 use crate::clause::Clause;
 use crate::ending::told_ending;
@@ -275,11 +275,12 @@ pub(super) const SECTION: Section = Section {
                     "CreateChatCompletionRequest.stream",
                     "the model response data will be streamed to the client as it is generated",
                 ),
+                Clause::field("ollama #9092", "with tools in the request the stream came as one block"),
                 Clause::field("litellm #26102", "the whole stream was delivered at once"),
             ],
-            trigger: "The ordinary streamed chat, against the same chat of one token, which tells how long the prompt takes.",
+            trigger: "The ordinary streamed chat, without and with a tool on offer, against the same chat of one token, which tells how long the prompt takes.",
             company: Company::Alone,
-            cost: Cost::new(6, 3 * samples::POEM_TOKENS + 3),
+            cost: Cost::new(12, 6 * samples::POEM_TOKENS + 6),
             judge: |trial| Box::pin(incremental(trial)),
         },
         Case {
@@ -569,7 +570,16 @@ async fn cache_control(trial: &Trial) -> Outcome {
 }
 
 async fn incremental(trial: &Trial) -> Outcome {
-    Spread::judge(trial, &samples::streamed(trial).question()).await
+    let outcome = Spread::judge(trial, &samples::streamed(trial).question()).await;
+    // Some servers wait for the whole answer as soon as a tool might be called.
+    let offered = samples::streamed(trial)
+        .titled("a streamed chat with a tool that nothing calls for")
+        .with("tools", json!([samples::weather_tool()]))
+        .question();
+    match Spread::judge(trial, &offered).await {
+        Err(objection) if objection.kind == ObjectionKind::Broken => Err(objection),
+        _ => outcome,
+    }
 }
 
 async fn no_hidden_buffering(trial: &Trial) -> Outcome {
