@@ -262,15 +262,18 @@ pub(super) const MUTANTS: &[Mutant] = &[
         ],
     )
     .tell(|asked, told| each_content(asked, told, |text| text.trim_start().to_owned())),
-    Mutant::new("n-ignored-in-streams", "a stream has one choice", &[Fails("chunk.n-two", MEANT)]).ask(
-        |asked| {
-            if asked.is_chat() && asked.is_streamed() {
-                asked.edit(|body| {
-                    body.remove("n");
-                });
-            }
-        },
-    ),
+    Mutant::new(
+        "n-ignored-in-streams",
+        "a stream has one choice",
+        &[Fails("chunk.n-two", MEANT), Fails("chat.n-zero", "n = 0 is not looked at either")],
+    )
+    .ask(|asked| {
+        if asked.is_chat() && asked.is_streamed() {
+            asked.edit(|body| {
+                body.remove("n");
+            });
+        }
+    }),
     Mutant::new(
         "error-without-envelope",
         "an error in a stream is an object of its own",
