@@ -16,8 +16,6 @@ pub(super) struct Mutant {
     pub(super) bug: &'static str,
     /// The exact set of cases that it fails; the first is the one that it is meant for.
     pub(super) fails: &'static [Fails],
-    /// Cases that it may fail or not, as time has it, and why.
-    pub(super) perhaps: &'static [Fails],
     /// What it does to a request.
     pub(super) ask: fn(&mut Asked),
     /// What it does to an answer.
@@ -40,14 +38,14 @@ pub(super) enum Places {
     Unbounded,
     /// So many; others wait. A place whose client has gone is free at once.
     Bounded(usize),
-    /// So many, and a place whose client has gone is held for as long as the answer would have taken.
+    /// So many, and a place whose client goes in the middle of its answer is held on.
     Leaking(usize),
 }
 
 impl Mutant {
     /// A bug that does nothing yet.
     pub(super) const fn new(name: &'static str, bug: &'static str, fails: &'static [Fails]) -> Mutant {
-        Mutant { name, bug, fails, perhaps: &[], ask: |_| {}, tell: |_, _| {}, places: Places::Unbounded }
+        Mutant { name, bug, fails, ask: |_| {}, tell: |_, _| {}, places: Places::Unbounded }
     }
 
     /// Does this to each request before the sound server gets it.
@@ -58,11 +56,6 @@ impl Mutant {
     /// Does this to each answer of the sound server.
     pub(super) const fn tell(self, tell: fn(&Asked, &mut Told)) -> Mutant {
         Mutant { tell, ..self }
-    }
-
-    /// May fail these besides.
-    pub(super) const fn perhaps(self, perhaps: &'static [Fails]) -> Mutant {
-        Mutant { perhaps, ..self }
     }
 
     /// Gives so many answers at once.

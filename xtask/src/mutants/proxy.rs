@@ -2,7 +2,7 @@
 //!
 //! Owns sockets, threads and the pace at which events go out; the bug is a [`Mutant`]'s.
 
-use std::io::BufReader;
+use std::io::{self, BufReader};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -16,6 +16,8 @@ use super::mutant::{End, Framing, Mutant, Places, Told};
 
 /// The pause before each event of a stream: the sound server behind has none, so that nothing is waited for twice.
 const PACE: Duration = Duration::from_millis(4);
+/// A place that leaks is held for so many times as long as its answer takes, well beyond what a judge lets pass.
+const LEAK_FACTOR: u32 = 2;
 
 /// A server with a bug on a port of its own. Dropping it ends it.
 pub(super) struct Proxy {
@@ -75,9 +77,12 @@ fn serve(mutant: &Mutant, sound: &str, places: &Counted, stream: TcpStream) -> a
         pace(&mut told);
         (mutant.tell)(&asked, &mut told);
         let place = places.take();
+        if matches!(mutant.places, Places::Leaking(_)) && has_left(&writer)? {
+            return Ok(());
+        }
         let written = write_answer(&mut writer, &told);
         if written.is_err() && matches!(mutant.places, Places::Leaking(_)) {
-            std::thread::sleep(told.pieces.iter().map(|piece| piece.pause).sum());
+            std::thread::sleep(told.pieces.iter().map(|piece| piece.pause).sum::<Duration>() * LEAK_FACTOR);
         }
         drop(place);
         written?;
@@ -93,6 +98,18 @@ fn serve(mutant: &Mutant, sound: &str, places: &Counted, stream: TcpStream) -> a
 fn pace(told: &mut Told) {
     if told.is_stream() {
         told.pieces.iter_mut().for_each(|piece| piece.pause = PACE);
+    }
+}
+
+/// Whether a client has gone while it waited: nobody begins an answer for it.
+fn has_left(stream: &TcpStream) -> io::Result<bool> {
+    stream.set_nonblocking(true)?;
+    let peeked = stream.peek(&mut [0]);
+    stream.set_nonblocking(false)?;
+    match peeked {
+        Ok(bytes) => Ok(bytes == 0),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+        Err(_) => Ok(true),
     }
 }
 
