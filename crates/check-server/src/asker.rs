@@ -59,7 +59,7 @@ pub(crate) struct Asker {
     has_answered: AtomicBool,
     until: Instant,
     /// Requests at the same time, those aside that a case sends on connections of its own.
-    room: Arc<Semaphore>,
+    room: Semaphore,
     most_at_once: usize,
 }
 
@@ -85,7 +85,7 @@ impl Asker {
             endless: AtomicU32::new(0),
             has_answered: AtomicBool::new(false),
             until,
-            room: Arc::new(Semaphore::new(room.clamp(1, Semaphore::MAX_PERMITS))),
+            room: Semaphore::new(room.clamp(1, Semaphore::MAX_PERMITS)),
             most_at_once: room.max(1),
         }
     }
@@ -120,11 +120,6 @@ impl Asker {
     /// Gives the server more time, or less.
     pub(crate) fn set_patience(&self, patience: Patience) {
         *locked(&self.patience) = patience;
-    }
-
-    /// How many requests were sent.
-    pub(crate) fn asked(&self) -> u64 {
-        self.asked.load(Ordering::Relaxed)
     }
 
     /// The answers so far that said that the server is busy.

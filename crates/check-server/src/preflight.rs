@@ -31,10 +31,10 @@ const REASONING_FACTOR: u32 = 16;
 const PIECES_OF_AN_ANSWER: f64 = 1024.0;
 /// A server may be silent, as before a whole answer, for the time of so many.
 const PIECES_OF_SILENCE: f64 = 256.0;
+/// Neither is waited for any longer than this.
+const LONGEST_ANSWER: Duration = Duration::from_secs(600);
 /// How often is looked whether a model has been loaded.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
-/// And is not waited for any longer than this.
-const LONGEST_ANSWER: Duration = Duration::from_secs(600);
 
 /// Asks our own server to break its answer, where it lets itself be asked.
 pub(crate) const FAULTS_HEADER: &str = "x-interference";
