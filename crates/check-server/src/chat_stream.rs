@@ -160,11 +160,10 @@ impl ChatStream {
         self.pieces(index).into_iter().map(|(_, piece)| piece).collect()
     }
 
-    /// The finish reasons of a choice that are not null.
+    /// The finish reasons of a choice that say something.
     pub(crate) fn finish_reasons(&self, index: u64) -> Vec<(&Chunk, &Value)> {
         self.choices_of(index)
-            .filter_map(|(chunk, choice)| Some((chunk, choice.get("finish_reason")?)))
-            .filter(|(_, reason)| !reason.is_null())
+            .filter_map(|(chunk, choice)| Some((chunk, finish_reason_of(choice)?)))
             .collect()
     }
 
@@ -183,10 +182,9 @@ impl ChatStream {
             .collect()
     }
 
-    /// The chunks with a member `usage` that is not null.
+    /// The chunks that are read and have a member `usage` that is not null.
     pub(crate) fn usages(&self) -> Vec<(&Chunk, &Value)> {
-        self.chunks
-            .iter()
+        self.read_chunks()
             .filter_map(|chunk| Some((chunk, chunk.value.get("usage")?)))
             .filter(|(_, usage)| !usage.is_null())
             .collect()
@@ -219,8 +217,8 @@ pub(crate) fn finish_reason_of(choice: &Value) -> Option<&Value> {
     choice.get("finish_reason").filter(|reason| !reason.is_null() && *reason != "")
 }
 
-/// Some servers send every member in every chunk.
-fn says_something(error: &Value) -> bool {
+/// Whether a member `error` tells of one: some servers send every member in every chunk.
+pub(crate) fn says_something(error: &Value) -> bool {
     !matches!(error, Value::Null | Value::Bool(false)) && error.as_str() != Some("")
 }
 

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::case::Objection;
 use crate::exchange::Exchange;
-use crate::lines::EventStream;
+use crate::lines::{EventStream, LineKind};
 use crate::question::Question;
 use crate::trial::Trial;
 
@@ -50,6 +50,8 @@ pub(crate) struct Progress {
     pub(crate) begun: Option<Instant>,
     /// Whether nothing more comes.
     pub(crate) ended: bool,
+    /// Bytes of the body in which it has said nothing.
+    looked_at: usize,
 }
 
 impl Companion {
@@ -131,8 +133,12 @@ impl Progress {
         if let (None, Some(head)) = (self.status, reading.head()) {
             self.status = Some(head.status);
         }
-        if self.begun.is_none() && self.is_accepted() && says_something(&reading.so_far().body) {
-            self.begun = Some(at);
+        if self.begun.is_none() && self.is_accepted() {
+            let unread = reading.so_far().body.get(self.looked_at..).unwrap_or_default();
+            if says_something(unread) {
+                self.begun = Some(at);
+            }
+            self.looked_at += up_to_the_last_blank_line(unread);
         }
     }
 }
@@ -192,6 +198,12 @@ fn says_something(body: &[u8]) -> bool {
     })
 }
 
+/// Where the last blank line begins: events before it are closed, and need not be read again.
+fn up_to_the_last_blank_line(body: &[u8]) -> usize {
+    let lines = EventStream::read(body).lines;
+    lines.iter().rev().find(|line| line.kind == LineKind::Blank).map_or(0, |line| line.text.start)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,5 +216,8 @@ mod tests {
         assert!(!says_something(role.as_bytes()));
         assert!(!says_something(content.trim_end().as_bytes()));
         assert!(says_something([role, content].concat().as_bytes()));
+        let unfinished = [role, content.trim_end()].concat();
+        let rest = &unfinished[up_to_the_last_blank_line(unfinished.as_bytes())..];
+        assert_eq!(rest, format!("\n{}", content.trim_end()));
     }
 }

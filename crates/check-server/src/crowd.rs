@@ -30,6 +30,8 @@ pub(crate) const IDLE_PROBES: u32 = 3;
 pub(crate) const PLACE_FREED_WITHIN: Duration = Duration::from_secs(2);
 /// How long a server is given to come to rest.
 const REST: Duration = Duration::from_secs(60);
+/// How often it is looked in on meanwhile.
+const RESTING: Duration = Duration::from_secs(1);
 /// How long is waited before a busy server is asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 /// The longest time for which a short answer is waited for.
@@ -216,15 +218,23 @@ impl<'a> Crowd<'a> {
         &self,
         time: Duration,
     ) -> Result<(Companion, Short), Objection> {
+        self.send_short_until(time, ASK_AGAIN).await
+    }
+
+    async fn send_short_until(
+        &self,
+        time: Duration,
+        again: Duration,
+    ) -> Result<(Companion, Short), Objection> {
         let until = Instant::now() + time;
         loop {
             let left = until.saturating_duration_since(Instant::now());
             let (probe, came) = self.send_short(left).await?;
-            if !matches!(came, Short::Busy(_)) || left < ASK_AGAIN {
+            if !matches!(came, Short::Busy(_)) || left < again {
                 return Ok((probe, came));
             }
             probe.leave(self.trial, Leaving::Close).await?;
-            tokio::time::sleep(ASK_AGAIN).await;
+            tokio::time::sleep(again).await;
         }
     }
 
@@ -233,7 +243,7 @@ impl<'a> Crowd<'a> {
     /// # Errors
     /// INCONCLUSIVE where there is no connection.
     pub(crate) async fn rest(&self) -> Result<(), Objection> {
-        let (probe, _) = self.send_short_until_taken(REST).await?;
+        let (probe, _) = self.send_short_until(REST, RESTING).await?;
         probe.leave(self.trial, Leaving::Close).await?;
         Ok(())
     }

@@ -10,7 +10,6 @@ use interference_wire::{Received, escaped};
 
 use crate::ending::told_ending;
 use crate::exchange::Exchange;
-use crate::question::KEY_PLACEHOLDER;
 use crate::target::Target;
 
 /// Exchanges that a case shows, at most.
@@ -19,6 +18,8 @@ const MOST_EXCHANGES: usize = 4;
 const MOST_READS: usize = 160;
 /// Bytes of one read, or of the request, that are shown.
 const SHOWN_BYTES: usize = 4 << 10;
+/// A secret of more bytes may be shown in part where the shown bytes end.
+const LONGEST_SECRET: usize = 4 << 10;
 
 /// The exchanges for a report: the one that shows it first, then the others in their order, the latest of them if there
 /// are many.
@@ -58,7 +59,7 @@ fn told(exchange: &Exchange, target: &Target) -> ToldExchange {
         wire.push(event(last, error.clone()));
     }
     match answer {
-        Err(reason) => wire.push(event(last, reason.clone())),
+        Err(reason) => wire.push(event(last, target.blackened(reason))),
         Ok(answer) => {
             last = answer.received.reads.last().map_or(last, |read| read.at);
             wire.extend(reads(&answer.received, start, target));
@@ -93,13 +94,13 @@ fn reads(received: &Received, start: Instant, target: &Target) -> Vec<WireEntry>
     head.iter().map(line).chain([gap]).chain(tail.iter().map(line)).collect()
 }
 
-/// Bytes with escapes visible, the key blackened, long ones cut.
+/// Bytes with escapes visible, what is secret blackened, long ones cut. A secret across the cut is looked for whole.
 fn shown(bytes: &[u8], target: &Target) -> String {
-    let mut text = escaped(&bytes[..bytes.len().min(SHOWN_BYTES)]);
-    if let Some(key) = target.key().filter(|key| !key.is_empty()) {
-        text = text.replace(&escaped(key.as_bytes()), KEY_PLACEHOLDER);
-    }
+    let escaped_beginning = |most: usize| escaped(&bytes[..bytes.len().min(most)]);
+    let mut text = target.blackened(&escaped_beginning(SHOWN_BYTES + LONGEST_SECRET));
     if bytes.len() > SHOWN_BYTES {
+        // Escapes and placeholders are ASCII, as everything else here.
+        text.truncate(escaped_beginning(SHOWN_BYTES).len());
         text.push_str(&format!("… and {} bytes more", bytes.len() - SHOWN_BYTES));
     }
     text

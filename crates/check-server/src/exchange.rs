@@ -118,6 +118,24 @@ impl Exchange {
         }
     }
 
+    /// Whether it was the server that ended the answer, whole or not.
+    ///
+    /// # Errors
+    /// INCONCLUSIVE where this side gave up reading: what is missing then is not held against the server.
+    pub(crate) fn read_to_its_end(&self) -> Result<(), Objection> {
+        match self.answer()?.received.ending {
+            Ending::Complete { .. }
+            | Ending::Cut(_)
+            | Ending::Reset(_)
+            | Ending::LengthMismatch { .. }
+            | Ending::Malformed { .. } => Ok(()),
+            ending @ (Ending::TimedOut { .. }
+            | Ending::TooLarge(_)
+            | Ending::Failed { .. }
+            | Ending::Abandoned(_)) => Err(Objection::inconclusive(told_ending(&ending)).about(self)),
+        }
+    }
+
     /// The body as one JSON value.
     ///
     /// # Errors

@@ -14,11 +14,12 @@ const BODY_CHARACTERS: usize = 160;
 /// The body of an answer that must be JSON.
 ///
 /// # Errors
-/// Broken where it is none, or where its content type says something else: SDKs then hand the text on as it is.
+/// INCONCLUSIVE where it was not read to its end; broken where it is none, or where its content type says something else: SDKs then hand the text on as it is.
 pub(crate) fn must_be_json(exchange: &Exchange) -> Result<Value, Objection> {
     let broken = |seen: String| Objection::broken(seen).of(&exchange.question.title).about(exchange);
     let media_type = exchange.media_type();
     let Ok(body) = exchange.json() else {
+        exchange.read_to_its_end()?;
         let told = excerpt(exchange.body(), BODY_CHARACTERS);
         let end = exchange.ending().map(told_ending).unwrap_or_default();
         return Err(broken(format!("no JSON, of type `{media_type}`: {told}; {end}")));

@@ -65,7 +65,10 @@ impl Judge {
         let patience = Patience { silence: self.silence, total: self.silence * TOTAL_PER_SILENCE };
         let asker = Asker::new(self.target.clone(), patience, self.jobs, Instant::now() + self.longest_run);
         let bench = Arc::new(preflight(asker, &self.wishes).await?);
-        let findings = bench.knowledge.findings();
+        let mut findings = bench.knowledge.findings();
+        for finding in &mut findings {
+            finding.value = self.target.blackened(&finding.value);
+        }
         found(&findings);
         let (skipped, judged): (Vec<_>, Vec<_>) =
             self.selection.cases().into_iter().partition(|case| self.selection.skips(case));

@@ -73,7 +73,6 @@ impl EventStream {
             let ended = end > text.end;
             let kind = LineKind::of(&body[text.clone()]);
             match &kind {
-                LineKind::Blank if !ended => {}
                 LineKind::Blank => {
                     if let Some(mut event) = open.take() {
                         event.closed = true;

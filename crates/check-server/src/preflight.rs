@@ -203,7 +203,10 @@ async fn find_parameters(
                     Err(objection) => Err(objection.seen),
                 });
             }
-            401 => return Err(PreflightError::Locked { seen: exchange.told_refusal(status) }),
+            401 => {
+                let seen = asker.target().blackened(&exchange.told_refusal(status));
+                return Err(PreflightError::Locked { seen });
+            }
             400 | 422 => {
                 refusal = exchange.told_refusal(status);
                 if !leave_out(knowledge, &exchange) {

@@ -5,16 +5,13 @@
 
 use serde_json::Value;
 
-use crate::target::Target;
+use crate::target::{KEY_PLACEHOLDER, Target};
 
 /// Longer bodies are not written into a command line; a [`Question::recipe`] makes them there.
 const LONGEST_CURL_BODY_BYTES: usize = 8 << 10;
 
 /// Makes another key of the right one.
 const MORE_OF_A_KEY: &str = "-and-more";
-/// Stands for the key in everything that is shown.
-pub(crate) const KEY_PLACEHOLDER: &str = "$OPENAI_API_KEY";
-
 /// A request before it is sent. Two that are equal are the same request, and may share an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Question {
@@ -178,7 +175,14 @@ impl Question {
             Key::Given | Key::Longer | Key::None => {}
         }
         line.push_str(" -H 'Accept: application/json'");
-        for (name, value) in target.headers().iter().chain(&self.headers) {
+        for (name, value) in target.headers() {
+            // In double quotes, so that the shell puts in what is left out here.
+            let header = target.blackened(&format!("{name}: {value}"));
+            let header =
+                if header.contains(KEY_PLACEHOLDER) { format!("\"{header}\"") } else { quoted(&header) };
+            line.push_str(&format!(" -H {header}"));
+        }
+        for (name, value) in &self.headers {
             line.push_str(&format!(" -H {}", quoted(&format!("{name}: {value}"))));
         }
         match &self.body {

@@ -13,6 +13,7 @@ use crate::case::{Objection, ObjectionKind, Outcome, held};
 use crate::exchange::{Exchange, excerpt};
 use crate::question::Question;
 use crate::trial::Trial;
+use crate::value::told;
 
 /// What of an answer that should not be there is told, in characters.
 const ANSWER_CHARACTERS: usize = 160;
@@ -135,39 +136,22 @@ pub(crate) fn envelope_flaws(body: &Value) -> Vec<String> {
             body.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).take(8).collect();
         return vec![match body.as_object() {
             Some(_) => format!("no member error; there are [{}]", members.join(", ")),
-            None => format!("the body is {}", told_value(body)),
+            None => format!("the body is {}", told(Some(body))),
         }];
     };
     if !error.is_object() {
-        return vec![format!("error is {}", told_value(error))];
+        return vec![format!("error is {}", told(Some(error)))];
     }
     let flaw = |(name, may_be_null): (&str, bool)| match error.get(name) {
         None => Some(format!("error.{name} is absent")),
         Some(Value::String(_)) => None,
         Some(Value::Null) if may_be_null => None,
-        Some(value) => Some(format!("error.{name} is {}", told_value(value))),
+        Some(value) => Some(format!("error.{name} is {}", told(Some(value)))),
     };
     [("message", false), ("type", false), ("param", true), ("code", true)]
         .into_iter()
         .filter_map(flaw)
         .collect()
-}
-
-/// `400, a number`, for people.
-fn told_value(value: &Value) -> String {
-    let kind = match value {
-        Value::Null => return "null".to_owned(),
-        Value::Bool(_) => "a truth value",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
-    };
-    let mut told: String = value.to_string().chars().take(ANSWER_CHARACTERS).collect();
-    if told.len() < value.to_string().len() {
-        told.push('…');
-    }
-    format!("{told}, {kind}")
 }
 
 #[cfg(test)]
@@ -183,11 +167,11 @@ mod tests {
         for (body, expected) in [
             (
                 json!({"error": {"message": "m", "type": "t", "code": 400}}),
-                "error.param is absent; error.code is 400, a number",
+                "error.param is absent; error.code is 400",
             ),
             (
                 json!({"error": {"message": null, "type": ["t"], "param": null, "code": null}}),
-                "error.message is null; error.type is [\"t\"], an array",
+                "error.message is null; error.type is an array, [\"t\"]",
             ),
             (json!({"error": "m"}), "error is \"m\", a string"),
             (json!({"error": null}), "error is null"),

@@ -3,6 +3,7 @@
 //! Owns which parameters it brings on this server, as [`Chat`](crate::chat::Chat) does for chats, and the paths of what
 //! is kept. Everything else is what the case says.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
 use crate::knowledge::Knowledge;
@@ -59,18 +60,12 @@ impl From<ResponseRequest> for Question {
     }
 }
 
+/// All but RFC 3986's unreserved characters.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
 /// The path of a response that may be kept.
 pub(crate) fn kept_path(id: &str) -> String {
-    let segment: String = id
-        .bytes()
-        .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                char::from(byte).to_string()
-            }
-            _ => format!("%{byte:02X}"),
-        })
-        .collect();
-    format!("{RESPONSES_PATH}/{segment}")
+    format!("{RESPONSES_PATH}/{}", utf8_percent_encode(id, ESCAPED))
 }
 
 #[cfg(test)]

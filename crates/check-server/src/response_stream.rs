@@ -5,11 +5,9 @@
 
 use std::sync::Arc;
 
-use interference_wire::Ending;
 use serde_json::Value;
 
 use crate::case::Objection;
-use crate::ending::told_ending;
 use crate::exchange::{Exchange, excerpt};
 use crate::lines::EventStream;
 
@@ -137,17 +135,7 @@ impl ResponseStream {
     /// # Errors
     /// INCONCLUSIVE, with the reason.
     pub(crate) fn read_to_its_end(&self) -> Result<(), Objection> {
-        match self.exchange.ending() {
-            Some(
-                Ending::Complete { .. }
-                | Ending::Cut(_)
-                | Ending::Reset(_)
-                | Ending::LengthMismatch { .. }
-                | Ending::Malformed { .. },
-            ) => Ok(()),
-            Some(ending) => Err(self.inconclusive(told_ending(ending))),
-            None => Err(self.inconclusive("no answer")),
-        }
+        self.exchange.read_to_its_end()
     }
 
     /// `event 3, response.created (at byte 512 of the body)`, for people; events count from 1.

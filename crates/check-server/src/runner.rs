@@ -107,14 +107,15 @@ fn told(
             (objection.verdict(case.level), objection.seen, objection.expected, objection.about)
         }
     };
-    let exchanges = trial.exchanges();
+    let (exchanges, target) = (trial.exchanges(), bench.asker.target());
     let shows = verdict != Verdict::Pass || run.evidence_of_all;
     CaseVerdict {
-        expected: expected.unwrap_or_else(|| case.requirement.to_owned()),
-        seen,
+        expected: expected
+            .map_or_else(|| case.requirement.to_owned(), |expected| target.blackened(&expected)),
+        seen: target.blackened(&seen),
         requests: u32::try_from(exchanges.len()).unwrap_or(u32::MAX),
         duration_ms: (duration.as_secs_f64() * 1e6).round() / 1e3,
-        evidence: if shows { evidence(&exchanges, about, bench.asker.target()) } else { Vec::new() },
+        evidence: if shows { evidence(&exchanges, about, target) } else { Vec::new() },
         ..unjudged(case, verdict, &run.repeat)
     }
 }

@@ -22,6 +22,8 @@ const LONG_TOKENS: u32 = 160;
 /// What [`plain_chats`] costs a case, at most.
 pub(crate) const PLAIN_COST: crate::case::Cost = crate::case::Cost::new(5, 6 * POEM_TOKENS);
 
+/// How cases that look at [`streams`] tell of them.
+pub(crate) const STREAMS: &str = "Streamed chats of several kinds: ordinary, with usage, of one token, of emoji, with a tool call, with n = 2, long.";
 /// What [`streams`] costs a case, at most.
 pub(crate) const STREAMS_COST: crate::case::Cost =
     crate::case::Cost::new(7, 6 * POEM_TOKENS + 1 + LONG_TOKENS);

@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::chat_stream::{ChatStream, Chunk};
+use crate::chat_stream::{ChatStream, Chunk, says_something};
 use crate::exchange::excerpt;
 use crate::lines::LineKind;
 
@@ -23,7 +23,7 @@ pub(crate) fn unread(stream: &ChatStream) -> Option<String> {
         let LineKind::Field { name, value } = &line.kind else { continue };
         let text = stream.exchange.body().get(line.text.clone()).unwrap_or_default();
         let unframed = serde_json::from_slice::<Value>(text)
-            .is_ok_and(|value| value.get("error").is_some_and(|error| !error.is_null()));
+            .is_ok_and(|value| value.get("error").is_some_and(says_something));
         if unframed || (name == "error" && !value.is_empty()) {
             return Some(format!("a line that is no data, at byte {}: {}", line.text.start, text_of(text)));
         }

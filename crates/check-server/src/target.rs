@@ -11,6 +11,9 @@ use interference_wire::rustls::pki_types::{CertificateDer, ServerName};
 use secrecy::{ExposeSecret, SecretString};
 use url::{Host, Url};
 
+/// Stands for the key in everything that is shown.
+pub(crate) const KEY_PLACEHOLDER: &str = "$OPENAI_API_KEY";
+
 /// A server's base URL, and what every request to it brings. Without TLS until [`Target::trust`].
 #[derive(Debug, Clone)]
 pub struct Target {
@@ -150,6 +153,14 @@ impl Target {
         self.key.as_ref().map(ExposeSecret::expose_secret)
     }
 
+    /// A text without what is secret: the key stands as `$OPENAI_API_KEY`, and so do the values of headers that carry one.
+    pub fn blackened(&self, text: &str) -> String {
+        let headers =
+            self.headers.iter().filter(|(name, _)| is_secret(name)).map(|(_, value)| value.as_str());
+        let secrets = self.key().into_iter().chain(headers).filter(|secret| !secret.is_empty());
+        secrets.fold(text.to_owned(), |text, secret| text.replace(secret, KEY_PLACEHOLDER))
+    }
+
     /// Headers that every request brings besides.
     pub(crate) fn headers(&self) -> &[(String, String)] {
         &self.headers
@@ -159,6 +170,14 @@ impl Target {
     pub(crate) fn wire(&self) -> &interference_wire::Target {
         &self.wire
     }
+}
+
+/// Whether a header of this name carries what nobody else is to know.
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["auth", "key", "token", "secret", "cookie", "password", "signature"]
+        .iter()
+        .any(|word| name.contains(word))
 }
 
 /// IPv6 addresses without brackets.
@@ -184,6 +203,15 @@ mod tests {
         let bare = Target::parse("http://localhost:1337", None, Vec::new()).unwrap();
         assert!(bare.is_bare());
         assert_eq!(bare.with_base_path("/v1").base_url(), "http://localhost:1337/v1");
+    }
+
+    #[test]
+    fn what_is_secret_is_not_shown() {
+        let headers = [("api-key", "azure-1"), ("X-Team", "blue"), ("Authorization", "Basic abc")];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let target = Target::parse("http://localhost/v1", Some("sk-1".to_owned().into()), headers).unwrap();
+        let shown = target.blackened("api-key: azure-1, X-Team: blue, Basic abc, Bearer sk-1");
+        assert_eq!(shown, "api-key: $OPENAI_API_KEY, X-Team: blue, $OPENAI_API_KEY, Bearer $OPENAI_API_KEY");
     }
 
     #[test]

@@ -214,9 +214,19 @@ async fn stream_done(trial: &Trial) -> Outcome {
         return Err(broken(format!("no event stream, but `{media_type}`: {told}")));
     }
     let stream = exchange.event_stream();
-    let events: Vec<&str> = stream.events.iter().filter_map(|event| event.data.as_deref()).collect();
+    // What no blank line closes, and what is empty, no client sees.
+    let events: Vec<&str> = stream
+        .events
+        .iter()
+        .filter(|event| event.closed)
+        .filter_map(|event| event.data.as_deref().filter(|data| !data.is_empty()))
+        .collect();
+    let is_done = |data: &str| data.trim() == "[DONE]";
     let done: Vec<usize> =
-        events.iter().enumerate().filter(|(_, data)| **data == "[DONE]").map(|(index, _)| index).collect();
+        events.iter().enumerate().filter(|(_, data)| is_done(data)).map(|(index, _)| index).collect();
+    if done.is_empty() {
+        exchange.read_to_its_end()?;
+    }
     match done[..] {
         [] => {
             let last = excerpt(events.last().unwrap_or(&"").as_bytes(), TEXT_CHARACTERS);

@@ -347,6 +347,7 @@ fn streamed_messages_are_a_number(trial: &Trial) -> Question {
 
 /// Answers that tell of an error: those of a status from 400, apart from what boxes before the server say of it.
 async fn error_answers(trial: &Trial) -> Result<Vec<Arc<Exchange>>, Objection> {
+    chats_are_answered(trial)?;
     let mut questions = vec![cut_json(), messages_are_a_text(trial), streamed_messages_are_a_number(trial)];
     questions.extend(unknown_models(trial));
     if trial.asker().target().key().is_some() {
@@ -651,6 +652,9 @@ async fn deep_json(trial: &Trial) -> Outcome {
         Ok(status) => after.told_refusal(status),
         Err(objection) => objection.seen,
     };
+    if was_well && trial.asker().time_left().is_zero() {
+        return Err(Objection::inconclusive(format!("afterwards: {seen}")).about(&after));
+    }
     if was_well {
         return Err(Objection::broken(format!("afterwards: {seen}")).about(&after));
     }

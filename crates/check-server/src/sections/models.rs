@@ -1,6 +1,7 @@
 //! `models`: the list of models, and what is said of one.
 
 use interference_report::Level::Must;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use super::Section;
@@ -238,17 +239,29 @@ async fn unknown(trial: &Trial) -> Outcome {
     Err(flaw)
 }
 
+/// All but what a segment of a path may have as it is: RFC 3986 section 3.3.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'!')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'*')
+    .remove(b'+')
+    .remove(b',')
+    .remove(b';')
+    .remove(b'=')
+    .remove(b':')
+    .remove(b'@');
+
 /// As SDKs spell it: all but the characters that a path's segment may have is escaped.
 fn path_of(name: &str) -> String {
-    let mut path = "/models/".to_owned();
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&byte) {
-            path.push(char::from(byte));
-        } else {
-            path.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    path
+    format!("/models/{}", utf8_percent_encode(name, ESCAPED))
 }
 
 #[cfg(test)]

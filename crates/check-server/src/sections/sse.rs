@@ -1,8 +1,8 @@
 //! `sse`: the bytes of a stream, before anybody asks what they say.
 //!
-//! Looks at lines and events as [`lines`](crate::lines) reads them, at the framing of HTTP, and at times of arrival.
+//! Looks at lines and events as [`lines`](crate::lines) reads them, and at the framing of HTTP; [`arrival`] looks at times.
 
-use std::time::Duration;
+mod arrival;
 
 use futures::future::join_all;
 use interference_report::Level::{Must, Should};
@@ -10,30 +10,19 @@ use interference_wire::{Ending, Framing};
 use serde_json::{Value, json};
 
 use super::Section;
-use crate::case::{Case, Company, Cost, Objection, ObjectionKind, Outcome, held};
-use crate::chat_stream::{ChatStream, Chunk};
+use crate::case::{Case, Company, Cost, Objection, Outcome, held};
+use crate::chat_stream::{ChatStream, Chunk, says_something};
 use crate::clause::Clause;
 use crate::ending::told_ending;
-use crate::exchange::{Exchange, excerpt};
+use crate::exchange::excerpt;
 use crate::lines::LineKind;
-use crate::question::Question;
+use crate::refusal::chats_are_answered;
 use crate::samples::{self, POEM, STREAMS_COST};
 use crate::trial::Trial;
 
 /// What of an event is told, in characters.
 const EVENT_CHARACTERS: usize = 120;
-/// So many pieces make an answer in which times of arrival can be told apart.
-const PIECES_TO_TIME: usize = 32;
-/// With fewer times of arrival than this they came in a few blocks, as from a buffer that is written when it is full.
-const LEAST_ARRIVALS: usize = 4;
-/// What looks like a buffer is measured so many times.
-const TIMES_TO_MEASURE: usize = 3;
-/// An answer that is made in less time than this tells nothing about buffers.
-const SHORTEST_MAKING: Duration = Duration::from_millis(100);
-/// The least share of the time that an answer takes to be made over which its pieces must be spread.
-const LEAST_SPREAD: f64 = 0.2;
 
-const STREAMS: &str = "Streamed chats of several kinds: ordinary, with usage, of one token, of emoji, with a tool call, with n = 2, long.";
 const DONE_IS_THE_END: Clause = Clause::openai(
     "CreateCompletionRequest.stream",
     "with the stream terminated by a `data: [DONE]` message",
@@ -57,7 +46,7 @@ pub(super) const SECTION: Section = Section {
                     "the model response data will be streamed to the client as it is generated using server-sent events",
                 ),
             ],
-            trigger: STREAMS,
+            trigger: samples::STREAMS,
             company: Company::Others,
             cost: STREAMS_COST,
             judge: |trial| Box::pin(content_type(trial)),
@@ -95,7 +84,7 @@ pub(super) const SECTION: Section = Section {
                     "a gateway forwarded an error without the blank line, and no client saw it",
                 ),
             ],
-            trigger: STREAMS,
+            trigger: samples::STREAMS,
             company: Company::Others,
             cost: STREAMS_COST,
             judge: |trial| Box::pin(blank_line(trial)),
@@ -112,7 +101,7 @@ pub(super) const SECTION: Section = Section {
                 Clause::python("openai/_streaming.py, Stream.__stream__", "data = sse.json()"),
                 Clause::node("core/streaming.js, Stream.fromSSEResponse", "data = JSON.parse(sse.data)"),
             ],
-            trigger: STREAMS,
+            trigger: samples::STREAMS,
             company: Company::Others,
             cost: STREAMS_COST,
             judge: |trial| Box::pin(one_json(trial)),
@@ -125,7 +114,7 @@ pub(super) const SECTION: Section = Section {
                 "section 9.2.5",
                 "Event streams in this format must always be encoded as UTF-8.",
             )],
-            trigger: STREAMS,
+            trigger: samples::STREAMS,
             company: Company::Others,
             cost: STREAMS_COST,
             judge: |trial| Box::pin(utf8(trial)),
@@ -144,7 +133,7 @@ pub(super) const SECTION: Section = Section {
                     "The UTF-8 decode algorithm strips one leading UTF-8 Byte Order Mark (BOM), if any.",
                 ),
             ],
-            trigger: STREAMS,
+            trigger: samples::STREAMS,
             company: Company::Others,
             cost: STREAMS_COST,
             judge: |trial| Box::pin(no_bom(trial)),
@@ -163,7 +152,7 @@ pub(super) const SECTION: Section = Section {
                     "an event of `retry:` alone was handed to the JSON parser, which failed",
                 ),
             ],
-            trigger: STREAMS,
+            trigger: samples::STREAMS,
             company: Company::Others,
             cost: STREAMS_COST,
             judge: |trial| Box::pin(no_empty_event(trial)),
@@ -176,7 +165,7 @@ pub(super) const SECTION: Section = Section {
                 "section 9.2.7",
                 "authors can include a comment line (one starting with a ':' character) every 15 seconds or so",
             )],
-            trigger: STREAMS,
+            trigger: samples::STREAMS,
             company: Company::Others,
             cost: STREAMS_COST,
             judge: |trial| Box::pin(keepalive_comment(trial)),
@@ -186,7 +175,7 @@ pub(super) const SECTION: Section = Section {
             level: Must,
             requirement: "A stream has exactly one [DONE].",
             clauses: &[DONE_IS_THE_END],
-            trigger: STREAMS,
+            trigger: samples::STREAMS,
             company: Company::Others,
             cost: STREAMS_COST,
             judge: |trial| Box::pin(done_once(trial)),
@@ -196,7 +185,7 @@ pub(super) const SECTION: Section = Section {
             level: Must,
             requirement: "Nothing follows [DONE].",
             clauses: &[DONE_IS_THE_END],
-            trigger: STREAMS,
+            trigger: samples::STREAMS,
             company: Company::Others,
             cost: STREAMS_COST,
             judge: |trial| Box::pin(done_last(trial)),
@@ -209,7 +198,7 @@ pub(super) const SECTION: Section = Section {
                 DONE_IS_THE_END,
                 Clause::node("core/streaming.js, Stream.fromSSEResponse", "sse.data.startsWith('[DONE]')"),
             ],
-            trigger: STREAMS,
+            trigger: samples::STREAMS,
             company: Company::Others,
             cost: STREAMS_COST,
             judge: |trial| Box::pin(done_exact(trial)),
@@ -222,7 +211,7 @@ pub(super) const SECTION: Section = Section {
                 "section 8",
                 "A message body that uses the chunked transfer coding is incomplete if the zero-sized chunk that terminates the encoding has not been received.",
             )],
-            trigger: STREAMS,
+            trigger: samples::STREAMS,
             company: Company::Others,
             cost: STREAMS_COST,
             judge: |trial| Box::pin(clean_eof(trial)),
@@ -235,7 +224,7 @@ pub(super) const SECTION: Section = Section {
                 "section 6.2",
                 "A sender MUST NOT send a Content-Length header field in any message that contains a Transfer-Encoding header field.",
             )],
-            trigger: STREAMS,
+            trigger: samples::STREAMS,
             company: Company::Others,
             cost: STREAMS_COST,
             judge: |trial| Box::pin(no_length_with_chunked(trial)),
@@ -254,7 +243,7 @@ pub(super) const SECTION: Section = Section {
             trigger: "The ordinary streamed chat with `Accept-Encoding: gzip, deflate, br`, as SDKs send it.",
             company: Company::Alone,
             cost: Cost::new(7, 4 * samples::POEM_TOKENS + 3),
-            judge: |trial| Box::pin(no_hidden_buffering(trial)),
+            judge: |trial| Box::pin(arrival::no_hidden_buffering(trial)),
         },
         Case {
             slug: "sse.cache-control",
@@ -281,7 +270,7 @@ pub(super) const SECTION: Section = Section {
             trigger: "The ordinary streamed chat, without and with a tool on offer, against the same chat of one token, which tells how long the prompt takes.",
             company: Company::Alone,
             cost: Cost::new(12, 6 * samples::POEM_TOKENS + 6),
-            judge: |trial| Box::pin(incremental(trial)),
+            judge: |trial| Box::pin(arrival::incremental(trial)),
         },
         Case {
             slug: "sse.no-id-retry",
@@ -291,7 +280,7 @@ pub(super) const SECTION: Section = Section {
                 "openai-python #2722, #3833",
                 "events of `retry:` or `id:` alone crashed the SDK's parser",
             )],
-            trigger: STREAMS,
+            trigger: samples::STREAMS,
             company: Company::Others,
             cost: STREAMS_COST,
             judge: |trial| Box::pin(no_id_retry(trial)),
@@ -321,6 +310,7 @@ async fn content_type(trial: &Trial) -> Outcome {
 
 /// A server may take what it should refuse: that is another case's matter.
 async fn status_after_accept(trial: &Trial) -> Outcome {
+    chats_are_answered(trial)?;
     let chat = || trial.chat(POEM, 8).streamed();
     let questions = [
         chat().titled("a streamed chat with an unknown model").with("model", json!("no-such-model-1f9d")),
@@ -332,9 +322,17 @@ async fn status_after_accept(trial: &Trial) -> Outcome {
         let title = question.clone().question().title;
         let exchange = trial.ask(question).await;
         let status = exchange.status()?;
-        if !(200..300).contains(&status) {
-            refused.push(status.to_string());
-            continue;
+        match status {
+            200..=299 => {}
+            // That it fails, and says so, is what this case asks for.
+            400 | 404 | 405..=407 | 409..=424 | 426..=428 | 430..=501 | 505..=528 | 530..=599 => {
+                refused.push(status.to_string());
+                continue;
+            }
+            _ => {
+                let seen = format!("{title}: {}", exchange.told_refusal(status));
+                return Err(Objection::inconclusive(seen).about(&exchange));
+            }
         }
         let stream = exchange.event_stream();
         let whole = std::str::from_utf8(exchange.body()).ok();
@@ -357,7 +355,7 @@ async fn status_after_accept(trial: &Trial) -> Outcome {
 /// An error object, by its member or as an object of its own.
 fn is_error(data: &str) -> bool {
     let value: Value = serde_json::from_str(data).unwrap_or_default();
-    value.get("error").is_some_and(|error| !error.is_null())
+    value.get("error").is_some_and(says_something)
         || value.get("object").is_some_and(|object| object == "error")
 }
 
@@ -481,6 +479,8 @@ async fn keepalive_comment(trial: &Trial) -> Outcome {
 async fn done_once(trial: &Trial) -> Outcome {
     samples::each(trial, |stream| match stream.done.as_slice() {
         [_] => Ok(1),
+        // What a cut has taken is the cut's fault.
+        [] if !stream.has_ended() => Ok(0),
         [] => Err(stream.broken(format!("no [DONE] in {} events", stream.stream.events.len()))),
         [_, second, ..] => Err(stream.broken(format!(
             "{} times [DONE]: again in {}",
@@ -536,7 +536,14 @@ async fn done_exact(trial: &Trial) -> Outcome {
 async fn clean_eof(trial: &Trial) -> Outcome {
     samples::each(trial, |stream| match stream.exchange.ending() {
         Some(Ending::Complete { .. }) => Ok(1),
-        Some(ending) => Err(stream.broken(told_ending(ending))),
+        // Nothing more is to be made: the end of the body is all that is waited for.
+        Some(ending @ Ending::TimedOut { .. }) if !stream.done.is_empty() => {
+            Err(stream.broken(format!("after [DONE] {}", told_ending(ending))))
+        }
+        Some(ending) => {
+            stream.exchange.read_to_its_end()?;
+            Err(stream.broken(told_ending(ending)))
+        }
         None => Ok(0),
     })
     .await
@@ -567,124 +574,6 @@ async fn cache_control(trial: &Trial) -> Outcome {
         Some(value) => Err(stream.broken(format!("cache-control: {value}"))),
         None => Err(stream.broken("no Cache-Control")),
     }
-}
-
-async fn incremental(trial: &Trial) -> Outcome {
-    let outcome = Spread::judge(trial, &samples::streamed(trial).question()).await;
-    // Some servers wait for the whole answer as soon as a tool might be called.
-    let offered = samples::streamed(trial)
-        .titled("a streamed chat with a tool that nothing calls for")
-        .with("tools", json!([samples::weather_tool()]))
-        .question();
-    match Spread::judge(trial, &offered).await {
-        Err(objection) if objection.kind == ObjectionKind::Broken => Err(objection),
-        _ => outcome,
-    }
-}
-
-async fn no_hidden_buffering(trial: &Trial) -> Outcome {
-    let question = samples::streamed(trial)
-        .titled("a streamed chat that accepts gzip")
-        .question()
-        .header("Accept-Encoding", "gzip, deflate, br");
-    let exchange = trial.ask_anew(question.clone()).await;
-    exchange.accepted()?;
-    match exchange.header("content-encoding").filter(|coding| coding != "identity") {
-        None => Spread::judge(trial, &question).await,
-        Some(coding) => compressed(trial, &exchange, &coding).await,
-    }
-}
-
-/// Compressed, only the reads themselves tell when something came.
-async fn compressed(trial: &Trial, exchange: &Exchange, coding: &str) -> Outcome {
-    let reads = exchange.answer()?.received.body_parts.len();
-    let duration = exchange.duration().unwrap_or_default();
-    let making = duration.saturating_sub(prompt_time(trial).await?);
-    let span = duration.saturating_sub(exchange.time_of_body(1).unwrap_or_default());
-    let told = format!("compressed by {coding}: {reads} reads within {} ms", span.as_millis());
-    if reads >= LEAST_ARRIVALS && span.as_secs_f64() >= LEAST_SPREAD * making.as_secs_f64() {
-        return held(told);
-    }
-    if making < SHORTEST_MAKING {
-        return Err(Objection::inconclusive(format!("{told}: made too fast to tell")).about(exchange));
-    }
-    Err(Objection::broken(format!("{told}, after {} ms of making", making.as_millis())).about(exchange))
-}
-
-/// How the content of a stream lies in time.
-struct Spread {
-    stream: ChatStream,
-    /// Pieces of content.
-    pieces: usize,
-    /// Times at which some of it came.
-    arrivals: usize,
-    /// From the first piece of content to the last.
-    span: Duration,
-    /// What the server needed for the answer after the prompt, at least.
-    making: Duration,
-}
-
-impl Spread {
-    /// Asks for the answer, after one of a single token has told how long the prompt takes.
-    async fn measure(trial: &Trial, question: Question) -> Result<Spread, Objection> {
-        let prompt = prompt_time(trial).await?;
-        let exchange = trial.ask_anew(question).await;
-        let stream = ChatStream::read(&exchange)?.unbroken()?;
-        let mut times: Vec<Duration> =
-            stream.pieces(0).iter().filter_map(|(chunk, _)| stream.arrival(chunk.event)).collect();
-        let pieces = times.len();
-        let (Some(first), Some(last)) = (times.first().copied(), times.last().copied()) else {
-            return Err(stream.inconclusive("no content in the stream"));
-        };
-        times.dedup();
-        let (span, making) = (last.saturating_sub(first), last.saturating_sub(prompt));
-        Ok(Spread { pieces, arrivals: times.len(), span, making, stream })
-    }
-
-    /// Measures until it does not look like a buffer any more; a server that was busy for a while does so once.
-    async fn judge(trial: &Trial, question: &Question) -> Outcome {
-        let mut outcome = Spread::measure(trial, question.clone()).await?.outcome();
-        for _ in 1..TIMES_TO_MEASURE {
-            if outcome.is_ok() {
-                break;
-            }
-            outcome = Spread::measure(trial, question.clone()).await?.outcome();
-        }
-        outcome
-    }
-
-    fn outcome(&self) -> Outcome {
-        let told = format!(
-            "{} pieces of content, at {} times within {} ms",
-            self.pieces,
-            self.arrivals,
-            self.span.as_millis()
-        );
-        if self.pieces < PIECES_TO_TIME {
-            let seen = format!("{told}; {PIECES_TO_TIME} pieces are needed to tell");
-            return Err(self.stream.inconclusive(seen));
-        }
-        let apart = self.arrivals >= LEAST_ARRIVALS;
-        if apart && (self.span >= SHORTEST_MAKING || self.is_spread()) {
-            return held(told);
-        }
-        if self.making < SHORTEST_MAKING {
-            return Err(self.stream.inconclusive(format!("{told}: the answer is made too fast to tell")));
-        }
-        let seen = format!("{told}, after {} ms in which they were made", self.making.as_millis());
-        Err(self.stream.broken(seen))
-    }
-
-    fn is_spread(&self) -> bool {
-        self.span.as_secs_f64() >= LEAST_SPREAD * self.making.as_secs_f64()
-    }
-}
-
-/// How long the server needs for the prompt and one token.
-async fn prompt_time(trial: &Trial) -> Result<Duration, Objection> {
-    let exchange = trial.ask_anew(samples::cut_short(trial)).await;
-    exchange.accepted()?;
-    Ok(exchange.duration().unwrap_or_default())
 }
 
 async fn no_id_retry(trial: &Trial) -> Outcome {

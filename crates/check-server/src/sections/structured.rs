@@ -14,7 +14,7 @@ use crate::chat_answer::{Answers, ChatAnswer};
 use crate::clause::{Clause, Source};
 use crate::exchange::excerpt;
 use crate::question::Question;
-use crate::refusal::{all_refused, held_by, refusal, refused};
+use crate::refusal::{all_refused, chats_are_answered, held_by, refusal, refused};
 use crate::trial::Trial;
 
 /// The limit of an answer; the objects that are asked for need half of it.
@@ -230,6 +230,7 @@ async fn invalid_schema(trial: &Trial) -> Outcome {
 }
 
 async fn unsupported_says_so(trial: &Trial) -> Outcome {
+    chats_are_answered(trial)?;
     let unknown = trial
         .chat("Describe a tree.", ANSWER_TOKENS)
         .titled("a chat with the response_format yaml")

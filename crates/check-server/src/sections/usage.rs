@@ -220,15 +220,6 @@ async fn streams_with_usage(trial: &Trial) -> Result<Vec<ChatStream>, Objection>
     Ok(streams)
 }
 
-/// The chunks before `[DONE]` with a usage that is not null.
-fn usages(stream: &ChatStream) -> Vec<(&Chunk, &Value)> {
-    stream
-        .read_chunks()
-        .filter_map(|chunk| Some((chunk, chunk.value.get("usage")?)))
-        .filter(|(_, usage)| !usage.is_null())
-        .collect()
-}
-
 /// Everything that the choices of a stream say in words.
 fn words(stream: &ChatStream) -> u64 {
     let of_choice = |index: u64| stream.text(index).split_whitespace().count() as u64;
@@ -241,7 +232,7 @@ async fn last_chunk(trial: &Trial) -> Outcome {
         let Some(last) = stream.read_chunks().next_back() else {
             return Err(stream.inconclusive("no chunk in the stream"));
         };
-        let Some((chunk, usage)) = usages(stream).pop() else {
+        let Some((chunk, usage)) = stream.usages().pop() else {
             let told = excerpt(last.value.to_string().as_bytes(), CHUNK_CHARACTERS);
             return Err(stream.broken(format!("no chunk has a usage; the last is {told}")));
         };
@@ -261,7 +252,7 @@ async fn empty_choices(trial: &Trial) -> Outcome {
     let streams = streams_with_usage(trial).await?;
     let mut looked_at = 0;
     for stream in &streams {
-        let Some((chunk, _)) = usages(stream).pop() else { continue };
+        let Some((chunk, _)) = stream.usages().pop() else { continue };
         looked_at += 1;
         let choices = chunk.value.get("choices");
         if !choices.and_then(Value::as_array).is_some_and(Vec::is_empty) {
@@ -316,7 +307,7 @@ async fn absent_by_default(trial: &Trial) -> Outcome {
             }
         };
         looked_at += 1;
-        let alone = usages(&stream).into_iter().find(|(chunk, _)| is_without_choices(chunk));
+        let alone = stream.usages().into_iter().find(|(chunk, _)| is_without_choices(chunk));
         if let Some((chunk, usage)) = alone {
             let place = stream.place(chunk.event);
             return Err(stream.broken(format!("{place} has no choice, and the usage {}", told(Some(usage)))));
@@ -350,7 +341,7 @@ async fn total_adds_up(trial: &Trial) -> Outcome {
     ];
     for question in questions {
         let Ok(stream) = trial.stream(question).await else { continue };
-        for (chunk, usage) in usages(&stream) {
+        for (chunk, usage) in stream.usages() {
             let Ok(counts) = Counts::read(usage) else { continue };
             counts
                 .check_total()
@@ -368,7 +359,7 @@ async fn prompt_same(trial: &Trial) -> Outcome {
     let exchange = trial.ask(samples::plain(trial)).await;
     let plain = exchange.accepted()?.json()?;
     let stream = trial.stream(samples::streamed_with_usage(trial)).await?.unbroken()?;
-    let usage = usages(&stream).pop().map(|(_, usage)| usage.clone()).unwrap_or_default();
+    let usage = stream.usages().pop().map(|(_, usage)| usage.clone()).unwrap_or_default();
     let (plain, streamed) = (plain.pointer("/usage/prompt_tokens"), usage.get("prompt_tokens"));
     match (plain.and_then(Value::as_u64), streamed.and_then(Value::as_u64)) {
         (Some(plain), Some(streamed)) if plain == streamed => held(format!("{plain} tokens in both")),
@@ -398,7 +389,7 @@ async fn within_max(trial: &Trial) -> Outcome {
     );
     for (question, limit) in [(short_with_usage(trial), SHORT), (two_with_usage(trial), 2 * EACH_OF_TWO)] {
         let Ok(stream) = trial.stream(question).await.and_then(ChatStream::unbroken) else { continue };
-        let usage = usages(&stream).pop().map(|(_, usage)| usage);
+        let usage = stream.usages().pop().map(|(_, usage)| usage);
         seen.extend(
             counts::within(trial, usage, self::words(&stream), limit)
                 .map_err(|flaw| stream.broken(format!("streamed: {flaw}")))?,
@@ -426,11 +417,11 @@ async fn sums_n(trial: &Trial) -> Outcome {
     if stream.indexes() != [0, 1] {
         return Err(stream.inconclusive(format!("the choices are {:?}, not 0 and 1", stream.indexes())));
     }
-    let usages = usages(&stream);
+    let usages = stream.usages();
     let alone = usages.iter().filter(|(chunk, _)| is_without_choices(chunk)).count();
     let Some((chunk, usage)) = usages.last() else {
         let single = trial.stream(short_with_usage(trial)).await?.unbroken()?;
-        if self::usages(&single).is_empty() {
+        if single.usages().is_empty() {
             return Err(stream.inconclusive("no chunk has a usage, whatever n is"));
         }
         return Err(stream.broken("no chunk has a usage, though one has with n = 1"));

@@ -24,6 +24,9 @@ use crate::settings;
 use crate::talk::say;
 use progress::Progress;
 
+/// Of `--timeout`, in seconds.
+const DEFAULT_TIMEOUT: &str = "30";
+
 /// What `interference check` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CheckArguments {
@@ -61,7 +64,7 @@ pub(crate) struct CheckArguments {
     #[arg(long, value_name = "N", default_value = "4")]
     jobs: NonZeroUsize,
     /// Seconds that the server may be silent
-    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = settings::seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = DEFAULT_TIMEOUT, value_parser = settings::seconds)]
     timeout: Duration,
     /// Seconds that the whole run may take; what is not judged by then is INCONCLUSIVE
     #[arg(long, value_name = "SECONDS", default_value = "1800", value_parser = settings::seconds)]
@@ -188,7 +191,7 @@ fn judge(arguments: &CheckArguments, selection: Selection) -> anyhow::Result<Jud
         .map_err(|error| wrong_target(&error))?;
     let wishes =
         Wishes { model: arguments.model.clone(), embedding_model: arguments.embedding_model.clone() };
-    let repeat = repeat(arguments, base_url);
+    let repeat = target.blackened(&repeat(arguments, base_url));
     Ok(Judge {
         target,
         selection,
@@ -210,7 +213,7 @@ fn wrong_target(error: &TargetError) -> Failure {
     Failure::new(WRONG_USAGE, error.to_string(), hint)
 }
 
-/// The command that judges the same server, without what is secret.
+/// The command that judges the same server in the same way.
 fn repeat(arguments: &CheckArguments, base_url: &str) -> String {
     let mut command = format!("interference check {}", shell_word(base_url));
     if let Some(model) = &arguments.model {
@@ -225,6 +228,15 @@ fn repeat(arguments: &CheckArguments, base_url: &str) -> String {
         command.push_str(&format!(" --api-key {}", shell_word(key)));
     } else if arguments.api_key.is_some() {
         command.push_str(" --api-key env:OPENAI_API_KEY");
+    }
+    for (name, value) in &arguments.header {
+        command.push_str(&format!(" --header {}", shell_word(&format!("{name}: {value}"))));
+    }
+    if let Some(path) = &arguments.cacert {
+        command.push_str(&format!(" --cacert {}", shell_word(&path.display().to_string())));
+    }
+    if settings::seconds(DEFAULT_TIMEOUT) != Ok(arguments.timeout) {
+        command.push_str(&format!(" --timeout {}", arguments.timeout.as_secs_f64()));
     }
     command
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::case::{Objection, Outcome, held};
 use crate::chat_stream::ChatStream;
 use crate::exchange::excerpt;
+use crate::preflight::{FAULTS_APPLIED_HEADER, FAULTS_HEADER};
 use crate::samples;
 use crate::stream_errors;
 use crate::trial::Trial;
@@ -25,9 +26,9 @@ pub(super) async fn error_in_stream(trial: &Trial) -> Outcome {
     let question = samples::streamed(trial)
         .titled("a streamed chat with an error after its third event")
         .question()
-        .header("x-interference", PLAN);
+        .header(FAULTS_HEADER, PLAN);
     let stream = trial.stream(question).await?;
-    let applied = stream.exchange.header("x-interference-applied").unwrap_or_default();
+    let applied = stream.exchange.header(FAULTS_APPLIED_HEADER).unwrap_or_default();
     if !applied.contains("error") {
         return Err(stream.inconclusive(format!("the server has not applied {PLAN:?}: {applied:?}")));
     }

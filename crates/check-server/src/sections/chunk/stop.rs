@@ -6,7 +6,8 @@
 use serde_json::json;
 
 use super::{TEXT_CHARACTERS, track};
-use crate::case::{Outcome, held};
+use crate::case::{Objection, Outcome, held};
+use crate::chat::Chat;
 use crate::chat_stream::ChatStream;
 use crate::exchange::excerpt;
 use crate::samples;
@@ -90,7 +91,7 @@ async fn each_stop(
         let question = samples::streamed(trial)
             .titled(format!("a streamed chat with the stop string {stop:?}"))
             .with("stop", json!(stop));
-        let stream = trial.stream(question).await?.unbroken()?;
+        let stream = trial.stream(question.clone()).await?.unbroken()?;
         let told = excerpt(stop.as_bytes(), TEXT_CHARACTERS);
         match Effect::of(&stop, &text, &stream) {
             Some(Effect::NotStopped) => {
@@ -104,10 +105,30 @@ async fn each_stop(
                     "with the stop string {told} the answer took another way, to the finish_reason {reason}"
                 ));
             }
+            // A model whose answers differ may have ended a sentence earlier by itself.
+            Some(Effect::Shortened(_)) if !repeats(trial, question, &stream, &ordinary).await? => {
+                last = stream.inconclusive("the same request brings different answers");
+            }
             Some(effect) => return judge(&stream, &told, effect),
         }
     }
     Err(last)
+}
+
+/// Whether the stopped answer and the ordinary one are the same once more.
+async fn repeats(
+    trial: &Trial,
+    question: Chat<'_>,
+    stopped: &ChatStream,
+    ordinary: &ChatStream,
+) -> Result<bool, Objection> {
+    for (question, before) in [(question, stopped), (samples::streamed(trial), ordinary)] {
+        let again = ChatStream::read(&trial.ask_anew(question).await)?.unbroken()?;
+        if again.text(0) != before.text(0) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 impl Effect {

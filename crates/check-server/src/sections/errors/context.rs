@@ -24,7 +24,7 @@ const LEAST_CUT: u64 = 256;
 pub(super) async fn context_overflow(trial: &Trial) -> Outcome {
     chats_are_answered(trial)?;
     let numbers = match listed_context(trial).await {
-        Some(length) => (length + length / 4 + 1024).min(MOST_NUMBERS),
+        Some(length) => (length.min(MOST_NUMBERS) * 5 / 4 + 1024).min(MOST_NUMBERS),
         None => NUMBERS,
     };
     // In another order, so that what is known of the first prompt is of no use for the second.

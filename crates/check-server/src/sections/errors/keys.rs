@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use super::{chat, cut_json, messages_are_a_text, streamed_chat};
 use crate::case::{Objection, Outcome, held};
+use crate::chat::Chat;
 use crate::exchange::Exchange;
 use crate::question::Question;
+use crate::refusal::chats_are_answered;
 use crate::samples;
 use crate::trial::Trial;
 
@@ -14,18 +16,24 @@ pub(super) const WRONG_KEYS: [&str; 2] = ["sk-interference-check-0b5fe2c1-is-no-
 /// Shorter keys than this may stand in an answer by chance.
 const SHORTEST_KEY_TO_LOOK_FOR: usize = 8;
 
-pub(super) fn without_key(trial: &Trial) -> [Question; 2] {
-    [
-        chat(trial, "a chat without a key").question().without_key(),
-        streamed_chat(trial, "a streamed chat without a key").question().without_key(),
-    ]
+/// Of the kinds of chat that the server answers.
+pub(super) fn without_key(trial: &Trial) -> Vec<Question> {
+    let kinds = [chat(trial, "a chat without a key"), streamed_chat(trial, "a streamed chat without a key")];
+    answered(trial, kinds).map(|chat| chat.question().without_key()).collect()
 }
 
-pub(super) fn with_wrong_key(trial: &Trial, key: &str) -> [Question; 2] {
-    [
-        chat(trial, "a chat with a wrong key").question().with_key(key),
-        streamed_chat(trial, "a streamed chat with a wrong key").question().with_key(key),
-    ]
+/// Of the kinds of chat that the server answers.
+pub(super) fn with_wrong_key(trial: &Trial, key: &str) -> Vec<Question> {
+    let kinds =
+        [chat(trial, "a chat with a wrong key"), streamed_chat(trial, "a streamed chat with a wrong key")];
+    answered(trial, kinds).map(|chat| chat.question().with_key(key)).collect()
+}
+
+/// Those of a plain and a streamed chat that the server answers with its own key.
+fn answered<'a>(trial: &Trial, [plain, streamed]: [Chat<'a>; 2]) -> impl Iterator<Item = Chat<'a>> {
+    let knowledge = trial.knowledge();
+    let kinds = [(knowledge.plain.is_ok(), plain), (knowledge.streamed.is_ok(), streamed)];
+    kinds.into_iter().filter(|(is_answered, _)| *is_answered).map(|(_, chat)| chat)
 }
 
 /// What a server that may have keys says to requests that bring none of them. Where it takes all of them, another one
@@ -33,8 +41,9 @@ pub(super) fn with_wrong_key(trial: &Trial, key: &str) -> [Question; 2] {
 async fn locked_out(
     trial: &Trial,
     questions: impl IntoIterator<Item = Question>,
-    another: Question,
+    another: Option<Question>,
 ) -> Outcome {
+    let another = another.ok_or_else(|| Objection::inconclusive("no chat is answered"))?;
     let mut opened: Option<Arc<Exchange>> = None;
     let mut refusals = 0_usize;
     for question in questions {
@@ -67,6 +76,7 @@ async fn locked_out(
 }
 
 fn key_was_given(trial: &Trial) -> Result<(), Objection> {
+    chats_are_answered(trial)?;
     match trial.asker().target().key() {
         Some(_) => Ok(()),
         None => Err(Objection::not_applicable("no key was given, and the server is open without one")),
@@ -75,7 +85,7 @@ fn key_was_given(trial: &Trial) -> Result<(), Objection> {
 
 pub(super) async fn no_key(trial: &Trial) -> Outcome {
     key_was_given(trial)?;
-    let [wrong, _] = with_wrong_key(trial, WRONG_KEYS[0]);
+    let wrong = with_wrong_key(trial, WRONG_KEYS[0]).into_iter().next();
     locked_out(trial, without_key(trial), wrong).await
 }
 
@@ -85,18 +95,28 @@ pub(super) async fn wrong_key(trial: &Trial) -> Outcome {
     for key in WRONG_KEYS {
         questions.extend(with_wrong_key(trial, key));
     }
-    questions.push(chat(trial, "a chat with the right key and more behind it").question().with_longer_key());
-    let [none, _] = without_key(trial);
+    let longer = "with the right key and more behind it";
+    let kinds = [
+        chat(trial, &format!("a chat {longer}")),
+        streamed_chat(trial, &format!("a streamed chat {longer}")),
+    ];
+    questions.extend(answered(trial, kinds).take(1).map(|chat| chat.question().with_longer_key()));
+    let none = without_key(trial).into_iter().next();
     locked_out(trial, questions, none).await
 }
 
 pub(super) async fn key_not_echoed(trial: &Trial) -> Outcome {
     let wrong = WRONG_KEYS[0];
     let mut questions: Vec<(Question, &str)> =
-        with_wrong_key(trial, wrong).map(|question| (question, wrong)).into();
+        with_wrong_key(trial, wrong).into_iter().map(|question| (question, wrong)).collect();
+    let no_path = Question::get("/no-such-path-1f9d").with_key(wrong);
     questions.push((cut_json().with_key(wrong), wrong));
-    questions.push((Question::get("/no-such-path-1f9d").with_key(wrong), wrong));
-    let given = trial.asker().target().key().filter(|key| key.len() >= SHORTEST_KEY_TO_LOOK_FOR);
+    questions.push((no_path.clone(), wrong));
+    let unrelated = trial.ask(no_path).await;
+    // A key that is a word may stand in an answer for other reasons than that it was sent.
+    let is_a_word = |key: &str| trial.knowledge().model.contains(key) || has(&unrelated, key);
+    let given = trial.asker().target().key();
+    let given = given.filter(|key| key.len() >= SHORTEST_KEY_TO_LOOK_FOR && !is_a_word(key));
     if let Some(key) = given {
         let answered = [samples::plain(trial).question(), samples::streamed(trial).question()];
         let refused = [cut_json(), messages_are_a_text(trial)];
@@ -106,15 +126,12 @@ pub(super) async fn key_not_echoed(trial: &Trial) -> Outcome {
     let mut none = None;
     for (question, key) in questions {
         let exchange = trial.ask(question).await;
-        let raw = match exchange.answer() {
-            Ok(answer) => &answer.received.raw,
-            Err(objection) => {
-                none = Some(objection);
-                continue;
-            }
-        };
+        if let Err(objection) = exchange.answer() {
+            none = Some(objection);
+            continue;
+        }
         looked_at += 1;
-        if raw.windows(key.len()).any(|bytes| bytes == key.as_bytes()) {
+        if has(&exchange, key) {
             let seen = format!("the answer to {} has the key in it", exchange.question.title);
             return Err(Objection::broken(seen).about(&exchange));
         }
@@ -123,4 +140,10 @@ pub(super) async fn key_not_echoed(trial: &Trial) -> Outcome {
         Some(objection) if looked_at == 0 => Err(objection),
         _ => held(format!("in none of {looked_at} answers")),
     }
+}
+
+/// Whether the key stands anywhere in an answer, head included.
+fn has(exchange: &Exchange, key: &str) -> bool {
+    let raw = exchange.outcome.as_ref().map_or(&[][..], |answer| answer.received.raw.as_slice());
+    raw.windows(key.len()).any(|bytes| bytes == key.as_bytes())
 }

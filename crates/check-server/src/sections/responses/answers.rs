@@ -26,7 +26,7 @@ pub(super) async fn function_call_items(trial: &Trial) -> Outcome {
     if let Ok(stream) = ResponseStream::read(&streamed) {
         streamed_calls(&stream)?;
     }
-    taken_back(trial, &calls).await?;
+    taken_back(trial, &response, &calls).await?;
     let names: Vec<String> = calls.iter().filter_map(|call| Some(call.get("name")?.to_string())).collect();
     held(format!("calls of {}, taken back with their output", names.join(", ")))
 }
@@ -119,10 +119,11 @@ fn streamed_calls(stream: &ResponseStream) -> Result<(), Objection> {
     }
 }
 
-/// What the server has called is an input that it takes, with the output of each call.
-async fn taken_back(trial: &Trial, calls: &[Value]) -> Result<(), Objection> {
+/// What the server has said is an input that it takes, all of it: calls belong to the thoughts before them. With the output
+/// of each call behind it.
+async fn taken_back(trial: &Trial, response: &Value, calls: &[Value]) -> Result<(), Objection> {
     let mut input = vec![json!({"role": "user", "content": CALL_PROMPT})];
-    input.extend(calls.iter().cloned());
+    input.extend(response.get("output").and_then(Value::as_array).into_iter().flatten().cloned());
     input.extend(calls.iter().map(|call| {
         json!({"type": "function_call_output", "call_id": call["call_id"], "output": "{\"weather\": \"sunny\"}"})
     }));

@@ -349,11 +349,13 @@ async fn cut(trial: &Trial, form: Form) -> Result<String, Objection> {
         }
         let limit = u64::from(limit.saturating_mul(trial.knowledge().limit_factor));
         let is_full = answer.completion_tokens.is_some_and(|tokens| tokens >= limit);
+        let may_be_full = answer.completion_tokens.is_none_or(|tokens| tokens >= limit);
         // Without a call and without a text, it was a call that was cut before it could be told.
         let is_withheld = is_full && choice.content.is_empty();
         let is_cut = choice.calls.last().map_or(is_withheld, |call| {
-            // A model alone may stop within a call; a call that is told to be whole was not stopped by anybody.
-            call.is_cut() && (is_full || reason == Some("tool_calls"))
+            // A model alone may stop within a call, and does so where the limit is not reached; a call that is told to be
+            // whole was not stopped by anybody.
+            call.is_cut() && (is_full || (may_be_full && reason == Some("tool_calls")))
         });
         if is_cut && reason.is_some() {
             let arguments = choice.calls.last().map(|call| call.arguments.to_string()).unwrap_or_default();
