@@ -117,9 +117,13 @@ fn judge_peer(ground: &Ground, peer: &Peer, upstream: &mut Option<Running>) -> a
     let installed = installation::install(ground, peer).context("it cannot be installed")?;
     let behind = upstream_of(ground, peer, upstream)?;
     let mut running = Running::start(ground, peer, &installed, behind).context("it did not start")?;
-    judge::judge(ground, peer, &installed.version, &running).context("it could not be judged")?;
-    running.require_alive().context("it ended while it was judged")?;
-    Ok(installed.version)
+    let judged = judge::judge(ground, peer, &installed.version, &running).context("it could not be judged");
+    let alive = judged.and_then(|()| running.require_alive().context("it ended while it was judged"));
+    if alive.is_err() {
+        // What is said of a server that is gone, or by a judge that has failed, is not to be kept for later.
+        judge::forget(ground, peer);
+    }
+    alive.map(|()| installed.version)
 }
 
 /// The base URL of a server that gateways forward to; it is started for the first of them.

@@ -58,6 +58,14 @@ fn without_this_machine(ground: &Ground, report: &Path) -> anyhow::Result<()> {
     fs::write(report, text.replace(&here, "…")).with_context(|| report.display().to_string())
 }
 
+/// Removes the report of a server, if there is one.
+pub(super) fn forget(ground: &Ground, peer: &Peer) {
+    let report = report_of(ground, peer);
+    // What is not there need not be removed.
+    let _ = fs::remove_file(report.with_extension("html"));
+    let _ = fs::remove_file(report);
+}
+
 /// The command that judges a server, for a person to copy.
 pub(super) fn shown(ground: &Ground, peer: &Peer, running: &Running) -> String {
     let command = check(ground, peer, running);

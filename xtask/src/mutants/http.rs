@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 
 use super::mutant::{Asked, End, Framing, Piece, Told};
+use super::proxy::LONGEST_SILENCE;
 
 /// A head, and a line in it, at most.
 const MOST_HEAD_BYTES: u64 = 64 << 10;
@@ -33,6 +34,7 @@ pub(super) fn read_request(reader: &mut BufReader<TcpStream>) -> anyhow::Result<
 pub(super) fn ask(address: &str, asked: &Asked) -> anyhow::Result<Told> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(LONGEST_SILENCE))?;
     let mut head = format!("{} {} HTTP/1.1\r\n", asked.method, asked.path);
     let framing = ["content-length", "connection", "host", "accept-encoding"];
     for (name, value) in &asked.headers {
@@ -57,10 +59,11 @@ fn read_answer(reader: &mut BufReader<TcpStream>) -> anyhow::Result<Told> {
     if chunked {
         read_chunks(reader, &mut body)?;
     } else if let Some(length) = number(&headers, "content-length")? {
+        ensure!(length <= MOST_BODY_BYTES, "a body of {length} bytes");
         body.resize(length, 0);
         reader.read_exact(&mut body)?;
     } else if status != 204 {
-        reader.read_to_end(&mut body)?;
+        reader.take(MOST_BODY_BYTES as u64).read_to_end(&mut body)?;
     }
     let framing = ["content-length", "transfer-encoding", "connection", "date"];
     let headers: Vec<_> = headers

@@ -16,6 +16,8 @@ use super::mutant::{End, Framing, Mutant, Places, Told};
 
 /// The pause before each event of a stream: the sound server behind has none, so that nothing is waited for twice.
 const PACE: Duration = Duration::from_millis(4);
+/// A connection on which nothing goes on for so long ends, and its thread with it.
+pub(super) const LONGEST_SILENCE: Duration = Duration::from_secs(120);
 /// A place that leaks is held for so many times as long as its answer takes, well beyond what a judge lets pass.
 const LEAK_FACTOR: u32 = 2;
 
@@ -68,6 +70,8 @@ impl Drop for Proxy {
 /// One connection, request after request.
 fn serve(mutant: &Mutant, sound: &str, places: &Counted, stream: TcpStream) -> anyhow::Result<()> {
     stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(LONGEST_SILENCE))?;
+    stream.set_write_timeout(Some(LONGEST_SILENCE))?;
     let mut writer = stream.try_clone()?;
     let mut reader = BufReader::new(stream);
     while let Some(asked) = read_request(&mut reader)? {

@@ -77,7 +77,13 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "one-line-feed-too-few",
         "the last event has no blank line behind it",
-        &[Fails("sse.blank-line", MEANT)],
+        &[
+            Fails("sse.blank-line", MEANT),
+            Fails(
+                "completions.stream-done",
+                "an event that no blank line closes is none, and here it is [DONE]",
+            ),
+        ],
     )
     .tell(|_, told| {
         if let Some(done) = told.done() {

@@ -107,22 +107,20 @@ pub(super) const VARIANTS: &[Mutant] = &[
             told.pieces = vec![Piece::new(pretty)];
         }
     }),
-    Mutant::new("no-fingerprint", "the fingerprint is left out, and the tier of service is told", &[]).tell(
-        |asked, told| {
-            if !asked.is_chat() || asked.header("x-interference").is_some() {
-                return;
+    Mutant::new("service-tier", "the tier of service is told", &[]).tell(|asked, told| {
+        if !asked.is_chat() || asked.header("x-interference").is_some() {
+            return;
+        }
+        let change = |value: &mut Value| {
+            if let Value::Object(object) = value
+                && object.contains_key("choices")
+            {
+                object.insert("service_tier".to_owned(), json!("default"));
             }
-            let change = |value: &mut Value| {
-                if let Value::Object(object) = value
-                    && object.contains_key("choices")
-                {
-                    object.insert("service_tier".to_owned(), json!("default"));
-                }
-            };
-            told.edit(change);
-            told.edit_events(|_, value| change(value));
-        },
-    ),
+        };
+        told.edit(change);
+        told.edit_events(|_, value| change(value));
+    }),
     Mutant::new("late-head", "the head of a stream is late", &[]).tell(|asked, told| {
         if asked.is_chat() && asked.is_streamed() {
             told.head_pause = Duration::from_millis(50);
