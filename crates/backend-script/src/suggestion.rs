@@ -12,30 +12,11 @@ pub(crate) fn did_you_mean<'k>(name: &str, known: impl IntoIterator<Item = &'k s
         return String::new();
     }
     let near = known.into_iter().filter(|known| known.len() <= LONGEST_NAME * 4).filter_map(|known| {
-        let edits = edits_between(name, known);
+        let edits = strsim::osa_distance(name, known);
         // Of a short name, most edits would leave nothing.
         (edits <= MOST_EDITS && edits * 2 <= name.chars().count()).then_some((edits, known))
     });
     near.min().map_or_else(String::new, |(_, known)| format!("; did you mean `{known}`?"))
-}
-
-/// The fewest characters to be added, taken away, changed, or exchanged with their neighbour.
-fn edits_between(left: &str, right: &str) -> usize {
-    let (left, right): (Vec<char>, Vec<char>) = (left.chars().collect(), right.chars().collect());
-    let mut before: Vec<usize> = Vec::new();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (i, one) in left.iter().enumerate() {
-        let mut next = vec![i + 1];
-        for (j, other) in right.iter().enumerate() {
-            let mut edits = (row[j] + usize::from(one != other)).min(row[j + 1] + 1).min(next[j] + 1);
-            if i > 0 && j > 0 && *one == right[j - 1] && left[i - 1] == *other {
-                edits = edits.min(before[j - 1] + 1);
-            }
-            next.push(edits);
-        }
-        before = std::mem::replace(&mut row, next);
-    }
-    row[right.len()]
 }
 
 #[cfg(test)]

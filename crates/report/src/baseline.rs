@@ -4,8 +4,11 @@
 //! has become untrue is a failure too: a baseline shrinks as its target gets better.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use crate::adding::add;
+use crate::error::ReportError;
+use crate::text_file::read_text;
 use crate::verdicts::{Verdict, Verdicts};
 use crate::visible::{one_line, shortened};
 
@@ -15,6 +18,8 @@ pub const LONGEST_BASELINE: usize = 1024 * 1024;
 const MOST_PROBLEMS: usize = 20;
 /// Characters of a reason that is written.
 const LONGEST_REASON: usize = 120;
+/// How like two names must be, from 0 to 1, for one to be suggested for the other.
+const LEAST_LIKENESS: f64 = 0.8;
 /// Characters of an unknown slug that are repeated.
 const LONGEST_QUOTE: usize = 60;
 
@@ -43,10 +48,20 @@ pub enum BaselineError {
 }
 
 impl Baseline {
+    /// Reads a baseline from its file, as [`Baseline::parse`] does.
+    ///
+    /// # Errors
+    /// [`ReportError::Read`], [`ReportError::TooLong`] and [`ReportError::Baseline`].
+    pub fn read(path: &Path, known: &[&str]) -> Result<Baseline, ReportError> {
+        let text = read_text(path, LONGEST_BASELINE as u64)?;
+        Baseline::parse(&text, known)
+            .map_err(|source| ReportError::Baseline { path: path.to_owned(), source })
+    }
+
     /// Reads a baseline; `known` are the slugs of all cases, also of those that are not run.
     ///
     /// # Errors
-    /// [`BaselineError`] tells every line that names no case, or one that was named before.
+    /// [`BaselineError`] tells the first lines, up to 20, that name no case, or one that was named before.
     pub fn parse(text: &str, known: &[&str]) -> Result<Baseline, BaselineError> {
         if text.len() > LONGEST_BASELINE {
             return Err(BaselineError::TooLong { bytes: text.len() });
@@ -54,6 +69,9 @@ impl Baseline {
         let mut baseline = Baseline::default();
         let mut problems = Vec::new();
         for (index, line) in text.lines().enumerate() {
+            if problems.len() == MOST_PROBLEMS {
+                break;
+            }
             let slug = line.split('#').next().unwrap_or_default().trim();
             if slug.is_empty() {
                 continue;
@@ -64,7 +82,6 @@ impl Baseline {
                 problems.push(format!("line {}: `{slug}` is listed twice", index + 1));
             }
         }
-        problems.truncate(MOST_PROBLEMS);
         if problems.is_empty() { Ok(baseline) } else { Err(BaselineError::Entries { problems }) }
     }
 
@@ -102,24 +119,11 @@ fn unknown(slug: &str, known: &[&str]) -> String {
     }
 }
 
-/// The known slug that is most like this one: first by the letters that would have to change, then by the alphabet.
+/// The known slug that is most like this one, if any is; the beginning counts for more than the end.
 fn nearest<'a>(slug: &str, known: &[&'a str]) -> Option<&'a str> {
-    let slug: Vec<char> = slug.chars().take(LONGEST_QUOTE).collect();
-    known.iter().copied().min_by_key(|candidate| (changes(&slug, candidate), *candidate))
-}
-
-/// How many letters have to be put in, taken out or exchanged (Levenshtein's distance).
-fn changes(from: &[char], to: &str) -> usize {
-    let mut row: Vec<usize> = (0..=from.len()).collect();
-    for (index, letter) in to.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], index + 1);
-        for column in 0..from.len() {
-            let exchanged = diagonal + usize::from(from[column] != letter);
-            diagonal = row[column + 1];
-            row[column + 1] = exchanged.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row.last().copied().unwrap_or(0)
+    let likeness = |candidate: &&'a str| (strsim::jaro_winkler(slug, candidate), *candidate);
+    let most_alike = known.iter().map(likeness).max_by(|(one, _), (other, _)| one.total_cmp(other));
+    most_alike.filter(|(likeness, _)| *likeness >= LEAST_LIKENESS).map(|(_, candidate)| candidate)
 }
 
 #[cfg(test)]
@@ -151,18 +155,22 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_is_like_none_is_not_explained() {
+        assert_eq!(nearest("sse.dune-last", &KNOWN), Some("sse.done-last"));
+        assert_eq!(nearest("sse.done", &KNOWN), Some("sse.done-once"));
+        assert_eq!(nearest("weather", &KNOWN), None);
+    }
+
+    #[test]
+    fn a_file_is_not_read_beyond_the_bound() {
+        let error = Baseline::read(Path::new("/dev/zero"), &KNOWN).unwrap_err();
+        assert_eq!(error.to_string(), format!("/dev/zero is longer than {LONGEST_BASELINE} bytes"));
+    }
+
+    #[test]
     fn a_baseline_has_a_bound() {
         let text = "#".repeat(LONGEST_BASELINE + 1);
         assert_eq!(Baseline::parse(&text, &KNOWN), Err(BaselineError::TooLong { bytes: text.len() }));
         assert!(Baseline::parse(&text[1..], &KNOWN).is_ok());
-    }
-
-    #[test]
-    fn changes_are_counted_in_letters() {
-        let count = |from: &str, to| changes(&from.chars().collect::<Vec<_>>(), to);
-        assert_eq!(count("kitten", "sitting"), 3);
-        assert_eq!(count("", "abc"), 3);
-        assert_eq!(count("größe", "grösse"), 2);
-        assert_eq!(count("same", "same"), 0);
     }
 }

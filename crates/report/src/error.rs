@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::baseline::BaselineError;
 use crate::format::Format;
 
 /// Why a report was not written, or its sources not read.
@@ -53,6 +54,14 @@ pub enum ReportError {
         /// What is wrong with it.
         source: DocumentError,
     },
+    /// A file that is no baseline.
+    #[error("{path}: {source}")]
+    Baseline {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: BaselineError,
+    },
     /// A file that cannot be written.
     #[error("{path} cannot be written: {source}")]
     Write {
@@ -91,10 +100,14 @@ impl ReportError {
                 format!("name one file, or one of the formats for several: {}", names.join(", "))
             }
             ReportError::Read { .. } => {
-                "`interference check … --report json=FILE` writes such files".to_owned()
+                "`interference check … --report json=FILE`, or `baseline=FILE`, writes such files".to_owned()
             }
             ReportError::TooLong { .. } | ReportError::Document { .. } => {
-                "what is read are files that `--report json=FILE` has written".to_owned()
+                "what is read are files that `--report json=FILE`, or `baseline=FILE`, has written".to_owned()
+            }
+            ReportError::Baseline { .. } => {
+                "one slug a line, such as `sse.done-last # a reason`; `--report baseline=FILE` writes one"
+                    .to_owned()
             }
             ReportError::Write { .. } => "name a path that can be written to, or `-` for stdout".to_owned(),
             ReportError::Stdout { .. } => "name a file instead of `-`".to_owned(),

@@ -151,11 +151,7 @@ fn outcome_of(verdicts: &Verdicts, case: &CaseVerdict) -> Outcome {
 fn story(case: &CaseVerdict) -> String {
     let mut story = format!("{}\nexpected: {}\nseen: {}\n", case.requirement, case.expected, case.seen);
     for clause in &case.clauses {
-        add!(story, "clause: {}, {}", clause.source, clause.place);
-        match clause.quote.is_empty() {
-            true => story.push('\n'),
-            false => add!(story, ": \"{}\"\n", clause.quote),
-        }
+        add!(story, "clause: {}\n", clause.in_words());
     }
     add!(story, "repeat: {}", case.repeat);
     story

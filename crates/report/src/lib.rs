@@ -20,6 +20,7 @@ mod output;
 pub mod sarif;
 mod symbols;
 pub mod terminal;
+mod text_file;
 mod verdicts;
 mod visible;
 mod wrapping;

@@ -1,10 +1,9 @@
 //! Documents of several runs, read from their files.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
-use crate::error::{DocumentError, ReportError};
+use crate::error::ReportError;
+use crate::text_file::read_text;
 use crate::verdicts::Verdicts;
 
 /// Bytes of a document. A whole run with all its evidence takes a few million.
@@ -19,15 +18,7 @@ pub fn read<P: AsRef<Path>>(files: &[P]) -> Result<Vec<Verdicts>, ReportError> {
 }
 
 fn read_one(path: &Path, most: u64) -> Result<Verdicts, ReportError> {
-    let unread = |source| ReportError::Read { path: path.to_owned(), source };
-    let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes)).map_err(unread)?;
-    if bytes.len() as u64 > most {
-        return Err(ReportError::TooLong { path: path.to_owned(), most });
-    }
-    let text =
-        std::str::from_utf8(&bytes).map_err(|error| DocumentError::NotJson { reason: error.to_string() });
-    text.and_then(Verdicts::from_json)
+    Verdicts::from_json(&read_text(path, most)?)
         .map_err(|source| ReportError::Document { path: path.to_owned(), source })
 }
 

@@ -32,11 +32,11 @@ fn run(verdicts: &Verdicts) -> Value {
     let results = cases.clone().enumerate().filter_map(|(index, case)| result(verdicts, case, index));
     json!({
         "tool": { "driver": {
-            "name": verdicts.tool.name,
-            "version": verdicts.tool.version,
+            "name": visible(&verdicts.tool.name),
+            "version": visible(&verdicts.tool.version),
             "rules": cases.map(rule).collect::<Vec<_>>(),
         }},
-        "automationDetails": { "id": format!("interference/{}", verdicts.called()) },
+        "automationDetails": { "id": visible(&format!("interference/{}", verdicts.called())) },
         "invocations": [invocation(verdicts)],
         "results": results.collect::<Vec<_>>(),
     })
@@ -44,7 +44,7 @@ fn run(verdicts: &Verdicts) -> Value {
 
 fn rule(case: &CaseVerdict) -> Value {
     json!({
-        "id": case.slug,
+        "id": visible(&case.slug),
         "shortDescription": { "text": visible(&case.requirement) },
         "fullDescription": { "text": visible(&format!("{} It is looked at by {}.", case.requirement, case.trigger)) },
         "help": { "text": visible(&help(case)) },
@@ -52,15 +52,12 @@ fn rule(case: &CaseVerdict) -> Value {
             Level::Must => Severity::Error,
             Level::Should => Severity::Warning,
         }},
-        "properties": { "tags": [case.section] },
+        "properties": { "tags": [visible(&case.section)] },
     })
 }
 
 fn help(case: &CaseVerdict) -> String {
-    let clauses = case.clauses.iter().map(|Clause { source, place, quote }| match quote.is_empty() {
-        true => format!("{source}, {place}"),
-        false => format!("{source}, {place}: \"{quote}\""),
-    });
+    let clauses = case.clauses.iter().map(Clause::in_words);
     let parts = [format!("Expected: {}", case.expected)].into_iter().chain(clauses);
     parts.chain([format!("Repeat with: {}", case.repeat)]).collect::<Vec<_>>().join("\n")
 }
@@ -82,12 +79,12 @@ fn result(verdicts: &Verdicts, case: &CaseVerdict, rule_index: usize) -> Option<
     let suppression =
         json!({ "kind": "external", "status": "accepted", "justification": "listed in the baseline" });
     Some(json!({
-        "ruleId": case.slug,
+        "ruleId": visible(&case.slug),
         "ruleIndex": rule_index,
         "level": level,
         "message": { "text": visible(&format!("{} Seen: {}", case.requirement, case.seen)) },
         "locations": [{ "physicalLocation": { "artifactLocation": { "uri": uri(&verdicts.target) } } }],
-        "partialFingerprints": { "interferenceSlug/v1": case.slug },
+        "partialFingerprints": { "interferenceSlug/v1": visible(&case.slug) },
         "suppressions": if case.in_baseline { vec![suppression] } else { Vec::new() },
     }))
 }
@@ -99,13 +96,13 @@ fn invocation(verdicts: &Verdicts) -> Value {
         json!({
             "level": Severity::Error,
             "message": { "text": visible(&case.seen) },
-            "associatedRule": { "id": case.slug },
+            "associatedRule": { "id": visible(&case.slug) },
         })
     });
     let notifications: Vec<_> = notifications.collect();
     json!({
         "executionSuccessful": notifications.is_empty(),
-        "commandLine": verdicts.command,
+        "commandLine": visible(&verdicts.command),
         "startTimeUtc": verdicts.started_at,
         "toolExecutionNotifications": notifications,
     })

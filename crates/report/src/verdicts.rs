@@ -96,6 +96,18 @@ pub struct Clause {
     pub quote: String,
 }
 
+impl Clause {
+    /// `RFC 9112, section 8: "A message body that …"`; without words to quote, the place alone.
+    pub(crate) fn in_words(&self) -> String {
+        let Clause { source, place, quote } = self;
+        if quote.is_empty() {
+            format!("{source}, {place}")
+        } else {
+            format!("{source}, {place}: \"{quote}\"")
+        }
+    }
+}
+
 /// Which way bytes went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -239,7 +251,7 @@ pub struct Verdicts {
     pub findings: Vec<Finding>,
     /// The counts.
     pub summary: Summary,
-    /// Entries of the baseline that did not fail; each counts as a failure.
+    /// Entries of the baseline whose cases hold (PASS); each counts as a failure.
     #[serde(default)]
     pub stale_baseline: Vec<String>,
     /// Every case, in the order of the catalogue.

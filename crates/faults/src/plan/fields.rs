@@ -216,21 +216,8 @@ fn nearest(name: &str, known: &[&'static str]) -> Option<&'static str> {
     if name.len() > 64 {
         return None;
     }
-    let near = |candidate: &&&'static str| letters_apart(name, candidate) <= LETTERS_APART_MAX;
-    known.iter().filter(near).min_by_key(|candidate| letters_apart(name, candidate)).copied()
-}
-
-/// How many bytes must be put in, taken out or replaced to make one name of the other.
-fn letters_apart(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (index, of_one) in one.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = index + 1;
-        for (column, of_other) in other.bytes().enumerate() {
-            let replaced = diagonal + usize::from(of_one != of_other);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row[other.len()]
+    let near = known.iter().map(|candidate| (strsim::levenshtein(name, candidate), *candidate));
+    near.filter(|(apart, _)| *apart <= LETTERS_APART_MAX)
+        .min_by_key(|(apart, _)| *apart)
+        .map(|(_, name)| name)
 }

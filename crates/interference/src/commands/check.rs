@@ -8,7 +8,7 @@ mod progress;
 
 use std::io::Write;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
@@ -128,7 +128,8 @@ pub(crate) fn run(arguments: CheckArguments) -> anyhow::Result<()> {
     for output in &outputs {
         output.format.accept(1)?;
     }
-    let baseline = arguments.baseline.as_deref().map(baseline).transpose()?;
+    let known: Vec<&str> = cases().map(|case| case.slug).collect();
+    let baseline = arguments.baseline.as_deref().map(|path| Baseline::read(path, &known)).transpose()?;
     let judge = judge(&arguments, selection)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut verdicts = runtime.block_on(verdicts(&arguments, &judge))?;
@@ -151,22 +152,6 @@ pub(crate) fn run(arguments: CheckArguments) -> anyhow::Result<()> {
         return Err(Failure::new(TEST_FAILED, verdicts.conclusion(), hint).into());
     }
     Ok(())
-}
-
-/// The failures that are known.
-fn baseline(path: &Path) -> anyhow::Result<Baseline> {
-    let wrong = |message: String| {
-        Failure::new(
-            WRONG_USAGE,
-            message,
-            "one slug a line, such as `sse.done-last # a reason`; `--report baseline=FILE` writes one",
-        )
-    };
-    let shown = path.display();
-    let text =
-        std::fs::read_to_string(path).map_err(|error| wrong(format!("{shown} cannot be read: {error}")))?;
-    let known: Vec<&str> = cases().map(|case| case.slug).collect();
-    Ok(Baseline::parse(&text, &known).map_err(|error| wrong(format!("{shown}: {error}")))?)
 }
 
 /// Which cases; a pattern that fits none is a mistake.

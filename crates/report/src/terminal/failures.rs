@@ -2,8 +2,8 @@
 
 use super::style::Ink;
 use super::{LABEL, Page, WIDTH};
-use crate::verdicts::{CaseVerdict, Clause, Verdict, Verdicts};
-use crate::visible::{one_line, shortened, visible};
+use crate::verdicts::{CaseVerdict, Verdict, Verdicts};
+use crate::visible::{one_line, shortened};
 use crate::wrapping::{columns, fitted, wrapped};
 
 /// Failures that are told in full; the others get a line each.
@@ -54,17 +54,10 @@ fn in_full(page: &mut Page, case: &CaseVerdict) {
     }
     page.labelled("seen", &shortened(&case.seen, LONGEST_TEXT), Ink::of(case.verdict));
     for clause in case.clauses.iter().take(MOST_CLAUSES) {
-        page.labelled("clause", &shortened(&quoted(clause), LONGEST_TEXT), Ink::Plain);
+        page.labelled("clause", &shortened(&clause.in_words(), LONGEST_TEXT), Ink::Plain);
     }
     let label = page.style.paint(&format!("{:>9}", "repeat"), Ink::Faint);
     page.line(&format!("{label}   {}", one_line(&case.repeat)));
-}
-
-fn quoted(clause: &Clause) -> String {
-    match clause.quote.is_empty() {
-        true => format!("{}, {}", clause.source, clause.place),
-        false => format!("{}, {}: \"{}\"", clause.source, clause.place, clause.quote),
-    }
 }
 
 fn in_brief_under(page: &mut Page, title: &str, cases: &[&CaseVerdict]) {
@@ -77,7 +70,7 @@ fn in_brief_under(page: &mut Page, title: &str, cases: &[&CaseVerdict]) {
 
 /// A line for each: the slugs in one column, what was seen in another.
 fn in_brief(page: &mut Page, cases: &[&CaseVerdict]) {
-    let widest = cases.iter().map(|case| columns(&visible(&case.slug))).max().unwrap_or(0).min(WIDTH / 2);
+    let widest = cases.iter().map(|case| columns(&one_line(&case.slug))).max().unwrap_or(0).min(WIDTH / 2);
     for case in cases {
         let slug = fitted(&one_line(&case.slug), widest);
         let padding = " ".repeat(widest - columns(&slug));

@@ -105,5 +105,5 @@ fn errors_name_the_file() {
     assert!(told(read("bad.json").unwrap_err()).starts_with("FOLDER/bad.json is no JSON: "));
     assert!(told(read("none.json").unwrap_err()).starts_with("FOLDER/none.json cannot be read: "));
     fs::write(&bad, [0xff]).unwrap();
-    assert!(told(read("bad.json").unwrap_err()).starts_with("FOLDER/bad.json is no JSON: invalid utf-8"));
+    assert!(told(read("bad.json").unwrap_err()).starts_with("FOLDER/bad.json cannot be read: invalid utf-8"));
 }
