@@ -73,7 +73,8 @@ impl Strictness {
 /// A sequence of events; the server encodes them as they come. It ends as its [`StreamEnd`] says.
 pub type EventStream = Pin<Box<dyn Stream<Item = Event> + Send>>;
 
-/// A sequence of raw bytes, passed on as they come. An error means that the source broke off.
+/// A sequence of raw bytes, passed on as they come. An error means that the source broke off; its kind tells how:
+/// `ConnectionReset`, `TimedOut`, `UnexpectedEof` where it ended before its end, or another. Nothing follows one.
 pub type FrameStream = Pin<Box<dyn Stream<Item = Result<Bytes, std::io::Error>> + Send>>;
 
 /// How a stream of events ends, in the dialect of its API.
@@ -109,6 +110,8 @@ pub struct Reply {
     pub faults: Option<Drawn>,
     /// How the body ends, if it is a stream of events.
     pub end: StreamEnd,
+    /// What becomes of the body, if it is of frames and breaks off.
+    pub when_broken: WhenBroken,
     /// What follows the headers.
     pub body: ReplyBody,
 }
@@ -122,9 +125,20 @@ impl Reply {
             ignored: Vec::new(),
             faults: None,
             end: StreamEnd::Done,
+            when_broken: WhenBroken::Mend,
             body,
         }
     }
+}
+
+/// What a client sees of frames that break off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WhenBroken {
+    /// A stream of events gets its open event closed and an error behind it, and ends well; anything else breaks off.
+    #[default]
+    Mend,
+    /// The same as the source did: the connection is reset, closed before the end, or falls silent.
+    Repeat,
 }
 
 /// The body of a [`Reply`].
@@ -197,6 +211,16 @@ pub enum Refusal {
         /// When another try may succeed, in seconds.
         retry_after_seconds: u64,
     },
+    /// Somebody else was to answer, and did not.
+    #[error("{message}")]
+    Upstream {
+        /// Who, and what became of it, for a person.
+        message: String,
+        /// A stable word for programs.
+        code: &'static str,
+        /// Of what kind it is.
+        failure: UpstreamFailure,
+    },
     /// The model is not loaded yet, or the server is going down.
     #[error("{message}")]
     Unavailable {
@@ -222,6 +246,20 @@ pub enum Refusal {
     Internal {
         /// What happened, without secrets.
         message: String,
+    },
+}
+
+/// Why somebody else did not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpstreamFailure {
+    /// It cannot be reached, broke off before its answer began, or answered what is no HTTP.
+    Broken,
+    /// It took too long.
+    TooSlow,
+    /// Nobody is asked for now, since too much has failed.
+    NobodyLeft {
+        /// When another try may succeed, in seconds.
+        retry_after_seconds: u64,
     },
 }
 
@@ -305,6 +343,17 @@ impl Distribution {
     }
 }
 
+/// Which requests a backend is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Scope {
+    /// Those of the endpoints that the server describes, with bodies that are JSON. It refuses all others by itself.
+    #[default]
+    Described,
+    /// All but those that are about the server itself (its health, its journal and the like), whatever their path,
+    /// their method and the form of their body: also the models, which are else told of [`Backend::models`].
+    Everything,
+}
+
 /// Something that answers requests of the API.
 #[async_trait::async_trait]
 pub trait Backend: Send + Sync + 'static {
@@ -323,6 +372,11 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Whether it can answer now.
     fn readiness(&self) -> Readiness;
+
+    /// Which requests it is asked.
+    fn scope(&self) -> Scope {
+        Scope::Described
+    }
 
     /// What it counts of itself; nothing while it loads.
     fn measurements(&self) -> Vec<Measurement> {

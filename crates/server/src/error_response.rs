@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, StatusCode};
 use interference_api_types::openai::error::{ErrorEnvelope, ErrorKind, ErrorObject};
-use interference_backend::Refusal;
+use interference_backend::{Refusal, UpstreamFailure};
 
 use crate::answer_body::{AnswerBody, Response};
 use crate::fault_plan::FaultRequestError;
@@ -95,6 +95,11 @@ impl Rejection {
                 Refusal::UnknownModel { .. } | Refusal::NothingFits { .. } => StatusCode::NOT_FOUND,
                 Refusal::Overloaded { .. } => StatusCode::TOO_MANY_REQUESTS,
                 Refusal::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+                Refusal::Upstream { failure, .. } => match failure {
+                    UpstreamFailure::Broken => StatusCode::BAD_GATEWAY,
+                    UpstreamFailure::TooSlow => StatusCode::GATEWAY_TIMEOUT,
+                    UpstreamFailure::NobodyLeft { .. } => StatusCode::SERVICE_UNAVAILABLE,
+                },
                 Refusal::StateNotSaved { .. } | Refusal::BrokenOff { .. } | Refusal::Internal { .. } => {
                     StatusCode::INTERNAL_SERVER_ERROR
                 }
@@ -196,7 +201,7 @@ impl Rejection {
             Rejection::Refused(refusal) => match refusal {
                 Refusal::InvalidRequest { code, .. } => *code,
                 Refusal::UnknownModel { .. } => Some("model_not_found"),
-                Refusal::NothingFits { code, .. } => Some(*code),
+                Refusal::NothingFits { code, .. } | Refusal::Upstream { code, .. } => Some(*code),
                 Refusal::ContextLengthExceeded { .. } => Some("context_length_exceeded"),
                 Refusal::Overloaded { .. } => Some("rate_limit_exceeded"),
                 Refusal::Unavailable { .. } => Some("service_unavailable"),
@@ -224,6 +229,10 @@ impl Rejection {
     fn retry_after_seconds(&self) -> Option<u64> {
         match self {
             Rejection::Refused(Refusal::Overloaded { retry_after_seconds, .. }) => Some(*retry_after_seconds),
+            Rejection::Refused(Refusal::Upstream {
+                failure: UpstreamFailure::NobodyLeft { retry_after_seconds },
+                ..
+            }) => Some(*retry_after_seconds),
             Rejection::Refused(Refusal::Unavailable { .. }) => Some(RETRY_AFTER_UNAVAILABLE_SECONDS),
             _ => None,
         }

@@ -145,7 +145,7 @@ async fn respond(
     exchange: Exchange,
     request: RequestTraits,
 ) -> Response {
-    let Reply { status, mut headers, mut ignored, body, end, faults: _ } = reply;
+    let Reply { status, mut headers, mut ignored, body, end, faults: _, when_broken: _ } = reply;
     let faults = drawn.map(|drawn| {
         let kind = match &body {
             ReplyBody::Whole(_) => AnswerKind::Whole,
