@@ -1,18 +1,25 @@
-//! `interference serve`: a local OpenAI server with a real model inside, or a script.
+//! `interference serve`: a local OpenAI server with a real model inside, or a script, or somebody else behind it.
 
+mod bounds;
+mod elsewhere;
+mod local_first;
+mod models;
 mod script_first;
 mod state;
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
-use interference_backend::Strictness;
+use anyhow::Context;
+use interference_backend::{Backend, Strictness};
 use interference_backend_local::LocalOptions;
 use interference_server::{
-    AllowedOrigin, BindError, HeaderFaults, Limits, ListenAddresses, ServeOptions, ServeOutcome, Server,
+    AllowedOrigin, BindError, HeaderFaults, ListenAddresses, ServeOptions, ServeOutcome, Server,
 };
 
 use crate::failure::{Failure, TOOL_FAILED, WRONG_USAGE};
@@ -21,6 +28,9 @@ use crate::local_server::{LocalModel, LocalServer, unknown_model};
 use crate::log::LogFormat;
 use crate::settings;
 use crate::talk::say;
+use bounds::BoundArguments;
+use elsewhere::{Elsewhere, ElsewhereArguments};
+use local_first::LocalFirst;
 use script_first::Scripted;
 use state::{ResponsesFront, StateArguments};
 
@@ -64,6 +74,8 @@ pub(crate) struct ServeArguments {
     #[arg(long, value_name = "ORIGIN")]
     allow_origin: Vec<AllowedOrigin>,
     #[command(flatten)]
+    elsewhere: ElsewhereArguments,
+    #[command(flatten)]
     state: StateArguments,
     /// Requests that may wait; one more is answered 429
     #[arg(long, value_name = "N", env = "INTERFERENCE_QUEUE")]
@@ -79,51 +91,6 @@ pub(crate) struct ServeArguments {
     /// The form of the log on stderr; `-v` logs a line for each request
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     log_format: LogFormat,
-}
-
-/// The bounds that a server keeps, as the command line gives them. What is absent is the server's default.
-#[derive(Debug, clap::Args)]
-struct BoundArguments {
-    /// The largest body of a request: bytes, or with KiB, MiB or GiB behind the number [default: 16MiB]
-    #[arg(long, value_name = "BYTES", value_parser = settings::bytes)]
-    max_body: Option<usize>,
-    /// Connections at the same time; more wait [default: 1024]
-    #[arg(long, value_name = "N")]
-    max_connections: Option<NonZeroUsize>,
-    /// Seconds from the opening of a connection, or the answer before, to a request's last header [default: 60]
-    #[arg(long, value_name = "SECONDS", value_parser = settings::seconds)]
-    header_timeout: Option<Duration>,
-    /// Seconds from the last header to the end of the body [default: 60]
-    #[arg(long, value_name = "SECONDS", value_parser = settings::seconds)]
-    body_timeout: Option<Duration>,
-    /// Seconds from the last header to the end of the answer [default: 600]
-    #[arg(long, value_name = "SECONDS", value_parser = settings::seconds)]
-    request_timeout: Option<Duration>,
-    /// Seconds that a client may read nothing of its answer [default: 60]
-    #[arg(long, value_name = "SECONDS", value_parser = settings::seconds)]
-    write_timeout: Option<Duration>,
-    /// Seconds of silence in a stream before a comment [default: 5]
-    #[arg(long, value_name = "SECONDS", value_parser = settings::seconds)]
-    ping: Option<Duration>,
-    /// Seconds that running requests get to finish after SIGTERM [default: 10]
-    #[arg(long, value_name = "SECONDS", value_parser = settings::seconds_or_none)]
-    drain: Option<Duration>,
-}
-
-impl BoundArguments {
-    fn limits(&self) -> Limits {
-        let defaults = Limits::default();
-        Limits {
-            connections: self.max_connections.map_or(defaults.connections, NonZeroUsize::get),
-            body_bytes: self.max_body.unwrap_or(defaults.body_bytes),
-            // A body that is a little too large is still read, however large that is.
-            discarded_bytes: defaults.discarded_bytes.max(self.max_body.unwrap_or(0)),
-            header_time: self.header_timeout.unwrap_or(defaults.header_time),
-            body_time: self.body_timeout.unwrap_or(defaults.body_time),
-            request_time: self.request_timeout.unwrap_or(defaults.request_time),
-            write_time: self.write_timeout.unwrap_or(defaults.write_time),
-        }
-    }
 }
 
 impl ServeArguments {
@@ -155,30 +122,82 @@ async fn serve(arguments: ServeArguments) -> anyhow::Result<()> {
     let options = serve_options(&arguments)?;
     let script =
         arguments.script.as_deref().map(|path| Scripted::load(path, arguments.fixed_ids)).transpose()?;
-    let front = ResponsesFront::open(&arguments.state, arguments.fixed_ids).await?;
-    match script {
-        Some(script) if arguments.model.is_none() => {
-            serve_script(&addresses, script, front, options, started, terminated).await
+    let elsewhere = arguments.elsewhere.open(options.api_keys.is_empty())?;
+    let sources = Sources { script, elsewhere };
+    if arguments.model.is_none() && !sources.are_none() {
+        return serve_without_model(&arguments, &addresses, &sources, options, started, terminated).await;
+    }
+    serve_model(&arguments, &addresses, &sources, options, started, terminated).await
+}
+
+/// What answers beside a model, or in its place.
+struct Sources {
+    script: Option<Scripted>,
+    elsewhere: Option<Elsewhere>,
+}
+
+impl Sources {
+    fn are_none(&self) -> bool {
+        self.script.is_none() && self.elsewhere.is_none()
+    }
+
+    /// For the line that says what is served, the model's part last.
+    fn summary(&self, model: Option<String>) -> String {
+        let parts = [self.script.as_ref().map(Scripted::summary), model]
+            .into_iter()
+            .chain([self.elsewhere.as_ref().map(Elsewhere::summary)]);
+        parts.flatten().collect::<Vec<_>>().join(", then ")
+    }
+
+    /// All of them in their order, without a model. A script alone gets the Responses API as models have it; an upstream
+    /// has its own.
+    fn alone(&self, front: ResponsesFront) -> Option<Arc<dyn Backend>> {
+        match (&self.script, &self.elsewhere) {
+            (None, None) => None,
+            (Some(script), None) => Some(front.before(script.backend())),
+            (None, Some(elsewhere)) => Some(elsewhere.backend()),
+            (Some(script), Some(elsewhere)) => Some(script.before(elsewhere.backend())),
         }
-        script => serve_model(&arguments, &addresses, (script, front), options, started, terminated).await,
+    }
+
+    /// All of them around a model.
+    fn around(&self, model: Arc<dyn Backend>, front: ResponsesFront) -> Arc<dyn Backend> {
+        match (&self.script, &self.elsewhere) {
+            (None, None) => front.before(model),
+            (Some(script), None) => front.before(script.before(model)),
+            (None, Some(elsewhere)) => LocalFirst::before(front.before(model), elsewhere.backend()),
+            (Some(script), Some(elsewhere)) => {
+                script.before(LocalFirst::before(front.before(model), elsewhere.backend()))
+            }
+        }
+    }
+
+    /// Takes over what changes in files. Never ends.
+    async fn watch(&self) -> Infallible {
+        match &self.script {
+            Some(script) => script.watch().await,
+            None => std::future::pending().await,
+        }
     }
 }
 
-/// Serves a script alone: no model is looked for.
-async fn serve_script(
+/// Serves a script, upstreams or recordings: no model is looked for.
+async fn serve_without_model(
+    arguments: &ServeArguments,
     addresses: &ListenAddresses,
-    script: Scripted,
-    front: ResponsesFront,
+    sources: &Sources,
     options: ServeOptions,
     started: Instant,
     terminated: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
+    let front = ResponsesFront::open(&arguments.state, arguments.fixed_ids).await?;
+    let backend = sources.alone(front).context("there is nothing to serve")?;
     let server = Server::bind(addresses).await.map_err(not_bound)?;
     tell_addresses(server.local_addresses());
-    say(&format!("ready after {:.2} s: {}", started.elapsed().as_secs_f64(), script.summary()));
+    say(&format!("ready after {:.2} s: {}", started.elapsed().as_secs_f64(), sources.summary(None)));
     tokio::select! {
-        outcome = server.serve(front.before(script.backend()), options, terminated) => tell(outcome),
-        never = script.watch() => match never {},
+        outcome = server.serve(backend, options, terminated) => tell(outcome),
+        never = sources.watch() => match never {},
     }
     Ok(())
 }
@@ -186,11 +205,12 @@ async fn serve_script(
 async fn serve_model(
     arguments: &ServeArguments,
     addresses: &ListenAddresses,
-    (script, front): (Option<Scripted>, ResponsesFront),
+    sources: &Sources,
     options: ServeOptions,
     started: Instant,
     terminated: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
+    let front = ResponsesFront::open(&arguments.state, arguments.fixed_ids).await?;
     let name = arguments.model.as_deref();
     let model = LocalModel::from_argument(name).ok_or_else(|| unknown_model(name.unwrap_or_default()))?;
     let engine = settings::engine_options(arguments.threads, arguments.queue, arguments.streams)?;
@@ -198,20 +218,10 @@ async fn serve_model(
         LocalOptions { seed: arguments.seed, fixed_ids: arguments.fixed_ids, any_model: arguments.any_model };
     let server = LocalServer::bind(addresses, model.clone(), local, engine).await.map_err(not_bound)?;
     tell_addresses(&server.addresses());
-    let (loading, serving) = server.serve(options, terminated, |model| {
-        front.before(match &script {
-            None => model,
-            Some(script) => script.before(model),
-        })
-    });
-    let watching = async {
-        match &script {
-            Some(script) => script.watch().await,
-            None => std::future::pending().await,
-        }
-    };
+    let (loading, serving) =
+        server.serve(options, terminated, |model| sources.around(model, front));
     let mut serving = std::pin::pin!(serving);
-    let mut watching = std::pin::pin!(watching);
+    let mut watching = std::pin::pin!(sources.watch());
     let loaded = tokio::select! {
         loaded = loading => loaded,
         outcome = &mut serving => {
@@ -221,11 +231,10 @@ async fn serve_model(
         never = &mut watching => match never {},
     };
     let cache = loaded?;
-    let before = script.as_ref().map(|script| format!("{}, then ", script.summary())).unwrap_or_default();
     say(&format!(
-        "ready after {:.2} s: {before}{}; the cache holds up to {} positions, {} MiB when full",
+        "ready after {:.2} s: {}; the cache holds up to {} positions, {} MiB when full",
         started.elapsed().as_secs_f64(),
-        model.name(),
+        sources.summary(Some(model.name())),
         cache.cache_positions,
         cache.cache_bytes >> 20
     ));

@@ -1,14 +1,15 @@
-//! A script that answers, alone or before a model.
+//! A script that answers, alone or before a model or somebody else.
 
 use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
 
-use interference_backend::{Backend, Measurement, ModelCard, Readiness, Refusal, Reply, Request};
+use interference_backend::{Backend, Measurement, ModelCard, Readiness, Refusal, Reply, Request, Scope};
 use interference_backend_script::{Report, ScriptBackend, ScriptFile, ScriptOptions};
 
 use crate::failure::{Failure, WRONG_USAGE};
 use crate::talk::say;
+use super::models;
 
 /// A script that was loaded, and its file.
 pub(super) struct Scripted {
@@ -41,9 +42,9 @@ impl Scripted {
         Arc::clone(&self.backend) as Arc<dyn Backend>
     }
 
-    /// The script, and the model for what no rule matches.
-    pub(super) fn before(&self, model: Arc<dyn Backend>) -> Arc<dyn Backend> {
-        Arc::new(ScriptFirst { script: Arc::clone(&self.backend), model })
+    /// The script, and another for what no rule matches.
+    pub(super) fn before(&self, next: Arc<dyn Backend>) -> Arc<dyn Backend> {
+        Arc::new(ScriptFirst { script: Arc::clone(&self.backend), next })
     }
 
     /// Takes over what changes in the file, and says so. Never ends.
@@ -71,18 +72,21 @@ fn tell_problem(problem: &str) {
     say(&format!("warning: {problem}\nthe last good script goes on serving"));
 }
 
-/// A script before a model.
+/// A script before another backend.
 struct ScriptFirst {
     script: Arc<ScriptBackend>,
-    model: Arc<dyn Backend>,
+    next: Arc<dyn Backend>,
 }
 
 #[async_trait::async_trait]
 impl Backend for ScriptFirst {
     async fn answer(&self, request: Request) -> Result<Reply, Refusal> {
+        if models::is_list(&request) && self.scope() == Scope::Everything {
+            return models::listed_before(self.script.models(), self.next.as_ref(), request).await;
+        }
         match self.script.answer(request.clone()).await {
             Err(Refusal::NothingFits { .. } | Refusal::UnknownModel { .. }) => {
-                self.model.answer(request).await
+                self.next.answer(request).await
             }
             answered => answered,
         }
@@ -90,15 +94,19 @@ impl Backend for ScriptFirst {
 
     fn models(&self) -> Vec<ModelCard> {
         let mut models = self.script.models();
-        models.extend(self.model.models());
+        models.extend(self.next.models());
         models
     }
 
     fn readiness(&self) -> Readiness {
-        self.model.readiness()
+        self.next.readiness()
+    }
+
+    fn scope(&self) -> Scope {
+        self.next.scope()
     }
 
     fn measurements(&self) -> Vec<Measurement> {
-        self.model.measurements()
+        self.next.measurements()
     }
 }
