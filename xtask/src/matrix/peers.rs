@@ -76,7 +76,7 @@ pub(super) const ALL: &[Peer] = &[
         name: "llama-cpp-python",
         title: "llama-cpp-python",
         role: Role::Engine,
-        description: "the server of llama.cpp's Python bindings",
+        description: "the server of llama.cpp's Python bindings, with interrupt_requests off: else each new request ends the stream that runs, without a finish reason",
         licence: "MIT",
         source: Source::Python {
             package: "llama-cpp-python",
@@ -94,6 +94,8 @@ pub(super) const ALL: &[Peer] = &[
             MODEL,
             "--api_key",
             KEY,
+            "--interrupt_requests",
+            "false",
         ],
         environment: &[],
         ready: "/openapi.json",
