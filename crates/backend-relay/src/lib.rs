@@ -4,7 +4,7 @@
 //! (upstreams) gets which request, what is tried again, and who is left alone for a while. It refuses to know what
 //! requests and answers mean: of a request it reads the name of the model, of an answer its `id`, and nothing else.
 //!
-//! - [`Upstream`], [`RelayOptions`]: what there is, as plain data.
+//! - [`Upstream`], [`RelayOptions`]: what there is, as plain data; [`read_upstreams_file`] reads them from a file.
 //! - [`RelayBackend`]: the backend.
 //! - [`RelayError`]: why there is none.
 
@@ -37,4 +37,4 @@ pub use upstream::{
     LARGEST_WEIGHT, LONGEST_NAME, MOST_PATTERNS, MOST_RETRIES, MOST_UPSTREAMS, RelayOptions, Upstream,
     UpstreamTimeouts, key_variable,
 };
-pub use upstreams_file::{FileProblem, LONGEST_FILE, MOST_PROBLEMS};
+pub use upstreams_file::{FileProblem, LONGEST_FILE, MOST_PROBLEMS, read_upstreams_file};
