@@ -7,12 +7,11 @@ use http::{HeaderValue, Method, Request, header};
 use http_body_util::Full;
 use serde_json::Value;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::RootCertStore;
 
-use crate::connection::{connect, native_roots, tls_connector};
+use crate::connection::Connector;
 use crate::exchange::{Response, exchange, header_text};
-use crate::target::{Security, Target};
+use crate::target::Target;
 use crate::{ApiError, ChatAnswer, ChatRequest, ClientError, json};
 
 /// How much of an error's body is read.
@@ -43,7 +42,7 @@ pub struct Client {
     target: Target,
     timeouts: ClientTimeouts,
     authorization: Option<HeaderValue>,
-    tls: TlsConnector,
+    connector: Connector,
 }
 
 impl std::fmt::Debug for Client {
@@ -58,11 +57,8 @@ impl Client {
     /// # Errors
     /// [`ClientError::ApiKey`]; [`ClientError::NoRoots`] for an `https` target.
     pub fn new(target: Target, timeouts: ClientTimeouts) -> Result<Client, ClientError> {
-        let roots = match target.security {
-            Security::Plain => RootCertStore::empty(),
-            Security::Tls(_) => native_roots()?,
-        };
-        Client::with_roots(target, timeouts, roots)
+        let connector = Connector::for_targets([&target])?;
+        Client::with_connector(target, timeouts, connector)
     }
 
     /// A client that trusts these certificate authorities, and no others.
@@ -74,8 +70,16 @@ impl Client {
         timeouts: ClientTimeouts,
         roots: RootCertStore,
     ) -> Result<Client, ClientError> {
+        Client::with_connector(target, timeouts, Connector::with_roots(roots)?)
+    }
+
+    fn with_connector(
+        target: Target,
+        timeouts: ClientTimeouts,
+        connector: Connector,
+    ) -> Result<Client, ClientError> {
         let authorization = target.authorization()?;
-        Ok(Client { target, timeouts, authorization, tls: tls_connector(roots)? })
+        Ok(Client { target, timeouts, authorization, connector })
     }
 
     /// The names of the server's models, in its order.
@@ -131,7 +135,7 @@ impl Client {
     /// Sends a request and reads the head of the response; a status that is no success becomes an error.
     async fn send(&self, head: http::request::Builder, body: Bytes) -> Result<Response, ClientError> {
         let request = head.body(Full::new(body)).map_err(unmakeable)?;
-        let socket = connect(&self.target, &self.tls, self.timeouts.connect).await?;
+        let socket = self.connector.connect(&self.target, self.timeouts.connect).await?;
         let response = exchange(socket, request, &self.target.authority, self.timeouts.idle).await?;
         if response.status.is_success() {
             Ok(response)

@@ -21,28 +21,64 @@ use crate::target::{Security, Target};
 /// How long one address may take before the next is tried beside it.
 const BETWEEN_ADDRESSES: Duration = Duration::from_millis(250);
 
-/// A connected socket.
-pub(crate) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
+/// A connected socket, encrypted or not.
+pub trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Socket for T {}
 
-/// Connects to a target, for `timeout` at most, name resolution and TLS handshake included.
-pub(crate) async fn connect(
-    target: &Target,
-    tls: &TlsConnector,
-    timeout: Duration,
-) -> Result<Box<dyn Socket>, ClientError> {
-    match tokio::time::timeout(timeout, open(target, tls)).await {
-        Ok(connected) => connected,
-        Err(_) => Err(ClientError::Unreachable {
-            address: target.authority.clone(),
-            source: io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {timeout:?}")),
-        }),
+/// Opens connections to targets, for whoever speaks over them.
+///
+/// Small writes are sent without delay (TCP_NODELAY), and an encrypted connection agrees on HTTP/1.1 (ALPN).
+#[derive(Clone)]
+pub struct Connector {
+    tls: TlsConnector,
+}
+
+impl std::fmt::Debug for Connector {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Connector").finish_non_exhaustive()
+    }
+}
+
+impl Connector {
+    /// Trusts the machine's certificate authorities, which are looked for only if one of the targets is encrypted.
+    ///
+    /// # Errors
+    /// [`ClientError::NoRoots`].
+    pub fn for_targets<'t>(targets: impl IntoIterator<Item = &'t Target>) -> Result<Connector, ClientError> {
+        let encrypted = targets.into_iter().any(|target| matches!(target.security, Security::Tls(_)));
+        Connector::with_roots(if encrypted { native_roots()? } else { RootCertStore::empty() })
+    }
+
+    /// Trusts these certificate authorities, and no others.
+    ///
+    /// # Errors
+    /// [`ClientError::Request`], where no encryption can be had at all.
+    pub fn with_roots(roots: RootCertStore) -> Result<Connector, ClientError> {
+        Ok(Connector { tls: tls_connector(roots)? })
+    }
+
+    /// Connects to a target, for `timeout` at most, name resolution and TLS handshake included.
+    ///
+    /// # Errors
+    /// [`ClientError::UnknownHost`], [`ClientError::Unreachable`] (whose source is of the kind `TimedOut` where the
+    /// time was up) and [`ClientError::Tls`].
+    ///
+    /// # Cancellation
+    /// Dropping the future gives up every attempt.
+    pub async fn connect(&self, target: &Target, timeout: Duration) -> Result<Box<dyn Socket>, ClientError> {
+        match tokio::time::timeout(timeout, open(target, &self.tls)).await {
+            Ok(connected) => connected,
+            Err(_) => Err(ClientError::Unreachable {
+                address: target.authority.clone(),
+                source: io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {timeout:?}")),
+            }),
+        }
     }
 }
 
 /// The machine's own certificate authorities (`SSL_CERT_FILE` and `SSL_CERT_DIR` are obeyed).
-pub(crate) fn native_roots() -> Result<RootCertStore, ClientError> {
+fn native_roots() -> Result<RootCertStore, ClientError> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     let (added, ignored) = roots.add_parsable_certificates(found.certs);
@@ -58,7 +94,7 @@ pub(crate) fn native_roots() -> Result<RootCertStore, ClientError> {
 }
 
 /// What makes encrypted connections that trust `roots`.
-pub(crate) fn tls_connector(roots: RootCertStore) -> Result<TlsConnector, ClientError> {
+fn tls_connector(roots: RootCertStore) -> Result<TlsConnector, ClientError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -8,6 +8,7 @@
 //! asked for) and knows nothing of terminals, settings or retries.
 //!
 //! - [`Target`]: where to and with which key; [`Client`]: the requests.
+//! - [`Connector`]: connections alone, for those who pass on what others say over them.
 //! - [`ChatAnswer`]: the answer, event by event.
 //! - [`ClientError`]: everything that can go wrong, in sentences for people.
 
@@ -26,6 +27,7 @@ mod target;
 pub use answer::ChatAnswer;
 pub use chat::{ChatEvent, ChatRequest, Message, Usage};
 pub use client::{Client, ClientTimeouts};
+pub use connection::{Connector, Socket};
 pub use error::{ApiError, ClientError, Cut};
 pub use target::Target;
 /// The certificate authorities that [`Client::with_roots`] trusts.

@@ -89,8 +89,25 @@ impl Target {
         format!("{}{endpoint}{}", self.path, self.query)
     }
 
+    /// The same with a query of the request's own, which stands behind that of the base URL.
+    pub fn path_with_query(&self, endpoint: &str, query: Option<&str>) -> String {
+        let path = self.path_of(endpoint);
+        match query {
+            None => path,
+            Some(query) => format!("{path}{}{query}", if self.query.is_empty() { '?' } else { '&' }),
+        }
+    }
+
+    /// Host and port as the URL spells them: the `host` header.
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+
     /// The value of the `authorization` header, if there is a key.
-    pub(crate) fn authorization(&self) -> Result<Option<http::HeaderValue>, ClientError> {
+    ///
+    /// # Errors
+    /// [`ClientError::ApiKey`].
+    pub fn authorization(&self) -> Result<Option<http::HeaderValue>, ClientError> {
         let Some(api_key) = &self.api_key else { return Ok(None) };
         let bearer = format!("Bearer {}", api_key.expose_secret());
         let mut value = http::HeaderValue::try_from(bearer).map_err(|_| ClientError::ApiKey)?;
@@ -145,6 +162,9 @@ mod tests {
     fn a_query_stays_behind_the_path() {
         let target = Target::parse("https://example.org/openai?api-version=1", None).unwrap();
         assert_eq!(target.path_of("/models"), "/openai/models?api-version=1");
+        assert_eq!(target.path_with_query("/files", Some("limit=2")), "/openai/files?api-version=1&limit=2");
+        let target = Target::parse("https://example.org/v1", None).unwrap();
+        assert_eq!(target.path_with_query("/files", Some("limit=2")), "/v1/files?limit=2");
     }
 
     #[test]

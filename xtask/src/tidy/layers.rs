@@ -42,7 +42,7 @@ const LAYERS: &[(&str, Layer)] = &[
 ];
 
 /// Imports within a layer that are meant: a backend is made of the trait, a reply may bring a plan of
-/// faults, and the relay asks as a client does.
+/// faults, and the relay asks as a client does (and reads durations as plans of faults have them).
 const BESIDE: &[(&str, &str)] = &[
     ("interference-backend-local", "interference-backend"),
     ("interference-backend-script", "interference-backend"),
@@ -51,6 +51,7 @@ const BESIDE: &[(&str, &str)] = &[
     ("interference-backend-script", "interference-faults"),
     ("interference-backend-relay", "interference-backend"),
     ("interference-backend-relay", "interference-client"),
+    ("interference-backend-relay", "interference-faults"),
     ("interference-backend-replay", "interference-backend"),
 ];
 

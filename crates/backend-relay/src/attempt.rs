@@ -1,0 +1,148 @@
+//! One try at one upstream: a connection, the request, and the head of the answer.
+//!
+//! Owns the way from a [`Visit`] to a reply whose body is still under way, and tells the visit what became of it. It
+//! refuses to know what is tried next.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use interference_backend::{Reply, ReplyBody};
+use tokio::time::timeout;
+
+use crate::connection::Connection;
+use crate::failure::{Done, Failure};
+use crate::fleet::{Member, Visit};
+use crate::frames::Frames;
+use crate::headers::for_client;
+use crate::health::Outcome;
+use crate::identifiers::{Identifiers, Sight};
+
+/// Sends a request to where the visit is. The reply has the upstream's status, its headers as a client may see them,
+/// and its body, which is still to come.
+///
+/// # Errors
+/// No head of an answer came.
+pub(crate) async fn attempt(
+    mut visit: Visit,
+    request: Request<Full<Bytes>>,
+    identifiers: &Arc<Identifiers>,
+) -> Result<Reply, Failure> {
+    let method = request.method().clone();
+    let (connection, response) = match head(&visit, request).await {
+        Ok(answered) => answered,
+        Err(failure) => {
+            visit.record(Outcome::Failed(None));
+            return Err(failure);
+        }
+    };
+    let (parts, incoming) = response.into_parts();
+    visit.record(outcome(parts.status, &parts.headers));
+    let creates = method == Method::POST && parts.status.is_success();
+    let sight = if creates { Sight::new(identifiers, visit.index(), &parts.headers) } else { None };
+    let headers = for_client(parts.headers, &visit.member().name);
+    let body = ReplyBody::Frames(Box::pin(Frames::new(connection, incoming, visit, sight)));
+    Ok(Reply { headers, ..Reply::new(parts.status, body) })
+}
+
+/// Whether an answer says that somebody else, or a later time, may do better.
+pub(crate) fn is_passing(status: StatusCode) -> bool {
+    status == StatusCode::TOO_MANY_REQUESTS || is_failure(status)
+}
+
+fn is_failure(status: StatusCode) -> bool {
+    matches!(status, StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT)
+}
+
+fn outcome(status: StatusCode, headers: &HeaderMap) -> Outcome {
+    match status {
+        StatusCode::TOO_MANY_REQUESTS => Outcome::Full(retry_after(headers, SystemTime::now())),
+        status if is_failure(status) => Outcome::Failed(retry_after(headers, SystemTime::now())),
+        _ => Outcome::Answered,
+    }
+}
+
+/// How long to stay away (RFC 9110 section 10.2.3): a number of seconds, or a date.
+fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    match value.parse::<u32>() {
+        Ok(seconds) => Some(Duration::from_secs(u64::from(seconds))),
+        Err(_) => httpdate::parse_http_date(value).ok()?.duration_since(now).ok(),
+    }
+}
+
+async fn head(
+    visit: &Visit,
+    mut request: Request<Full<Bytes>>,
+) -> Result<(Connection, Response<Incoming>), Failure> {
+    let member = visit.member();
+    if let Some(connection) = member.idle.take().await {
+        match send(member, connection, request).await {
+            // The upstream had closed it: nobody has seen the request.
+            Err(Unsent { request: Some(returned), .. }) => request = *returned,
+            answered => return answered.map_err(|unsent| unsent.failure),
+        }
+    }
+    let socket = visit.connector().connect(&member.target, member.upstream.timeouts.connect).await;
+    let socket = socket.map_err(|error| Failure::connecting(&error))?;
+    let connection = Connection::over(socket).await;
+    let connection = connection.map_err(|error| Failure::before_head(&error, Done::Nothing))?;
+    send(member, connection, request).await.map_err(|unsent| unsent.failure)
+}
+
+/// No head came, and perhaps not a byte of the request was written.
+struct Unsent {
+    failure: Failure,
+    request: Option<Box<Request<Full<Bytes>>>>,
+}
+
+async fn send(
+    member: &Member,
+    mut connection: Connection,
+    request: Request<Full<Bytes>>,
+) -> Result<(Connection, Response<Incoming>), Unsent> {
+    let patience = member.upstream.timeouts.first_byte;
+    match timeout(patience, connection.send(request)).await {
+        Ok(Ok(response)) => Ok((connection, response)),
+        Ok(Err(mut error)) => {
+            let request = error.take_message().map(Box::new);
+            let done = if request.is_some() { Done::Nothing } else { Done::Perhaps };
+            Err(Unsent { failure: Failure::before_head(error.error(), done), request })
+        }
+        Err(_) => Err(Unsent { failure: Failure::silent(patience), request: None }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+        let read = |value: &str| {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, value.parse().unwrap())]);
+            retry_after(&headers, now)
+        };
+        assert_eq!(read(" 20 "), Some(Duration::from_secs(20)));
+        assert_eq!(read("Sun, 06 Nov 1994 08:50:07 GMT"), Some(Duration::from_secs(30)));
+        for nothing in ["Sun, 06 Nov 1994 08:49:00 GMT", "-1", "soon", ""] {
+            assert_eq!(read(nothing), None, "{nothing}");
+        }
+    }
+
+    #[test]
+    fn errors_of_the_client_are_answers() {
+        for code in [200, 302, 400, 401, 404, 422, 500, 501] {
+            let status = StatusCode::from_u16(code).unwrap();
+            assert_eq!(outcome(status, &HeaderMap::new()), Outcome::Answered, "{code}");
+            assert!(!is_passing(status), "{code}");
+        }
+        assert_eq!(outcome(StatusCode::TOO_MANY_REQUESTS, &HeaderMap::new()), Outcome::Full(None));
+        assert_eq!(outcome(StatusCode::BAD_GATEWAY, &HeaderMap::new()), Outcome::Failed(None));
+    }
+}

@@ -1,0 +1,163 @@
+//! Which headers pass from a client to an upstream, and back.
+//!
+//! Owns both lists, and the rule about keys. It refuses to know what any header means for the request.
+
+use http::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// Names the upstream that an answer came from.
+pub const UPSTREAM: HeaderName = HeaderName::from_static("x-interference-upstream");
+
+/// Names the upstreams whose models are missing in a list, separated by commas.
+pub const FAILED: HeaderName = HeaderName::from_static("x-interference-upstreams-failed");
+
+/// Asks this server for faults; it is not meant for others.
+const FAULTS: HeaderName = HeaderName::from_static("x-interference");
+
+/// What concerns one connection alone (RFC 9110 section 7.6.1), beside what `Connection` names. `Trailer` is among them
+/// since trailers are not passed on, and the two about proxies since they are for the next proxy.
+const HOP_BY_HOP: [HeaderName; 9] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    HeaderName::from_static("proxy-connection"),
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// The headers in which clients send their keys: that of the API, and those that some hosts of it have.
+const KEYS: [HeaderName; 3] =
+    [AUTHORIZATION, HeaderName::from_static("api-key"), HeaderName::from_static("x-api-key")];
+
+/// Which key an upstream sees.
+#[derive(Debug, Clone)]
+pub(crate) enum Key {
+    /// This one, as the value of `Authorization`.
+    Own(HeaderValue),
+    /// The client's, if it has one.
+    Clients,
+    /// None.
+    None,
+}
+
+/// What an upstream gets of a request's headers. `Host` and the body's length are not among them.
+pub(crate) fn for_upstream(client: &HeaderMap, key: &Key) -> HeaderMap {
+    let mut headers = client.clone();
+    remove_hop_by_hop(&mut headers);
+    for name in [HOST, CONTENT_LENGTH, EXPECT, FAULTS] {
+        headers.remove(name);
+    }
+    if !matches!(key, Key::Clients) {
+        KEYS.into_iter().for_each(|name| drop(headers.remove(name)));
+    }
+    if let Key::Own(value) = key {
+        headers.insert(AUTHORIZATION, value.clone());
+    }
+    headers
+}
+
+/// What a client gets of an answer's headers.
+pub(crate) fn for_client(mut headers: HeaderMap, upstream: &HeaderValue) -> HeaderMap {
+    remove_hop_by_hop(&mut headers);
+    // A stream of events may be mended, and is then longer than was said.
+    if is_event_stream(&headers) {
+        headers.remove(CONTENT_LENGTH);
+    }
+    headers.insert(UPSTREAM, upstream.clone());
+    headers
+}
+
+/// Whether a body is said to be a stream of events.
+pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
+    let value = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    let media_type = value.split(|byte| *byte == b';').next().unwrap_or_default();
+    media_type.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
+}
+
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+        .collect();
+    named.into_iter().chain(HOP_BY_HOP).for_each(|name| while headers.remove(&name).is_some() {});
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(lines: &[(&str, &str)]) -> HeaderMap {
+        let parsed =
+            |(name, value): &(&str, &str)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
+        lines.iter().map(parsed).collect()
+    }
+
+    fn shown(headers: &HeaderMap) -> Vec<String> {
+        let mut lines: Vec<_> =
+            headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+        lines.sort();
+        lines
+    }
+
+    const REQUEST: [(&str, &str); 11] = [
+        ("accept-encoding", "br"),
+        ("authorization", "Bearer client"),
+        ("x-api-key", "client"),
+        ("connection", "close, X-Hop"),
+        ("connection", "keep-alive"),
+        ("x-hop", "1"),
+        ("host", "here"),
+        ("content-length", "5"),
+        ("expect", "100-continue"),
+        ("x-interference", "seed=1"),
+        ("openai-organization", "org"),
+    ];
+
+    #[test]
+    fn requests_lose_what_is_not_for_the_upstream() {
+        let passed = ["accept-encoding: br", "openai-organization: org"];
+        assert_eq!(shown(&for_upstream(&map(&REQUEST), &Key::None)), passed);
+        let own = Key::Own(HeaderValue::from_static("Bearer own"));
+        let with_key = ["accept-encoding: br", "authorization: Bearer own", "openai-organization: org"];
+        assert_eq!(shown(&for_upstream(&map(&REQUEST), &own)), with_key);
+        let with_keys = [
+            "accept-encoding: br",
+            "authorization: Bearer client",
+            "openai-organization: org",
+            "x-api-key: client",
+        ];
+        assert_eq!(shown(&for_upstream(&map(&REQUEST), &Key::Clients)), with_keys);
+    }
+
+    #[test]
+    fn answers_keep_all_that_is_the_bodys() {
+        let name = HeaderValue::from_static("a");
+        let answer = [
+            ("content-type", "application/json"),
+            ("content-length", "5"),
+            ("transfer-encoding", "chunked"),
+            ("keep-alive", "timeout=5"),
+            ("set-cookie", "a"),
+            ("set-cookie", "b"),
+        ];
+        let passed = [
+            "content-length: 5",
+            "content-type: application/json",
+            "set-cookie: a",
+            "set-cookie: b",
+            "x-interference-upstream: a",
+        ];
+        assert_eq!(shown(&for_client(map(&answer), &name)), passed);
+        let events = [("content-type", "Text/Event-Stream; charset=utf-8"), ("content-length", "5")];
+        let passed = ["content-type: Text/Event-Stream; charset=utf-8", "x-interference-upstream: a"];
+        assert_eq!(shown(&for_client(map(&events), &name)), passed);
+    }
+}

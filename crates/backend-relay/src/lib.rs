@@ -1,0 +1,40 @@
+//! Other OpenAI-compatible servers as a backend.
+//!
+//! Passes requests on and answers back, byte for byte and piece by piece, and decides which of several servers
+//! (upstreams) gets which request, what is tried again, and who is left alone for a while. It refuses to know what
+//! requests and answers mean: of a request it reads the name of the model, of an answer its `id`, and nothing else.
+//!
+//! - [`Upstream`], [`RelayOptions`]: what there is, as plain data; [`read_upstreams_file`] reads them from a file.
+//! - [`RelayBackend`]: the backend.
+//! - [`RelayError`]: why there is none.
+
+mod attempt;
+mod board;
+mod connection;
+mod course;
+mod error;
+mod failure;
+mod fleet;
+mod frames;
+mod headers;
+mod health;
+mod identifiers;
+mod model_list;
+mod model_name;
+mod model_union;
+mod outgoing;
+mod relay_backend;
+mod routing;
+mod upstream;
+mod upstreams_file;
+
+pub use connection::{IDLE_CONNECTION, LONGEST_HEAD, MOST_HEADERS, MOST_IDLE};
+pub use error::RelayError;
+pub use headers::{FAILED, UPSTREAM};
+pub use identifiers::MOST_IDENTIFIERS;
+pub use relay_backend::RelayBackend;
+pub use upstream::{
+    LARGEST_WEIGHT, LONGEST_NAME, MOST_PATTERNS, MOST_RETRIES, MOST_UPSTREAMS, RelayOptions, Upstream,
+    UpstreamTimeouts, key_variable,
+};
+pub use upstreams_file::{FileProblem, LONGEST_FILE, MOST_PROBLEMS, read_upstreams_file};
