@@ -211,3 +211,147 @@ fn rest_of_character(last_bytes: &[u8]) -> &'static [u8] {
         _ => b"",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use interference_sse::{Decoded, Decoder};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A stream cut there, as it came in pieces of this size, with its end behind it.
+    fn mended(dialect: Dialect, stream: &[u8], size: usize) -> Vec<u8> {
+        let mut mending = Mending::new(dialect);
+        for piece in stream.chunks(size) {
+            mending.read(piece);
+        }
+        [stream, &mending.end(BreakOff::SourceBrokeOff)].concat()
+    }
+
+    fn chat(stream: &str) -> String {
+        let mended = mended(Dialect::Chat, stream.as_bytes(), stream.len().max(1));
+        let text = String::from_utf8(mended).unwrap();
+        text.strip_prefix(stream).unwrap().to_owned()
+    }
+
+    /// All events; what was begun and not ended is forgotten.
+    fn decoded(mut stream: &[u8]) -> (Vec<Decoded>, Decoder) {
+        let mut decoder = Decoder::default();
+        let mut events = Vec::new();
+        while let Some(event) = decoder.decode(&mut stream).unwrap() {
+            events.push(event);
+        }
+        (events, decoder)
+    }
+
+    const TOLD: &str = "data: {\"error\":{\"message\":\"The upstream broke its answer off before the end.\",\
+                        \"type\":\"server_error\",\"param\":null,\"code\":\"upstream_broke_off\"}}\n\n\
+                        data: [DONE]\n\n";
+
+    #[test]
+    fn what_is_open_is_closed() {
+        let table = [
+            ("", ""),
+            ("data: a\n\n", ""),
+            ("data: a\n", "\n"),
+            ("data: a", "\n\n"),
+            ("da", "\n\n"),
+            (": comment", "\n\n"),
+            ("data: a\r", "\n\n"),
+            ("data: a\r\n", "\n"),
+            ("data: a\r\n\r", "\n"),
+            ("data: a\r\r", "\n"),
+            ("data: a\r\n\r\n", ""),
+        ];
+        for (stream, closing) in table {
+            assert_eq!(chat(stream), format!("{closing}{TOLD}"), "{stream:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_follows_the_end_of_a_chat() {
+        for (stream, closing) in [
+            ("data: a\n\ndata: [DONE]\n\n", ""),
+            ("data:[DONE]\r\n\r", "\n"),
+            ("data: [DONE]\n", "\n"),
+            ("data: [DONE]", "\n\n"),
+            ("\u{feff}data: [DONE]\n\n: bye", "\n\n"),
+        ] {
+            assert_eq!(chat(stream), closing, "{stream:?}");
+        }
+        for stream in
+            ["data: [DONE]\ndata: a\n\n", "data: [DON\n\n", "event: response.completed\ndata: a\n\n"]
+        {
+            assert_eq!(chat(stream), TOLD, "{stream:?}");
+        }
+    }
+
+    #[test]
+    fn a_response_ends_with_a_numbered_error_unless_it_has_ended() {
+        let responses = |stream: &str| {
+            let mended = mended(Dialect::Responses, stream.as_bytes(), 3);
+            String::from_utf8(mended).unwrap().strip_prefix(stream).unwrap().to_owned()
+        };
+        assert_eq!(
+            responses("event: response.created\ndata: {}\n\n: ping\n\ndata: {"),
+            "\n\nevent: error\ndata: {\"type\":\"error\",\"code\":\"upstream_broke_off\",\"message\":\"The upstream broke \
+             its answer off before the end.\",\"param\":null,\"sequence_number\":2}\n\n"
+        );
+        for name in ["response.completed", "response.incomplete", "response.failed", "error"] {
+            assert_eq!(responses(&format!("event: {name}\ndata: {{}}\n\n")), "", "{name}");
+        }
+    }
+
+    #[test]
+    fn a_character_that_was_cut_becomes_one() {
+        for character in ["é", "ࠀ", "가", "퟿", "\u{10000}", "\u{10FFFF}", "\u{40000}"] {
+            for cut in 1..character.len() {
+                let stream = [b"data: ", &character.as_bytes()[..cut]].concat();
+                let mended = mended(Dialect::Chat, &stream, 1);
+                let (events, _) = decoded(&mended);
+                assert_eq!(events.len(), 3, "{character} {cut}");
+                assert_eq!(events[0].data.chars().count(), 1, "{character} {cut}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_cut_leaves_a_stream_that_can_be_read(
+            lines in prop::collection::vec("(data: [aé가🌳]{0,9}|data|event: x|: ping|id: 1|)(\n|\r\n|\r)", 0..16),
+            done in prop::option::of(Just("\n\ndata: [DONE]\n\n")),
+            cut in any::<prop::sample::Index>(),
+            size in 1_usize..9,
+            is_chat in any::<bool>(),
+        ) {
+            let stream = lines.concat() + done.unwrap_or_default();
+            let stream = &stream.as_bytes()[..cut.index(stream.len() + 1)];
+            let dialect = if is_chat { Dialect::Chat } else { Dialect::Responses };
+            let mended = mended(dialect, stream, size);
+            let (whole, _) = decoded(stream);
+            let (read, decoder) = decoded(&mended);
+            prop_assert_eq!(decoder.finish(), Ok(()));
+            prop_assert_eq!(&read[..whole.len()], &whole[..]);
+            let behind = &read[whole.len()..];
+            let is_done = |event: &Decoded| event.data == DONE;
+            if whole.iter().any(is_done) {
+                prop_assert_eq!(behind, &[]);
+                return Ok(());
+            }
+            let ends_itself = behind.first().is_some_and(is_done);
+            let error = behind.iter().position(|event| event.data.contains("upstream_broke_off"));
+            match error {
+                None => prop_assert!(ends_itself && behind.len() == 1),
+                Some(error) => {
+                    prop_assert!(error <= 1 && !ends_itself);
+                    let number = format!("\"sequence_number\":{}}}", whole.len() + error);
+                    let is_told = match dialect {
+                        Dialect::Chat => behind.len() == error + 2 && is_done(&behind[error + 1]),
+                        Dialect::Responses => behind.len() == error + 1 && behind[error].data.ends_with(&number),
+                    };
+                    prop_assert!(is_told, "{behind:?}");
+                }
+            }
+        }
+    }
+}
