@@ -25,7 +25,8 @@ pub(crate) type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send
 
 enum Source {
     Whole(Bytes),
-    Stream(ByteStream),
+    /// With how many bytes are still to come, where the head tells it.
+    Stream(ByteStream, Option<u64>),
     Ended,
 }
 
@@ -35,9 +36,12 @@ impl AnswerBody {
         AnswerBody { source: Source::Whole(bytes.into()), observation: None }
     }
 
-    /// As it comes.
-    pub(crate) fn stream(stream: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> AnswerBody {
-        AnswerBody { source: Source::Stream(Box::pin(stream)), observation: None }
+    /// As it comes. `length` is what the head tells of the body's: the stream must give as much, or end with an error.
+    pub(crate) fn stream(
+        stream: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+        length: Option<u64>,
+    ) -> AnswerBody {
+        AnswerBody { source: Source::Stream(Box::pin(stream), length), observation: None }
     }
 
     /// The same, told to an observation, which has been told the head already.
@@ -53,14 +57,14 @@ impl AnswerBody {
     pub(crate) fn into_whole(mut self) -> Bytes {
         match std::mem::replace(&mut self.source, Source::Ended) {
             Source::Whole(bytes) => bytes,
-            Source::Stream(_) | Source::Ended => Bytes::new(),
+            Source::Stream(..) | Source::Ended => Bytes::new(),
         }
     }
 
-    fn ended(&mut self) {
+    fn ended(&mut self, ended: Ended) {
         self.source = Source::Ended;
         if let Some(observation) = &self.observation {
-            observation.end(Ended::Complete);
+            observation.end(ended);
         }
     }
 }
@@ -75,14 +79,23 @@ impl Body for AnswerBody {
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let next = match &mut self.source {
             Source::Whole(bytes) => Some(Ok(std::mem::take(bytes))),
-            Source::Stream(stream) => ready!(stream.as_mut().poll_next(context)),
+            Source::Stream(stream, _) => ready!(stream.as_mut().poll_next(context)),
             Source::Ended => return Poll::Ready(None),
         };
         if let (Some(Ok(bytes)), Some(observation)) = (&next, &self.observation) {
             observation.sent(bytes);
         }
-        if next.is_none() || matches!(self.source, Source::Whole(_)) {
-            self.ended();
+        match (&next, &mut self.source) {
+            (Some(Err(_)), _) => self.ended(Ended::BrokenOff),
+            (None, _) | (_, Source::Whole(_)) => self.ended(Ended::Complete),
+            (Some(Ok(bytes)), Source::Stream(_, Some(remaining))) => {
+                *remaining = remaining.saturating_sub(bytes.len() as u64);
+                // The library asks for nothing behind the last byte that the head has told of.
+                if *remaining == 0 {
+                    self.ended(Ended::Complete);
+                }
+            }
+            (Some(Ok(_)), _) => {}
         }
         Poll::Ready(next.map(|bytes| bytes.map(Frame::data)))
     }
@@ -90,7 +103,7 @@ impl Body for AnswerBody {
     fn is_end_stream(&self) -> bool {
         match &self.source {
             Source::Whole(bytes) => bytes.is_empty(),
-            Source::Stream(_) => false,
+            Source::Stream(..) => false,
             Source::Ended => true,
         }
     }
@@ -98,7 +111,8 @@ impl Body for AnswerBody {
     fn size_hint(&self) -> SizeHint {
         match &self.source {
             Source::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Source::Stream(_) => SizeHint::default(),
+            Source::Stream(_, Some(remaining)) => SizeHint::with_exact(*remaining),
+            Source::Stream(_, None) => SizeHint::default(),
             Source::Ended => SizeHint::with_exact(0),
         }
     }

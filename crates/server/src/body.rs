@@ -26,6 +26,19 @@ pub(crate) async fn read_json(
         let encoding = String::from_utf8_lossy(encoding.as_bytes()).into_owned();
         return Err(Rejection::Encoded { encoding });
     }
+    read_any(headers, body, limits).await
+}
+
+/// Reads a body, whatever it is.
+pub(crate) async fn read_any(
+    headers: &HeaderMap,
+    body: Incoming,
+    limits: &Limits,
+) -> Result<Bytes, Rejection> {
+    // Most requests of most methods have none, and a limit in time costs something.
+    if body.is_end_stream() {
+        return Ok(Bytes::new());
+    }
     let too_large = Rejection::BodyTooLarge { limit: limits.body_bytes };
     // A client that waits for a go-ahead has not sent anything that would have to be thrown away.
     if headers.contains_key(EXPECT) && body.size_hint().lower() > limits.body_bytes as u64 {
@@ -62,8 +75,8 @@ async fn discard(mut body: Incoming, most: usize) {
     }
 }
 
-/// RFC 9110, section 8.4.1: names of codings have no case.
-fn is_identity(encoding: &HeaderValue) -> bool {
+/// Whether a content coding is none. RFC 9110, section 8.4.1: names of codings have no case.
+pub(crate) fn is_identity(encoding: &HeaderValue) -> bool {
     encoding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity")
 }
 

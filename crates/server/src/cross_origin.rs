@@ -11,7 +11,7 @@ use http::header::{
     ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
 };
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::answer_body::{AnswerBody, Response};
 
@@ -131,13 +131,30 @@ impl CrossOrigin {
 impl Grant {
     /// Puts it into the headers of the answer.
     pub(crate) fn put_on(&self, headers: &mut HeaderMap) {
-        if self.varies && !headers.contains_key(VARY) {
-            headers.insert(VARY, HeaderValue::from_static("origin"));
+        if self.varies && !headers.get_all(VARY).iter().any(names_origin) {
+            headers.append(VARY, HeaderValue::from_static("origin"));
         }
         if let Some(origin) = &self.origin {
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
             headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
         }
+    }
+}
+
+/// Whether an answer that varies so depends on who asks.
+fn names_origin(varies: &HeaderValue) -> bool {
+    varies
+        .as_bytes()
+        .split(|byte| *byte == b',')
+        .any(|name| name.trim_ascii().eq_ignore_ascii_case(b"origin"))
+}
+
+/// Takes out what somebody else would let pages in browsers do: who may use this server, this server says.
+pub(crate) fn take_out(headers: &mut HeaderMap) {
+    let of_sharing = |name: &&HeaderName| name.as_str().starts_with("access-control-");
+    let names: Vec<HeaderName> = headers.keys().filter(of_sharing).cloned().collect();
+    for name in names {
+        headers.remove(name);
     }
 }
 

@@ -6,6 +6,7 @@ use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, StatusCode};
 use interference_api_types::openai::error::{ErrorEnvelope, ErrorKind, ErrorObject};
 use interference_backend::{Refusal, UpstreamFailure};
+use serde::Serialize;
 
 use crate::answer_body::{AnswerBody, Response};
 use crate::fault_plan::FaultRequestError;
@@ -271,7 +272,7 @@ impl Rejection {
 }
 
 /// A body of JSON with a status.
-pub(crate) fn json_response(status: StatusCode, value: &impl serde::Serialize) -> Response {
+pub(crate) fn json_response(status: StatusCode, value: &impl Serialize) -> Response {
     // None of our types has what JSON cannot say; if one had, nothing could be told of it.
     let text = serde_json::to_string(value).unwrap_or_else(|error| {
         tracing::error!(%error, "an answer cannot be written");
@@ -292,6 +293,21 @@ pub(crate) fn json_text_response(status: StatusCode, text: String) -> Response {
 pub(crate) fn error_data(message: &str, code: &str) -> String {
     let envelope = ErrorEnvelope::server_error(message, Some(code));
     serde_json::to_string(&envelope).unwrap_or_else(|_| "{}".to_owned())
+}
+
+/// The data of the event `error` that ends a stream of the Responses API in the place of what others write.
+pub(crate) fn error_event_data(message: &str, code: &str, sequence_number: u64) -> String {
+    #[derive(Serialize)]
+    struct ErrorEvent<'words> {
+        #[serde(rename = "type")]
+        kind: &'static str,
+        code: &'words str,
+        message: &'words str,
+        param: Option<&'static str>,
+        sequence_number: u64,
+    }
+    let event = ErrorEvent { kind: "error", code, message, param: None, sequence_number };
+    serde_json::to_string(&event).unwrap_or_else(|_| "{}".to_owned())
 }
 
 /// What is said of a request that took too long.

@@ -13,10 +13,11 @@ use interference_backend::{EventStream, StreamEnd};
 use interference_sse::{Event, encode};
 use tokio::time::{Instant, Sleep, sleep};
 
-use crate::error_response::{error_data, time_over};
+use crate::break_off::{BreakOff, Cut};
+use crate::error_response::error_data;
 
 /// The data of a stream's last event, where the dialect has no other.
-const DONE: &str = "[DONE]";
+pub(crate) const DONE: &str = "[DONE]";
 
 /// Asks proxies of the nginx kind not to collect the stream before they pass it on.
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -31,38 +32,6 @@ pub(crate) fn set_headers(headers: &mut HeaderMap) {
     headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
 }
 
-/// Why the server ends a stream before its time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum BreakOff {
-    /// The server goes down.
-    ServerStops,
-    /// The request has taken this long, which is the limit.
-    TimeOver(Duration),
-    /// The backend's stream ended without its end.
-    EndedEarly,
-    /// The backend's stream panicked.
-    Panicked,
-}
-
-impl BreakOff {
-    /// The events that tell it.
-    fn told(self, end: &StreamEnd) -> Vec<Event> {
-        let (message, code) = match self {
-            BreakOff::ServerStops => ("The server is going down.".to_owned(), "server_stopping"),
-            BreakOff::TimeOver(limit) => (time_over(limit), "request_timeout"),
-            BreakOff::EndedEarly => ("The answer broke off.".to_owned(), "stream_ended_early"),
-            BreakOff::Panicked => {
-                ("The server has a bug, and this answer met it.".to_owned(), "internal_error")
-            }
-        };
-        tracing::warn!(code, "a stream was ended by the server");
-        match end {
-            StreamEnd::Done => vec![Event::data(error_data(&message, code)), Event::data(DONE)],
-            StreamEnd::Own(words) => words.break_off(&message, code),
-        }
-    }
-}
-
 /// The bytes of the events, one event in each item.
 ///
 /// While the backend is silent for `ping`, a comment keeps the connection alive. When the stream panics, ends before its
@@ -75,26 +44,21 @@ pub(crate) struct EventBytes {
     /// When the next comment is due. Moved only when it comes too early, since moving it costs more than an event.
     silence: Pin<Box<Sleep>>,
     last_event: Instant,
-    cut: Pin<Box<dyn Future<Output = BreakOff> + Send>>,
+    cut: Cut,
     /// How often it was polled.
     asked: u32,
 }
 
 impl EventBytes {
     /// Of these events, which end so.
-    pub(crate) fn new(
-        events: EventStream,
-        end: StreamEnd,
-        ping: Duration,
-        cut: impl Future<Output = BreakOff> + Send + 'static,
-    ) -> EventBytes {
+    pub(crate) fn new(events: EventStream, end: StreamEnd, ping: Duration, cut: Cut) -> EventBytes {
         EventBytes {
             events: Some(events),
             end,
             ping,
             silence: Box::pin(sleep(ping)),
             last_event: Instant::now(),
-            cut: Box::pin(cut),
+            cut,
             asked: 0,
         }
     }
@@ -105,7 +69,7 @@ impl EventBytes {
     }
 
     fn break_off(&mut self, why: BreakOff) -> Poll<Option<Bytes>> {
-        let events = why.told(&self.end);
+        let events = told(why, &self.end);
         self.last(&events)
     }
 
@@ -158,37 +122,19 @@ impl Stream for EventBytes {
     }
 }
 
-/// Gives each item alone: between two it asks to be polled again, which makes the HTTP library send what it has. Else
-/// events that are ready at the same time would arrive together.
-pub(crate) struct EachAlone<S> {
-    stream: S,
-    given: bool,
-}
-
-impl<S> EachAlone<S> {
-    /// Of this stream.
-    pub(crate) fn new(stream: S) -> EachAlone<S> {
-        EachAlone { stream, given: false }
-    }
-}
-
-impl<S: Stream + Unpin> Stream for EachAlone<S> {
-    type Item = S::Item;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<S::Item>> {
-        if std::mem::take(&mut self.given) {
-            context.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        let next = Pin::new(&mut self.stream).poll_next(context);
-        self.given = matches!(next, Poll::Ready(Some(_)));
-        next
-    }
-}
-
 /// What ends a stream when the server goes down: the bytes of each event.
 pub(crate) fn last_words(end: &StreamEnd) -> Vec<Bytes> {
-    BreakOff::ServerStops.told(end).into_iter().map(|event| written(&[event])).collect()
+    told(BreakOff::ServerStops, end).into_iter().map(|event| written(&[event])).collect()
+}
+
+/// The events that tell why a stream ends before its time.
+fn told(why: BreakOff, end: &StreamEnd) -> Vec<Event> {
+    let (message, code) = why.words();
+    tracing::warn!(code, "a stream was ended by the server");
+    match end {
+        StreamEnd::Done => vec![Event::data(error_data(&message, code)), Event::data(DONE)],
+        StreamEnd::Own(words) => words.break_off(&message, code),
+    }
 }
 
 fn is_end(end: &StreamEnd, event: &Event) -> bool {

@@ -1,16 +1,18 @@
 //! An answer with faults, written to the byte.
 //!
-//! Owns the head and the framing of such an answer, its schedule, and its end. What goes wrong is the plan's; the bytes
-//! on the socket are the responder's. It refuses to know where the answer comes from.
+//! Owns the head and the framing of such an answer, its schedule, and its end. What goes wrong is the plan's, or its
+//! source's where a broken end is repeated; the bytes on the socket are the responder's. It refuses to know where the
+//! answer comes from.
 
 use std::io;
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use futures::StreamExt;
+use futures::{StreamExt, stream};
 use http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, DATE, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
-use interference_backend::StreamEnd;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
+use interference_backend::{StreamEnd, WhenBroken};
 use interference_faults::{Action, AnswerFaults, COLLECTED_BYTES_MAX, Ending, LengthFault, Pipeline};
 use interference_wire::{Gone, LAST_CHUNK, Responder, chunk};
 use tokio::net::TcpStream;
@@ -29,8 +31,12 @@ pub(crate) struct FaultedAnswer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Body,
-    pub(crate) end: StreamEnd,
-    pub(crate) faults: AnswerFaults,
+    /// How the body ends if the server ends it while a plan has it wait; where there are none, it breaks off.
+    pub(crate) last_words: Option<StreamEnd>,
+    /// What becomes of the body if its source breaks off.
+    pub(crate) when_broken: WhenBroken,
+    /// Without any, all goes out as it comes.
+    pub(crate) faults: Option<AnswerFaults>,
     pub(crate) request: RequestTraits,
     pub(crate) observation: OwnedObservation,
     pub(crate) closing: Closing,
@@ -46,6 +52,8 @@ pub(crate) enum Body {
     Whole(Bytes),
     /// Piece by piece.
     Stream(ByteStream),
+    /// One whole, though it comes piece by piece: a plan has what it does to all of it.
+    Pieces(ByteStream),
 }
 
 /// What of the request its answer's framing depends on.
@@ -53,15 +61,26 @@ pub(crate) enum Body {
 pub(crate) struct RequestTraits {
     version: Version,
     wants_close: bool,
+    is_head: bool,
 }
 
 impl RequestTraits {
-    pub(crate) fn of(version: Version, headers: &HeaderMap) -> RequestTraits {
-        let options = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    pub(crate) fn of(head: &Parts) -> RequestTraits {
+        let options = head.headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
         let wants_close = options
             .flat_map(|value| value.split(','))
             .any(|option| option.trim().eq_ignore_ascii_case("close"));
-        RequestTraits { version, wants_close }
+        RequestTraits { version: head.version, wants_close, is_head: head.method == Method::HEAD }
+    }
+
+    /// Whether the client knows no chunks.
+    pub(crate) fn is_http_1_0(self) -> bool {
+        self.version == Version::HTTP_10
+    }
+
+    /// Whether an answer with this status has a body: RFC 9110 §6.4.1.
+    pub(crate) fn has_body(self, status: StatusCode) -> bool {
+        !self.is_head && ![StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status)
     }
 }
 
@@ -70,7 +89,7 @@ impl RequestTraits {
 enum Framing {
     /// So many bytes.
     Length(u64),
-    /// The status says that there is none: RFC 9110 §6.4.1.
+    /// There is none, as [`RequestTraits::has_body`] has it.
     NoBody,
     /// Chunked coding.
     Chunked,
@@ -83,6 +102,8 @@ enum Framing {
 enum Finish {
     /// As the plan has it.
     Planned(Ending),
+    /// As its source broke off.
+    Broken(Ending),
     /// The server goes down before.
     ServerStops,
 }
@@ -104,6 +125,15 @@ enum Fate {
     Closed,
 }
 
+impl Body {
+    fn into_stream(self) -> ByteStream {
+        match self {
+            Body::Whole(bytes) => Box::pin(stream::iter([Ok(bytes)])),
+            Body::Stream(source) | Body::Pieces(source) => source,
+        }
+    }
+}
+
 impl FaultedAnswer {
     /// Writes the answer. Gives the socket back if another request may follow on it.
     ///
@@ -114,7 +144,8 @@ impl FaultedAnswer {
             status,
             headers,
             body,
-            end,
+            last_words,
+            when_broken,
             faults,
             request,
             observation,
@@ -129,14 +160,16 @@ impl FaultedAnswer {
             framing: Framing::Close,
             due: Instant::now(),
             // Requests that were read ahead are lost with the library's buffer.
-            closes: more_is_read || request.wants_close || request.version == Version::HTTP_10,
+            closes: more_is_read || request.wants_close || request.is_http_1_0(),
+            request,
             observation,
             told: 0,
-            end,
+            last_words,
+            when_broken,
             closing,
             write_time,
         };
-        let mut running = Box::pin(writer.run(status, headers, body, faults, request));
+        let mut running = Box::pin(writer.run(status, headers, body, faults));
         let written = tokio::select! {
             written = &mut running => written,
             () = sleep_until(deadline.last_words()) => {
@@ -161,11 +194,13 @@ struct Writer {
     /// When the next bytes are due: waits are laid behind one another, so that a late timer makes nothing else late.
     due: Instant,
     closes: bool,
+    request: RequestTraits,
     observation: OwnedObservation,
     /// How much of what happened is in the record.
     told: usize,
     /// How a stream ends that the server ends.
-    end: StreamEnd,
+    last_words: Option<StreamEnd>,
+    when_broken: WhenBroken,
     closing: Closing,
     write_time: Duration,
 }
@@ -176,9 +211,12 @@ impl Writer {
         status: StatusCode,
         mut headers: HeaderMap,
         body: Body,
-        faults: AnswerFaults,
-        request: RequestTraits,
+        faults: Option<AnswerFaults>,
     ) -> Result<Fate, Gone> {
+        let Some(faults) = faults else {
+            let framing = content_length(&headers).map(Framing::Length);
+            return self.write_stream((status, headers), framing, body.into_stream(), None).await;
+        };
         let status = faults.http().status.and_then(|code| StatusCode::from_u16(code).ok()).unwrap_or(status);
         set_http_faults(&mut headers, &faults);
         if let Some(wait) = faults.http().slow_head
@@ -186,51 +224,78 @@ impl Writer {
         {
             return self.end(Finish::ServerStops).await;
         }
-        let mut pipeline = faults.pipeline();
-        match (body, faults.length()) {
-            (Body::Stream(source), None) => {
-                self.framing =
-                    if request.version == Version::HTTP_10 { Framing::Close } else { Framing::Chunked };
-                self.write_head(status, headers).await?;
-                self.write_stream(source, pipeline).await
+        let (bytes, rest) = match body {
+            Body::Whole(bytes) => (bytes, None),
+            Body::Stream(source) if faults.length().is_none() => {
+                return self.write_stream((status, headers), None, source, Some(faults.pipeline())).await;
             }
-            (body, length) => {
-                let (body, is_whole) = match body {
-                    Body::Whole(bytes) => (bytes, true),
-                    Body::Stream(source) => collect(source, &mut self.responder).await?,
-                };
-                self.due = self.due.max(Instant::now());
-                let declared = declared_length(faults.uncut_length(&body), length);
-                let mut actions = Vec::new();
-                pipeline.push(&body, &mut actions);
-                pipeline.finish(&mut actions);
-                let has_body = ![StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
-                self.framing = if has_body { Framing::Length(declared) } else { Framing::NoBody };
-                // A wrong length leaves no place at which another answer could begin.
-                self.closes |= length.is_some();
-                // Who makes a whole answer slowly does not begin it before it is there.
-                let waits = actions.iter().take_while(|action| matches!(action, Action::Wait(_))).count();
-                for action in actions.drain(..waits) {
-                    if let Some(ending) = self.act(action).await? {
-                        return self.end(ending).await;
-                    }
-                }
-                self.write_head(status, headers).await?;
-                for action in actions {
-                    if let Some(ending) = self.act(action).await? {
-                        self.tell(&pipeline);
-                        return self
-                            .end(if is_whole { ending } else { Finish::Planned(Ending::Close) })
-                            .await;
-                    }
-                }
-                self.end(Finish::Planned(Ending::Complete)).await
+            Body::Stream(source) | Body::Pieces(source) => collect(source, &mut self.responder).await?,
+        };
+        self.due = self.due.max(Instant::now());
+        match rest {
+            // No honest length can be told of what has no end yet.
+            Some(rest) if faults.length().is_none() => {
+                let source = Box::pin(stream::iter([Ok(bytes)]).chain(rest));
+                self.write_stream((status, headers), None, source, Some(faults.pipeline())).await
+            }
+            Some(_) => {
+                self.write_whole((status, headers), &bytes, &faults, Finish::Broken(Ending::Close)).await
+            }
+            None => {
+                let well = Finish::Planned(Ending::Complete);
+                self.write_whole((status, headers), &bytes, &faults, well).await
             }
         }
     }
 
+    /// Writes a body whose length is told. `finish` takes the place of a good end.
+    async fn write_whole(
+        mut self,
+        (status, headers): (StatusCode, HeaderMap),
+        body: &[u8],
+        faults: &AnswerFaults,
+        finish: Finish,
+    ) -> Result<Fate, Gone> {
+        let mut pipeline = faults.pipeline();
+        let mut actions = Vec::new();
+        pipeline.push(body, &mut actions);
+        pipeline.finish(&mut actions);
+        self.framing = if self.request.has_body(status) {
+            Framing::Length(declared_length(faults.uncut_length(body), faults.length()))
+        } else {
+            Framing::NoBody
+        };
+        // A wrong length leaves no place at which another answer could begin.
+        self.closes |= faults.length().is_some();
+        // Who makes a whole answer slowly does not begin it before it is there.
+        let waits = actions.iter().take_while(|action| matches!(action, Action::Wait(_))).count();
+        for action in actions.drain(..waits) {
+            if let Some(ending) = self.act(action).await? {
+                return self.end(ending).await;
+            }
+        }
+        self.write_head(status, headers).await?;
+        for action in actions {
+            match self.act(action).await? {
+                None => {}
+                Some(Finish::Planned(Ending::Complete)) => break,
+                Some(other) => {
+                    self.tell(Some(&pipeline));
+                    return self.end(other).await;
+                }
+            }
+        }
+        self.tell(Some(&pipeline));
+        self.end(finish).await
+    }
+
+    /// Writes the head. The framing is the server's, whatever the headers say of it.
     async fn write_head(&mut self, status: StatusCode, mut headers: HeaderMap) -> Result<(), Gone> {
-        headers.insert(DATE, raw_answer::date());
+        headers.entry(DATE).or_insert_with(raw_answer::date);
+        // RFC 9110 §8.6: what a GET would have is told to a HEAD, and with 204 there is no length.
+        if self.framing != Framing::NoBody || status == StatusCode::NO_CONTENT {
+            headers.remove(CONTENT_LENGTH);
+        }
         match self.framing {
             Framing::Length(length) => {
                 headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
@@ -256,30 +321,64 @@ impl Writer {
         })
     }
 
-    async fn write_stream(mut self, source: ByteStream, pipeline: Pipeline) -> Result<Fate, Gone> {
-        let ending = self.write_pieces(source, pipeline).await?;
-        self.end(ending).await
+    /// Writes a body as it comes. Without `framing`, its end is told as the client can read it.
+    async fn write_stream(
+        mut self,
+        (status, headers): (StatusCode, HeaderMap),
+        framing: Option<Framing>,
+        source: ByteStream,
+        pipeline: Option<Pipeline>,
+    ) -> Result<Fate, Gone> {
+        self.framing = match framing {
+            _ if !self.request.has_body(status) => Framing::NoBody,
+            Some(framing) => framing,
+            None if self.request.is_http_1_0() => Framing::Close,
+            None => Framing::Chunked,
+        };
+        self.write_head(status, headers).await?;
+        let finish = self.write_pieces(source, pipeline).await?;
+        self.end(finish).await
     }
 
     /// Writes to the ending. The source is let go with it: whoever makes the answer need not go on.
-    async fn write_pieces(&mut self, mut source: ByteStream, mut pipeline: Pipeline) -> Result<Finish, Gone> {
+    async fn write_pieces(
+        &mut self,
+        mut source: ByteStream,
+        mut pipeline: Option<Pipeline>,
+    ) -> Result<Finish, Gone> {
         let mut actions = Vec::new();
         loop {
-            match self.next_piece(&mut source).await? {
-                Some(Ok(piece)) => pipeline.push(&piece, &mut actions),
-                None => pipeline.finish(&mut actions),
-                Some(Err(error)) => {
-                    tracing::warn!(%error, "the source of an answer broke off");
-                    actions.push(Action::End(Ending::Close));
-                }
+            let piece = self.next_piece(&mut source).await?;
+            let broken = match &piece {
+                Some(Err(error)) => Some(self.ending_of(error)),
+                _ => None,
+            };
+            match (piece, &mut pipeline) {
+                (Some(Ok(piece)), Some(pipeline)) => pipeline.push(&piece, &mut actions),
+                (Some(Ok(piece)), None) => actions.push(Action::Write(piece)),
+                // What the pipeline still holds of a broken answer was there before it broke.
+                (Some(Err(_)) | None, Some(pipeline)) => pipeline.finish(&mut actions),
+                (Some(Err(_)) | None, None) => actions.push(Action::End(Ending::Complete)),
             }
             for action in actions.drain(..) {
-                if let Some(ending) = self.act(action).await? {
-                    self.tell(&pipeline);
-                    return Ok(ending);
+                if let Some(finish) = self.act(action).await? {
+                    self.tell(pipeline.as_ref());
+                    return Ok(match (finish, broken) {
+                        (Finish::Planned(Ending::Complete), Some(ending)) => Finish::Broken(ending),
+                        (finish, _) => finish,
+                    });
                 }
             }
-            self.tell(&pipeline);
+            self.tell(pipeline.as_ref());
+        }
+    }
+
+    /// How an answer ends whose source ended with this error.
+    fn ending_of(&self, error: &io::Error) -> Ending {
+        match (self.when_broken, error.kind()) {
+            (WhenBroken::Repeat, io::ErrorKind::ConnectionReset) => Ending::Reset,
+            (WhenBroken::Repeat, io::ErrorKind::TimedOut) => Ending::Hold,
+            (WhenBroken::Repeat | WhenBroken::Mend, _) => Ending::Close,
         }
     }
 
@@ -329,7 +428,8 @@ impl Writer {
     }
 
     /// Writes down what has happened since the last time.
-    fn tell(&mut self, pipeline: &Pipeline) {
+    fn tell(&mut self, pipeline: Option<&Pipeline>) {
+        let Some(pipeline) = pipeline else { return };
         let happened = pipeline.happened();
         let in_all = happened.len() as u64 + pipeline.happened_beyond();
         self.observation.happened(happened.get(self.told..).unwrap_or_default(), in_all);
@@ -347,12 +447,17 @@ impl Writer {
 
     async fn end(mut self, finish: Finish) -> Result<Fate, Gone> {
         match finish {
-            Finish::Planned(ending) => self.end_as_planned(ending).await,
+            Finish::Planned(ending) => self.end_with(ending, Ended::Fault).await,
+            // Without chunks or a length, a mere close would be a good end.
+            Finish::Broken(Ending::Close) if self.framing == Framing::Close => {
+                self.end_with(Ending::Reset, Ended::BrokenOff).await
+            }
+            Finish::Broken(ending) => self.end_with(ending, Ended::BrokenOff).await,
             Finish::ServerStops => {
                 self.observation.end(Ended::ServerStopped);
-                // In a stream there is room for last words; a whole answer just breaks off.
-                if self.framing == Framing::Chunked {
-                    for event in event_stream::last_words(&self.end) {
+                // In a stream there is room for last words; anything else just breaks off.
+                if let (Framing::Chunked, Some(end)) = (self.framing, &self.last_words) {
+                    for event in event_stream::last_words(end) {
                         self.put(&chunk(&event)).await?;
                     }
                     self.put(LAST_CHUNK).await?;
@@ -363,7 +468,8 @@ impl Writer {
         }
     }
 
-    async fn end_as_planned(mut self, ending: Ending) -> Result<Fate, Gone> {
+    /// `early` is what an end before the end of the body is called.
+    async fn end_with(mut self, ending: Ending, early: Ended) -> Result<Fate, Gone> {
         match ending {
             Ending::Complete => {
                 if self.framing == Framing::Chunked {
@@ -376,16 +482,16 @@ impl Writer {
                 self.responder.close().await;
             }
             Ending::Close => {
-                self.observation.end(Ended::Fault);
+                self.observation.end(early);
                 self.responder.close().await;
             }
             Ending::Reset => {
-                self.observation.end(Ended::Fault);
+                self.observation.end(early);
                 self.responder.reset();
             }
             Ending::HalfClose => {
                 self.responder.half_close().await?;
-                self.until_gone(Ended::Fault).await;
+                self.until_gone(early).await;
             }
             // Nothing ends a silence but the client's patience.
             Ending::Hold => self.until_gone(Ended::ClientGone).await,
@@ -403,8 +509,11 @@ impl Writer {
     }
 }
 
-/// All of a stream where its length must be known, up to [`COLLECTED_BYTES_MAX`], and whether that is all.
-async fn collect(mut source: ByteStream, responder: &mut Responder) -> Result<(Bytes, bool), Gone> {
+/// All of a body where it is needed at once, up to [`COLLECTED_BYTES_MAX`], and what follows if that is not all.
+async fn collect(
+    mut source: ByteStream,
+    responder: &mut Responder,
+) -> Result<(Bytes, Option<ByteStream>), Gone> {
     let mut collected = BytesMut::new();
     loop {
         let piece = tokio::select! {
@@ -415,10 +524,21 @@ async fn collect(mut source: ByteStream, responder: &mut Responder) -> Result<(B
             Some(Ok(piece)) if collected.len() + piece.len() <= COLLECTED_BYTES_MAX => {
                 collected.extend_from_slice(&piece);
             }
-            None => return Ok((collected.freeze(), true)),
-            Some(_) => return Ok((collected.freeze(), false)),
+            None => return Ok((collected.freeze(), None)),
+            Some(other) => {
+                let rest = stream::iter([other]).chain(source);
+                return Ok((collected.freeze(), Some(Box::pin(rest))));
+            }
         }
     }
+}
+
+/// The length of a body, as its head tells it: RFC 9110 §8.6.
+pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
+    let mut values = headers.get_all(CONTENT_LENGTH).iter();
+    let (value, None) = (values.next()?, values.next()) else { return None };
+    let digits = value.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;
+    digits.parse().ok()
 }
 
 fn declared_length(length: u64, fault: Option<LengthFault>) -> u64 {
@@ -439,7 +559,8 @@ fn set_http_faults(headers: &mut HeaderMap, faults: &AnswerFaults) {
         headers.insert(HeaderName::from_static(name), header_value(&value));
     }
     if http.gzip {
-        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        // RFC 9110 §8.4: codings are named in the order in which they were applied.
+        headers.append(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
 }
 

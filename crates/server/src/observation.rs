@@ -180,7 +180,7 @@ impl Observation {
             return;
         }
         let ended = match (ended, progress.foreseen) {
-            (Ended::Complete, Some(foreseen)) => foreseen,
+            (Ended::Complete | Ended::BrokenOff, Some(foreseen)) => foreseen,
             (Ended::ClientGone, _) if self.0.socket.has_timed_out() => Ended::TimedOut,
             (ended, _) => ended,
         };

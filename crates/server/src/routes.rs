@@ -6,6 +6,7 @@ mod journal;
 mod metrics;
 mod models;
 mod openapi;
+mod reply;
 mod unserved;
 
 use std::panic::AssertUnwindSafe;
@@ -17,7 +18,8 @@ use http::header::ALLOW;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request};
 use hyper::body::Incoming;
-use interference_backend::{Backend, Refusal, Strictness};
+use interference_backend::{Backend, Refusal, Scope, Strictness};
+use interference_faults::Dialect;
 use tokio::time::sleep_until;
 
 use crate::answer_body::Response;
@@ -45,6 +47,8 @@ const UNKNOWN: &str = "unknown";
 /// What handlers share.
 pub(crate) struct Shared {
     pub(crate) backend: Arc<dyn Backend>,
+    /// The backend's, which stays what it was at the start.
+    pub(crate) scope: Scope,
     pub(crate) strictness: Strictness,
     pub(crate) keys: ApiKeys,
     pub(crate) hosts: HostCheck,
@@ -60,8 +64,10 @@ pub(crate) struct Shared {
 /// What is at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Route<'path> {
-    /// The backend answers, at this path without [`PREFIX`].
+    /// The backend answers what the API describes, at this path without [`PREFIX`].
     Answers(Endpoint, &'path str),
+    /// The backend answers, whatever it is: a backend of [`Scope::Everything`].
+    PassedOn(PassedOn<'path>),
     Models,
     /// With the model's name as the path spells it.
     Model(&'path str),
@@ -74,33 +80,63 @@ enum Route<'path> {
     Unknown,
 }
 
+/// A path of which only the backend knows what is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct PassedOn<'path> {
+    /// Without [`PREFIX`].
+    path: &'path str,
+    /// What the API describes at such a path.
+    pattern: &'static str,
+    dialect: Dialect,
+}
+
 impl<'path> Route<'path> {
-    fn of(path: &'path str) -> Route<'path> {
-        let path = path.strip_prefix(PREFIX).unwrap_or(path);
+    fn of(path: &'path str, scope: Scope) -> Route<'path> {
+        // What only begins like the prefix is another word.
+        let rest = path.strip_prefix(PREFIX).filter(|rest| rest.is_empty() || rest.starts_with('/'));
+        let path = rest.unwrap_or(path);
+        match path {
+            health::PATH => Route::Health,
+            metrics::PATH => Route::Metrics,
+            openapi::PATH => Route::OpenApi,
+            journal::PATH => Route::Journal,
+            _ if scope == Scope::Everything => Route::passed_on(path),
+            _ => Route::described(path),
+        }
+    }
+
+    fn described(path: &'path str) -> Route<'path> {
         if let Some(part) = unserved::among_served(path) {
             return Route::Unserved(part);
         }
         if let Some(endpoint) = Endpoint::at(path) {
             return Route::Answers(endpoint, path);
         }
-        match path {
-            models::PATH => Route::Models,
-            health::PATH => Route::Health,
-            metrics::PATH => Route::Metrics,
-            openapi::PATH => Route::OpenApi,
-            journal::PATH => Route::Journal,
-            // Names may contain slashes.
-            _ => match path.strip_prefix(models::PATH).and_then(|rest| rest.strip_prefix('/')) {
-                Some(name) if !name.is_empty() => Route::Model(name),
-                _ => unserved::part_of(path).map_or(Route::Unknown, Route::Unserved),
-            },
+        if path == models::PATH {
+            return Route::Models;
         }
+        // Names may contain slashes.
+        match path.strip_prefix(models::PATH).and_then(|rest| rest.strip_prefix('/')) {
+            Some(name) if !name.is_empty() => Route::Model(name),
+            _ => unserved::part_of(path).map_or(Route::Unknown, Route::Unserved),
+        }
+    }
+
+    fn passed_on(path: &'path str) -> Route<'path> {
+        // RFC 9112, section 3.2.4: `OPTIONS *` asks the server itself, and there is no such path.
+        if path == "*" {
+            return Route::Unknown;
+        }
+        let is_of_responses = path.split('/').nth(1) == Some("responses");
+        let dialect = if is_of_responses { Dialect::Responses } else { Dialect::Chat };
+        Route::PassedOn(PassedOn { path, pattern: Route::described(path).pattern(), dialect })
     }
 
     /// The paths that lead to it, as `/openapi.json` and the metrics name them.
     fn pattern(self) -> &'static str {
         match self {
             Route::Answers(endpoint, _) => endpoint.pattern,
+            Route::PassedOn(passed_on) => passed_on.pattern,
             Route::Models => models::PATH,
             Route::Model(_) => models::ONE,
             Route::Health => health::PATH,
@@ -123,13 +159,17 @@ impl<'path> Route<'path> {
             Route::Models | Route::Model(_) | Route::Health | Route::Metrics | Route::OpenApi => "GET,HEAD",
             Route::Journal => "GET,HEAD,DELETE",
             // A page in a browser, too, should be told that nothing is there.
-            Route::Unserved(_) | Route::Unknown => "GET,HEAD,POST,PUT,PATCH,DELETE",
+            Route::PassedOn(_) | Route::Unserved(_) | Route::Unknown => "GET,HEAD,POST,PUT,PATCH,DELETE",
         }
     }
 
     fn takes(self, method: &Method) -> bool {
-        matches!(self, Route::Unserved(_) | Route::Unknown)
-            || self.methods().split(',').any(|taken| taken == method.as_str())
+        match self {
+            Route::Unserved(_) | Route::Unknown => true,
+            // A tunnel is no answer that could be passed on.
+            Route::PassedOn(_) => method != Method::CONNECT,
+            _ => self.methods().split(',').any(|taken| taken == method.as_str()),
+        }
     }
 }
 
@@ -146,7 +186,7 @@ pub(crate) async fn answer(shared: Arc<Shared>, connection: Handles, request: Re
     let Handles { takeover, socket } = connection;
     socket.answer_by(deadline.last_words());
     let is_head = head.method == Method::HEAD;
-    let route = Route::of(head.uri.path());
+    let route = Route::of(head.uri.path(), shared.scope);
     let audience = if route.is_for_keepers() { Audience::Keeper } else { Audience::Client(&shared.journal) };
     let stamp = Stamp::new(shared.cross_origin.grant(&head.headers));
     let observation = Observation::begin(&head, route.pattern(), stamp, audience, &shared.meters, socket);
@@ -197,7 +237,7 @@ async fn dispatch(
 ) -> Result<Response, Rejection> {
     check_size(&head)?;
     let path = head.uri.path();
-    let route = Route::of(path);
+    let route = Route::of(path, shared.scope);
     shared.hosts.check(head.version, &head.uri, &head.headers, &shared.cross_origin)?;
     // A browser that asks before it sends has no key to show.
     if let Some(response) = shared.cross_origin.before_sending(&head, route.methods()) {
@@ -212,7 +252,12 @@ async fn dispatch(
     }
     match route {
         Route::Answers(endpoint, path) => {
-            answers::create(shared, (endpoint, path.to_owned()), head, body, exchange).await
+            let path = path.to_owned();
+            answers::answer_described(shared, (endpoint, path), head, body, exchange).await
+        }
+        Route::PassedOn(PassedOn { path, dialect, .. }) => {
+            let path = path.to_owned();
+            answers::answer_anything(shared, (dialect, path), head, body, exchange).await
         }
         Route::Models => Ok(models::list(shared)),
         Route::Model(name) => models::retrieve(shared, name),
@@ -301,10 +346,12 @@ mod tests {
             ("", Route::Unknown),
         ];
         for (path, route) in table {
-            assert_eq!(Route::of(path), route, "{path}");
-            assert_eq!(Route::of(&format!("/v1{path}")), route, "/v1{path}");
+            assert_eq!(Route::of(path, Scope::Described), route, "{path}");
+            assert_eq!(Route::of(&format!("/v1{path}"), Scope::Described), route, "/v1{path}");
         }
-        assert_eq!(Route::of("/v1/v1/models"), Route::Unknown);
+        for path in ["/v1/v1/models", "/v1models", "/v1beta/models"] {
+            assert_eq!(Route::of(path, Scope::Described), Route::Unknown, "{path}");
+        }
     }
 
     #[test]
@@ -322,7 +369,7 @@ mod tests {
         ];
         for (path, methods) in table {
             for full in [path.to_owned(), format!("/v1{path}")] {
-                let route = Route::of(&full);
+                let route = Route::of(&full, Scope::Described);
                 assert!(
                     matches!(route, Route::Answers(_, stripped) if stripped == path),
                     "{full}: {route:?}"
@@ -330,5 +377,37 @@ mod tests {
                 assert_eq!(route.methods(), methods, "{full}");
             }
         }
+    }
+    #[test]
+    fn who_answers_everything_is_asked_everything_but_about_the_server() {
+        let table = [
+            ("/chat/completions", "/chat/completions", Dialect::Chat),
+            ("/responses", "/responses", Dialect::Responses),
+            ("/responses/compact", UNKNOWN, Dialect::Responses),
+            ("/responsesx", UNKNOWN, Dialect::Chat),
+            ("/models", "/models", Dialect::Chat),
+            ("/models/maker/small", "/models/{model}", Dialect::Chat),
+            ("/audio/speech", UNKNOWN, Dialect::Chat),
+            ("/any/thing", UNKNOWN, Dialect::Chat),
+            ("/", UNKNOWN, Dialect::Chat),
+            ("", UNKNOWN, Dialect::Chat),
+        ];
+        for (path, pattern, dialect) in table {
+            for full in [path.to_owned(), format!("/v1{path}")] {
+                let route = Route::of(&full, Scope::Everything);
+                assert_eq!(route, Route::PassedOn(PassedOn { path, pattern, dialect }), "{full}");
+                assert!(route.takes(&Method::OPTIONS) && !route.takes(&Method::CONNECT), "{full}");
+            }
+        }
+        let beside = Route::of("/v1beta/models", Scope::Everything);
+        assert!(matches!(beside, Route::PassedOn(PassedOn { path: "/v1beta/models", .. })), "{beside:?}");
+        for path in ["/health", "/metrics", "/openapi.json", "/_interference/requests"] {
+            for full in [path.to_owned(), format!("/v1{path}")] {
+                let route = Route::of(&full, Scope::Everything);
+                assert_eq!(route, Route::of(path, Scope::Described), "{full}");
+                assert!(route.is_for_keepers(), "{full}");
+            }
+        }
+        assert_eq!(Route::of("*", Scope::Everything), Route::Unknown);
     }
 }

@@ -110,6 +110,7 @@ impl Server {
     ) -> ServeOutcome {
         let (phase, closing) = Closing::channel();
         let shared = Arc::new(Shared {
+            scope: backend.scope(),
             backend,
             strictness: options.strictness,
             keys: ApiKeys(options.api_keys),

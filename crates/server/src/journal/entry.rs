@@ -29,6 +29,8 @@ pub(crate) enum Ended {
     Complete,
     /// The client went away before.
     ClientGone,
+    /// Whoever the answer came from broke off.
+    BrokenOff,
     /// A fault ended it before its time.
     Fault,
     /// The server went down.
@@ -43,6 +45,7 @@ impl Ended {
         match self {
             Ended::Complete => "complete",
             Ended::ClientGone => "client_gone",
+            Ended::BrokenOff => "broken_off",
             Ended::Fault => "fault",
             Ended::ServerStopped => "server_stopped",
             Ended::TimedOut => "timed_out",

@@ -1,33 +1,23 @@
-//! The endpoints that a backend answers, such as `POST /chat/completions`.
+//! The requests that a backend answers, such as `POST /chat/completions`.
 //!
-//! Owns their paths and methods, and what happens to a request and its answer on the way. What an answer says is the
-//! backend's business.
-
-use std::time::Duration;
+//! Owns the paths and methods of the endpoints that the API describes, and the way of any request to the backend. What
+//! an answer says is the backend's business, and how it goes out that of `reply.rs`.
 
 use bytes::Bytes;
-use futures::StreamExt;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use hyper::body::Incoming;
-use interference_backend::{EventStream, Reply, ReplyBody, StreamEnd};
+use interference_backend::{Reply, ReplyBody};
 use interference_faults::{AnswerKind, Dialect, Drawn};
-use tokio::time::sleep_until;
 
+use super::reply::Outgoing;
 use super::{Exchange, Shared};
-use crate::answer_body::{AnswerBody, Response};
-use crate::body::read_json;
-use crate::closing::Phase;
+use crate::answer_body::Response;
+use crate::body::{read_any, read_json};
 use crate::error_response::Rejection;
-use crate::event_stream::{self, BreakOff, EachAlone, EventBytes};
-use crate::fault_plan::{APPLIED, Asked, WANTED};
-use crate::faulted_answer::{self, FaultedAnswer, RequestTraits};
-use crate::ignored_header;
-use crate::journal::Ended;
-
-/// A silence that no stream has.
-const NEVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+use crate::fault_plan::Asked;
+use crate::faulted_answer::RequestTraits;
 
 /// One of these endpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,35 +73,58 @@ fn fits(pattern: &str, path: &str) -> bool {
     }
 }
 
-/// `path` is where `endpoint` is. Only what is posted has a body.
-pub(super) async fn create(
+/// Answers a request of an endpoint, which is at `path`. Only what is posted has a body.
+pub(super) async fn answer_described(
     shared: &Shared,
     (endpoint, path): (Endpoint, String),
     head: Parts,
     body: Incoming,
     exchange: Exchange,
 ) -> Result<Response, Rejection> {
-    let traits = RequestTraits::of(head.version, &head.headers);
     let body = match head.method {
         Method::POST => read_json(&head.headers, body, &shared.limits).await?,
         _ => Bytes::new(),
     };
+    answer(shared, (endpoint.dialect, path), head, body, exchange).await
+}
+
+/// Answers any request by what the backend says to it.
+pub(super) async fn answer_anything(
+    shared: &Shared,
+    place: (Dialect, String),
+    head: Parts,
+    body: Incoming,
+    exchange: Exchange,
+) -> Result<Response, Rejection> {
+    let body = read_any(&head.headers, body, &shared.limits).await?;
+    answer(shared, place, head, body, exchange).await
+}
+
+async fn answer(
+    shared: &Shared,
+    (dialect, path): (Dialect, String),
+    head: Parts,
+    body: Bytes,
+    exchange: Exchange,
+) -> Result<Response, Rejection> {
     exchange.observation.body(&body);
+    let outgoing = Outgoing { shared, dialect, request: RequestTraits::of(&head), exchange };
     let Asked { drawn, body } = shared.faults.asked(&head.headers, body)?;
     let of_server = if drawn.is_none() { shared.faults.of_server() } else { None };
-    let dialect = endpoint.dialect;
     // A plan that replaces the answer needs none.
     if let Some(reply) = drawn.as_ref().or(of_server.as_ref()).and_then(|drawn| substitute(drawn, dialect)) {
-        return Ok(respond(reply, drawn.or(of_server), dialect, shared, exchange, traits).await);
+        return Ok(outgoing.respond(reply, drawn.or(of_server)).await);
     }
     let mut reply = ask(shared, path, head, body).await?;
     let drawn = drawn.or(reply.faults.take()).or(of_server);
     if let Some(mut substituted) = drawn.as_ref().and_then(|drawn| substitute(drawn, dialect)) {
-        // What the backend told of itself stays true.
+        // What the backend told of itself stays true; what it told of its body does not.
+        reply.headers.remove(CONTENT_LENGTH);
+        reply.headers.remove(CONTENT_ENCODING);
         reply.headers.extend(std::mem::take(&mut substituted.headers));
         reply = Reply { headers: reply.headers, ignored: reply.ignored, ..substituted };
     }
-    Ok(respond(reply, drawn, dialect, shared, exchange, traits).await)
+    Ok(outgoing.respond(reply, drawn).await)
 }
 
 async fn ask(shared: &Shared, path: String, head: Parts, body: Bytes) -> Result<Reply, Rejection> {
@@ -135,104 +148,4 @@ fn substitute(drawn: &Drawn, dialect: Dialect) -> Option<Reply> {
     let status = http.status.and_then(|code| StatusCode::from_u16(code).ok()).unwrap_or(StatusCode::OK);
     let headers = HeaderMap::from_iter([(CONTENT_TYPE, content_type)]);
     Some(Reply { headers, ..Reply::new(status, ReplyBody::Whole(body)) })
-}
-
-async fn respond(
-    reply: Reply,
-    drawn: Option<Drawn>,
-    dialect: Dialect,
-    shared: &Shared,
-    exchange: Exchange,
-    request: RequestTraits,
-) -> Response {
-    let Reply { status, mut headers, mut ignored, body, end, faults: _, when_broken: _ } = reply;
-    let faults = drawn.map(|drawn| {
-        let kind = match &body {
-            ReplyBody::Whole(_) => AnswerKind::Whole,
-            ReplyBody::Events(_) | ReplyBody::Frames(_) => AnswerKind::Stream,
-        };
-        drawn.faults_for(kind).in_dialect(dialect)
-    });
-    if let Some(faults) = &faults {
-        ignored.extend(faults.skipped().iter().map(|name| format!("{WANTED}.{name}")));
-        if let Ok(value) = HeaderValue::try_from(faults.header_value()) {
-            headers.insert(APPLIED, value);
-        }
-    }
-    if let Some(names) = ignored_header::value(&ignored) {
-        headers.insert(ignored_header::IGNORED, names);
-    }
-    set_content_type(&body, &mut headers);
-    let Some(faults) = faults.filter(|faults| !faults.is_empty()) else {
-        let mut response = Response::new(soundly(body, end, shared, &exchange));
-        *response.status_mut() = status;
-        *response.headers_mut() = headers;
-        return response;
-    };
-    let body = match body {
-        ReplyBody::Whole(bytes) => faulted_answer::Body::Whole(bytes),
-        // Comments in a silence would depend on the time, and move whatever faults count in bytes.
-        ReplyBody::Events(events) => {
-            let bytes = event_bytes(events, end.clone(), NEVER, shared, &exchange);
-            faulted_answer::Body::Stream(Box::pin(bytes.map(Ok)))
-        }
-        ReplyBody::Frames(frames) => faulted_answer::Body::Stream(frames),
-    };
-    let Exchange { takeover, observation, deadline } = exchange;
-    observation.stamp().put_on(&mut headers);
-    let answer = Box::new(FaultedAnswer {
-        status,
-        headers,
-        body,
-        end,
-        faults,
-        request,
-        observation: observation.hand_over(),
-        closing: shared.closing.clone(),
-        deadline,
-        write_time: shared.limits.write_time,
-    });
-    match takeover.hand_over(answer).await {}
-}
-
-fn set_content_type(body: &ReplyBody, headers: &mut HeaderMap) {
-    match body {
-        ReplyBody::Whole(_) => {
-            headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
-        }
-        ReplyBody::Events(_) => event_stream::set_headers(headers),
-        ReplyBody::Frames(_) => {}
-    }
-}
-
-/// The body as it should be, each piece sent alone.
-fn soundly(body: ReplyBody, end: StreamEnd, shared: &Shared, exchange: &Exchange) -> AnswerBody {
-    match body {
-        ReplyBody::Whole(bytes) => AnswerBody::whole(bytes),
-        ReplyBody::Events(events) => {
-            let bytes = event_bytes(events, end, shared.ping, shared, exchange);
-            AnswerBody::stream(EachAlone::new(bytes.map(Ok)))
-        }
-        ReplyBody::Frames(frames) => AnswerBody::stream(EachAlone::new(frames)),
-    }
-}
-
-fn event_bytes(
-    events: EventStream,
-    end: StreamEnd,
-    ping: Duration,
-    shared: &Shared,
-    exchange: &Exchange,
-) -> EventBytes {
-    let (mut closing, deadline) = (shared.closing.clone(), exchange.deadline);
-    let observation = exchange.observation.clone();
-    let cut = async move {
-        let (why, ended) = tokio::select! {
-            () = closing.reached(Phase::Cut) => (BreakOff::ServerStops, Ended::ServerStopped),
-            () = sleep_until(deadline.at) => (BreakOff::TimeOver(deadline.limit), Ended::TimedOut),
-        };
-        observation.foresee(ended);
-        why
-    };
-    EventBytes::new(events, end, ping, cut)
 }

@@ -7,11 +7,36 @@ use futures::{StreamExt, stream};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use interference_backend::{
     Backend, Distribution, EventStream, LastWords, MeasuredValue, Measurement, ModelCard, Readiness, Refusal,
-    Reply, ReplyBody, Request, StreamEnd,
+    Reply, ReplyBody, Request, Scope, StreamEnd,
 };
 use interference_faults::Plan;
 use interference_sse::Event;
 use tokio::sync::mpsc;
+
+/// A backend that answers as this function does, whatever it is asked.
+pub(crate) struct Anything<F>(pub(crate) F);
+
+#[async_trait::async_trait]
+impl<F> Backend for Anything<F>
+where
+    F: Fn(Request) -> Result<Reply, Refusal> + Send + Sync + 'static,
+{
+    async fn answer(&self, request: Request) -> Result<Reply, Refusal> {
+        self.0(request)
+    }
+
+    fn models(&self) -> Vec<ModelCard> {
+        Vec::new()
+    }
+
+    fn readiness(&self) -> Readiness {
+        Readiness::Ready
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Everything
+    }
+}
 
 pub(crate) struct TestBackend {
     pub(crate) readiness: Readiness,

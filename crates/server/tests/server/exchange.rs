@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use interference_backend::Readiness;
+use interference_backend::{Backend, Readiness};
 use interference_server::{ListenAddresses, ServeOptions, ServeOutcome, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -31,12 +31,20 @@ impl Running {
     }
 
     pub(crate) async fn start_with(readiness: Readiness, options: ServeOptions) -> Running {
+        Running::start_before(|told| TestBackend { readiness, told }, options).await
+    }
+
+    /// In front of the backend that is made with what tells the test something.
+    pub(crate) async fn start_before<B: Backend>(
+        backend: impl FnOnce(mpsc::UnboundedSender<&'static str>) -> B,
+        options: ServeOptions,
+    ) -> Running {
         let any_port = ListenAddresses::One(SocketAddr::from(([127, 0, 0, 1], 0)));
         let server = Server::bind(&any_port).await.unwrap();
         let address = server.local_addresses()[0];
         let (teller, told) = mpsc::unbounded_channel();
         let (stop, stopped) = oneshot::channel();
-        let backend = Arc::new(TestBackend { readiness, told: teller });
+        let backend = Arc::new(backend(teller));
         let outcome = tokio::spawn(server.serve(backend, options, async { drop(stopped.await) }));
         Running { address, told, stop, outcome }
     }

@@ -4,16 +4,12 @@ use std::time::Duration;
 
 use interference_faults::Plan;
 use interference_server::{HeaderFaults, ServeOptions, ServeOutcome};
-use interference_wire::{
-    Aftermath, Answer, BodyExpected, Connection, ConnectionEnd, Ending, Framing, Limits, Place, Target,
-};
+use interference_wire::{Aftermath, BodyExpected, ConnectionEnd, Ending, Framing, Place};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::exchange::{Running, outcome, post};
-
-/// Nothing here takes this long unless it is broken.
-const BOUND: Duration = Duration::from_secs(20);
+use crate::raw_client::{BOUND, ask, body, chunks, connect, header, journal, one_answer, request};
 
 const A: &str = "data: {\"a\":1}\n\n";
 const B: &str = "data: {\"b\":2}\n\n";
@@ -21,46 +17,6 @@ const DONE: &str = "data: [DONE]\n\n";
 
 fn with(plan: &str) -> ServeOptions {
     ServeOptions { faults: Some(Plan::parse(plan).unwrap()), ..ServeOptions::default() }
-}
-
-/// A request that lets the connection live, with a header on top.
-fn request(body: &str, header: &str) -> String {
-    post(body).replace("connection: close\r\n", header)
-}
-
-async fn connect(server: &Running) -> Connection {
-    let target = Target::plain("127.0.0.1", server.address.port());
-    Connection::connect(&target, Limits::default()).await.unwrap()
-}
-
-async fn ask(connection: &mut Connection, request: &str) -> Answer {
-    connection.send(request.as_bytes()).await.unwrap();
-    timeout(BOUND, connection.read_answer(BodyExpected::Yes)).await.unwrap()
-}
-
-async fn one_answer(server: &Running, request: &str) -> Answer {
-    ask(&mut connect(server).await, request).await
-}
-
-fn header(answer: &Answer, name: &str) -> Option<String> {
-    let value = answer.head.as_ref().unwrap().fields.first(name)?;
-    Some(String::from_utf8(value.to_vec()).unwrap())
-}
-
-fn body(answer: &Answer) -> &str {
-    std::str::from_utf8(&answer.received.body).unwrap()
-}
-
-/// The body, chunk by chunk.
-fn chunks(answer: &Answer) -> Vec<&str> {
-    let received = &answer.received;
-    let data = received.chunks.iter().map(|chunk| &received.raw[chunk.data.clone()]);
-    data.map(|data| std::str::from_utf8(data).unwrap()).collect()
-}
-
-async fn journal(server: &Running) -> Value {
-    let answer = server.get("/_interference/requests?min=1&ended=true").await;
-    serde_json::from_str(&answer.body).unwrap()
 }
 
 #[tokio::test]

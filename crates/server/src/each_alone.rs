@@ -1,0 +1,104 @@
+//! Has the HTTP library send each piece of a stream alone.
+//!
+//! The library collects what is ready at the same time, and sends it when it is told that nothing more is there. So
+//! between two pieces it is told that. Who has only one piece at a time, as a model or an upstream does, is asked no
+//! more often than without.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures::Stream;
+
+/// Gives each piece alone: one that is ready while the piece before has not been sent waits, and asks for another poll.
+/// So does an error, since the library drops what it has not sent when it meets one. The end follows at once.
+pub(crate) struct EachAlone<S: Stream> {
+    stream: S,
+    /// The piece before may be unsent.
+    given: bool,
+    /// What was ready too early: never more than one piece.
+    early: Option<S::Item>,
+}
+
+impl<S: Stream> EachAlone<S> {
+    /// Of this stream.
+    pub(crate) fn new(stream: S) -> EachAlone<S> {
+        EachAlone { stream, given: false, early: None }
+    }
+}
+
+impl<S: Stream + Unpin> Stream for EachAlone<S>
+where
+    S::Item: Unpin,
+{
+    type Item = S::Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<S::Item>> {
+        let next = match self.early.take() {
+            Some(early) => Some(early),
+            None => {
+                let given = std::mem::take(&mut self.given);
+                let next = ready!(Pin::new(&mut self.stream).poll_next(context));
+                if given && next.is_some() {
+                    self.early = next;
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                next
+            }
+        };
+        self.given = next.is_some();
+        Poll::Ready(next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use futures::{StreamExt, stream};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// What each poll gives, to the end, and how often another one was asked for.
+    fn polls(items: Vec<Poll<u8>>) -> (Vec<Poll<Option<u8>>>, usize) {
+        let mut items = items.into_iter();
+        let source = stream::poll_fn(move |_| match items.next() {
+            Some(Poll::Ready(item)) => Poll::Ready(Some(item)),
+            Some(Poll::Pending) => Poll::Pending,
+            None => Poll::Ready(None),
+        });
+        let (mut alone, wakes) = (EachAlone::new(source), Arc::new(Wakes::default()));
+        let waker = Arc::clone(&wakes).into();
+        let mut context = Context::from_waker(&waker);
+        let mut polls = Vec::new();
+        while polls.last() != Some(&Poll::Ready(None)) {
+            polls.push(alone.poll_next_unpin(&mut context));
+        }
+        (polls, wakes.0.load(Ordering::Relaxed))
+    }
+
+    #[test]
+    fn between_two_that_are_ready_there_is_a_pause() {
+        let (given, wakes) = polls(vec![Poll::Ready(1), Poll::Ready(2)]);
+        let expected = [Poll::Ready(Some(1)), Poll::Pending, Poll::Ready(Some(2)), Poll::Ready(None)];
+        assert_eq!((given.as_slice(), wakes), (expected.as_slice(), 1));
+    }
+
+    #[test]
+    fn one_that_comes_late_costs_no_poll_more() {
+        let (given, wakes) = polls(vec![Poll::Ready(1), Poll::Pending, Poll::Ready(2)]);
+        let expected = [Poll::Ready(Some(1)), Poll::Pending, Poll::Ready(Some(2)), Poll::Ready(None)];
+        assert_eq!((given.as_slice(), wakes), (expected.as_slice(), 0));
+    }
+}

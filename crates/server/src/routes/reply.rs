@@ -1,0 +1,221 @@
+//! From a backend's reply to what goes out: through the HTTP library, or beside it where the library could not say it.
+//!
+//! Owns which headers a reply keeps, what a plan of faults can do to it, and who ends it if it breaks off. How bytes are
+//! written is the business of the streams and of [`FaultedAnswer`].
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::{FutureExt, StreamExt};
+use http::HeaderValue;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use interference_backend::{EventStream, FrameStream, Reply, ReplyBody, StreamEnd, WhenBroken};
+use interference_faults::{AnswerFaults, AnswerKind, Dialect, Drawn};
+
+use super::{Exchange, Shared};
+use crate::answer_body::{AnswerBody, Response};
+use crate::body::is_identity;
+use crate::break_off::{self, Cut};
+use crate::cross_origin;
+use crate::each_alone::EachAlone;
+use crate::event_stream::{self, EventBytes};
+use crate::fault_plan::{APPLIED, WANTED};
+use crate::faulted_answer::{Body, FaultedAnswer, RequestTraits, content_length};
+use crate::frame_bytes::FrameBytes;
+use crate::ignored_header;
+use crate::mending::Mending;
+
+/// A silence that no stream has.
+const NEVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// One answer on its way out.
+pub(super) struct Outgoing<'shared> {
+    pub(super) shared: &'shared Shared,
+    pub(super) dialect: Dialect,
+    pub(super) request: RequestTraits,
+    pub(super) exchange: Exchange,
+}
+
+impl Outgoing<'_> {
+    /// Sends the reply, with what is to go wrong with it. Does not return where the answer leaves the HTTP library.
+    pub(super) async fn respond(self, mut reply: Reply, drawn: Option<Drawn>) -> Response {
+        set_headers(&mut reply);
+        if let ReplyBody::Frames(frames) = &mut reply.body
+            && (!self.request.has_body(reply.status) || content_length(&reply.headers) == Some(0))
+        {
+            // The library would not ask for the end; whoever gives the frames should know that it was reached.
+            let _end = frames.next().now_or_never();
+            reply.body = ReplyBody::Whole(Bytes::new());
+        }
+        let faults = drawn.map(|drawn| drawn.faults_for(kind(&reply)).in_dialect(self.dialect));
+        tell(&mut reply, faults.as_ref());
+        match faults.filter(|faults| !faults.is_empty()) {
+            None if !self.must_leave_the_library(&reply) => self.soundly(reply),
+            faults => match self.beside_the_library(reply, faults).await {},
+        }
+    }
+
+    /// Whether only bytes of our own can say how the answer ends: the library repeats no broken end, and where neither
+    /// chunks nor a length tell the end, its close would pass for a good one.
+    fn must_leave_the_library(&self, reply: &Reply) -> bool {
+        let is_undelimited = self.request.is_http_1_0() && content_length(&reply.headers).is_none();
+        matches!(reply.body, ReplyBody::Frames(_))
+            && (reply.when_broken == WhenBroken::Repeat
+                || is_undelimited && self.mending(reply, None).is_none())
+    }
+
+    /// The answer as it should be, each piece sent alone.
+    fn soundly(self, reply: Reply) -> Response {
+        let length = content_length(&reply.headers);
+        let mending = self.mending(&reply, length);
+        let body = match reply.body {
+            ReplyBody::Whole(bytes) => AnswerBody::whole(bytes),
+            ReplyBody::Events(events) => {
+                let bytes = self.event_bytes(events, reply.end, self.shared.ping);
+                AnswerBody::stream(EachAlone::new(bytes.map(Ok)), None)
+            }
+            ReplyBody::Frames(frames) => {
+                AnswerBody::stream(EachAlone::new(self.frame_bytes(frames, mending, length)), length)
+            }
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = reply.status;
+        *response.headers_mut() = reply.headers;
+        response
+    }
+
+    /// Hands the answer to the task of its connection.
+    async fn beside_the_library(self, reply: Reply, faults: Option<AnswerFaults>) -> Infallible {
+        // With faults, the length is told anew, or not at all.
+        let length = content_length(&reply.headers).filter(|_| faults.is_none());
+        let (kind, mending) = (kind(&reply), self.mending(&reply, length));
+        // Where nothing can be appended, there are none; nor where it would have to tell a number that only the source
+        // knows.
+        let has_last_words = match reply.body {
+            ReplyBody::Whole(_) => false,
+            ReplyBody::Events(_) => true,
+            ReplyBody::Frames(_) => mending.is_some() && self.dialect == Dialect::Chat,
+        };
+        let body = match reply.body {
+            ReplyBody::Whole(bytes) => Body::Whole(bytes),
+            // Comments in a silence would depend on the time, and move whatever faults count in bytes.
+            ReplyBody::Events(events) => {
+                let bytes = self.event_bytes(events, reply.end.clone(), NEVER);
+                Body::Stream(Box::pin(bytes.map(Ok)))
+            }
+            ReplyBody::Frames(frames) => {
+                let frames = Box::pin(self.frame_bytes(frames, mending, length));
+                if kind == AnswerKind::Whole { Body::Pieces(frames) } else { Body::Stream(frames) }
+            }
+        };
+        let Exchange { takeover, observation, deadline } = self.exchange;
+        let mut headers = reply.headers;
+        observation.stamp().put_on(&mut headers);
+        let answer = Box::new(FaultedAnswer {
+            status: reply.status,
+            headers,
+            body,
+            last_words: has_last_words.then_some(reply.end),
+            when_broken: reply.when_broken,
+            faults,
+            request: self.request,
+            observation: observation.hand_over(),
+            closing: self.shared.closing.clone(),
+            deadline,
+            write_time: self.shared.limits.write_time,
+        });
+        takeover.hand_over(answer).await
+    }
+
+    /// What ends the answer if it breaks off; none where it must break off, too, or is to. A stream whose length was
+    /// told has no room for an end of ours.
+    fn mending(&self, reply: &Reply, length: Option<u64>) -> Option<Mending> {
+        let can_be_mended = matches!(reply.body, ReplyBody::Frames(_))
+            && reply.when_broken == WhenBroken::Mend
+            && reply.status.is_success()
+            && length.is_none()
+            && kind(reply) == AnswerKind::Stream;
+        can_be_mended.then(|| Mending::new(self.dialect))
+    }
+
+    fn event_bytes(&self, events: EventStream, end: StreamEnd, ping: Duration) -> EventBytes {
+        EventBytes::new(events, end, ping, self.cut())
+    }
+
+    fn frame_bytes(&self, frames: FrameStream, mending: Option<Mending>, length: Option<u64>) -> FrameBytes {
+        FrameBytes::new(frames, mending, length, self.cut(), self.exchange.observation.clone())
+    }
+
+    fn cut(&self) -> Cut {
+        let exchange = &self.exchange;
+        break_off::cut(self.shared.closing.clone(), exchange.deadline, exchange.observation.clone())
+    }
+}
+
+/// What a plan can do with the reply: a stream in a content coding has no events that could be told apart.
+fn kind(reply: &Reply) -> AnswerKind {
+    let is_stream = match reply.body {
+        ReplyBody::Whole(_) => false,
+        ReplyBody::Events(_) => true,
+        ReplyBody::Frames(_) => {
+            let headers = &reply.headers;
+            let content_type = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+            content_type.is_some_and(is_event_stream)
+                && headers.get_all(CONTENT_ENCODING).iter().all(is_identity)
+        }
+    };
+    if is_stream { AnswerKind::Stream } else { AnswerKind::Whole }
+}
+
+/// RFC 9110, section 8.3.1: types have no case, and parameters may follow.
+fn is_event_stream(content_type: &[u8]) -> bool {
+    let essence = content_type.split(|byte| *byte == b';').next().unwrap_or_default();
+    essence.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
+}
+
+/// Names in the head what was passed over, and what is to go wrong.
+fn tell(reply: &mut Reply, faults: Option<&AnswerFaults>) {
+    if let Some(faults) = faults {
+        reply.ignored.extend(faults.skipped().iter().map(|name| format!("{WANTED}.{name}")));
+        if let Ok(value) = HeaderValue::try_from(faults.header_value()) {
+            reply.headers.insert(APPLIED, value);
+        }
+    }
+    if let Some(names) = ignored_header::value(&reply.ignored) {
+        reply.headers.insert(ignored_header::IGNORED, names);
+    }
+}
+
+/// Sets the headers that the server sets itself, and takes out those that are not for others to set.
+fn set_headers(reply: &mut Reply) {
+    let headers = &mut reply.headers;
+    match reply.body {
+        ReplyBody::Whole(_) => {
+            headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+        }
+        ReplyBody::Events(_) => event_stream::set_headers(headers),
+        ReplyBody::Frames(_) => {
+            headers.remove(TRANSFER_ENCODING);
+            if content_length(headers).is_none() {
+                headers.remove(CONTENT_LENGTH);
+            }
+            cross_origin::take_out(headers);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_of_events_is_known_by_its_type() {
+        for stream in ["text/event-stream", "Text/Event-Stream ; charset=utf-8"] {
+            assert!(is_event_stream(stream.as_bytes()), "{stream}");
+        }
+        for other in ["", "text/event-streams", "application/json", "text/plain; text/event-stream"] {
+            assert!(!is_event_stream(other.as_bytes()), "{other}");
+        }
+    }
+}
