@@ -36,7 +36,10 @@ impl Cassette {
         if text.len() as u64 > LONGEST_FILE {
             return Err(Mistake::TooLong { most: LONGEST_FILE });
         }
-        serde_json::from_slice::<IgnoredAny>(text).map_err(|error| not_json(&error))?;
+        serde_json::from_slice::<IgnoredAny>(text).map_err(|error| not_json(text, &error))?;
+        if !text.trim_ascii_start().starts_with(b"{") {
+            return Err(Mistake::NotACassette);
+        }
         // Of a later version nothing is known but that member.
         match serde_json::from_slice(text) {
             Ok(AnyVersion { interference_cassette: Some(found) }) if found > VERSION => {
@@ -50,26 +53,35 @@ impl Cassette {
         let read = serde_path_to_error::deserialize(&mut json);
         read.map(|forms::Document(cassette)| cassette).map_err(|error| {
             let member = error.path().to_string();
-            wrong_member(member, error.inner())
+            wrong_member(text, member, error.inner())
         })
     }
 }
 
-fn not_json(error: &serde_json::Error) -> Mistake {
+fn not_json(text: &[u8], error: &serde_json::Error) -> Mistake {
     let (line, column, reason) = (error.line(), error.column(), reason_of(error));
-    match error.classify() {
-        Category::Eof => Mistake::CutOff { line, column, reason },
-        Category::Syntax | Category::Data | Category::Io => Mistake::NotJson { line, column, reason },
+    // A number that is cut off here is none, where other values have merely not ended.
+    let is_half_a_number = || text.ends_with(b".") || text.ends_with(b"-") || text.ends_with(b"e");
+    if error.classify() == Category::Eof || (is_half_a_number() && (line, column) == end_of(text)) {
+        return Mistake::CutOff { line, column, reason };
     }
+    Mistake::NotJson { line, column, reason }
 }
 
-fn wrong_member(member: String, error: &serde_json::Error) -> Mistake {
+/// The line and the column of the last byte.
+fn end_of(text: &[u8]) -> (usize, usize) {
+    let line_ends = memchr::memchr_iter(b'\n', text).count();
+    let last_line = memchr::memrchr(b'\n', text).map_or(text.len(), |end| text.len() - end - 1);
+    (line_ends + 1, last_line)
+}
+
+fn wrong_member(text: &[u8], member: String, error: &serde_json::Error) -> Mistake {
     match error.classify() {
         Category::Data => {
             Mistake::Member { member, line: error.line(), column: error.column(), reason: reason_of(error) }
         }
         // A string with half of a surrogate pair, for example: it is seen only by those who read it.
-        Category::Eof | Category::Syntax | Category::Io => not_json(error),
+        Category::Eof | Category::Syntax | Category::Io => not_json(text, error),
     }
 }
 

@@ -84,7 +84,7 @@ fn good_files_are_read_beside_bad_ones_and_unfinished_ones_are_none() {
     assert_eq!(
         problems,
         [
-            "F/000002-cut.json: it is cut off (line 11, column 30): EOF while parsing a string",
+            "F/000002-cut.json: it is cut off (line 12, column 3): EOF while parsing a list",
             "F/000003-later.json: it is a cassette of version 7, and this release reads version 1; a later release \
              of interference reads it",
             "F/000004.json is no regular file",
