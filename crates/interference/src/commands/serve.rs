@@ -218,8 +218,7 @@ async fn serve_model(
         LocalOptions { seed: arguments.seed, fixed_ids: arguments.fixed_ids, any_model: arguments.any_model };
     let server = LocalServer::bind(addresses, model.clone(), local, engine).await.map_err(not_bound)?;
     tell_addresses(&server.addresses());
-    let (loading, serving) =
-        server.serve(options, terminated, |model| sources.around(model, front));
+    let (loading, serving) = server.serve(options, terminated, |model| sources.around(model, front));
     let mut serving = std::pin::pin!(serving);
     let mut watching = std::pin::pin!(sources.watch());
     let loaded = tokio::select! {

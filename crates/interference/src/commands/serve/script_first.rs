@@ -7,9 +7,9 @@ use std::sync::Arc;
 use interference_backend::{Backend, Measurement, ModelCard, Readiness, Refusal, Reply, Request, Scope};
 use interference_backend_script::{Report, ScriptBackend, ScriptFile, ScriptOptions};
 
+use super::models;
 use crate::failure::{Failure, WRONG_USAGE};
 use crate::talk::say;
-use super::models;
 
 /// A script that was loaded, and its file.
 pub(super) struct Scripted {
