@@ -171,6 +171,15 @@ async fn what_is_no_head_is_told() {
 }
 
 #[tokio::test]
+async fn another_protocol_is_no_answer() {
+    let said = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let server = Server::start([vec![write(said), Step::Hold(PATIENCE)]]).await;
+    let (code, message) = refused(&relay([upstream("a", &server)]), post("{}")).await;
+    assert_eq!(code, "upstream_not_http");
+    assert!(message.contains("answered with status 101"), "{message}");
+}
+
+#[tokio::test]
 async fn heads_have_bounds() {
     let line = format!("x: {}\r\n", "x".repeat(1_000));
     let endless_headers = (0..2_000).map(|_| write(&line));
