@@ -33,7 +33,16 @@ pub(crate) async fn attempt(
     identifiers: &Arc<Identifiers>,
 ) -> Result<Reply, Failure> {
     let method = request.method().clone();
-    let (connection, response) = match head(&visit, request).await {
+    let answered = head(&visit, request).await.and_then(|(connection, response)| {
+        // No request of ours asks for another protocol.
+        let status = response.status();
+        if status.is_informational() {
+            Err(Failure::no_final_status(status))
+        } else {
+            Ok((connection, response))
+        }
+    });
+    let (connection, response) = match answered {
         Ok(answered) => answered,
         Err(failure) => {
             visit.record(Outcome::Failed(None));

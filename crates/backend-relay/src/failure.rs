@@ -7,6 +7,7 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
+use http::StatusCode;
 use interference_backend::{Refusal, UpstreamFailure};
 use interference_client::ClientError;
 
@@ -89,6 +90,12 @@ impl Failure {
             (FailureKind::BrokeOff, format!("ended the connection before it answered ({}).", cause(error)))
         };
         Failure { kind, done, told }
+    }
+
+    /// The head is of a status behind which no answer comes.
+    pub(crate) fn no_final_status(status: StatusCode) -> Failure {
+        let told = format!("answered with status {}, which nobody asked for.", status.as_u16());
+        Failure { kind: FailureKind::NotHttp, done: Done::Perhaps, told }
     }
 
     /// What the client is told. `base_url` has no secrets.

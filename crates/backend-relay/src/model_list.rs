@@ -25,7 +25,7 @@ const BELIEVED: Duration = Duration::from_secs(60);
 const BELIEVED_WITHOUT: Duration = Duration::from_secs(5);
 
 /// How long an upstream may take for its list.
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// How long a list may be, in bytes.
 const LONGEST_LIST: usize = 16 * 1024 * 1024;

@@ -4,7 +4,9 @@
 //! refuses to know who gets it.
 
 use bytes::Bytes;
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HOST};
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE,
+};
 use http::{HeaderMap, HeaderValue, Method};
 use http_body_util::Full;
 use interference_backend::Refusal;
@@ -28,7 +30,10 @@ impl Outgoing {
     /// Asks for the list of models, with the headers of a client, in a form that can be read here.
     pub(crate) fn models(client: &HeaderMap, query: Option<String>) -> Outgoing {
         let mut headers = client.clone();
-        headers.remove(CONTENT_TYPE);
+        // What describes another body, or asks for less than a whole list.
+        for name in [CONTENT_TYPE, CONTENT_ENCODING, IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE] {
+            headers.remove(name);
+        }
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         Outgoing { method: Method::GET, path: "/models".to_owned(), query, headers, body: Bytes::new() }

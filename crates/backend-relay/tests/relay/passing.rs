@@ -1,0 +1,165 @@
+//! What passes: bytes, boundaries, statuses and headers, in both directions.
+
+use futures::StreamExt;
+use http::Method;
+use interference_backend::{Backend, ReplyBody};
+use interference_backend_relay::{RelayBackend, RelayOptions, Upstream};
+use interference_wire::{LAST_CHUNK, Step, chunk};
+use secrecy::SecretString;
+
+use crate::server::{EVENTS, Server, json, silence, write};
+use crate::{answer, get, post, relay, request, upstream};
+
+/// Boundaries that no event has, a comment, both line ends, bytes that are no UTF-8.
+const PIECES: [&[u8]; 6] =
+    [b"data: {\"a\":", b"1}\r\n", b"\r\n: ping\n\n", b"data: \xff\xfe", b"\n\ndata: [DONE]\n\n", b"\n"];
+
+#[tokio::test]
+async fn a_stream_passes_byte_for_byte_and_chunk_for_chunk() {
+    // All in one write, then each in its own, and each cut in two.
+    let whole: Vec<u8> =
+        PIECES.iter().flat_map(|piece| chunk(piece)).chain(LAST_CHUNK.iter().copied()).collect();
+    let apart = PIECES.iter().map(|piece| write(chunk(piece))).chain([write(LAST_CHUNK)]);
+    let server = Server::start([
+        vec![write(EVENTS), write(&whole)],
+        std::iter::once(write(EVENTS)).chain(apart).collect(),
+    ])
+    .await;
+    let relay = relay([upstream("a", &server)]);
+    for _ in 0..2 {
+        let told = answer(&relay, post("{}")).await.unwrap();
+        assert_eq!(told.frames, PIECES);
+        assert_eq!((told.broke_off, told.status), (None, 200));
+    }
+}
+
+#[tokio::test]
+async fn what_has_come_is_passed_on_before_more_comes() {
+    let server = Server::start([vec![write(EVENTS), write(chunk(b"first")), silence()]]).await;
+    let relay = relay([upstream("a", &server)]);
+    let ReplyBody::Frames(mut frames) = relay.answer(post("{}")).await.unwrap().body else { panic!() };
+    assert_eq!(frames.next().await.unwrap().unwrap(), "first");
+}
+
+#[tokio::test]
+async fn answers_are_what_they_were() {
+    let long = "HTTP/1.1 200 OK\r\ncontent-type: audio/mpeg\r\n\r\n\x00\x01 until the end";
+    let table = [
+        (json("400 Bad Request", r#"{"error": {"message":"no"}}"#), 400, r#"{"error": {"message":"no"}}"#),
+        (json("500 Internal Server Error", "<html>\n"), 500, "<html>\n"),
+        ("HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n".to_owned(), 302, ""),
+        ("HTTP/1.1 204 No Content\r\n\r\n".to_owned(), 204, ""),
+        ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_owned(), 200, "ok"),
+        (long.to_owned(), 200, "\x00\x01 until the end"),
+    ];
+    for (said, status, body) in table {
+        let server = Server::start([vec![write(&said), Step::Close]]).await;
+        let told = answer(&relay([upstream("a", &server)]), post("{}")).await.unwrap();
+        assert_eq!((told.status, told.text().as_str(), told.broke_off), (status, body, None), "{said}");
+        assert_eq!(told.from(), "a");
+    }
+}
+
+#[tokio::test]
+async fn headers_pass_but_those_of_the_connection() {
+    let said = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\nContent-Encoding: br\r\n\
+                Connection: keep-alive, x-hop\r\nKeep-Alive: timeout=5\r\nX-Hop: 1\r\nSet-Cookie: a\r\n\
+                Set-Cookie: b\r\nX-Request-Id: r\r\n\r\n{}";
+    let server = Server::saying(said).await;
+    let told = answer(&relay([upstream("a", &server)]), post("{}")).await.unwrap();
+    let mut lines: Vec<String> =
+        told.headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+    lines.sort();
+    let expected = [
+        "content-encoding: br",
+        "content-length: 2",
+        "content-type: application/json",
+        "set-cookie: a",
+        "set-cookie: b",
+        "x-interference-upstream: a",
+        "x-request-id: r",
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[tokio::test]
+async fn an_upstream_sees_the_request_as_it_was() {
+    let mut server = Server::saying(&json("200 OK", "{}")).await;
+    let relay = relay([Upstream { key: Some("own".into()), ..upstream("a", &server) }]);
+    let mut multipart = request(Method::POST, "/files", "--b\r\n\r\n{\"model\":\"a/b\"}\r\n--b--");
+    multipart.query = Some("purpose=x%20y&z".to_owned());
+    for (name, value) in [
+        ("host", "here:1337"),
+        ("content-type", "multipart/form-data; boundary=b"),
+        ("content-length", "999"),
+        ("authorization", "Bearer clients"),
+        ("connection", "close"),
+        ("expect", "100-continue"),
+        ("x-interference", "seed=1"),
+        ("accept-encoding", "br"),
+    ] {
+        multipart.headers.insert(name, value.parse().unwrap());
+    }
+    answer(&relay, multipart).await.unwrap();
+    let host = server.url().replace("http://", "").replace("/v1", "");
+    let mut expected = [
+        "POST /v1/files?purpose=x%20y&z HTTP/1.1".to_owned(),
+        "content-type: multipart/form-data; boundary=b".to_owned(),
+        "authorization: Bearer own".to_owned(),
+        "accept-encoding: br".to_owned(),
+        format!("host: {host}"),
+        "content-length: 29".to_owned(),
+    ];
+    let seen = server.seen().await;
+    let (head, body) = seen.raw.split_once("\r\n\r\n").unwrap();
+    let mut lines: Vec<&str> = head.split("\r\n").collect();
+    lines[1..].sort_unstable();
+    expected[1..].sort_unstable();
+    assert_eq!(lines, expected);
+    assert_eq!(body, "--b\r\n\r\n{\"model\":\"a/b\"}\r\n--b--");
+}
+
+#[tokio::test]
+async fn a_clients_key_passes_only_where_it_may() {
+    let mut server = Server::saying(&json("200 OK", "{}")).await;
+    for (pass_client_keys, key, expected) in [
+        (false, None, None),
+        (true, None, Some("Bearer clients")),
+        (true, Some(SecretString::from("own")), Some("Bearer own")),
+        (false, Some(SecretString::from("own")), Some("Bearer own")),
+    ] {
+        let options = RelayOptions { pass_client_keys, ..RelayOptions::default() };
+        let relay = RelayBackend::new(vec![Upstream { key, ..upstream("a", &server) }], options).unwrap();
+        let mut asked = get("/models");
+        asked.headers.insert("authorization", "Bearer clients".parse().unwrap());
+        answer(&relay, asked).await.unwrap();
+        let seen = server.seen().await;
+        let line = seen.raw.lines().find_map(|line| line.strip_prefix("authorization: "));
+        assert_eq!(line, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_head_request_has_a_length_and_no_body() {
+    let server = Server::saying("HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n").await;
+    let told = answer(&relay([upstream("a", &server)]), request(Method::HEAD, "/files/f", "")).await.unwrap();
+    assert_eq!((told.header("content-length"), told.frames.len(), told.broke_off), ("500", 0, None));
+}
+
+#[tokio::test]
+async fn connections_are_used_again_while_they_last() {
+    let keeping = || vec![write(json("200 OK", "{}"))];
+    let closing = vec![write(json("200 OK", "{}")), Step::Close];
+    let mut server = Server::start([keeping(), keeping(), closing, keeping()]).await;
+    let relay = relay([upstream("a", &server)]);
+    let mut connections = Vec::new();
+    for _ in 0..3 {
+        assert_eq!(answer(&relay, post("{}")).await.unwrap().text(), "{}");
+        connections.push(server.seen().await.connection);
+    }
+    server.ended().await;
+    // Its end is known, or is met when nothing of the request was written: both cost nobody anything.
+    assert_eq!(answer(&relay, post("{}")).await.unwrap().text(), "{}");
+    connections.push(server.seen().await.connection);
+    assert_eq!(connections, [0, 0, 0, 1]);
+}
