@@ -367,7 +367,7 @@ pub trait Backend: Send + Sync + 'static {
     /// Whether it can answer now.
     fn readiness(&self) -> Readiness;
 
-    /// Which requests it is asked.
+    /// Which requests it is asked. A server wants to know once, when it begins to serve.
     fn scope(&self) -> Scope {
         Scope::Described
     }

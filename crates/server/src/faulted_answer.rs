@@ -9,9 +9,8 @@ use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, stream};
-use http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, DATE, TRANSFER_ENCODING};
-use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
+use http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, DATE};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use interference_backend::{StreamEnd, WhenBroken};
 use interference_faults::{Action, AnswerFaults, COLLECTED_BYTES_MAX, Ending, LengthFault, Pipeline};
 use interference_wire::{Gone, LAST_CHUNK, Responder, chunk};
@@ -21,6 +20,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use crate::answer_body::ByteStream;
 use crate::closing::{Closing, Phase};
 use crate::event_stream;
+use crate::framing::{Framing, RequestTraits, content_length};
 use crate::journal::Ended;
 use crate::limits::Deadline;
 use crate::observation::OwnedObservation;
@@ -54,47 +54,6 @@ pub(crate) enum Body {
     Stream(ByteStream),
     /// One whole, though it comes piece by piece: a plan has what it does to all of it.
     Pieces(ByteStream),
-}
-
-/// What of the request its answer's framing depends on.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct RequestTraits {
-    version: Version,
-    wants_close: bool,
-    is_head: bool,
-}
-
-impl RequestTraits {
-    pub(crate) fn of(head: &Parts) -> RequestTraits {
-        let options = head.headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
-        let wants_close = options
-            .flat_map(|value| value.split(','))
-            .any(|option| option.trim().eq_ignore_ascii_case("close"));
-        RequestTraits { version: head.version, wants_close, is_head: head.method == Method::HEAD }
-    }
-
-    /// Whether the client knows no chunks.
-    pub(crate) fn is_http_1_0(self) -> bool {
-        self.version == Version::HTTP_10
-    }
-
-    /// Whether an answer with this status has a body: RFC 9110 §6.4.1.
-    pub(crate) fn has_body(self, status: StatusCode) -> bool {
-        !self.is_head && ![StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status)
-    }
-}
-
-/// How the body's end is known to the client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Framing {
-    /// So many bytes.
-    Length(u64),
-    /// There is none, as [`RequestTraits::has_body`] has it.
-    NoBody,
-    /// Chunked coding.
-    Chunked,
-    /// The end of the connection.
-    Close,
 }
 
 /// How an answer finishes.
@@ -160,7 +119,7 @@ impl FaultedAnswer {
             framing: Framing::Close,
             due: Instant::now(),
             // Requests that were read ahead are lost with the library's buffer.
-            closes: more_is_read || request.wants_close || request.is_http_1_0(),
+            closes: more_is_read || request.closes(),
             request,
             observation,
             told: 0,
@@ -214,8 +173,8 @@ impl Writer {
         faults: Option<AnswerFaults>,
     ) -> Result<Fate, Gone> {
         let Some(faults) = faults else {
-            let framing = content_length(&headers).map(Framing::Length);
-            return self.write_stream((status, headers), framing, body.into_stream(), None).await;
+            let length = content_length(&headers);
+            return self.write_stream((status, headers), length, body.into_stream(), None).await;
         };
         let status = faults.http().status.and_then(|code| StatusCode::from_u16(code).ok()).unwrap_or(status);
         set_http_faults(&mut headers, &faults);
@@ -238,12 +197,10 @@ impl Writer {
                 let source = Box::pin(stream::iter([Ok(bytes)]).chain(rest));
                 self.write_stream((status, headers), None, source, Some(faults.pipeline())).await
             }
-            Some(_) => {
-                self.write_whole((status, headers), &bytes, &faults, Finish::Broken(Ending::Close)).await
-            }
-            None => {
+            rest => {
                 let well = Finish::Planned(Ending::Complete);
-                self.write_whole((status, headers), &bytes, &faults, well).await
+                let finish = if rest.is_none() { well } else { Finish::Broken(Ending::Close) };
+                self.write_whole((status, headers), &bytes, &faults, finish).await
             }
         }
     }
@@ -260,11 +217,8 @@ impl Writer {
         let mut actions = Vec::new();
         pipeline.push(body, &mut actions);
         pipeline.finish(&mut actions);
-        self.framing = if self.request.has_body(status) {
-            Framing::Length(declared_length(faults.uncut_length(body), faults.length()))
-        } else {
-            Framing::NoBody
-        };
+        let declared = declared_length(faults.uncut_length(body), faults.length());
+        self.framing = Framing::of(self.request, status, Some(declared));
         // A wrong length leaves no place at which another answer could begin.
         self.closes |= faults.length().is_some();
         // Who makes a whole answer slowly does not begin it before it is there.
@@ -289,22 +243,9 @@ impl Writer {
         self.end(finish).await
     }
 
-    /// Writes the head. The framing is the server's, whatever the headers say of it.
     async fn write_head(&mut self, status: StatusCode, mut headers: HeaderMap) -> Result<(), Gone> {
         headers.entry(DATE).or_insert_with(raw_answer::date);
-        // RFC 9110 §8.6: what a GET would have is told to a HEAD, and with 204 there is no length.
-        if self.framing != Framing::NoBody || status == StatusCode::NO_CONTENT {
-            headers.remove(CONTENT_LENGTH);
-        }
-        match self.framing {
-            Framing::Length(length) => {
-                headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-            }
-            Framing::Chunked => {
-                headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-            }
-            Framing::NoBody | Framing::Close => {}
-        }
+        self.framing.set_headers(status, &mut headers);
         if self.closes {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
@@ -321,20 +262,15 @@ impl Writer {
         })
     }
 
-    /// Writes a body as it comes. Without `framing`, its end is told as the client can read it.
+    /// Writes a body as it comes, and its length, where that is known before.
     async fn write_stream(
         mut self,
         (status, headers): (StatusCode, HeaderMap),
-        framing: Option<Framing>,
+        length: Option<u64>,
         source: ByteStream,
         pipeline: Option<Pipeline>,
     ) -> Result<Fate, Gone> {
-        self.framing = match framing {
-            _ if !self.request.has_body(status) => Framing::NoBody,
-            Some(framing) => framing,
-            None if self.request.is_http_1_0() => Framing::Close,
-            None => Framing::Chunked,
-        };
+        self.framing = Framing::of(self.request, status, length);
         self.write_head(status, headers).await?;
         let finish = self.write_pieces(source, pipeline).await?;
         self.end(finish).await
@@ -531,14 +467,6 @@ async fn collect(
             }
         }
     }
-}
-
-/// The length of a body, as its head tells it: RFC 9110 §8.6.
-pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
-    let mut values = headers.get_all(CONTENT_LENGTH).iter();
-    let (value, None) = (values.next()?, values.next()) else { return None };
-    let digits = value.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;
-    digits.parse().ok()
 }
 
 fn declared_length(length: u64, fault: Option<LengthFault>) -> u64 {

@@ -18,6 +18,7 @@ mod event_stream;
 mod fault_plan;
 mod faulted_answer;
 mod frame_bytes;
+mod framing;
 mod host_check;
 mod ignored_header;
 mod journal;

@@ -17,7 +17,7 @@ use crate::answer_body::Response;
 use crate::body::{read_any, read_json};
 use crate::error_response::Rejection;
 use crate::fault_plan::Asked;
-use crate::faulted_answer::RequestTraits;
+use crate::framing::RequestTraits;
 
 /// One of these endpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

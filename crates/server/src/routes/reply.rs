@@ -21,8 +21,9 @@ use crate::cross_origin;
 use crate::each_alone::EachAlone;
 use crate::event_stream::{self, EventBytes};
 use crate::fault_plan::{APPLIED, WANTED};
-use crate::faulted_answer::{Body, FaultedAnswer, RequestTraits, content_length};
+use crate::faulted_answer::{Body, FaultedAnswer};
 use crate::frame_bytes::FrameBytes;
+use crate::framing::{RequestTraits, content_length};
 use crate::ignored_header;
 use crate::mending::Mending;
 

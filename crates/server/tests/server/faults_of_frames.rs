@@ -2,10 +2,14 @@
 
 use std::io;
 
+use interference_backend::Reply;
 use interference_faults::Plan;
 use interference_server::ServeOptions;
 use interference_wire::{BodyExpected, Ending, Framing, Place};
+use tokio::sync::mpsc;
 
+use crate::backend::Anything;
+use crate::exchange::Running;
 use crate::passing_on::{Broken, EVENTS, Frame, JSON, Passed};
 use crate::raw_client::{ask, body, chunks, connect, header, journal, one_answer, request};
 
@@ -37,12 +41,12 @@ async fn plans_for_events_see_the_events() {
                  \"type\":\"server_error\"}}\n\n";
     let chunked = Ending::Complete { by: Framing::Chunks };
     let table = [
-        ("drop = { events = [1] }", vec![b, DONE, ""], chunked.clone()),
-        ("duplicate = { events = [2] }", vec![A, b, b, DONE, ""], chunked.clone()),
-        ("reorder = { events = [1] }", vec![b, A, DONE, ""], chunked.clone()),
-        ("done = \"omit\"", vec![A, b, ""], chunked.clone()),
-        ("join = true", vec!["data: {\"a\":1}\n\ndata: {\"b\":2}\n\ndata: [DONE]\n\n", ""], chunked.clone()),
-        ("split = { at = [3] }", vec!["dat", &A[3..], b, DONE, ""], chunked.clone()),
+        ("drop = { events = [1] }", vec![b, DONE, ""], chunked),
+        ("duplicate = { events = [2] }", vec![A, b, b, DONE, ""], chunked),
+        ("reorder = { events = [1] }", vec![b, A, DONE, ""], chunked),
+        ("done = \"omit\"", vec![A, b, ""], chunked),
+        ("join = true", vec!["data: {\"a\":1}\n\ndata: {\"b\":2}\n\ndata: [DONE]\n\n", ""], chunked),
+        ("split = { at = [3] }", vec!["dat", &A[3..], b, DONE, ""], chunked),
         ("cut = { after_events = 1, by = \"end\" }", vec![A, ""], chunked),
         ("cut = { after_events = 1, by = \"close\" }", vec![A], Ending::Cut(Place::BetweenChunks)),
         ("cut = { after_events = 1, by = \"reset\" }", vec![A], Ending::Reset(Place::BetweenChunks)),
@@ -100,6 +104,22 @@ async fn a_status_takes_the_place_of_frames_with_all_that_was_told_of_them() {
         assert!(body(&answer).contains("<h1>Bad Gateway</h1>"), "{}", body(&answer));
         assert!(answer.received.ending.is_complete() && answer.keeps_alive());
     }
+}
+
+#[tokio::test]
+async fn a_plan_that_comes_with_frames_can_replace_them() {
+    let plan = Plan::parse("http = { status = 503, message = \"later\" }, seed = 1").unwrap();
+    let passed = json().with("content-encoding", "br").with("x-more", "kept");
+    let backend = |told: mpsc::UnboundedSender<&'static str>| {
+        Anything(move |_| Ok(Reply { faults: Some(plan.draw(0)), ..passed.reply(&told) }))
+    };
+    let server = Running::start_before(backend, ServeOptions::default()).await;
+    let answer = one_answer(&server, &request("", "")).await;
+    assert_eq!(answer.status(), Some(503));
+    assert!(body(&answer).contains("\"message\":\"later\""), "{}", body(&answer));
+    assert_eq!(header(&answer, "content-encoding"), None);
+    assert_eq!(header(&answer, "x-more").as_deref(), Some("kept"));
+    assert!(answer.received.ending.is_complete());
 }
 
 #[tokio::test]

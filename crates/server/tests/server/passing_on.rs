@@ -57,7 +57,7 @@ impl Passed {
     }
 
     /// Tells when its frames have begun, and when they were dropped.
-    fn reply(&self, told: &mpsc::UnboundedSender<&'static str>) -> Reply {
+    pub(crate) fn reply(&self, told: &mpsc::UnboundedSender<&'static str>) -> Reply {
         let pairs = self
             .headers
             .iter()
@@ -237,7 +237,7 @@ async fn what_cannot_be_mended_breaks_off() {
         let server = passed.serve(ServeOptions::default()).await;
         let answer = one_answer(&server, &request("", "")).await;
         assert_eq!(
-            (body(&answer), answer.received.ending.clone()),
+            (body(&answer), answer.received.ending),
             ("data: a\n\n", Ending::Cut(Place::BetweenChunks))
         );
         assert_eq!(journal(&server).await["requests"][0]["ended"], "broken_off");
