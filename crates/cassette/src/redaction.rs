@@ -83,6 +83,13 @@ impl Redaction {
         query
     }
 
+    /// A text in which secrets are overwritten.
+    pub fn text(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        self.overwrite_text(&mut text);
+        text
+    }
+
     /// Bytes in which secrets are overwritten.
     pub fn bytes(&self, bytes: &Bytes) -> Bytes {
         if self.literals.iter().all(|literal| literal.find(bytes).is_none()) {
