@@ -43,7 +43,7 @@ struct Target {
     memory_mb: u32,
 }
 
-const TARGETS: [Target; 7] = [
+const TARGETS: [Target; 8] = [
     Target {
         name: "model-file",
         seeds: "fuzz/seeds/model-file",
@@ -91,6 +91,13 @@ const TARGETS: [Target; 7] = [
         seeds: "fuzz/seeds/tool-calls",
         dictionary: Some("fuzz/dictionaries/tool-calls.dict"),
         longest_input: 1_024,
+        memory_mb: 512,
+    },
+    Target {
+        name: "cassette",
+        seeds: "fuzz/seeds/cassette",
+        dictionary: Some("fuzz/dictionaries/cassette.dict"),
+        longest_input: 2_048,
         memory_mb: 512,
     },
 ];

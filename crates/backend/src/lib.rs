@@ -13,6 +13,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::Stream;
 use http::{HeaderMap, Method, StatusCode};
+pub use interference_cassette::is_secret;
 use interference_faults::Drawn;
 use interference_sse::Event;
 
@@ -31,13 +32,6 @@ pub struct Request {
     pub body: Bytes,
     /// Whether parameters that cannot be honoured are an error instead of being named in a header.
     pub strictness: Strictness,
-}
-
-/// Whether a header, or a parameter in a query, of this name carries what is not to be kept or repeated: messages,
-/// journals and recordings end up in logs and reports. Upper and lower case alike.
-pub fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    ["authorization", "cookie", "key", "token", "secret", "password"].iter().any(|word| name.contains(word))
 }
 
 /// What becomes of parameters that a backend does not honour.

@@ -1,0 +1,228 @@
+//! Cassettes in a folder.
+//!
+//! Owns the names of files, their order, and that each appears whole or not at all: it is written beside its place under
+//! a name that is not read, and moved there when all of it is on the disk. Nothing is written before its secrets are
+//! taken out. Refuses to know what is inside of a file.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use tempfile::{Builder, NamedTempFile};
+
+use crate::cassette::Cassette;
+use crate::error::{FolderError, Mistake, ReadError, WriteError};
+use crate::reading::LONGEST_FILE;
+use crate::redaction::Redaction;
+
+/// How many cassettes of a folder are read, and may be written to it.
+pub const MOST_FILES: usize = 100_000;
+
+/// How many bytes all cassettes of a folder may have together to be read: 1 GiB.
+pub const LARGEST_FOLDER: u64 = 1024 * 1024 * 1024;
+
+/// How a name ends that is read.
+const ENDING: &str = ".json";
+
+/// How the name of a file begins that is not whole yet; names that begin with a dot are never read.
+const UNFINISHED: &str = ".unfinished-";
+
+/// Digits of the number that a name begins with; more where the number has more.
+const DIGITS: usize = 6;
+
+/// How much of a request's method and path a name has, in characters.
+const LONGEST_SLUG: usize = 60;
+
+/// How often a name is tried that another process was the first to take.
+const MOST_TRIES: usize = 100;
+
+/// A cassette, and what its file is called.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recording {
+    /// The name of the file, without its folder.
+    pub name: String,
+    /// What is in it.
+    pub cassette: Cassette,
+}
+
+/// What there is in a folder.
+#[derive(Debug, Default)]
+pub struct Recordings {
+    /// All good ones, in the order of their names: by the number at the beginning, then by the rest.
+    pub recordings: Vec<Recording>,
+    /// What is wrong with the others, in the same order.
+    pub problems: Vec<ReadError>,
+}
+
+/// A folder that cassettes are written to.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    redaction: Redaction,
+    /// Held while a file gets its number.
+    numbering: Mutex<()>,
+}
+
+impl Folder {
+    /// The folder at this path, which is made if it is not there; what is written there is without what the redaction
+    /// takes out.
+    ///
+    /// # Errors
+    /// It is not there and cannot be made, or is no folder.
+    pub fn open(path: impl Into<PathBuf>, redaction: Redaction) -> Result<Folder, FolderError> {
+        let path = path.into();
+        match fs::create_dir_all(&path) {
+            Ok(()) => Ok(Folder { path, redaction, numbering: Mutex::new(()) }),
+            Err(source) => Err(FolderError::NotMade { path, source }),
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes a cassette without its secrets, under a name that sorts behind all that are there, such as
+    /// `000001-post-chat-completions.json`. Gives it as a reader will find it. It blocks until the disk has it.
+    ///
+    /// # Errors
+    /// The system refuses, the folder is full ([`MOST_FILES`]), or the exchange is beyond a bound of the reader. Under a
+    /// name that is read there is nothing of it then.
+    pub fn write(&self, cassette: &Cassette) -> Result<Recording, WriteError> {
+        let mut cassette = cassette.clone();
+        self.redaction.apply(&mut cassette);
+        let text = cassette.to_json();
+        // What could not be read again is better told to whoever records than to whoever plays back.
+        let cassette =
+            Cassette::from_json(text.as_bytes()).map_err(|mistake| WriteError::NoCassette { mistake })?;
+        let name = self.place(text.as_bytes(), &slug(&cassette))?;
+        Ok(Recording { name, cassette })
+    }
+
+    /// Writes a file, and moves it to the next name.
+    fn place(&self, text: &[u8], slug: &str) -> Result<String, WriteError> {
+        let refused = |source| WriteError::Refused { folder: self.path.clone(), source };
+        let mut file = unfinished(&self.path).map_err(refused)?;
+        file.write_all(text).and_then(|()| file.as_file().sync_all()).map_err(refused)?;
+        let _numbering = self.numbering.lock().unwrap_or_else(PoisonError::into_inner);
+        for _ in 0..MOST_TRIES {
+            let names = names_in(&self.path).map_err(refused)?;
+            if names.len() >= MOST_FILES {
+                return Err(WriteError::FolderFull { folder: self.path.clone(), most: MOST_FILES });
+            }
+            let largest = names.iter().filter_map(|name| number_of(name)).max().unwrap_or(0);
+            let name = format!("{:0DIGITS$}-{slug}{ENDING}", largest.saturating_add(1));
+            match file.persist_noclobber(self.path.join(&name)) {
+                Ok(_) => {
+                    sync_folder(&self.path).map_err(refused)?;
+                    return Ok(name);
+                }
+                Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => file = error.file,
+                Err(error) => return Err(refused(error.error)),
+            }
+        }
+        Err(refused(io::ErrorKind::AlreadyExists.into()))
+    }
+}
+
+/// Reads all cassettes of a folder: files whose names end in `.json` and do not begin with a dot. Whatever else there is
+/// is none of them, and is passed over.
+///
+/// # Errors
+/// The folder cannot be listed. What is wrong with single files is told beside the good ones.
+pub fn read_folder(path: &Path) -> Result<Recordings, FolderError> {
+    let mut names =
+        names_in(path).map_err(|source| FolderError::Unreadable { path: path.to_owned(), source })?;
+    names.sort_by_cached_key(|name| (number_of(name).unwrap_or(u64::MAX), name.clone()));
+    let mut found = Recordings::default();
+    let mut room = LARGEST_FOLDER;
+    for (position, name) in names.iter().enumerate() {
+        let file = path.join(name);
+        let length = fs::metadata(&file).map_or(0, |metadata| metadata.len());
+        if position == MOST_FILES || length > room {
+            let (path, first, left_out) = (path.to_owned(), name.clone(), names.len() - position);
+            found.problems.push(ReadError::FolderTooLarge { path, first, left_out });
+            break;
+        }
+        match read_file(&file) {
+            Ok(cassette) => {
+                room -= length;
+                found.recordings.push(Recording { name: name.clone(), cassette });
+            }
+            Err(problem) => found.problems.push(problem),
+        }
+    }
+    Ok(found)
+}
+
+/// Reads one cassette.
+///
+/// # Errors
+/// It cannot be read, or is none.
+pub fn read_file(path: &Path) -> Result<Cassette, ReadError> {
+    let unreadable = |source| ReadError::Unreadable { path: path.to_owned(), source };
+    // A pipe would be waited for.
+    if !fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(ReadError::NotAFile { path: path.to_owned() });
+    }
+    let mut text = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(LONGEST_FILE + 1).read_to_end(&mut text))
+        .map_err(unreadable)?;
+    Cassette::from_json(&text)
+        .map_err(|mistake: Mistake| ReadError::Content { path: path.to_owned(), mistake })
+}
+
+/// The names of a folder that are those of cassettes.
+fn names_in(folder: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        // Such a name is none of ours, and could not be told.
+        let Ok(name) = entry?.file_name().into_string() else { continue };
+        if name.ends_with(ENDING) && !name.starts_with('.') {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+/// The number that a name begins with.
+fn number_of(name: &str) -> Option<u64> {
+    let end = name.find(|character: char| !character.is_ascii_digit()).unwrap_or(name.len());
+    name[..end].parse().ok()
+}
+
+/// The method and the path of a request as a part of a name.
+fn slug(cassette: &Cassette) -> String {
+    let request = &cassette.request;
+    let words = format!("{}-{}", request.method, request.path).to_ascii_lowercase();
+    let words = words.split(|character: char| !character.is_ascii_alphanumeric());
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    words.join("-").chars().take(LONGEST_SLUG).collect()
+}
+
+/// A new file that is not read yet. Readable for others as far as the umask says, unlike other temporary files:
+/// recordings are shared.
+fn unfinished(folder: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = Builder::new();
+    builder.prefix(UNFINISHED);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    builder.tempfile_in(folder)
+}
+
+/// Sees to it that the name of a file is on the disk, too.
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Elsewhere a folder cannot be opened.
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
+}

@@ -1,0 +1,149 @@
+//! What is taken out of a cassette before anything touches a disk.
+//!
+//! Owns the rule by which names of headers and parameters tell of secrets, and the search for secrets that are known to
+//! the letter. Those are overwritten byte by byte, so that lengths stay true, and pieces of a stream stay the pieces
+//! that they were, also where a secret lies across two. Refuses to know where secrets come from.
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue};
+use memchr::memmem::Finder;
+
+use crate::cassette::{Cassette, Outcome, Read};
+
+/// What stands in the place of a secret value.
+pub const REDACTED: &str = "[redacted]";
+
+/// A secret of fewer bytes is not looked for in texts, where it would be found by chance everywhere.
+pub const SHORTEST_SECRET: usize = 8;
+
+/// What the bytes of a secret are overwritten with.
+const OVERWRITTEN: u8 = b'*';
+
+/// Whether a header, or a parameter in a query, of this name carries what is not to be kept or repeated: messages,
+/// journals and recordings end up in logs and reports. Upper and lower case alike.
+///
+/// Headers that tell of limits on rates count tokens, and do not carry them.
+pub fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let has = |word: &&str| name.contains(*word);
+    ["authorization", "cookie", "key", "secret", "password"].iter().any(|word| has(&word))
+        || (has(&"token") && !has(&"ratelimit"))
+}
+
+/// What is to be taken out of cassettes: by the names of headers and parameters ([`is_secret`]), and to the letter.
+#[derive(Clone, Default)]
+pub struct Redaction {
+    literals: Vec<Finder<'static>>,
+}
+
+impl Redaction {
+    /// Takes out these secrets, too, wherever they stand; those shorter than [`SHORTEST_SECRET`] by names alone.
+    ///
+    /// A secret is found as it is spelled here: not in a compressed body, and not where it is written in another way.
+    pub fn new<S: AsRef<[u8]>>(secrets: impl IntoIterator<Item = S>) -> Redaction {
+        let mut secrets: Vec<S> = secrets.into_iter().collect();
+        secrets.retain(|secret| secret.as_ref().len() >= SHORTEST_SECRET);
+        // One secret may be the beginning of another: the longer ones go first.
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.as_ref().len()));
+        Redaction {
+            literals: secrets.iter().map(|secret| Finder::new(secret.as_ref()).into_owned()).collect(),
+        }
+    }
+
+    /// The cassette without secrets.
+    pub fn apply(&self, cassette: &mut Cassette) {
+        if let Some(upstream) = &mut cassette.upstream {
+            self.overwrite_text(upstream);
+        }
+        let request = &mut cassette.request;
+        self.overwrite_text(&mut request.path);
+        request.query = request.query.as_deref().map(|query| self.query(query));
+        self.headers(&mut request.headers);
+        request.body = self.bytes(&request.body);
+        match &mut cassette.outcome {
+            Outcome::Answered(answer) => {
+                self.headers(&mut answer.headers);
+                self.reads(&mut answer.reads);
+            }
+            Outcome::Failed(failure) => {
+                self.overwrite_text(&mut failure.message);
+                self.overwrite_text(&mut failure.code);
+            }
+        }
+    }
+
+    /// A query without the values of secret parameters.
+    pub fn query(&self, query: &str) -> String {
+        let parts = query.split('&').map(|part| match part.split_once('=') {
+            Some((name, _)) if is_secret(name) => format!("{name}={REDACTED}"),
+            _ => part.to_owned(),
+        });
+        let mut query = parts.collect::<Vec<_>>().join("&");
+        self.overwrite_text(&mut query);
+        query
+    }
+
+    /// Bytes in which secrets are overwritten.
+    pub fn bytes(&self, bytes: &Bytes) -> Bytes {
+        if self.literals.iter().all(|literal| literal.find(bytes).is_none()) {
+            return bytes.clone();
+        }
+        let mut overwritten = bytes.to_vec();
+        self.overwrite(&mut overwritten);
+        overwritten.into()
+    }
+
+    fn headers(&self, headers: &mut HeaderMap) {
+        for (name, value) in headers.iter_mut() {
+            if is_secret(name.as_str()) {
+                *value = HeaderValue::from_static(REDACTED);
+            } else if self.literals.iter().any(|literal| literal.find(value.as_bytes()).is_some()) {
+                let mut overwritten = value.as_bytes().to_vec();
+                self.overwrite(&mut overwritten);
+                // Asterisks are fit for a header; if the rest were not, nothing of it would be kept.
+                *value = HeaderValue::from_bytes(&overwritten)
+                    .unwrap_or_else(|_| HeaderValue::from_static(REDACTED));
+            }
+        }
+    }
+
+    fn reads(&self, reads: &mut [Read]) {
+        if self.literals.is_empty() {
+            return;
+        }
+        let mut whole = BytesMut::with_capacity(reads.iter().map(|read| read.bytes.len()).sum());
+        reads.iter().for_each(|read| whole.extend_from_slice(&read.bytes));
+        self.overwrite(&mut whole);
+        let mut rest = whole.freeze();
+        for read in reads {
+            read.bytes = rest.split_to(read.bytes.len());
+        }
+    }
+
+    fn overwrite_text(&self, text: &mut String) {
+        if self.literals.iter().any(|literal| literal.find(text.as_bytes()).is_some()) {
+            let mut bytes = std::mem::take(text).into_bytes();
+            self.overwrite(&mut bytes);
+            // A secret that is no UTF-8 can leave half a character behind.
+            *text = String::from_utf8_lossy(&bytes).into_owned();
+        }
+    }
+
+    fn overwrite(&self, bytes: &mut [u8]) {
+        for literal in &self.literals {
+            let mut start = 0;
+            while let Some(found) = literal.find(&bytes[start..]) {
+                let end = start + found + literal.needle().len();
+                bytes[start + found..end].fill(OVERWRITTEN);
+                start = end;
+            }
+        }
+    }
+}
+
+/// Secrets are not shown.
+impl std::fmt::Debug for Redaction {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Redaction({} secrets)", self.literals.len())
+    }
+}

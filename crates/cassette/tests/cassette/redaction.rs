@@ -1,0 +1,102 @@
+//! What never touches a disk.
+
+use std::time::Duration;
+
+use interference_cassette::{FailureKind, Outcome, RecordedFailure, Redaction, is_secret};
+use proptest::prelude::*;
+
+use crate::sample;
+
+const KEY: &str = "sk-live-0123456789";
+
+#[test]
+fn names_tell_of_secrets() {
+    for name in ["Authorization", "x-api-key", "Set-Cookie", "x-auth-token", "client_secret", "password"] {
+        assert!(is_secret(name), "{name}");
+    }
+    for name in ["content-type", "x-ratelimit-remaining-tokens", "anthropic-ratelimit-tokens-reset"] {
+        assert!(!is_secret(name), "{name}");
+    }
+    assert!(is_secret("x-ratelimit-key"));
+}
+
+#[test]
+fn a_secret_is_taken_out_wherever_it_stands() {
+    let mut cassette = sample::chat();
+    cassette.upstream = Some(format!("cloud {KEY}"));
+    let request = &mut cassette.request;
+    request.path = format!("/files/{KEY}");
+    request.query = Some(format!("api-key=short&user={KEY}&page=2"));
+    request.headers.insert("x-note", format!("as {KEY}").parse().unwrap());
+    request.body = format!("{{\"input\":\"{KEY}, {KEY}\"}}").into();
+    let Outcome::Answered(answer) = &mut cassette.outcome else { unreachable!() };
+    answer.headers.insert("x-echo", KEY.parse().unwrap());
+    // Across three reads, and once more in one.
+    answer.reads = vec![
+        sample::read(20_000, b"data: sk-live-"),
+        sample::read(20_000, b"01234"),
+        sample::read(21_000, b"56789\n\nsk-live-0123456789"),
+    ];
+    Redaction::new([KEY]).apply(&mut cassette);
+    let text = cassette.to_json();
+    assert!(!text.contains("sk-") && !text.contains("short"), "{text}");
+    for expected in [
+        "\"/files/******************\"",
+        "\"api-key=[redacted]&user=******************&page=2\"",
+        "[\"authorization\", \"[redacted]\"]",
+        "[\"x-note\", \"as ******************\"]",
+        "\"input\": \"******************, ******************\"",
+        "{\"at_ms\": 20.000, \"text\": \"data: ********\"},\n      {\"at_ms\": 20.000, \"text\": \"*****\"},\n",
+    ] {
+        assert!(text.contains(expected), "{expected} is not in {text}");
+    }
+}
+
+#[test]
+fn a_failure_that_repeats_a_secret_is_told_without() {
+    let mut cassette = sample::chat();
+    cassette.outcome = Outcome::Failed(RecordedFailure {
+        kind: FailureKind::Broken,
+        code: "refused".to_owned(),
+        message: format!("no such key: {KEY}"),
+        at: Duration::ZERO,
+    });
+    Redaction::new([KEY]).apply(&mut cassette);
+    assert!(cassette.to_json().contains("\"no such key: ******************\""));
+}
+
+#[test]
+fn a_short_secret_is_not_looked_for_and_the_longest_goes_first() {
+    let overwritten = |secrets: &[&str], text: &'static str| Redaction::new(secrets).bytes(&text.into());
+    assert_eq!(overwritten(&["", "data", "seven77"], "data seven77"), "data seven77");
+    assert_eq!(
+        overwritten(&["12345678", "1234567890"], "12345678 1234567890 123456789"),
+        "******** ********** ********9"
+    );
+    assert_eq!(format!("{:?}", Redaction::new([KEY])), "Redaction(1 secrets)");
+}
+
+proptest! {
+    #[test]
+    fn pieces_stay_as_long_as_they_were(cuts in prop::collection::vec(0..60_usize, 0..6)) {
+        let body = format!("{KEY} and {KEY}{KEY} end");
+        let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(body.len())).chain([0, body.len()]).collect();
+        cuts.sort_unstable();
+        let mut cassette = sample::chat();
+        let Outcome::Answered(answer) = &mut cassette.outcome else { unreachable!() };
+        let template = sample::read(20_000, b"");
+        let piece = |ends: &[usize]| body.as_bytes()[ends[0]..ends[1]].to_vec().into();
+        answer.reads = cuts.windows(2).map(|ends| interference_cassette::Read { bytes: piece(ends), ..template.clone() }).collect();
+        let lengths = |outcome: &Outcome| match outcome {
+            Outcome::Answered(answer) => answer.reads.iter().map(|read| read.bytes.len()).collect(),
+            Outcome::Failed(_) => vec![],
+        };
+        let before = lengths(&cassette.outcome);
+        Redaction::new([KEY]).apply(&mut cassette);
+        prop_assert_eq!(lengths(&cassette.outcome), before);
+        let Outcome::Answered(answer) = &cassette.outcome else { unreachable!() };
+        let whole: Vec<u8> = answer.reads.iter().flat_map(|read| read.bytes.clone()).collect();
+        let stars = "*".repeat(KEY.len());
+        prop_assert_eq!(String::from_utf8(whole).unwrap(), format!("{stars} and {stars}{stars} end"));
+    }
+}
