@@ -2,7 +2,7 @@
 //!
 //! Owns which language a file is written in, and how its format is found out. It refuses to know what entries say.
 
-use crate::notes::{LeftOut, Origin};
+use crate::notes::{Extent, LeftOut, Origin, visible};
 use crate::tree::{Node, Value};
 use crate::yaml::{self, YamlError};
 use crate::{Format, Source};
@@ -16,7 +16,9 @@ pub(crate) struct Document {
     pub(crate) name: String,
     pub(crate) format: Format,
     /// In the order of the file.
-    pub(crate) entries: Vec<Node>,
+    entries: Vec<Node>,
+    /// What stands beside the list of entries.
+    others: Vec<(String, Node)>,
 }
 
 /// What a file is written in.
@@ -42,13 +44,25 @@ impl Document {
             LeftOut::file(&name, Some(error.line), format!("column {}: {}", error.column, error.message))
         })?;
         let Some(format) = format.or_else(|| detect(language, &root)) else {
-            let reason = "no format is known by its look: it has no list of `fixtures`; `--format` names one";
+            let reason = "it is of no format that is known: it has neither `fixtures` nor `interactions`";
             return Err(LeftOut::file(&name, None, reason.to_owned()));
         };
-        match entries(root) {
-            Some(entries) => Ok(Document { name, format, entries }),
-            None => Err(LeftOut::file(&name, None, format!("a file of {format} has a list of `fixtures`"))),
+        let list = list_of(format);
+        match entries(root, list) {
+            Some((entries, others)) => Ok(Document { name, format, entries, others }),
+            None => Err(LeftOut::file(&name, None, format!("a file of {format} has a list of `{list}`"))),
         }
+    }
+
+    /// What is said of the file as a whole, which goes nowhere. The version of the format is nothing else.
+    pub(crate) fn others(&self) -> impl Iterator<Item = LeftOut> {
+        self.others.iter().filter(|(name, _)| name != "version").map(|(name, node)| LeftOut {
+            file: self.name.clone(),
+            line: node.line,
+            entry: None,
+            extent: Extent::Part(visible(name)),
+            reason: "it stands beside the entries".to_owned(),
+        })
     }
 
     /// The entries, each with what it is called.
@@ -79,6 +93,9 @@ fn parse(text: &str) -> Result<(Language, Node), YamlError> {
 }
 
 fn detect(language: Language, root: &Node) -> Option<Format> {
+    if root.get("interactions").is_some() {
+        return Some(Format::Vcr);
+    }
     root.get("fixtures")?;
     Some(match language {
         Language::Json => Format::Aimock,
@@ -86,11 +103,20 @@ fn detect(language: Language, root: &Node) -> Option<Format> {
     })
 }
 
-fn entries(root: Node) -> Option<Vec<Node>> {
-    let Value::Members(members) = root.value else { return None };
-    let (_, list) = members.into_iter().find(|(name, _)| name == "fixtures")?;
-    match list.value {
-        Value::List(entries) => Some(entries),
+/// What the list of a format's entries is called.
+fn list_of(format: Format) -> &'static str {
+    match format {
+        Format::Aimock | Format::Llmposter => "fixtures",
+        Format::Vcr => "interactions",
+    }
+}
+
+/// The list of entries, and what stands beside it.
+fn entries(root: Node, list: &str) -> Option<(Vec<Node>, Vec<(String, Node)>)> {
+    let Value::Members(mut members) = root.value else { return None };
+    let position = members.iter().position(|(name, _)| name == list)?;
+    match members.remove(position).1.value {
+        Value::List(entries) => Some((entries, members)),
         _ => None,
     }
 }
@@ -111,6 +137,8 @@ mod tests {
     fn the_format_is_found_out() {
         assert_eq!(read("\u{feff}{\"fixtures\": [{}]}", None), Ok((Format::Aimock, 1)));
         assert_eq!(read("fixtures:\n- {}\n- {}\n", None), Ok((Format::Llmposter, 2)));
+        assert_eq!(read("interactions: []\nversion: 1\n", None), Ok((Format::Vcr, 0)));
+        assert_eq!(read("{\"interactions\": [{}]}", None), Ok((Format::Vcr, 1)));
         assert_eq!(read("{fixtures: []}", None), Ok((Format::Llmposter, 0)));
         assert_eq!(read("{\"fixtures\": []}", Some(Format::Llmposter)), Ok((Format::Llmposter, 0)));
     }
@@ -122,7 +150,7 @@ mod tests {
             "file:1: left out: column 15: expected value"
         );
         assert!(read("a: 1\na: 2", None).unwrap_err().starts_with("file:2: left out: column 1: the key"));
-        assert!(read("a: 1", None).unwrap_err().contains("no format is known by its look"));
+        assert!(read("a: 1", None).unwrap_err().contains("of no format that is known"));
         assert_eq!(
             read("{\"fixtures\": \"./here\"}", None).unwrap_err(),
             "file: left out: a file of aimock has a list of `fixtures`"

@@ -12,6 +12,7 @@ mod llmposter;
 mod notes;
 mod script_words;
 mod tree;
+mod vcr;
 mod wildcard;
 mod yaml;
 
@@ -19,8 +20,11 @@ use std::fmt;
 use std::str::FromStr;
 
 pub use document::LONGEST_SOURCE;
-pub use notes::{Extent, LeftOut};
+pub use notes::{Extent, LONGEST_NOTE, LeftOut};
+pub use vcr::LONGEST_BODY;
 pub use yaml::{DEEPEST_TREE, HEAVIEST_TREE};
+
+use interference_cassette::Cassette;
 
 use crate::document::Document;
 use crate::draft::Written;
@@ -32,6 +36,8 @@ pub enum Format {
     Aimock,
     /// Fixtures of llmposter, in YAML.
     Llmposter,
+    /// Recordings of VCR.py, in YAML or JSON.
+    Vcr,
 }
 
 impl Format {
@@ -66,7 +72,7 @@ pub struct Source {
 }
 
 /// What was made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Imported {
     /// None where nothing could be made.
     pub made: Option<Made>,
@@ -75,7 +81,7 @@ pub struct Imported {
 }
 
 /// What files of others become.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Made {
     /// A script, which loads.
     Script {
@@ -84,6 +90,8 @@ pub enum Made {
         /// How many rules it has.
         rules: usize,
     },
+    /// Cassettes, each of which can be read again. Their secrets are still in them.
+    Cassettes(Vec<Cassette>),
 }
 
 /// Why nothing was tried.
@@ -120,7 +128,10 @@ pub fn import(sources: Vec<Source>, format: Option<Format>) -> Result<Imported, 
     let mut documents: Vec<Document> = Vec::new();
     for source in sources {
         match Document::read(source, format) {
-            Ok(document) => documents.push(document),
+            Ok(document) => {
+                left_out.extend(document.others());
+                documents.push(document);
+            }
             Err(reason) => left_out.push(reason),
         }
     }
@@ -133,10 +144,16 @@ pub fn import(sources: Vec<Source>, format: Option<Format>) -> Result<Imported, 
             other_format: other.format,
         });
     }
-    let Written { text, rules, left_out: unwritten } = match first.format {
+    let written = match first.format {
         Format::Aimock => aimock::script(documents, &mut left_out),
         Format::Llmposter => llmposter::script(documents, &mut left_out),
+        Format::Vcr => {
+            let cassettes = vcr::cassettes(documents, &mut left_out);
+            let made = (!cassettes.is_empty()).then_some(Made::Cassettes(cassettes));
+            return Ok(Imported { made, left_out });
+        }
     };
+    let Written { text, rules, left_out: unwritten } = written;
     left_out.extend(unwritten);
     Ok(Imported { made: text.map(|text| Made::Script { text, rules }), left_out })
 }

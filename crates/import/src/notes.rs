@@ -4,6 +4,9 @@
 
 use std::fmt;
 
+/// How much is told of a file's own words, in characters.
+pub const LONGEST_NOTE: usize = 400;
+
 /// Something that a file says and what was made of it does not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftOut {
@@ -48,6 +51,16 @@ impl fmt::Display for LeftOut {
     }
 }
 
+/// What a file says, made harmless for a terminal, and cut where it is long.
+pub(crate) fn visible(text: &str) -> String {
+    let harmless = |character: char| if character.is_control() { '\u{fffd}' } else { character };
+    let mut visible: String = text.chars().take(LONGEST_NOTE).map(harmless).collect();
+    if text.chars().nth(LONGEST_NOTE).is_some() {
+        visible.push('…');
+    }
+    visible
+}
+
 /// Why an entry cannot come along at all, for a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unfit(pub(crate) String);
@@ -67,13 +80,19 @@ impl Origin {
     /// Says that it is left out.
     pub(crate) fn left_out(&self, extent: Extent, reason: String) -> LeftOut {
         let entry = Some(format!("{} {}", self.noun, self.number));
-        LeftOut { file: self.file.clone(), line: self.line, entry, extent, reason }
+        let extent = match extent {
+            Extent::Whole => Extent::Whole,
+            Extent::Part(path) => Extent::Part(visible(&path)),
+            Extent::Changed(path) => Extent::Changed(visible(&path)),
+        };
+        LeftOut { file: self.file.clone(), line: self.line, entry, extent, reason: visible(&reason) }
     }
 }
 
 impl LeftOut {
     /// A file that is left out.
     pub(crate) fn file(file: &str, line: Option<usize>, reason: String) -> LeftOut {
+        let reason = visible(&reason);
         LeftOut { file: file.to_owned(), line, entry: None, extent: Extent::Whole, reason }
     }
 }
@@ -104,5 +123,19 @@ impl<'o> Notes<'o> {
     /// That a part of it comes along as something else.
     pub(crate) fn changed(&mut self, path: String, reason: String) {
         self.list.push(self.origin.left_out(Extent::Changed(path), reason));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_a_file_do_no_harm() {
+        let origin = Origin { file: "a.json".to_owned(), line: None, noun: "fixture", number: 1 };
+        let left_out = origin.left_out(Extent::Part("a\u{1b}[2J".to_owned()), "é".repeat(500));
+        let expected =
+            format!("a.json: fixture 1: `a\u{fffd}[2J` is left out: {}…", "é".repeat(LONGEST_NOTE));
+        assert_eq!(left_out.to_string(), expected);
     }
 }

@@ -14,7 +14,7 @@ fn imported(name: &str, text: &str) -> (String, Vec<String>) {
             Script::parse(&text, "script.toml").unwrap();
             text
         }
-        None => String::new(),
+        Some(Made::Cassettes(_)) | None => String::new(),
     };
     (script, left_out.iter().map(ToString::to_string).collect())
 }
