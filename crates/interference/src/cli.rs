@@ -3,7 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 use tracing::level_filters::LevelFilter;
 
-use crate::commands::{chat, check, models, pull, report, serve};
+use crate::commands::{chat, check, import, models, pull, report, serve};
 use crate::log::LogFormat;
 
 /// A test bench for everything that speaks the OpenAI API.
@@ -31,6 +31,8 @@ pub(crate) enum Verb {
     Models(models::ModelsArguments),
     /// Make reports of the documents of earlier runs
     Report(report::ReportArguments),
+    /// Make a script or cassettes of what other test doubles play from
+    Import(import::ImportArguments),
 }
 
 #[derive(Debug, Args)]
@@ -53,9 +55,12 @@ impl CommandLine {
     pub(crate) fn log_format(&self) -> LogFormat {
         match &self.verb {
             Verb::Serve(arguments) => arguments.log_format(),
-            Verb::Chat(_) | Verb::Check(_) | Verb::Pull(_) | Verb::Models(_) | Verb::Report(_) => {
-                LogFormat::Text
-            }
+            Verb::Chat(_)
+            | Verb::Check(_)
+            | Verb::Pull(_)
+            | Verb::Models(_)
+            | Verb::Report(_)
+            | Verb::Import(_) => LogFormat::Text,
         }
     }
 

@@ -34,6 +34,7 @@ fn main() -> ExitCode {
             commands::models::run(&arguments, &interference_backend_local::HABITUAL_NAMES)
         }
         Verb::Report(arguments) => commands::report::run(&arguments),
+        Verb::Import(arguments) => commands::import::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

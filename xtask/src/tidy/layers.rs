@@ -23,6 +23,7 @@ const LAYERS: &[(&str, Layer)] = &[
     ("interference-check-server", Layer::Tool),
     ("interference-check-client", Layer::Tool),
     ("interference-load", Layer::Tool),
+    ("interference-import", Layer::Tool),
     ("interference-backend", Layer::Middle),
     ("interference-backend-local", Layer::Middle),
     ("interference-backend-script", Layer::Middle),

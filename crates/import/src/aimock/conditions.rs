@@ -1,0 +1,149 @@
+//! `match`: what a fixture asks of a request.
+
+use toml::{Table, Value};
+
+use super::calls::Calls;
+use crate::notes::{Notes, Unfit};
+use crate::tree::{Members, Value as NodeValue};
+use crate::wildcard;
+
+/// The header whose value `context` is.
+const CONTEXT: &str = "x-aimock-context";
+
+/// The conditions of a fixture.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Conditions {
+    /// Those that a script has.
+    pub(super) when: Table,
+    pub(super) after_tool: Option<AfterTool>,
+    /// Which of its like it answers.
+    pub(super) index: Option<Index>,
+}
+
+/// Whether there is to be a tool's result behind the last user message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AfterTool {
+    Needed,
+    RuledOut,
+}
+
+/// A place among fixtures that differ in nothing else, from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Index {
+    /// Among the requests that they answer.
+    Sequence(i64),
+    /// Among the assistant's messages of a conversation.
+    Turn(i64),
+}
+
+impl Conditions {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// Where a condition has no like: without it the rule would answer more than the fixture.
+    pub(super) fn read(
+        mut members: Members,
+        calls: &Calls,
+        notes: &mut Notes<'_>,
+    ) -> Result<Conditions, Unfit> {
+        let mut when = Table::new();
+        let mut insert = |key: &str, value: Value| drop(when.insert(key.to_owned(), value));
+        let mut after_tool = members.switch("hasToolResult")?.map(|needed| match needed {
+            true => AfterTool::Needed,
+            false => AfterTool::RuledOut,
+        });
+        let (spoken, input) = (members.text("userMessage")?, members.text("inputText")?);
+        if spoken.is_some() && input.is_some() {
+            return Err(Unfit("`match` asks for a user message and for the input of embeddings".to_owned()));
+        }
+        if let Some(part) = spoken.as_ref().or(input.as_ref()).filter(|part| !part.is_empty()) {
+            insert("text", part.as_str().into());
+        }
+        match endpoint(&mut members, input.is_some())? {
+            Some(endpoint) => insert("endpoint", endpoint.into()),
+            None => {}
+        }
+        if let Some(part) = system(&mut members)? {
+            insert("system", part.into());
+        }
+        if let Some(id) = members.text("toolCallId")? {
+            let Some(tool) = calls.tool(&id) else {
+                return Err(Unfit(format!(
+                    "`match.toolCallId` is {id}, and no fixture makes a call of that id"
+                )));
+            };
+            notes.changed(members.path("toolCallId"), format!("any result of `{tool}` will do"));
+            insert("tool", tool.into());
+        }
+        match members.text("toolResultContains")? {
+            Some(part) if part.is_empty() => after_tool = Some(AfterTool::Needed),
+            Some(part) => insert("tool_result", part.into()),
+            None => {}
+        }
+        if let Some(name) = members.text("toolName")? {
+            insert("tools", name.into());
+        }
+        if let Some(model) = members.text("model")? {
+            let pattern = wildcard::literal(&model)
+                .ok_or_else(|| Unfit("`match.model` has a `*`, which is no letter here".to_owned()))?;
+            let reason = format!("only exactly `{model}` fits, and no version of it with a date");
+            notes.changed(members.path("model"), reason);
+            insert("model", pattern.into());
+        }
+        if let Some(context) = members.text("context")? {
+            let pattern = wildcard::literal(&context)
+                .ok_or_else(|| Unfit("`match.context` has a `*`, which is no letter here".to_owned()))?;
+            insert("header", Table::from_iter([(CONTEXT.to_owned(), pattern.into())]).into());
+        }
+        if members.take("responseFormat").is_some() {
+            return Err(Unfit("`match.responseFormat` asks for what no rule sees".to_owned()));
+        }
+        let index = index(&mut members, notes)?;
+        members.end(notes);
+        if after_tool == Some(AfterTool::RuledOut)
+            && (when.contains_key("tool") || when.contains_key("tool_result"))
+        {
+            return Err(Unfit(
+                "it can never match: `match` asks for a tool's result and rules it out".to_owned(),
+            ));
+        }
+        Ok(Conditions { when, after_tool, index })
+    }
+}
+
+fn endpoint(members: &mut Members, has_input: bool) -> Result<Option<&'static str>, Unfit> {
+    match members.text("endpoint")?.as_deref() {
+        None if has_input => Ok(Some("embeddings")),
+        None => Ok(None),
+        Some("chat") if !has_input => Ok(Some("chat")),
+        Some("embedding") => Ok(Some("embeddings")),
+        Some(other) => Err(Unfit(format!("`match.endpoint` is {other}, which a script does not answer"))),
+    }
+}
+
+/// One text; a script cannot ask for several.
+fn system(members: &mut Members) -> Result<Option<String>, Unfit> {
+    let Some(node) = members.take("systemMessage") else { return Ok(None) };
+    let parts = match node.value {
+        NodeValue::List(list) => list,
+        _ => vec![node],
+    };
+    match parts.as_slice() {
+        [] => Ok(None),
+        [part] => match part.as_text() {
+            Some(part) if !part.is_empty() => Ok(Some(part.to_owned())),
+            _ => Err(Unfit("`match.systemMessage` asks for a text that cannot be asked for".to_owned())),
+        },
+        _ => {
+            Err(Unfit("`match.systemMessage` asks for several texts, and a rule can ask for one".to_owned()))
+        }
+    }
+}
+
+fn index(members: &mut Members, notes: &mut Notes<'_>) -> Result<Option<Index>, Unfit> {
+    let (sequence, turn) = (members.whole("sequenceIndex")?, members.whole("turnIndex")?);
+    if sequence.is_some() && turn.is_some() {
+        notes.part(members.path("turnIndex"), "`sequenceIndex` decides alone");
+    }
+    Ok(sequence.map(Index::Sequence).or(turn.map(Index::Turn)))
+}

@@ -1,0 +1,159 @@
+//! What other test doubles play from, as scripts and cassettes.
+//!
+//! Owns the formats of others and their meaning: the fixtures of aimock and llmposter become a script, as
+//! `backend-script` reads it, and VCR.py's recordings become cassettes. What does not come along is told, entry by
+//! entry; an entry is left out as a whole where without a part of it it would answer what the original does not. Pure
+//! functions from text to text: it refuses to know files, requests, and how a script or a cassette is played.
+
+mod aimock;
+mod document;
+mod draft;
+mod llmposter;
+mod notes;
+mod script_words;
+mod tree;
+mod vcr;
+mod wildcard;
+mod yaml;
+
+use std::fmt;
+use std::str::FromStr;
+
+pub use document::LONGEST_SOURCE;
+pub use notes::{Extent, LONGEST_NOTE, LeftOut};
+pub use vcr::LONGEST_BODY;
+pub use yaml::{DEEPEST_TREE, HEAVIEST_TREE};
+
+use interference_cassette::Cassette;
+
+use crate::document::Document;
+use crate::draft::Written;
+
+/// What somebody else's file is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Fixtures of aimock, in JSON.
+    Aimock,
+    /// Fixtures of llmposter, in YAML.
+    Llmposter,
+    /// Recordings of VCR.py, in YAML or JSON.
+    Vcr,
+}
+
+impl Format {
+    /// All of them, as the command line names them.
+    pub const NAMES: [(&'static str, Format); 2] =
+        [("aimock", Format::Aimock), ("llmposter", Format::Llmposter)];
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = Format::NAMES.iter().find(|(_, format)| format == self).map(|(name, _)| *name);
+        formatter.write_str(name.unwrap_or_default())
+    }
+}
+
+impl FromStr for Format {
+    type Err = ImportError;
+
+    fn from_str(text: &str) -> Result<Format, ImportError> {
+        let format = Format::NAMES.iter().find(|(name, _)| *name == text);
+        format.map(|(_, format)| *format).ok_or_else(|| ImportError::UnknownFormat { given: text.to_owned() })
+    }
+}
+
+/// A file of somebody else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// What it is called in what is told of it, and in the names of rules.
+    pub name: String,
+    /// What is in it, at most [`LONGEST_SOURCE`] bytes.
+    pub text: String,
+}
+
+/// What was made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Imported {
+    /// None where nothing could be made.
+    pub made: Option<Made>,
+    /// What did not come along, in the order of the files.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// What files of others become.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Made {
+    /// A script, which loads.
+    Script {
+        /// Its text.
+        text: String,
+        /// How many rules it has.
+        rules: usize,
+    },
+    /// Cassettes, each of which can be read again. Their secrets are still in them.
+    Cassettes(Vec<Cassette>),
+}
+
+/// Why nothing was tried.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ImportError {
+    /// No format is called so.
+    #[error("there is no format `{given}`; known are {}", Format::NAMES.map(|(name, _)| name).join(", "))]
+    UnknownFormat {
+        /// What was given.
+        given: String,
+    },
+    /// The files are of several formats.
+    #[error(
+        "{one} is a file of {one_format}, and {other} one of {other_format}; import each format by itself"
+    )]
+    Mixed {
+        /// A file.
+        one: String,
+        /// Its format.
+        one_format: Format,
+        /// Another file.
+        other: String,
+        /// Its format.
+        other_format: Format,
+    },
+}
+
+/// Makes of files what can be made of them. Without a `format` each file's own is found out from what is in it.
+///
+/// # Errors
+/// [`ImportError::Mixed`]. A file that cannot be read is no error: it is left out.
+pub fn import(sources: Vec<Source>, format: Option<Format>) -> Result<Imported, ImportError> {
+    let mut left_out = Vec::new();
+    let mut documents: Vec<Document> = Vec::new();
+    for source in sources {
+        match Document::read(source, format) {
+            Ok(document) => {
+                left_out.extend(document.others());
+                documents.push(document);
+            }
+            Err(reason) => left_out.push(reason),
+        }
+    }
+    let Some(first) = documents.first() else { return Ok(Imported { made: None, left_out }) };
+    if let Some(other) = documents.iter().find(|other| other.format != first.format) {
+        return Err(ImportError::Mixed {
+            one: first.name.clone(),
+            one_format: first.format,
+            other: other.name.clone(),
+            other_format: other.format,
+        });
+    }
+    let written = match first.format {
+        Format::Aimock => aimock::script(documents, &mut left_out),
+        Format::Llmposter => llmposter::script(documents, &mut left_out),
+        Format::Vcr => {
+            let cassettes = vcr::cassettes(documents, &mut left_out);
+            let made = (!cassettes.is_empty()).then_some(Made::Cassettes(cassettes));
+            return Ok(Imported { made, left_out });
+        }
+    };
+    let Written { text, rules, left_out: unwritten } = written;
+    left_out.extend(unwritten);
+    Ok(Imported { made: text.map(|text| Made::Script { text, rules }), left_out })
+}
