@@ -122,12 +122,15 @@ async fn serve(arguments: ServeArguments) -> anyhow::Result<()> {
     let options = serve_options(&arguments)?;
     let script =
         arguments.script.as_deref().map(|path| Scripted::load(path, arguments.fixed_ids)).transpose()?;
-    let elsewhere = arguments.elsewhere.open(options.api_keys.is_empty())?;
+    let elsewhere = arguments.elsewhere.open(&options.api_keys)?;
     let sources = Sources { script, elsewhere };
-    if arguments.model.is_none() && !sources.are_none() {
-        return serve_without_model(&arguments, &addresses, &sources, options, started, terminated).await;
-    }
-    serve_model(&arguments, &addresses, &sources, options, started, terminated).await
+    let served = if arguments.model.is_none() && !sources.are_none() {
+        serve_without_model(&arguments, &addresses, &sources, options, started, terminated).await
+    } else {
+        serve_model(&arguments, &addresses, &sources, options, started, terminated).await
+    };
+    sources.finish().await;
+    served
 }
 
 /// What answers beside a model, or in its place.
@@ -169,6 +172,13 @@ impl Sources {
             (Some(script), Some(elsewhere)) => {
                 script.before(LocalFirst::before(front.before(model), elsewhere.backend()))
             }
+        }
+    }
+
+    /// Waits for what is still to be kept when nobody is served any more.
+    async fn finish(&self) {
+        if let Some(elsewhere) = &self.elsewhere {
+            elsewhere.written().await;
         }
     }
 

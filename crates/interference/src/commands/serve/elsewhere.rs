@@ -1,12 +1,19 @@
 //! What answers in the place of a model: upstreams, and recordings of them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use interference_backend::Backend;
 use interference_backend_relay::{RelayBackend, RelayError, RelayOptions, Upstream, read_upstreams_file};
+use interference_backend_replay::{IgnoredMember, Pace, Recorder, ReplayBackend, ReplayFirst, ReplayOptions};
+use interference_cassette::{Folder, FolderError, Redaction};
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::failure::{Failure, WRONG_USAGE};
+use crate::talk::say;
+
+/// Problems of cassettes that are told one by one, at most.
+const MOST_PROBLEMS_TOLD: usize = 20;
 
 /// What `serve` takes of it.
 #[derive(Debug, clap::Args)]
@@ -18,36 +25,120 @@ pub(super) struct ElsewhereArguments {
     /// Upstreams with their keys, models, weights, fall-backs and time-outs, in a file
     #[arg(long, value_name = "FILE")]
     upstreams: Option<PathBuf>,
+    /// Keep each exchange with an upstream in this folder, as a cassette
+    #[arg(long, value_name = "DIR")]
+    record: Option<PathBuf>,
+    /// Answer from the cassettes in this folder; with an upstream, what none of them answers is asked there
+    #[arg(long, value_name = "DIR")]
+    replay: Option<PathBuf>,
+    /// How fast recordings are played: `recorded`, `at-once`, or a speed such as `2x` [default: recorded]
+    #[arg(long, value_name = "PACE", requires = "replay")]
+    replay_pace: Option<Pace>,
+    /// A member of requests that recordings are not compared by, such as `user` or `messages.*.name` (repeatable)
+    #[arg(long, value_name = "PATH", requires = "replay")]
+    replay_ignore: Vec<IgnoredMember>,
 }
 
 /// Somebody else who answers.
 pub(super) struct Elsewhere {
     backend: Arc<dyn Backend>,
+    recorder: Option<Arc<Recorder>>,
     summary: String,
 }
 
 impl ElsewhereArguments {
-    /// What the arguments name, if they name anything. A server that asks for no key passes the keys of its clients on;
-    /// its own are nobody else's business.
+    /// What the arguments name, if they name anything. The keys of the server itself, none if it asks for none, stand in
+    /// no recording; a server that asks for none passes the keys of its clients on.
     ///
     /// # Errors
-    /// An upstream is described wrongly, or its file cannot be read.
-    pub(super) fn open(&self, asks_for_no_key: bool) -> anyhow::Result<Option<Elsewhere>> {
-        let environment = |name: &str| std::env::var(name).ok();
-        let mut upstreams = Vec::new();
-        for given in &self.upstream {
-            upstreams.push(Upstream::from_argument(given, environment).map_err(not_opened)?);
+    /// An upstream is described wrongly, a file or a folder cannot be used, or there is nothing to record.
+    pub(super) fn open(&self, own_keys: &[SecretString]) -> anyhow::Result<Option<Elsewhere>> {
+        let upstreams = self.upstreams()?;
+        if upstreams.is_empty() && self.record.is_some() {
+            let hint = "name one, as in `--upstream openai=https://api.openai.com/v1 --record cassettes`";
+            return Err(Failure::new(WRONG_USAGE, "`--record` needs an upstream to record", hint).into());
         }
-        if let Some(path) = &self.upstreams {
-            upstreams.extend(read_upstreams_file(path, environment).map_err(not_opened)?);
-        }
+        let keys = upstreams.iter().filter_map(|upstream| upstream.key.as_ref()).chain(own_keys);
+        let redaction = Redaction::new(keys.map(ExposeSecret::expose_secret));
+        let replay = self.replay.as_deref().map(|path| self.replay(path, redaction.clone())).transpose()?;
         if upstreams.is_empty() {
-            return Ok(None);
+            return Ok(replay.map(|replay| Elsewhere {
+                summary: told_recordings(&replay),
+                backend: replay,
+                recorder: None,
+            }));
         }
-        let names: Vec<String> = upstreams.iter().map(|upstream| upstream.name.clone()).collect();
-        let options = RelayOptions { pass_client_keys: asks_for_no_key, ..RelayOptions::default() };
-        let relay = RelayBackend::new(upstreams, options).map_err(not_opened)?;
-        Ok(Some(Elsewhere { backend: Arc::new(relay), summary: format!("upstream {}", names.join(", ")) }))
+        let relayed = Relayed::new(upstreams, own_keys.is_empty())?;
+        let folder = self.record.as_deref().map(|path| Folder::open(path, redaction)).transpose();
+        let folder = folder.map_err(|error| not_opened(&error))?;
+        Ok(Some(relayed.behind(replay, folder)))
+    }
+
+    fn upstreams(&self) -> Result<Vec<Upstream>, Failure> {
+        let environment = |name: &str| std::env::var(name).ok();
+        let named = self.upstream.iter().map(|given| Upstream::from_argument(given, environment));
+        let mut upstreams = named.collect::<Result<Vec<_>, _>>().map_err(|error| not_described(&error))?;
+        if let Some(path) = &self.upstreams {
+            let listed = read_upstreams_file(path, environment);
+            upstreams.extend(listed.map_err(|error| not_described(&error))?);
+        }
+        Ok(upstreams)
+    }
+
+    /// The recordings of a folder. Those that cannot be read are told, and the others serve.
+    fn replay(&self, path: &Path, redaction: Redaction) -> anyhow::Result<Arc<ReplayBackend>> {
+        // What is missing is to be recorded: there may be nothing yet.
+        if self.record.as_deref() == Some(path) {
+            Folder::open(path, Redaction::default()).map_err(|error| not_opened(&error))?;
+        }
+        let pace = self.replay_pace.unwrap_or_default();
+        let options = ReplayOptions { pace, ignore: self.replay_ignore.clone(), redaction };
+        let loaded = ReplayBackend::load(path, options).map_err(|error| not_opened(&error))?;
+        let (replay, problems) = loaded;
+        for problem in problems.iter().take(MOST_PROBLEMS_TOLD) {
+            say(&format!("warning: {problem}"));
+        }
+        if let Some(more) = problems.len().checked_sub(MOST_PROBLEMS_TOLD).filter(|more| *more > 0) {
+            say(&format!("warning: {more} more files of {} cannot be read", path.display()));
+        }
+        Ok(Arc::new(replay))
+    }
+}
+
+/// A relay, and how it is told of.
+struct Relayed {
+    relay: Arc<dyn Backend>,
+    names: Vec<String>,
+}
+
+impl Relayed {
+    fn new(upstreams: Vec<Upstream>, pass_client_keys: bool) -> Result<Relayed, Failure> {
+        let names = upstreams.iter().map(|upstream| upstream.name.clone()).collect();
+        let options = RelayOptions { pass_client_keys, ..RelayOptions::default() };
+        let relay = RelayBackend::new(upstreams, options).map_err(|error| not_described(&error))?;
+        Ok(Relayed { relay: Arc::new(relay), names })
+    }
+
+    /// The relay behind what was recorded, and behind what records.
+    fn behind(self, replay: Option<Arc<ReplayBackend>>, folder: Option<Folder>) -> Elsewhere {
+        let upstreams = format!("upstream {}", self.names.join(", "));
+        let recorded = folder.as_ref().map(|folder| format!(", recorded in {}", folder.path().display()));
+        let mut summary = format!("{upstreams}{}", recorded.unwrap_or_default());
+        let recorder = folder.map(|folder| {
+            Arc::new(match &replay {
+                None => Recorder::new(self.relay.clone(), folder),
+                Some(replay) => Recorder::shared(self.relay.clone(), folder, Arc::clone(replay)),
+            })
+        });
+        let mut backend = match &recorder {
+            None => self.relay,
+            Some(recorder) => Arc::clone(recorder) as Arc<dyn Backend>,
+        };
+        if let Some(replay) = replay {
+            summary = format!("{}, then {summary}", told_recordings(&replay));
+            backend = Arc::new(ReplayFirst::new(replay, backend));
+        }
+        Elsewhere { backend, recorder, summary }
     }
 }
 
@@ -61,15 +152,34 @@ impl Elsewhere {
     pub(super) fn summary(&self) -> String {
         self.summary.clone()
     }
+
+    /// Waits until all that was recorded is on the disk.
+    pub(super) async fn written(&self) {
+        if let Some(recorder) = &self.recorder {
+            recorder.written().await;
+        }
+    }
 }
 
-fn not_opened(error: RelayError) -> Failure {
-    let hint = match &error {
+fn told_recordings(replay: &ReplayBackend) -> String {
+    match replay.recordings() {
+        1 => "1 recording".to_owned(),
+        count => format!("{count} recordings"),
+    }
+}
+
+fn not_described(error: &RelayError) -> Failure {
+    let hint = match error {
         RelayError::Argument { .. } | RelayError::Name { .. } | RelayError::BaseUrl { .. } => {
             "as in `--upstream openai=https://api.openai.com/v1`, with the key in OPENAI_API_KEY"
         }
         RelayError::Roots(_) => "install the package ca-certificates, or name an `http://` URL",
         _ => "docs/relay.md has an example of each setting",
     };
+    Failure::new(WRONG_USAGE, error.to_string(), hint)
+}
+
+fn not_opened(error: &FolderError) -> Failure {
+    let hint = "`--record DIR --upstream NAME=URL` makes such a folder, and `--replay DIR` answers from it";
     Failure::new(WRONG_USAGE, error.to_string(), hint)
 }
