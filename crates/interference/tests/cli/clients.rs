@@ -4,6 +4,7 @@
 mod node;
 mod page;
 mod python;
+mod recordings;
 mod rust;
 mod suite;
 

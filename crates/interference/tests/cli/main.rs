@@ -34,6 +34,8 @@ mod model_files;
 mod openai_description;
 mod parameters;
 mod readme;
+mod recordings;
+mod relay;
 mod report;
 mod reproducibility;
 mod responses;

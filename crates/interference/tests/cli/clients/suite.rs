@@ -17,6 +17,8 @@ const KEY: &str = "secret";
 pub(crate) struct Served {
     server: Server,
     bench: Bench,
+    /// Who answers in truth, if it is somebody else.
+    upstream: Option<Server>,
 }
 
 /// A Python environment with its folder of clients.
@@ -38,10 +40,36 @@ impl Served {
         Served::with(&[])
     }
 
+    /// Passes everything on to a server that answers from a script in the folder of the clients, and keeps all of it in
+    /// this folder.
+    pub(crate) fn recorded(script: &str, cassettes: &str) -> Served {
+        let bench = Bench::take();
+        let script = clients().join(script);
+        let upstream = bench.serve(&["--api-key", KEY, "--script", script.to_str().unwrap()]);
+        let url = format!("up={}", upstream.base_url());
+        let arguments = ["--api-key", KEY, "--upstream", &url, "--record", cassettes];
+        let server = bench.serve_with(&arguments, &[("UP_API_KEY", KEY)]);
+        server.until_said("ready");
+        Served { server, bench, upstream: Some(upstream) }
+    }
+
+    /// Answers from the recordings in this folder.
+    pub(crate) fn replayed(cassettes: &str) -> Served {
+        Served::with(&["--replay", cassettes, "--replay-pace", "at-once"])
+    }
+
     fn with(arguments: &[&str]) -> Served {
         let bench = Bench::take();
         let server = bench.serve(&[&["--api-key", KEY], arguments].concat());
-        Served { server, bench }
+        Served { server, bench, upstream: None }
+    }
+
+    /// Ends it in order: what is to be kept is on the disk then.
+    #[track_caller]
+    pub(crate) fn end(mut self) {
+        self.server.signal("TERM");
+        assert_eq!(self.server.exit_code(), Some(0));
+        drop(self.upstream);
     }
 
     /// Runs a file of tests with pytest; these tests of it may be skipped, and must be.
@@ -78,6 +106,12 @@ impl Served {
     #[track_caller]
     pub(crate) fn program(&self, program: &Path) {
         assert_eq!(succeeded(&mut self.client(program, clients())), "all well\n");
+    }
+
+    /// Runs a program that prints what it got, and gives that.
+    #[track_caller]
+    pub(crate) fn printed(&self, program: &Path, arguments: &[&str]) -> String {
+        succeeded(self.client(program, clients()).args(arguments))
     }
 
     fn client(&self, program: &Path, folder: PathBuf) -> Command {

@@ -1,0 +1,65 @@
+//! Real SDKs through a relay that records them, and then before its recordings: to them it must all be one.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::bench::from_xtask;
+use crate::clients::suite::{Python, Served};
+
+const NEWEST: Python = Python { interpreter: "INTERFERENCE_TEST_PYTHON", folder: "python" };
+
+/// Files of tests of which every request is answered. Those of errors have clients that go before an answer begins, of
+/// which there is nothing to record.
+const FILES: [&str; 7] = [
+    "test_chat.py",
+    "test_tools.py",
+    "test_structured.py",
+    "test_embeddings.py",
+    "test_completions.py",
+    "test_responses.py",
+    "test_stored_chats.py",
+];
+
+#[test]
+fn a_suite_passes_through_a_relay_and_from_its_recordings() {
+    let folder = tempfile::tempdir().unwrap();
+    let cassettes = folder.path().to_str().unwrap();
+    let recorded = Served::recorded("conversations.toml", cassettes);
+    for file in FILES {
+        recorded.pytest(NEWEST, file, &[]);
+    }
+    recorded.end();
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        assert!(!text.contains("Bearer secret"), "{text}");
+    }
+
+    let replayed = Served::replayed(cassettes);
+    for file in FILES {
+        replayed.pytest(NEWEST, file, &[]);
+    }
+}
+
+/// What one SDK has recorded answers another: bodies are compared by what they say.
+#[test]
+fn the_recording_of_one_sdk_answers_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let cassettes = folder.path().to_str().unwrap();
+    let clients = super::clients();
+    let python = from_xtask("INTERFERENCE_TEST_PYTHON");
+    let python_client = clients.join("python/chat.py");
+    let question = ["write a poem about a tree", "--model", "gpt-4o", "--seed", "7", "--max-tokens", "4"];
+    let python_arguments = [&[python_client.to_str().unwrap()], &question[..]].concat();
+    let recorded = Served::recorded("conversations.toml", cassettes);
+    let told: Value = serde_json::from_str(&recorded.printed(&python, &python_arguments)).unwrap();
+    assert_eq!((&told["finish_reason"], &told["error"]), (&"length".into(), &Value::Null));
+    recorded.end();
+
+    let replayed = Served::replayed(cassettes);
+    let node_client = from_xtask("INTERFERENCE_TEST_NODE_CLIENT").join("chat.mjs");
+    let node_arguments = [&[node_client.to_str().unwrap()], &question[..]].concat();
+    let from_node: Value =
+        serde_json::from_str(&replayed.printed(Path::new("node"), &node_arguments)).unwrap();
+    assert_eq!(from_node, told);
+}

@@ -1,0 +1,194 @@
+//! `serve --record` and `--replay`, of the real binary: what is kept, what is played, and what a crash leaves behind.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::bench::{Bench, Server};
+use crate::exchange::{Answer, Exchange, ask, get, request};
+
+const KEY: &str = "sk-not-for-the-disk";
+
+const SCRIPT: &str = r#"
+[[rule]]
+when = { text = "twice" }
+answer = [{ text = "The first time." }, { text = "The second time." }]
+
+[[rule]]
+when = { text = "break" }
+answer = { text = "One two three four five six.", faults = { cut = { after_events = 3, by = "reset" } } }
+
+[[rule]]
+when = { text = "endless" }
+answer = { text = "One two.", latency = { between_tokens = "60s" } }
+
+[[rule]]
+answer = { text = "A green tree." }
+"#;
+
+/// A server with a key that answers from the script, and the folder for what is recorded of it.
+struct Studio {
+    upstream: Server,
+    folder: TempDir,
+}
+
+impl Studio {
+    fn new(bench: &Bench) -> Studio {
+        let folder = tempfile::tempdir().unwrap();
+        let script = folder.path().join("script.toml");
+        fs::write(&script, SCRIPT).unwrap();
+        let upstream = bench.serve(&["--api-key", KEY, "--script", script.to_str().unwrap()]);
+        Studio { upstream, folder }
+    }
+
+    fn cassettes(&self) -> PathBuf {
+        self.folder.path().join("cassettes")
+    }
+
+    /// A relay that records.
+    fn record(&self, bench: &Bench, arguments: &[&str]) -> Server {
+        let cassettes = self.cassettes();
+        let url = format!("up={}", self.upstream.base_url());
+        let all = [&["--upstream", &url, "--record", cassettes.to_str().unwrap()], arguments].concat();
+        let server = bench.serve_with(&all, &[("UP_API_KEY", KEY)]);
+        server.until_said("ready");
+        server
+    }
+
+    fn replay(&self, bench: &Bench) -> Server {
+        bench.serve(&["--replay", self.cassettes().to_str().unwrap(), "--replay-pace", "at-once"])
+    }
+}
+
+fn streamed(prompt: &str) -> Value {
+    request(prompt, json!({"stream": true}))
+}
+
+/// Ends it, after which all is on the disk.
+#[track_caller]
+fn end(mut server: Server) {
+    server.signal("TERM");
+    assert_eq!(server.exit_code(), Some(0));
+}
+
+/// The names in a folder, in their order.
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+fn told(answer: &Answer) -> (u16, &str) {
+    (answer.status, &answer.body)
+}
+
+#[test]
+fn a_recording_is_played_as_it_was() {
+    let bench = Bench::take();
+    let studio = Studio::new(&bench);
+    let asked = [streamed("a tree"), request("a tree", json!({})), request("twice", json!({}))];
+    let relay = studio.record(&bench, &[]);
+    let mut recorded: Vec<Answer> = asked.iter().map(|request| ask(relay.address, request)).collect();
+    recorded.push(ask(relay.address, &asked[2]));
+    end(relay);
+    assert_eq!(names(&studio.cassettes()).len(), 4);
+    for name in names(&studio.cassettes()) {
+        let text = fs::read_to_string(studio.cassettes().join(&name)).unwrap();
+        assert!(!text.contains(KEY) && text.contains("\"upstream\": \"up\""), "{text}");
+    }
+
+    let replay = studio.replay(&bench);
+    for (request, recorded) in asked.iter().zip(&recorded) {
+        assert_eq!(told(&ask(replay.address, request)), told(recorded), "{request}");
+    }
+    // The second time, and from then on.
+    for _ in 0..2 {
+        assert_eq!(told(&ask(replay.address, &asked[2])), told(&recorded[3]));
+    }
+    let missing = ask(replay.address, &request("a bush", json!({})));
+    assert_eq!((missing.status, &missing.json()["error"]["code"]), (404, &"no_recording_matches".into()));
+    let message = missing.json()["error"]["message"].to_string();
+    assert!(message.contains("a tree") && message.contains("a bush"), "{message}");
+}
+
+/// A client of the relay sees a stream that was mended; the recording has what the upstream did.
+#[test]
+fn a_broken_end_is_broken_again() {
+    let bench = Bench::take();
+    let studio = Studio::new(&bench);
+    let relay = studio.record(&bench, &[]);
+    let mended = ask(relay.address, &streamed("break it"));
+    assert!(mended.body.ends_with("data: [DONE]\n\n"));
+    end(relay);
+    let name = &names(&studio.cassettes())[0];
+    let text = fs::read_to_string(studio.cassettes().join(name)).unwrap();
+    assert!(text.contains("\"end\": \"reset\""), "{text}");
+
+    let replay = studio.replay(&bench);
+    let finished = bench.run(&["chat", "break it", "--base-url", &replay.base_url(), "-m", "gpt-3.5-turbo"]);
+    assert_eq!(finished.code, Some(1), "{finished:#?}");
+}
+
+#[test]
+fn what_is_missing_is_recorded_and_played_the_next_time() {
+    let bench = Bench::take();
+    let studio = Studio::new(&bench);
+    fs::create_dir(studio.cassettes()).unwrap();
+    let cassettes = studio.cassettes();
+    let relay = studio.record(&bench, &["--replay", cassettes.to_str().unwrap(), "--replay-pace", "at-once"]);
+    let first = ask(relay.address, &request("a tree", json!({})));
+    assert_eq!(first.text(), "A green tree.");
+    crate::exchange::until_metric(relay.address, "recordings", 1);
+    let again = ask(relay.address, &request("a tree", json!({})));
+    assert_eq!(again.body, first.body, "ids differ from answer to answer, unless it is the same one");
+    end(relay);
+    assert_eq!(names(&cassettes).len(), 1);
+}
+
+/// Killed in the middle of an answer, it leaves nothing that a reader would take for a recording.
+#[test]
+fn a_kill_leaves_whole_recordings_only() {
+    let bench = Bench::take();
+    let studio = Studio::new(&bench);
+    let mut relay = studio.record(&bench, &[]);
+    let whole = ask(relay.address, &request("a tree", json!({})));
+    let mut running = Exchange::chat(relay.address, &streamed("endless"));
+    running.read_until("One");
+    crate::exchange::until_metric(relay.address, "recorded_total", 1);
+    relay.signal("KILL");
+    assert_eq!(relay.exit_code(), None);
+
+    let replay = studio.replay(&bench);
+    assert!(replay.said().contains("1 recording"), "{}", replay.said());
+    assert_eq!(told(&ask(replay.address, &request("a tree", json!({})))), told(&whole));
+}
+
+#[test]
+fn a_file_that_is_no_cassette_is_told_and_the_others_serve() {
+    let bench = Bench::take();
+    let studio = Studio::new(&bench);
+    let relay = studio.record(&bench, &[]);
+    let recorded = ask(relay.address, &request("a tree", json!({})));
+    end(relay);
+    let name = names(&studio.cassettes()).remove(0);
+    let text = fs::read_to_string(studio.cassettes().join(&name)).unwrap();
+    let write = |name: &str, text: &str| fs::write(studio.cassettes().join(name), text).unwrap();
+    write("000002-truncated.json", &text[..text.len() / 2]);
+    write(
+        "000003-later.json",
+        &text.replace("\"interference_cassette\": 1", "\"interference_cassette\": 99"),
+    );
+
+    let replay = studio.replay(&bench);
+    let said = replay.said();
+    let warned = |name: &str| said.lines().any(|line| line.starts_with("warning: ") && line.contains(name));
+    assert!(warned("000002-truncated.json:") && warned("000003-later.json:"), "{said}");
+    assert_eq!(told(&ask(replay.address, &request("a tree", json!({})))), told(&recorded));
+    let metrics = get(replay.address, "/metrics").body;
+    assert!(metrics.contains("interference_recordings 1\n"), "{metrics}");
+}

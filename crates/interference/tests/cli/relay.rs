@@ -1,0 +1,173 @@
+//! `serve --upstream`, of the real binary before the real binary: what is passed on, what is mended, and what is here.
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::bench::{Bench, Server};
+use crate::exchange::{Answer, Exchange, ask, get, post, request};
+
+const SCRIPT: &str = r#"
+[[rule]]
+when = { text = "break" }
+answer = { text = "One two three four five six.", faults = { cut = { after_events = 3, by = "reset" } } }
+
+[[rule]]
+when = { text = "refuse" }
+answer = { error = { status = 422, message = "Not like this.", code = "no" } }
+
+[[rule]]
+when = { text = "weather" }
+answer = { text = "Let me see.", tool_calls = [{ name = "weather", arguments = { city = "Oslo" } }] }
+
+[[rule]]
+answer = { text = "A green tree, 木が一本 🌳." }
+"#;
+
+/// A server that answers from the script, and one that passes everything on to it.
+struct Chain {
+    upstream: Server,
+    relay: Server,
+    _folder: TempDir,
+}
+
+impl Chain {
+    fn new(bench: &Bench, arguments: &[&str]) -> Chain {
+        let folder = tempfile::tempdir().unwrap();
+        let script = folder.path().join("script.toml");
+        std::fs::write(&script, SCRIPT).unwrap();
+        let upstream = bench.serve(&["--fixed-ids", "--script", script.to_str().unwrap()]);
+        let url = format!("up={}", upstream.base_url());
+        let relay = bench.serve(&[&["--upstream", &url], arguments].concat());
+        Chain { upstream, relay, _folder: folder }
+    }
+
+    /// The same request to both: the upstream's answer first.
+    fn both(&self, request: &Value) -> [Answer; 2] {
+        [self.upstream.address, self.relay.address].map(|address| ask(address, request))
+    }
+}
+
+fn streamed(prompt: &str) -> Value {
+    request(prompt, json!({"stream": true, "stream_options": {"include_usage": true}}))
+}
+
+#[test]
+fn what_an_upstream_says_arrives_as_it_is() {
+    let bench = Bench::take();
+    let chain = Chain::new(&bench, &[]);
+    let tools = json!({"tools": [{"type": "function", "function": {"name": "weather"}}]});
+    for asked in [
+        request("a tree", json!({})),
+        streamed("a tree"),
+        request("the weather", tools.clone()),
+        request("please refuse", json!({})),
+        request("a tree", json!({"temperature": "hot"})),
+    ] {
+        let [direct, relayed] = chain.both(&asked);
+        assert_eq!((relayed.status, &relayed.body), (direct.status, &direct.body), "{asked}");
+        assert_eq!(relayed.header("content-type"), direct.header("content-type"));
+        assert_eq!(relayed.header("x-interference-upstream"), Some("up"));
+        assert_eq!(relayed.header("x-interference-rule"), direct.header("x-interference-rule"));
+    }
+    let [direct, relayed] =
+        [chain.upstream.address, chain.relay.address].map(|address| get(address, "/v1/models"));
+    assert_eq!(relayed.json()["data"][0]["id"], direct.json()["data"][0]["id"]);
+    // An endpoint that nobody here knows is the upstream's to refuse.
+    let rerank = Exchange::undescribed(chain.relay.address, post("/v1/rerank", "{}").as_bytes());
+    let (refused, _) = rerank.read_whole();
+    assert_eq!((refused.status, refused.header("x-interference-upstream")), (404, Some("up")));
+}
+
+/// Each event is a read of its own on both sides, as long as the upstream leaves time between them.
+#[test]
+fn a_stream_that_breaks_off_is_mended() {
+    let bench = Bench::take();
+    let chain = Chain::new(&bench, &[]);
+    let mended = ask(chain.relay.address, &streamed("break it"));
+    assert_eq!(mended.status, 200);
+    let events: Vec<&str> = mended.body.split_terminator("\n\n").collect();
+    let [.., error, done] = events[..] else { panic!("{mended:#?}") };
+    assert_eq!((events.len(), done), (5, "data: [DONE]"));
+    let error: Value = serde_json::from_str(error.strip_prefix("data: ").unwrap()).unwrap();
+    assert_eq!(error["error"]["code"], "upstream_broke_off");
+    let journal = get(chain.relay.address, "/_interference/requests?min=1&ended=true").json();
+    assert_eq!(journal["requests"][0]["status"], 200);
+}
+
+#[test]
+fn faults_apply_to_what_is_relayed() {
+    let bench = Bench::take();
+    let chain = Chain::new(&bench, &["--allow-faults"]);
+    let whole = ask(chain.relay.address, &streamed("a tree"));
+    let mut asked = streamed("a tree");
+    asked["model"] = json!("any#cut.after_events=2,cut.by=\"end\"");
+    let cut = ask(chain.relay.address, &asked);
+    assert_eq!(cut.body.matches("data: ").count(), 2);
+    assert!(cut.header("x-interference-applied").is_some());
+    let dropped = post("/v1/chat/completions", &streamed("a tree").to_string())
+        .replace("host: ", "x-interference: drop.events = [2], seed = 5\r\nhost: ");
+    let (dropped, _) = Exchange::send(chain.relay.address, dropped.as_bytes()).read_whole();
+    assert_eq!(
+        dropped.body.matches("data: ").count() + 1,
+        whole.body.matches("data: ").count(),
+        "{dropped:#?}"
+    );
+}
+
+#[test]
+fn a_script_answers_before_an_upstream() {
+    let bench = Bench::take();
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("first.toml");
+    std::fs::write(&script, "[[rule]]\nwhen = { text = \"here\" }\nanswer.text = \"It is here.\"\n").unwrap();
+    let chain = Chain::new(&bench, &["--script", script.to_str().unwrap()]);
+    assert_eq!(ask(chain.relay.address, &request("is it here?", json!({}))).text(), "It is here.");
+    let elsewhere = ask(chain.relay.address, &request("a tree", json!({})));
+    assert_eq!(elsewhere.text(), "A green tree, 木が一本 🌳.");
+    assert_eq!(elsewhere.header("x-interference-upstream"), Some("up"));
+}
+
+/// A model here has its own name; an alias of it, or any other name, is for the upstream.
+#[test]
+fn a_model_of_this_machine_answers_to_its_own_name() {
+    let bench = Bench::take();
+    let chain = Chain::new(&bench, &["-m", "smollm2-135m-instruct"]);
+    let asked = |model: &str| request("a tree", json!({"model": model, "max_tokens": 2}));
+    let local = ask(chain.relay.address, &asked("smollm2-135m-instruct"));
+    assert_eq!((local.status, local.header("x-interference-upstream")), (200, None));
+    let elsewhere = ask(chain.relay.address, &asked("gpt-4o-mini"));
+    assert_eq!(elsewhere.header("x-interference-upstream"), Some("up"));
+    let models = get(chain.relay.address, "/v1/models").json();
+    let ids: Vec<&Value> = models["data"].as_array().unwrap().iter().map(|model| &model["id"]).collect();
+    assert_eq!(ids, ["smollm2-135m-instruct", "scripted"]);
+}
+
+#[test]
+fn nobody_listens_there() {
+    let bench = Bench::take();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let relay = bench.serve(&["--upstream", &format!("gone=http://127.0.0.1:{port}/v1")]);
+    let refused = ask(relay.address, &request("a tree", json!({})));
+    assert_eq!(refused.status, 502);
+    let error = &refused.json()["error"];
+    assert_eq!(error["code"], "upstream_unreachable");
+    assert!(error["message"].as_str().unwrap().contains("`gone`"), "{error}");
+}
+
+#[test]
+fn what_is_no_upstream_is_told() {
+    let bench = Bench::take();
+    for (arguments, told) in [
+        (&["--upstream", "http://localhost:8000/v1"][..], "it has no `=`"),
+        (&["--upstream", "a=localhost:8000"], "must begin with `http://`"),
+        (&["--upstream", "a=http://localhost/v1", "--upstream", "a=http://localhost/v1"], "named `a`"),
+        (&["--upstreams", "no-such-file.toml"], "no-such-file.toml"),
+        (&["--record", "cassettes"], "`--record` needs an upstream"),
+        (&["--replay", "no-such-folder"], "no-such-folder"),
+        (&["--replay-pace", "2x"], "--replay"),
+    ] {
+        let finished = bench.run(&[&["serve", "--listen", "localhost:0"], arguments].concat());
+        assert_eq!(finished.code, Some(2), "{finished:#?}");
+        assert!(finished.stderr.contains(told), "{finished:#?}");
+    }
+}
