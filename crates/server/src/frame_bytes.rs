@@ -28,7 +28,7 @@ pub(crate) struct FrameBytes {
     /// None after the end.
     frames: Option<FrameStream>,
     mending: Option<Mending>,
-    /// How many bytes are still to come, where the head has told it. None more are passed on.
+    /// How many bytes are still to come, where the source has told it. None more are passed on.
     remaining: Option<u64>,
     cut: Cut,
     observation: Observation,
@@ -37,7 +37,7 @@ pub(crate) struct FrameBytes {
 }
 
 impl FrameBytes {
-    /// Of these frames. `length` is what the head tells of the body's.
+    /// Of these frames. `length` is what the source has told of the body's.
     pub(crate) fn new(
         frames: FrameStream,
         mending: Option<Mending>,

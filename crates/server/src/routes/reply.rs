@@ -88,9 +88,9 @@ impl Outgoing<'_> {
 
     /// Hands the answer to the task of its connection.
     async fn beside_the_library(self, reply: Reply, faults: Option<AnswerFaults>) -> Infallible {
+        let length = content_length(&reply.headers);
         // With faults, the length is told anew, or not at all.
-        let length = content_length(&reply.headers).filter(|_| faults.is_none());
-        let (kind, mending) = (kind(&reply), self.mending(&reply, length));
+        let (kind, mending) = (kind(&reply), self.mending(&reply, length.filter(|_| faults.is_none())));
         // Where nothing can be appended, there are none; nor where it would have to tell a number that only the source
         // knows.
         let has_last_words = match reply.body {
@@ -129,13 +129,13 @@ impl Outgoing<'_> {
         takeover.hand_over(answer).await
     }
 
-    /// What ends the answer if it breaks off; none where it must break off, too, or is to. A stream whose length was
-    /// told has no room for an end of ours.
-    fn mending(&self, reply: &Reply, length: Option<u64>) -> Option<Mending> {
+    /// What ends the answer if it breaks off; none where it must break off, too, or is to. A stream whose length is told
+    /// has no room for an end of ours.
+    fn mending(&self, reply: &Reply, told_length: Option<u64>) -> Option<Mending> {
         let can_be_mended = matches!(reply.body, ReplyBody::Frames(_))
             && reply.when_broken == WhenBroken::Mend
             && reply.status.is_success()
-            && length.is_none()
+            && told_length.is_none()
             && kind(reply) == AnswerKind::Stream;
         can_be_mended.then(|| Mending::new(self.dialect))
     }

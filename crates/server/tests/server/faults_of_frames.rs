@@ -94,6 +94,18 @@ async fn plans_for_whole_answers_see_all_of_one() {
     }
 }
 
+/// No more than a bound is collected; what is longer is not cut off for that.
+#[tokio::test]
+async fn a_whole_answer_that_is_too_long_to_collect_comes_in_chunks() {
+    let piece: &'static str = "x".repeat(1 << 20).leak();
+    let pieces = vec![Frame(piece); 17];
+    let server = Passed::new(JSON, &pieces).serve(with("http.content_type = \"text/plain\"")).await;
+    let answer = one_answer(&server, &request("", "")).await;
+    assert_eq!(header(&answer, "content-type").as_deref(), Some("text/plain"));
+    assert_eq!(answer.received.body.len(), 17 << 20);
+    assert_eq!(answer.received.ending, Ending::Complete { by: Framing::Chunks });
+}
+
 #[tokio::test]
 async fn a_status_takes_the_place_of_frames_with_all_that_was_told_of_them() {
     let server = json().serve(with("http = { status = 503, body = \"html\" }")).await;
@@ -163,15 +175,16 @@ async fn a_stream_that_breaks_off_is_mended_before_its_faults() {
 
 #[tokio::test]
 async fn a_whole_answer_that_breaks_off_does_not_pass_for_a_shorter_one() {
-    let pieces = [Frame("{\"who"), Broken(io::ErrorKind::ConnectionReset)];
-    let server =
-        Passed::new(JSON, &pieces).with("content-length", "14").serve(with("split = { every = 3 }")).await;
-    let answer = one_answer(&server, &request("", "")).await;
-    assert_eq!(
-        (chunks(&answer), &answer.received.ending),
-        (vec!["{\"w", "ho"], &Ending::Cut(Place::BetweenChunks))
-    );
-    assert_eq!(journal(&server).await["requests"][0]["ended"], "broken_off");
+    let short = [Frame("{\"who")];
+    let broken = [Frame("{\"who"), Broken(io::ErrorKind::ConnectionReset)];
+    for pieces in [&short[..], &broken[..]] {
+        let passed = Passed::new(JSON, pieces).with("content-length", "14");
+        let server = passed.serve(with("split = { every = 3 }")).await;
+        let answer = one_answer(&server, &request("", "")).await;
+        assert_eq!(chunks(&answer), ["{\"w", "ho"]);
+        assert_eq!(answer.received.ending, Ending::Cut(Place::BetweenChunks));
+        assert_eq!(journal(&server).await["requests"][0]["ended"], "broken_off");
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Frames of somebody else's answer: passed on as they are, and ended when they break off.
 
 use std::io;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -56,7 +57,7 @@ impl Passed {
         Passed { when_broken: WhenBroken::Repeat, ..self }
     }
 
-    /// Tells when its frames have begun, and when they were dropped.
+    /// Tells when the end of its frames is reached, and when they are dropped.
     pub(crate) fn reply(&self, told: &mpsc::UnboundedSender<&'static str>) -> Reply {
         let pairs = self
             .headers
@@ -76,6 +77,7 @@ impl Passed {
     }
 }
 
+/// Tells when the frames are dropped.
 struct Held(mpsc::UnboundedSender<&'static str>);
 
 impl Drop for Held {
@@ -85,7 +87,7 @@ impl Drop for Held {
 }
 
 fn frames(pieces: Vec<Piece>, told: mpsc::UnboundedSender<&'static str>) -> FrameStream {
-    let held = Held(told);
+    let held = Held(told.clone());
     let pieces = pieces.into_iter().map(|piece| -> FrameStream {
         match piece {
             Frame(text) => Box::pin(stream::iter([Ok(Bytes::from_static(text.as_bytes()))])),
@@ -96,7 +98,11 @@ fn frames(pieces: Vec<Piece>, told: mpsc::UnboundedSender<&'static str>) -> Fram
         }
     });
     let pieces: Vec<FrameStream> = pieces.collect();
-    Box::pin(stream::iter(pieces).flatten().map(move |piece| {
+    let end = stream::poll_fn(move |_| {
+        let _test_is_over = told.send("reached");
+        Poll::Ready(None)
+    });
+    Box::pin(stream::iter(pieces).flatten().chain(end).map(move |piece| {
         let _with_the_stream = &held;
         piece
     }))
@@ -171,6 +177,25 @@ async fn a_length_that_was_told_is_kept_to() {
     }
 }
 
+/// The HTTP library asks for no end that it knows already; whoever records an answer needs it.
+#[tokio::test]
+async fn the_source_knows_that_its_end_was_reached() {
+    let whole = || Passed::new(JSON, &[Frame("{}")]);
+    let head = request("", "").replace("POST", "HEAD");
+    for (passed, asking) in [
+        (whole(), request("", "")),
+        (whole().with("content-length", "2"), request("", "")),
+        (whole().with("content-length", "2").repeated(), request("", "")),
+        (Passed { status: 204, pieces: Vec::new(), ..whole() }, request("", "")),
+        (Passed { pieces: Vec::new(), ..whole() }, head),
+    ] {
+        let mut server = passed.serve(ServeOptions::default()).await;
+        let mut connection = connect(&server).await;
+        connection.send(asking.as_bytes()).await.unwrap();
+        assert_eq!([server.told().await, server.told().await], ["reached", "dropped"], "{asking}");
+    }
+}
+
 #[tokio::test]
 async fn a_stream_that_breaks_off_is_mended() {
     let silent = told("The upstream fell silent in the middle of its answer.", "upstream_timeout");
@@ -242,9 +267,9 @@ async fn what_cannot_be_mended_breaks_off() {
         );
         assert_eq!(journal(&server).await["requests"][0]["ended"], "broken_off");
     }
-    let server = events().with("content-length", "500").serve(ServeOptions::default()).await;
+    let server = events().with("content-length", "12").serve(ServeOptions::default()).await;
     let answer = one_answer(&server, &request("", "")).await;
-    assert_eq!(answer.received.ending, Ending::LengthMismatch { expected: 500, received: 9 });
+    assert_eq!(answer.received.ending, Ending::LengthMismatch { expected: 12, received: 9 });
 }
 
 /// Where a close is a good end, a broken one must be another.
