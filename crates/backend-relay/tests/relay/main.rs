@@ -11,6 +11,7 @@
 
 mod broken;
 mod choosing;
+mod documentation;
 mod encrypted;
 mod health;
 mod leaving;
