@@ -11,6 +11,7 @@
 
 mod broken;
 mod choosing;
+mod crowd;
 mod documentation;
 mod encrypted;
 mod health;
