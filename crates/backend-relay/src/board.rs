@@ -80,7 +80,7 @@ impl Board {
             Standing::Closed(_) => Purpose::Ordinary,
         };
         if purpose == Purpose::Probe {
-            place.health.begin_probe();
+            place.health.begin_probe(now);
         }
         Ok(Pick { member, purpose })
     }
@@ -184,6 +184,21 @@ mod tests {
         let mut board = Board::new([3, 1], 1_000, now);
         let picked = picks(&mut board, &[0, 1], 400, now);
         assert_eq!(picked.iter().filter(|member| **member == 0).count(), 300);
+    }
+
+    #[test]
+    fn failures_count_as_load_while_they_are_recent() {
+        let now = Instant::now();
+        let mut board = Board::new([1, 1], 100, now);
+        // Every other request fails: that is no reason to leave it alone, and one to send it less.
+        for outcome in [FAILED, Outcome::Answered, FAILED, Outcome::Answered] {
+            let pick = board.pick(&[0], &[], now).unwrap();
+            board.record(pick, outcome, now);
+            board.leave(pick);
+        }
+        assert_eq!(picks(&mut board, &[0, 1], 4, now), [1, 1, 0, 1]);
+        let later = now + Duration::from_secs(10);
+        assert_eq!(picks(&mut board, &[0, 1], 2, later), [0, 0]);
     }
 
     #[test]

@@ -44,9 +44,10 @@ pub(crate) struct Course<'c> {
     started_at: Instant,
     /// The members that were tried, in order.
     tried: Vec<usize>,
-    /// What the last of them came to.
-    last: Option<Result<Reply, Failure>>,
-    nobody: Option<NobodyReady>,
+    /// Who was tried last, and what that came to.
+    last: Option<(usize, Result<Reply, Failure>)>,
+    /// When somebody may be asked again, where nobody was ready.
+    ready_at: Option<Instant>,
 }
 
 /// What follows a try.
@@ -68,7 +69,7 @@ impl<'c> Course<'c> {
         outgoing: &'c Outgoing,
     ) -> Course<'c> {
         let started_at = Instant::now();
-        Course { fleet, identifiers, outgoing, started_at, tried: Vec::new(), last: None, nobody: None }
+        Course { fleet, identifiers, outgoing, started_at, tried: Vec::new(), last: None, ready_at: None }
     }
 
     /// Tries until there is an answer, or nothing is left to try. The last outcome is the request's.
@@ -97,8 +98,8 @@ impl<'c> Course<'c> {
     async fn attempt(&mut self, group: &[usize]) -> Result<Next, Refusal> {
         let visit = match self.fleet.visit(group, &self.tried) {
             Ok(visit) => visit,
-            Err(nobody) => {
-                self.nobody = Some(nobody);
+            Err(NobodyReady { until }) => {
+                self.ready_at = Some(self.ready_at.map_or(until, |known| known.min(until)));
                 return Ok(Next::NobodyReady);
             }
         };
@@ -106,7 +107,8 @@ impl<'c> Course<'c> {
         if !self.tried.is_empty() {
             self.fleet.count_retry();
         }
-        self.tried.push(visit.index());
+        let member = visit.index();
+        self.tried.push(member);
         // An answer that is not passed on goes before another is asked for.
         self.last = None;
         let ended = attempt(visit, request, self.identifiers).await;
@@ -118,32 +120,26 @@ impl<'c> Course<'c> {
             _ => Next::Settled,
         };
         if let Err(failure) = &ended {
-            let upstream = &self.fleet.members[*self.tried.last().unwrap_or(&0)].upstream.name;
+            let upstream = &self.fleet.members[member].upstream.name;
             tracing::warn!(upstream, told = failure.told, "the upstream failed");
         }
-        self.last = Some(ended);
+        self.last = Some((member, ended));
         Ok(next)
     }
 
     fn outcome(self, group: &Group) -> Result<Reply, Refusal> {
-        let failure = match self.last {
-            Some(Ok(reply)) => return Ok(reply),
-            Some(Err(failure)) => failure,
+        let (member, failure) = match self.last {
+            Some((_, Ok(reply))) => return Ok(reply),
+            Some((member, Err(failure))) => (&self.fleet.members[member], failure),
             None => {
-                let members = group.members.iter().chain(&group.fallbacks);
-                let names: Vec<&str> =
-                    members.map(|member| self.fleet.members[*member].upstream.name.as_str()).collect();
-                let wait = self
-                    .nobody
-                    .map_or(Duration::ZERO, |nobody| nobody.until.saturating_duration_since(Instant::now()));
-                return Err(nobody_left(&names, wait));
+                let names = group.members.iter().chain(&group.fallbacks);
+                let names = names.map(|member| self.fleet.members[*member].upstream.name.as_str());
+                let wait = self.ready_at.map(|at| at.saturating_duration_since(Instant::now()));
+                return Err(nobody_left(&names.collect::<Vec<_>>(), wait.unwrap_or_default()));
             }
         };
-        let tries = Tries {
-            count: u32::try_from(self.tried.len()).unwrap_or(u32::MAX),
-            took: self.started_at.elapsed(),
-        };
-        let member = &self.fleet.members[self.tried.last().copied().unwrap_or_default()];
+        let count = u32::try_from(self.tried.len()).unwrap_or(u32::MAX);
+        let tries = Tries { count, took: self.started_at.elapsed() };
         Err(failure.refusal(&member.upstream.name, &member.target.base_url(), tries))
     }
 }

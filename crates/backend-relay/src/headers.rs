@@ -9,10 +9,10 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Names the upstream that an answer came from.
-pub const UPSTREAM: HeaderName = HeaderName::from_static("x-interference-upstream");
+pub const UPSTREAM_HEADER: HeaderName = HeaderName::from_static("x-interference-upstream");
 
 /// Names the upstreams whose models are missing in a list, separated by commas.
-pub const FAILED: HeaderName = HeaderName::from_static("x-interference-upstreams-failed");
+pub const FAILED_HEADER: HeaderName = HeaderName::from_static("x-interference-upstreams-failed");
 
 /// Asks this server for faults; it is not meant for others.
 const FAULTS: HeaderName = HeaderName::from_static("x-interference");
@@ -64,12 +64,14 @@ pub(crate) fn for_upstream(client: &HeaderMap, key: &Key) -> HeaderMap {
 
 /// What a client gets of an answer's headers.
 pub(crate) fn for_client(mut headers: HeaderMap, upstream: &HeaderValue) -> HeaderMap {
+    // Beside a transfer coding, a length is wrong (RFC 9112 section 6.3).
+    let is_coded = headers.contains_key(TRANSFER_ENCODING);
     remove_hop_by_hop(&mut headers);
     // A stream of events may be mended, and is then longer than was said.
-    if is_event_stream(&headers) {
+    if is_coded || is_event_stream(&headers) {
         headers.remove(CONTENT_LENGTH);
     }
-    headers.insert(UPSTREAM, upstream.clone());
+    headers.insert(UPSTREAM_HEADER, upstream.clone());
     headers
 }
 
@@ -143,7 +145,6 @@ mod tests {
         let answer = [
             ("content-type", "application/json"),
             ("content-length", "5"),
-            ("transfer-encoding", "chunked"),
             ("keep-alive", "timeout=5"),
             ("set-cookie", "a"),
             ("set-cookie", "b"),
@@ -159,5 +160,7 @@ mod tests {
         let events = [("content-type", "Text/Event-Stream; charset=utf-8"), ("content-length", "5")];
         let passed = ["content-type: Text/Event-Stream; charset=utf-8", "x-interference-upstream: a"];
         assert_eq!(shown(&for_client(map(&events), &name)), passed);
+        let coded = [("content-length", "5"), ("transfer-encoding", "chunked")];
+        assert_eq!(shown(&for_client(map(&coded), &name)), ["x-interference-upstream: a"]);
     }
 }

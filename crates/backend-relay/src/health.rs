@@ -20,6 +20,9 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest time that it is left alone.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
+/// How long a probe keeps other requests away: an answer that is not streamed may take minutes, and is no bad sign.
+const PROBING: Duration = Duration::from_secs(1);
+
 /// How long an upstream counts as full that does not say for how long it is.
 const FULL: Duration = Duration::from_secs(1);
 
@@ -70,8 +73,8 @@ enum Breaker {
     Closed,
     /// None passes until then; the first one after it is a probe.
     Open { until: Instant, pause: Duration },
-    /// A probe is under way.
-    Probing { pause: Duration },
+    /// A probe is under way; if nothing is known of it by then, another may follow.
+    Probing { until: Instant, pause: Duration },
 }
 
 impl Health {
@@ -87,9 +90,10 @@ impl Health {
         }
         match self.breaker {
             Breaker::Closed => Standing::Open(Purpose::Ordinary),
-            Breaker::Open { until, .. } if until > now => Standing::Closed(until),
-            Breaker::Open { .. } => Standing::Open(Purpose::Probe),
-            Breaker::Probing { .. } => Standing::Closed(now + FIRST_PAUSE),
+            Breaker::Open { until, .. } | Breaker::Probing { until, .. } if until > now => {
+                Standing::Closed(until)
+            }
+            Breaker::Open { .. } | Breaker::Probing { .. } => Standing::Open(Purpose::Probe),
         }
     }
 
@@ -104,15 +108,15 @@ impl Health {
     }
 
     /// A probe sets out.
-    pub(crate) fn begin_probe(&mut self) {
-        if let Breaker::Open { pause, .. } = self.breaker {
-            self.breaker = Breaker::Probing { pause };
+    pub(crate) fn begin_probe(&mut self, now: Instant) {
+        if let Breaker::Open { pause, .. } | Breaker::Probing { pause, .. } = self.breaker {
+            self.breaker = Breaker::Probing { until: now + PROBING, pause };
         }
     }
 
     /// Whoever waited for the probe went away: another may set out.
     pub(crate) fn abandon_probe(&mut self, now: Instant) {
-        if let Breaker::Probing { pause } = self.breaker {
+        if let Breaker::Probing { pause, .. } = self.breaker {
             self.breaker = Breaker::Open { until: now, pause };
         }
     }
@@ -151,7 +155,7 @@ impl Health {
         self.in_a_row = self.in_a_row.saturating_add(1);
         self.recent.add(now, |second| second.failed += 1);
         let pause = match (self.breaker, purpose) {
-            (Breaker::Probing { pause }, Purpose::Probe) => (pause * 2).min(LONGEST_PAUSE),
+            (Breaker::Probing { pause, .. }, Purpose::Probe) => (pause * 2).min(LONGEST_PAUSE),
             (Breaker::Closed, _) if self.is_failing(now) => FIRST_PAUSE,
             _ => return,
         };
@@ -242,7 +246,7 @@ mod tests {
         fn ask(&mut self, outcome: Outcome) -> bool {
             let Some(purpose) = self.purpose() else { return false };
             if purpose == Purpose::Probe {
-                self.health.begin_probe();
+                self.health.begin_probe(self.now);
             }
             self.health.record(outcome, purpose, self.now);
             true
@@ -312,7 +316,7 @@ mod tests {
             patient.ask(FAILED);
         }
         patient.wait(1_000);
-        patient.health.begin_probe();
+        patient.health.begin_probe(patient.now);
         assert_eq!(patient.purpose(), None);
         // Requests that were under way before decide nothing.
         patient.health.record(Outcome::Answered, Purpose::Ordinary, patient.now);
@@ -320,6 +324,24 @@ mod tests {
         assert_eq!(patient.purpose(), None);
         patient.health.abandon_probe(patient.now);
         assert_eq!(patient.purpose(), Some(Purpose::Probe));
+    }
+
+    #[test]
+    fn a_slow_probe_does_not_keep_others_away() {
+        let mut patient = Patient::new();
+        for _ in 0..5 {
+            patient.ask(FAILED);
+        }
+        patient.wait(1_000);
+        patient.health.begin_probe(patient.now);
+        patient.wait(999);
+        assert_eq!(patient.purpose(), None);
+        patient.wait(1);
+        assert_eq!(patient.purpose(), Some(Purpose::Probe));
+        patient.health.begin_probe(patient.now);
+        assert_eq!(patient.purpose(), None);
+        patient.health.record(Outcome::Answered, Purpose::Probe, patient.now);
+        assert_eq!(patient.purpose(), Some(Purpose::Ordinary));
     }
 
     #[test]

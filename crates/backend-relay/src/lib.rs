@@ -30,8 +30,10 @@ mod upstreams_file;
 
 pub use connection::{IDLE_CONNECTION, LONGEST_HEAD, MOST_HEADERS, MOST_IDLE};
 pub use error::RelayError;
-pub use headers::{FAILED, UPSTREAM};
+pub use headers::{FAILED_HEADER, UPSTREAM_HEADER};
 pub use identifiers::MOST_IDENTIFIERS;
+/// The certificate authorities that [`RelayOptions::roots`] holds.
+pub use interference_client::RootCertStore;
 pub use relay_backend::RelayBackend;
 pub use upstream::{
     LARGEST_WEIGHT, LONGEST_NAME, MOST_PATTERNS, MOST_RETRIES, MOST_UPSTREAMS, RelayOptions, Upstream,

@@ -62,21 +62,21 @@ impl ModelList {
     }
 
     /// Keeps what an upstream has listed now.
-    pub(crate) fn remember(&self, listed: &[Listed]) {
+    fn remember(&self, listed: &[Listed], now: Instant) {
         let models = listed.iter().take(MOST_MODELS).map(card).collect();
-        self.write(Known { asked_at: Instant::now(), models: Arc::new(models) });
+        self.write(Known { asked_at: now, models: Arc::new(models) });
     }
 
     /// An upstream did not tell: what it told before stays, and it is not asked again at once.
-    fn remember_failure(&self) {
+    fn remember_failure(&self, now: Instant) {
         let models = self.known();
-        self.write(Known { asked_at: Instant::now(), models });
+        self.write(Known { asked_at: now, models });
     }
 
     /// Whether a model is in the list, if that is known well enough not to ask.
-    fn says(&self, model: &str) -> Option<bool> {
+    fn says(&self, model: &str, now: Instant) -> Option<bool> {
         let Known { asked_at, models } = self.read()?;
-        let age = asked_at.elapsed();
+        let age = now.saturating_duration_since(asked_at);
         match models.iter().any(|card| card.id == model) {
             true => (age < BELIEVED).then_some(true),
             false => (age < BELIEVED_WITHOUT).then_some(false),
@@ -95,16 +95,16 @@ impl ModelList {
 /// Whether a member lists a model, asked for with the headers of a client where that is not known.
 pub(crate) async fn lists(fleet: &Arc<Fleet>, member: usize, model: &str, client: &HeaderMap) -> bool {
     let list = &fleet.members[member].list;
-    if let Some(answer) = list.says(model) {
+    if let Some(answer) = list.says(model, Instant::now()) {
         return answer;
     }
     let _asking = list.asking.lock().await;
     // Somebody may have asked meanwhile.
-    if let Some(answer) = list.says(model) {
+    if let Some(answer) = list.says(model, Instant::now()) {
         return answer;
     }
     if fetch(fleet, member, &Outgoing::models(client, None)).await.is_none() {
-        list.remember_failure();
+        list.remember_failure(Instant::now());
     }
     list.known().iter().any(|card| card.id == model)
 }
@@ -113,7 +113,7 @@ pub(crate) async fn lists(fleet: &Arc<Fleet>, member: usize, model: &str, client
 pub(crate) async fn fetch(fleet: &Arc<Fleet>, member: usize, outgoing: &Outgoing) -> Option<Vec<Listed>> {
     let whole = tokio::time::timeout(LONGEST_WAIT, read_whole(fleet, member, outgoing)).await.ok()??;
     let listed = listed_in(&whole)?;
-    fleet.members[member].list.remember(&listed);
+    fleet.members[member].list.remember(&listed, Instant::now());
     Some(listed)
 }
 
@@ -181,17 +181,31 @@ mod tests {
     }
 
     #[test]
-    fn what_is_listed_is_known() {
+    fn a_list_is_believed_for_a_while() {
         let list = ModelList::default();
-        assert_eq!(list.says("a"), None);
-        list.remember(
-            &listed_in(br#"{"data":[{"id":"a","created":5,"owned_by":"me"},{"id":"b"}]}"#).unwrap(),
-        );
-        assert_eq!((list.says("a"), list.says("c")), (Some(true), Some(false)));
-        list.remember_failure();
-        assert_eq!((list.says("a"), list.says("c")), (Some(true), Some(false)));
+        let asked_at = Instant::now();
+        let says = |list: &ModelList, model: &str, age_ms: u64| {
+            list.says(model, asked_at + Duration::from_millis(age_ms))
+        };
+        assert_eq!(says(&list, "a", 0), None);
+        let listed = listed_in(br#"{"data":[{"id":"a","created":5,"owned_by":"me"},{"id":"b"}]}"#).unwrap();
+        list.remember(&listed, asked_at);
+        assert_eq!((says(&list, "a", 59_999), says(&list, "a", 60_000)), (Some(true), None));
+        assert_eq!((says(&list, "c", 4_999), says(&list, "c", 5_000)), (Some(false), None));
         let cards = list.known();
         assert_eq!((cards[0].created, cards[0].owned_by.as_str()), (5, "me"));
         assert_eq!((cards[1].created, cards[1].owned_by.as_str()), (0, "upstream"));
+    }
+
+    #[test]
+    fn an_upstream_that_does_not_tell_is_not_asked_at_once() {
+        let list = ModelList::default();
+        let now = Instant::now();
+        list.remember_failure(now);
+        assert_eq!(list.says("a", now), Some(false));
+        list.remember(&listed_in(br#"{"data":[{"id":"a"}]}"#).unwrap(), now);
+        let later = now + BELIEVED;
+        list.remember_failure(later);
+        assert_eq!((list.says("a", later), list.says("b", later)), (Some(true), Some(false)));
     }
 }

@@ -37,7 +37,7 @@ impl ModelName {
         Some(ModelName { name, place: start..start + raw.len() })
     }
 
-    /// The body with another name: the end of this one, behind a prefix of so many bytes.
+    /// The body with the end of this name, behind a prefix, in its place.
     pub(crate) fn without_prefix(&self, body: &Bytes, prefix: &str) -> Bytes {
         let raw = &body[self.place.clone()];
         let rest = match raw.strip_prefix(b"\"").and_then(|raw| raw.strip_prefix(prefix.as_bytes())) {

@@ -13,7 +13,7 @@ use http::{HeaderValue, StatusCode};
 use interference_backend::{Refusal, Reply, ReplyBody, UpstreamFailure};
 
 use crate::fleet::Fleet;
-use crate::headers::FAILED;
+use crate::headers::FAILED_HEADER;
 use crate::model_list::{Listed, fetch};
 use crate::outgoing::Outgoing;
 
@@ -45,7 +45,7 @@ pub(crate) async fn union(fleet: &Arc<Fleet>, outgoing: &Outgoing) -> Result<Rep
         let names = HeaderValue::from_str(&failed.join(", "));
         reply
             .headers
-            .insert(FAILED, names.map_err(|error| Refusal::Internal { message: error.to_string() })?);
+            .insert(FAILED_HEADER, names.map_err(|error| Refusal::Internal { message: error.to_string() })?);
     }
     Ok(reply)
 }

@@ -7,9 +7,11 @@ use bytes::Bytes;
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE,
 };
+use http::uri::InvalidUri;
 use http::{HeaderMap, HeaderValue, Method};
 use http_body_util::Full;
 use interference_backend::Refusal;
+use percent_encoding::percent_decode_str;
 
 use crate::fleet::Member;
 use crate::headers::for_upstream;
@@ -42,15 +44,19 @@ impl Outgoing {
     /// The request that this upstream gets. The HTTP library adds the length of the body.
     ///
     /// # Errors
-    /// The path is longer than a URL may be.
+    /// The path is longer than a URL may be, or leads out of the base URL, for which alone the upstream's key is meant.
     pub(crate) fn request_to(&self, member: &Member) -> Result<http::Request<Full<Bytes>>, Refusal> {
-        let mut request = http::Request::new(Full::new(self.body.clone()));
-        let path = member.target.path_with_query(&self.path, self.query.as_deref());
-        *request.uri_mut() = path.parse().map_err(|error| Refusal::InvalidRequest {
-            message: format!("The path of the request cannot be passed on: {error}."),
+        let refused = |problem: &dyn std::fmt::Display| Refusal::InvalidRequest {
+            message: format!("The path of the request cannot be passed on: {problem}."),
             param: None,
             code: Some("invalid_path"),
-        })?;
+        };
+        if self.path.split('/').any(is_dot_segment) {
+            return Err(refused(&"it has a segment `.` or `..`; name the place itself"));
+        }
+        let mut request = http::Request::new(Full::new(self.body.clone()));
+        let path = member.target.path_with_query(&self.path, self.query.as_deref());
+        *request.uri_mut() = path.parse().map_err(|error: InvalidUri| refused(&error))?;
         *request.method_mut() = self.method.clone();
         *request.headers_mut() = for_upstream(&self.headers, &member.key);
         let host = HeaderValue::from_str(member.target.authority());
@@ -59,4 +65,9 @@ impl Outgoing {
             .insert(HOST, host.map_err(|error| Refusal::Internal { message: error.to_string() })?);
         Ok(request)
     }
+}
+
+/// Whether a segment of a path means a place relative to it (RFC 3986 section 3.3), however it is spelled.
+fn is_dot_segment(segment: &str) -> bool {
+    percent_decode_str(segment).eq(*b".") || percent_decode_str(segment).eq(*b"..")
 }

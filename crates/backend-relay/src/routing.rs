@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures::future::join_all;
 use interference_backend::{Refusal, Request, alias_covers};
 use percent_encoding::percent_decode_str;
@@ -20,6 +21,9 @@ use crate::outgoing::Outgoing;
 const MOST_NAMED: usize = 50;
 
 const MODELS: &str = "/models/";
+
+/// How a slash is spelled in a path.
+const SLASHES: [&str; 3] = ["/", "%2F", "%2f"];
 
 /// Where a request may go, and as what.
 pub(crate) struct Route {
@@ -38,44 +42,60 @@ pub(crate) async fn route(
 ) -> Result<Route, Refusal> {
     let Request { method, mut path, query, headers, mut body, strictness: _ } = request;
     let creator = if path.starts_with(MODELS) { None } else { identifiers.member_in(&path) };
-    let mut model = None;
-    let mut prefixed = None;
-    if let Some(rest) = path.strip_prefix(MODELS) {
-        let named = percent_decode_str(rest).decode_utf8_lossy().into_owned();
-        prefixed = with_prefix(fleet, &named);
-        if let Some((_, prefix)) = &prefixed {
-            let escaped = prefix.replace('/', "%2F");
-            let rest = rest.strip_prefix(prefix.as_str()).or_else(|| rest.strip_prefix(&escaped));
-            path = rest.map(|rest| format!("{MODELS}{rest}")).unwrap_or(path);
-        }
-        model = Some(named);
-    } else if let Some(found) = ModelName::find(&body) {
-        prefixed = with_prefix(fleet, &found.name);
-        if let Some((_, prefix)) = &prefixed {
-            body = found.without_prefix(&body, prefix);
-        }
-        model = Some(found.name);
-    }
+    let wanted = model_in_path(fleet, &mut path).or_else(|| model_in_body(fleet, &mut body));
     let outgoing = Outgoing { method, path, query, headers, body };
-    let group = match (creator, prefixed, model) {
-        (Some(creator), ..) => Group { members: vec![creator], fallbacks: Vec::new() },
-        (None, Some((member, _)), _) => with_fallbacks(fleet, vec![member]),
-        (None, None, Some(model)) => {
+    let group = match (creator, wanted) {
+        (Some(creator), _) => Group { members: vec![creator], fallbacks: Vec::new() },
+        (None, Some(Wanted::Of(member))) => with_fallbacks(fleet, vec![member]),
+        (None, Some(Wanted::Model(model))) => {
             let members = members_for(fleet, &model, &outgoing).await;
             if members.is_empty() {
                 return Err(Refusal::UnknownModel { model, known: known_models(fleet) });
             }
             with_fallbacks(fleet, members)
         }
-        (None, None, None) => with_fallbacks(fleet, vec![0]),
+        (None, None) => with_fallbacks(fleet, vec![0]),
     };
     Ok(Route { group, outgoing })
 }
 
-/// The upstream that `NAME/model` names, and `NAME/`.
-fn with_prefix(fleet: &Fleet, model: &str) -> Option<(usize, String)> {
-    let (name, _) = model.split_once('/')?;
-    Some((fleet.member_named(name)?, format!("{name}/")))
+/// What a request says about the model that it is for.
+enum Wanted {
+    /// A model of this member: its name stood before the model's, and was cut out.
+    Of(usize),
+    /// A model of whoever has it.
+    Model(String),
+}
+
+/// `/models/{model}` and `/models/NAME/{model}`.
+fn model_in_path(fleet: &Fleet, path: &mut String) -> Option<Wanted> {
+    let rest = path.strip_prefix(MODELS)?;
+    let behind_name = |member: &Member| {
+        let behind = rest.strip_prefix(member.upstream.name.as_str())?;
+        SLASHES.iter().find_map(|slash| behind.strip_prefix(slash))
+    };
+    let cut =
+        fleet.members.iter().enumerate().find_map(|(index, member)| Some((index, behind_name(member)?)));
+    match cut {
+        Some((member, model)) => {
+            *path = format!("{MODELS}{model}");
+            Some(Wanted::Of(member))
+        }
+        None => Some(Wanted::Model(percent_decode_str(rest).decode_utf8_lossy().into_owned())),
+    }
+}
+
+/// `"model": "…"` and `"model": "NAME/…"`.
+fn model_in_body(fleet: &Fleet, body: &mut Bytes) -> Option<Wanted> {
+    let found = ModelName::find(body)?;
+    let prefix = found.name.split_once('/').map(|(name, _)| name);
+    match prefix.and_then(|name| Some((fleet.member_named(name)?, format!("{name}/")))) {
+        Some((member, prefix)) => {
+            *body = found.without_prefix(body, &prefix);
+            Some(Wanted::Of(member))
+        }
+        None => Some(Wanted::Model(found.name)),
+    }
 }
 
 async fn members_for(fleet: &Arc<Fleet>, model: &str, outgoing: &Outgoing) -> Vec<usize> {

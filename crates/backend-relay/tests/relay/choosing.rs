@@ -30,7 +30,7 @@ async fn a_prefix_names_the_upstream_and_is_cut_out() {
     let body = r#"{ "temperature": 1.50, "model":"b/org/x", "user":"b/" }"#;
     assert_eq!(answer(&relay, post(body)).await.unwrap().from(), "b");
     assert_eq!(b.seen().await.body(), r#"{ "temperature": 1.50, "model":"org/x", "user":"b/" }"#);
-    for path in ["/models/b/org/x", "/models/b%2Forg/x"] {
+    for path in ["/models/b/org/x", "/models/b%2Forg/x", "/models/b%2forg/x"] {
         assert_eq!(answer(&relay, get(path)).await.unwrap().from(), "b");
         assert_eq!(b.seen().await.line(), "GET /v1/models/org/x HTTP/1.1");
     }

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use interference_backend_relay::{RelayBackend, RelayOptions, Upstream, UpstreamTimeouts};
-use interference_client::RootCertStore;
+use interference_backend_relay::{RelayBackend, RelayOptions, RootCertStore, Upstream, UpstreamTimeouts};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;

@@ -11,6 +11,8 @@
 
 mod broken;
 mod choosing;
+mod crowd;
+mod documentation;
 mod encrypted;
 mod health;
 mod leaving;

@@ -1,8 +1,10 @@
 //! What passes: bytes, boundaries, statuses and headers, in both directions.
 
+use std::collections::BTreeSet;
+
 use futures::StreamExt;
 use http::Method;
-use interference_backend::{Backend, ReplyBody};
+use interference_backend::{Backend, Refusal, ReplyBody};
 use interference_backend_relay::{RelayBackend, RelayOptions, Upstream};
 use interference_wire::{LAST_CHUNK, Step, chunk};
 use secrecy::SecretString;
@@ -16,20 +18,38 @@ const PIECES: [&[u8]; 6] =
 
 #[tokio::test]
 async fn a_stream_passes_byte_for_byte_and_chunk_for_chunk() {
-    // All in one write, then each in its own, and each cut in two.
-    let whole: Vec<u8> =
-        PIECES.iter().flat_map(|piece| chunk(piece)).chain(LAST_CHUNK.iter().copied()).collect();
-    let apart = PIECES.iter().map(|piece| write(chunk(piece))).chain([write(LAST_CHUNK)]);
-    let server = Server::start([
-        vec![write(EVENTS), write(&whole)],
-        std::iter::once(write(EVENTS)).chain(apart).collect(),
-    ])
-    .await;
-    let relay = relay([upstream("a", &server)]);
-    for _ in 0..2 {
-        let told = answer(&relay, post("{}")).await.unwrap();
+    let last = [LAST_CHUNK.to_vec()];
+    let apart: Vec<Vec<u8>> = PIECES.iter().map(|piece| chunk(piece)).chain(last).collect();
+    let together = vec![apart.concat()];
+    for writes in [together, apart] {
+        let play = std::iter::once(write(EVENTS)).chain(writes.iter().map(write)).collect();
+        let server = Server::start([play]).await;
+        let told = answer(&relay([upstream("a", &server)]), post("{}")).await.unwrap();
         assert_eq!(told.frames, PIECES);
         assert_eq!((told.broke_off, told.status), (None, 200));
+    }
+}
+
+/// Where pieces end, counted from the beginning of the first.
+fn ends<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> BTreeSet<usize> {
+    let sums = pieces.into_iter().scan(0, |sum, piece| {
+        *sum += piece.len();
+        Some(*sum)
+    });
+    sums.collect()
+}
+
+#[tokio::test]
+async fn chunks_that_come_in_parts_are_not_merged_either() {
+    let body: Vec<u8> =
+        PIECES.iter().flat_map(|piece| chunk(piece)).chain(LAST_CHUNK.iter().copied()).collect();
+    for size in 1..body.len() {
+        let play = std::iter::once(write(EVENTS)).chain(body.chunks(size).map(write)).collect();
+        let server = Server::start([play]).await;
+        let told = answer(&relay([upstream("a", &server)]), post("{}")).await.unwrap();
+        assert_eq!(told.frames.concat(), PIECES.concat(), "in writes of {size} bytes");
+        let told_ends = ends(told.frames.iter().map(|frame| &frame[..]));
+        assert!(ends(PIECES).is_subset(&told_ends), "in writes of {size} bytes: {:?}", told.frames);
     }
 }
 
@@ -137,6 +157,18 @@ async fn a_clients_key_passes_only_where_it_may() {
         let line = seen.raw.lines().find_map(|line| line.strip_prefix("authorization: "));
         assert_eq!(line, expected);
     }
+}
+
+#[tokio::test]
+async fn paths_do_not_lead_out_of_the_base_url() {
+    let mut server = Server::saying(&json("200 OK", "{}")).await;
+    let relay = relay([upstream("a", &server)]);
+    for path in ["/../admin", "/files/./x", "/files/%2E%2e/x", "/files/.%2e"] {
+        let refusal = answer(&relay, get(path)).await.unwrap_err();
+        assert!(matches!(refusal, Refusal::InvalidRequest { code: Some("invalid_path"), .. }), "{refusal:?}");
+    }
+    assert!(answer(&relay, get("/files/..x/...")).await.is_ok());
+    assert_eq!(server.seen_so_far().len(), 1);
 }
 
 #[tokio::test]
