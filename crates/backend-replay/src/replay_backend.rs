@@ -155,7 +155,7 @@ impl ReplayBackend {
         });
         match told.await {
             Ok(message) => Refusal::NothingFits { message, code: "no_recording_matches" },
-            Err(_) => Refusal::Unavailable { message: "The server is going down.".to_owned() },
+            Err(error) => Refusal::Internal { message: format!("No recording matches, and {error}.") },
         }
     }
 }
