@@ -8,6 +8,8 @@
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method};
+use interference_backend::Request;
+use interference_cassette::RecordedRequest;
 use memchr::memmem;
 use serde_json::{Number, Value};
 
@@ -41,6 +43,20 @@ pub(crate) struct RequestParts<'r> {
     pub(crate) query: Option<&'r str>,
     pub(crate) headers: &'r HeaderMap,
     pub(crate) body: &'r Bytes,
+}
+
+impl<'r> From<&'r Request> for RequestParts<'r> {
+    fn from(request: &'r Request) -> RequestParts<'r> {
+        let Request { method, path, query, headers, body, strictness: _ } = request;
+        RequestParts { method, path, query: query.as_deref(), headers, body }
+    }
+}
+
+impl<'r> From<&'r RecordedRequest> for RequestParts<'r> {
+    fn from(request: &'r RecordedRequest) -> RequestParts<'r> {
+        let RecordedRequest { method, path, query, headers, body } = request;
+        RequestParts { method, path, query: query.as_deref(), headers, body }
+    }
 }
 
 impl RequestKey {
