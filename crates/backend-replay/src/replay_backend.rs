@@ -48,10 +48,12 @@ pub struct ReplayBackend {
     missed: AtomicU64,
 }
 
-/// A recording that answers a request.
-pub(crate) struct Match {
-    playable: Arc<Playable>,
-    start: Instant,
+/// What was found for a request.
+pub(crate) enum Finding {
+    /// A recording, whose turn it is.
+    Recording(Arc<Playable>),
+    /// None, by what was compared.
+    Nothing(RequestKey),
 }
 
 impl ReplayBackend {
@@ -88,15 +90,7 @@ impl ReplayBackend {
 
     /// Answers from this recording, too, after those that are there.
     pub fn add(&self, recording: Recording) {
-        let request = &recording.cassette.request;
-        let parts = RequestParts {
-            method: &request.method,
-            path: &request.path,
-            query: request.query.as_deref(),
-            headers: &request.headers,
-            body: &request.body,
-        };
-        let key = RequestKey::of(&parts, &self.options);
+        let key = RequestKey::of(&RequestParts::from(&recording.cassette.request), &self.options);
         self.shelf.add(key, Playable { name: recording.name, outcome: recording.cassette.outcome });
     }
 
@@ -105,29 +99,22 @@ impl ReplayBackend {
         self.shelf.count()
     }
 
-    /// The recording whose turn it is for this request, or else what the request was compared by.
-    pub(crate) fn find(&self, request: &Request, start: Instant) -> Result<Match, RequestKey> {
-        let parts = RequestParts {
-            method: &request.method,
-            path: &request.path,
-            query: request.query.as_deref(),
-            headers: &request.headers,
-            body: &request.body,
-        };
-        let key = RequestKey::of(&parts, &self.options);
+    /// The recording that answers this request, which has had its turn then.
+    pub(crate) fn find(&self, request: &Request) -> Finding {
+        let key = RequestKey::of(&RequestParts::from(request), &self.options);
         match self.shelf.take(&key) {
             Some(playable) => {
                 self.matched.fetch_add(1, Ordering::Relaxed);
                 tracing::debug!(recording = playable.name, "a recording answers");
-                Ok(Match { playable, start })
+                Finding::Recording(playable)
             }
-            None => Err(key),
+            None => Finding::Nothing(key),
         }
     }
 
-    /// Plays a recording.
-    pub(crate) async fn play(&self, found: Match) -> Result<Reply, Refusal> {
-        play(found.playable, found.start, self.options.pace).await
+    /// Plays a recording to a request that came at `start`.
+    pub(crate) async fn play(&self, playable: Arc<Playable>, start: Instant) -> Result<Reply, Refusal> {
+        play(playable, start, self.options.pace).await
     }
 
     /// Notes that no recording has answered.
@@ -155,7 +142,7 @@ impl ReplayBackend {
         });
         match told.await {
             Ok(message) => Refusal::NothingFits { message, code: "no_recording_matches" },
-            Err(_) => Refusal::Unavailable { message: "The server is going down.".to_owned() },
+            Err(error) => Refusal::Internal { message: format!("No recording matches, and {error}.") },
         }
     }
 }
@@ -163,10 +150,11 @@ impl ReplayBackend {
 #[async_trait::async_trait]
 impl Backend for ReplayBackend {
     async fn answer(&self, request: Request) -> Result<Reply, Refusal> {
-        match self.find(&request, Instant::now()) {
-            Ok(found) => self.play(found).await,
-            Err(key) if is_list(&key) => self.model_list(),
-            Err(key) => {
+        let start = Instant::now();
+        match self.find(&request) {
+            Finding::Recording(playable) => self.play(playable, start).await,
+            Finding::Nothing(key) if is_list(&key) => self.model_list(),
+            Finding::Nothing(key) => {
                 self.miss();
                 Err(self.nothing_fits(key).await)
             }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use interference_backend::{Backend, Measurement, ModelCard, Readiness, Refusal, Reply, Request, Scope};
 use tokio::time::Instant;
 
-use crate::replay_backend::ReplayBackend;
+use crate::replay_backend::{Finding, ReplayBackend};
 
 /// Answers from recordings first, and else by another backend.
 pub struct ReplayFirst {
@@ -26,9 +26,10 @@ impl ReplayFirst {
 #[async_trait::async_trait]
 impl Backend for ReplayFirst {
     async fn answer(&self, request: Request) -> Result<Reply, Refusal> {
-        match self.replay.find(&request, Instant::now()) {
-            Ok(found) => self.replay.play(found).await,
-            Err(_) => {
+        let start = Instant::now();
+        match self.replay.find(&request) {
+            Finding::Recording(playable) => self.replay.play(playable, start).await,
+            Finding::Nothing(_) => {
                 self.replay.miss();
                 self.next.answer(request).await
             }

@@ -36,16 +36,20 @@ async fn the_nearest_recording_is_told_with_its_differences() {
         ),
     ]);
     let asked = r#"{"model":"m","messages":[{"role":"user","content":"Write a poem about a tree, and make it a short one."},{"role":"user","content":"Now."}],"max_tokens":5}"#;
+    let message = told(&backend, request(Method::POST, "/chat/completions?trace=1", asked)).await;
     assert_eq!(
-        told(&backend, request(Method::POST, "/chat/completions?trace=1", asked)).await,
+        message,
         "No recording in `cassettes` matches POST /chat/completions. The nearest is 000002-near.json, which differs:\n  \
          a parameter of the query: recorded nothing, asked `trace=1`\n  \
-         messages[0].content: recorded \"…ree, and make it a long one, please.\", asked \"…ree, and make it a short one.\"\n  \
+         messages[0].content: recorded \"…tree, and make it a long one, please.\", asked \"…tree, and make it a short one.\"\n  \
          messages[1]: recorded nothing, asked {\"role\":\"user\",\"content\":\"Now.\"}\n  \
          temperature: recorded 0.7, asked nothing\n  \
          max_tokens: recorded nothing, asked 5\n\
          Record this request, too, or leave out of the comparison what may differ."
     );
+    // The documentation shows it.
+    let documentation = include_str!("../../../../docs/cassettes.md");
+    assert!(documentation.contains(&format!("```text\n{message}\n```")), "{message}");
     assert_eq!(measured(&backend, "recordings_missed"), 1);
 }
 

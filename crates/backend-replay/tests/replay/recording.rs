@@ -131,7 +131,7 @@ async fn a_client_that_goes_first_is_told_from_one_that_had_everything() {
         Reply::new(StatusCode::OK, ReplyBody::Frames(crate::asking::frames(&PIECES, None)))
     }
     fn with_length() -> Reply {
-        Reply { headers: headers(&[("content-length", "30")]), ..reply() }
+        Reply { headers: headers(&[("content-length", "29")]), ..reply() }
     }
     fn without_body() -> Reply {
         Reply { status: StatusCode::NO_CONTENT, ..reply() }

@@ -161,6 +161,12 @@ pub(crate) fn ask(address: SocketAddr, request: &Value) -> Answer {
     Exchange::chat(address, request).read_whole().0
 }
 
+/// The same, of a server that passes on what others say: no description of ours has all of it.
+pub(crate) fn ask_relayed(address: SocketAddr, request: &Value) -> Answer {
+    let bytes = post("/v1/chat/completions", &request.to_string());
+    Exchange::undescribed(address, bytes.as_bytes()).read_whole().0
+}
+
 /// Gets a path.
 pub(crate) fn get(address: SocketAddr, path: &str) -> Answer {
     let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");

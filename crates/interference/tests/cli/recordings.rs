@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::bench::{Bench, Server};
-use crate::exchange::{Answer, Exchange, ask, get, request};
+use crate::exchange::{Answer, Exchange, ask_relayed, get, post, request};
 
 const KEY: &str = "sk-not-for-the-disk";
 
@@ -93,8 +93,8 @@ fn a_recording_is_played_as_it_was() {
     let studio = Studio::new(&bench);
     let asked = [streamed("a tree"), request("a tree", json!({})), request("twice", json!({}))];
     let relay = studio.record(&bench, &[]);
-    let mut recorded: Vec<Answer> = asked.iter().map(|request| ask(relay.address, request)).collect();
-    recorded.push(ask(relay.address, &asked[2]));
+    let mut recorded: Vec<Answer> = asked.iter().map(|request| ask_relayed(relay.address, request)).collect();
+    recorded.push(ask_relayed(relay.address, &asked[2]));
     end(relay);
     assert_eq!(names(&studio.cassettes()).len(), 4);
     for name in names(&studio.cassettes()) {
@@ -104,13 +104,13 @@ fn a_recording_is_played_as_it_was() {
 
     let replay = studio.replay(&bench);
     for (request, recorded) in asked.iter().zip(&recorded) {
-        assert_eq!(told(&ask(replay.address, request)), told(recorded), "{request}");
+        assert_eq!(told(&ask_relayed(replay.address, request)), told(recorded), "{request}");
     }
     // The second time, and from then on.
     for _ in 0..2 {
-        assert_eq!(told(&ask(replay.address, &asked[2])), told(&recorded[3]));
+        assert_eq!(told(&ask_relayed(replay.address, &asked[2])), told(&recorded[3]));
     }
-    let missing = ask(replay.address, &request("a bush", json!({})));
+    let missing = ask_relayed(replay.address, &request("a bush", json!({})));
     assert_eq!((missing.status, &missing.json()["error"]["code"]), (404, &"no_recording_matches".into()));
     let message = missing.json()["error"]["message"].to_string();
     assert!(message.contains("a tree") && message.contains("a bush"), "{message}");
@@ -122,7 +122,7 @@ fn a_broken_end_is_broken_again() {
     let bench = Bench::take();
     let studio = Studio::new(&bench);
     let relay = studio.record(&bench, &[]);
-    let mended = ask(relay.address, &streamed("break it"));
+    let mended = ask_relayed(relay.address, &streamed("break it"));
     assert!(mended.body.ends_with("data: [DONE]\n\n"));
     end(relay);
     let name = &names(&studio.cassettes())[0];
@@ -141,10 +141,10 @@ fn what_is_missing_is_recorded_and_played_the_next_time() {
     fs::create_dir(studio.cassettes()).unwrap();
     let cassettes = studio.cassettes();
     let relay = studio.record(&bench, &["--replay", cassettes.to_str().unwrap(), "--replay-pace", "at-once"]);
-    let first = ask(relay.address, &request("a tree", json!({})));
+    let first = ask_relayed(relay.address, &request("a tree", json!({})));
     assert_eq!(first.text(), "A green tree.");
     crate::exchange::until_metric(relay.address, "recordings", 1);
-    let again = ask(relay.address, &request("a tree", json!({})));
+    let again = ask_relayed(relay.address, &request("a tree", json!({})));
     assert_eq!(again.body, first.body, "ids differ from answer to answer, unless it is the same one");
     end(relay);
     assert_eq!(names(&cassettes).len(), 1);
@@ -156,16 +156,17 @@ fn a_kill_leaves_whole_recordings_only() {
     let bench = Bench::take();
     let studio = Studio::new(&bench);
     let mut relay = studio.record(&bench, &[]);
-    let whole = ask(relay.address, &request("a tree", json!({})));
-    let mut running = Exchange::chat(relay.address, &streamed("endless"));
+    let whole = ask_relayed(relay.address, &request("a tree", json!({})));
+    let endless = post("/v1/chat/completions", &streamed("endless").to_string());
+    let mut running = Exchange::undescribed(relay.address, endless.as_bytes());
     running.read_until("One");
-    crate::exchange::until_metric(relay.address, "recorded_total", 1);
+    crate::exchange::until_metric(relay.address, "exchanges_recorded_total", 1);
     relay.signal("KILL");
     assert_eq!(relay.exit_code(), None);
 
     let replay = studio.replay(&bench);
     assert!(replay.said().contains("1 recording"), "{}", replay.said());
-    assert_eq!(told(&ask(replay.address, &request("a tree", json!({})))), told(&whole));
+    assert_eq!(told(&ask_relayed(replay.address, &request("a tree", json!({})))), told(&whole));
 }
 
 #[test]
@@ -173,7 +174,7 @@ fn a_file_that_is_no_cassette_is_told_and_the_others_serve() {
     let bench = Bench::take();
     let studio = Studio::new(&bench);
     let relay = studio.record(&bench, &[]);
-    let recorded = ask(relay.address, &request("a tree", json!({})));
+    let recorded = ask_relayed(relay.address, &request("a tree", json!({})));
     end(relay);
     let name = names(&studio.cassettes()).remove(0);
     let text = fs::read_to_string(studio.cassettes().join(&name)).unwrap();
@@ -188,7 +189,7 @@ fn a_file_that_is_no_cassette_is_told_and_the_others_serve() {
     let said = replay.said();
     let warned = |name: &str| said.lines().any(|line| line.starts_with("warning: ") && line.contains(name));
     assert!(warned("000002-truncated.json:") && warned("000003-later.json:"), "{said}");
-    assert_eq!(told(&ask(replay.address, &request("a tree", json!({})))), told(&recorded));
+    assert_eq!(told(&ask_relayed(replay.address, &request("a tree", json!({})))), told(&recorded));
     let metrics = get(replay.address, "/metrics").body;
     assert!(metrics.contains("interference_recordings 1\n"), "{metrics}");
 }

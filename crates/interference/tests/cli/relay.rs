@@ -1,10 +1,12 @@
 //! `serve --upstream`, of the real binary before the real binary: what is passed on, what is mended, and what is here.
 
+use std::net::SocketAddr;
+
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::bench::{Bench, Server};
-use crate::exchange::{Answer, Exchange, ask, get, post, request};
+use crate::exchange::{Answer, Exchange, ask_relayed, get, post, request};
 
 const SCRIPT: &str = r#"
 [[rule]]
@@ -43,12 +45,18 @@ impl Chain {
 
     /// The same request to both: the upstream's answer first.
     fn both(&self, request: &Value) -> [Answer; 2] {
-        [self.upstream.address, self.relay.address].map(|address| ask(address, request))
+        [self.upstream.address, self.relay.address].map(|address| ask_relayed(address, request))
     }
 }
 
 fn streamed(prompt: &str) -> Value {
     request(prompt, json!({"stream": true, "stream_options": {"include_usage": true}}))
+}
+
+/// The models of a server that may pass on what others say.
+fn listed(address: SocketAddr) -> Value {
+    let request = "GET /v1/models HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    Exchange::undescribed(address, request.as_bytes()).read_whole().0.json()
 }
 
 #[test]
@@ -69,9 +77,8 @@ fn what_an_upstream_says_arrives_as_it_is() {
         assert_eq!(relayed.header("x-interference-upstream"), Some("up"));
         assert_eq!(relayed.header("x-interference-rule"), direct.header("x-interference-rule"));
     }
-    let [direct, relayed] =
-        [chain.upstream.address, chain.relay.address].map(|address| get(address, "/v1/models"));
-    assert_eq!(relayed.json()["data"][0]["id"], direct.json()["data"][0]["id"]);
+    let [direct, relayed] = [chain.upstream.address, chain.relay.address].map(listed);
+    assert_eq!(relayed["data"][0]["id"], direct["data"][0]["id"]);
     // An endpoint that nobody here knows is the upstream's to refuse.
     let rerank = Exchange::undescribed(chain.relay.address, post("/v1/rerank", "{}").as_bytes());
     let (refused, _) = rerank.read_whole();
@@ -83,7 +90,7 @@ fn what_an_upstream_says_arrives_as_it_is() {
 fn a_stream_that_breaks_off_is_mended() {
     let bench = Bench::take();
     let chain = Chain::new(&bench, &[]);
-    let mended = ask(chain.relay.address, &streamed("break it"));
+    let mended = ask_relayed(chain.relay.address, &streamed("break it"));
     assert_eq!(mended.status, 200);
     let events: Vec<&str> = mended.body.split_terminator("\n\n").collect();
     let [.., error, done] = events[..] else { panic!("{mended:#?}") };
@@ -98,15 +105,15 @@ fn a_stream_that_breaks_off_is_mended() {
 fn faults_apply_to_what_is_relayed() {
     let bench = Bench::take();
     let chain = Chain::new(&bench, &["--allow-faults"]);
-    let whole = ask(chain.relay.address, &streamed("a tree"));
+    let whole = ask_relayed(chain.relay.address, &streamed("a tree"));
     let mut asked = streamed("a tree");
     asked["model"] = json!("any#cut.after_events=2,cut.by=\"end\"");
-    let cut = ask(chain.relay.address, &asked);
+    let cut = ask_relayed(chain.relay.address, &asked);
     assert_eq!(cut.body.matches("data: ").count(), 2);
     assert!(cut.header("x-interference-applied").is_some());
     let dropped = post("/v1/chat/completions", &streamed("a tree").to_string())
         .replace("host: ", "x-interference: drop.events = [2], seed = 5\r\nhost: ");
-    let (dropped, _) = Exchange::send(chain.relay.address, dropped.as_bytes()).read_whole();
+    let (dropped, _) = Exchange::undescribed(chain.relay.address, dropped.as_bytes()).read_whole();
     assert_eq!(
         dropped.body.matches("data: ").count() + 1,
         whole.body.matches("data: ").count(),
@@ -121,8 +128,8 @@ fn a_script_answers_before_an_upstream() {
     let script = folder.path().join("first.toml");
     std::fs::write(&script, "[[rule]]\nwhen = { text = \"here\" }\nanswer.text = \"It is here.\"\n").unwrap();
     let chain = Chain::new(&bench, &["--script", script.to_str().unwrap()]);
-    assert_eq!(ask(chain.relay.address, &request("is it here?", json!({}))).text(), "It is here.");
-    let elsewhere = ask(chain.relay.address, &request("a tree", json!({})));
+    assert_eq!(ask_relayed(chain.relay.address, &request("is it here?", json!({}))).text(), "It is here.");
+    let elsewhere = ask_relayed(chain.relay.address, &request("a tree", json!({})));
     assert_eq!(elsewhere.text(), "A green tree, 木が一本 🌳.");
     assert_eq!(elsewhere.header("x-interference-upstream"), Some("up"));
 }
@@ -133,11 +140,11 @@ fn a_model_of_this_machine_answers_to_its_own_name() {
     let bench = Bench::take();
     let chain = Chain::new(&bench, &["-m", "smollm2-135m-instruct"]);
     let asked = |model: &str| request("a tree", json!({"model": model, "max_tokens": 2}));
-    let local = ask(chain.relay.address, &asked("smollm2-135m-instruct"));
+    let local = ask_relayed(chain.relay.address, &asked("smollm2-135m-instruct"));
     assert_eq!((local.status, local.header("x-interference-upstream")), (200, None));
-    let elsewhere = ask(chain.relay.address, &asked("gpt-4o-mini"));
+    let elsewhere = ask_relayed(chain.relay.address, &asked("gpt-4o-mini"));
     assert_eq!(elsewhere.header("x-interference-upstream"), Some("up"));
-    let models = get(chain.relay.address, "/v1/models").json();
+    let models = listed(chain.relay.address);
     let ids: Vec<&Value> = models["data"].as_array().unwrap().iter().map(|model| &model["id"]).collect();
     assert_eq!(ids, ["smollm2-135m-instruct", "scripted"]);
 }
@@ -147,7 +154,7 @@ fn nobody_listens_there() {
     let bench = Bench::take();
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let relay = bench.serve(&["--upstream", &format!("gone=http://127.0.0.1:{port}/v1")]);
-    let refused = ask(relay.address, &request("a tree", json!({})));
+    let refused = ask_relayed(relay.address, &request("a tree", json!({})));
     assert_eq!(refused.status, 502);
     let error = &refused.json()["error"];
     assert_eq!(error["code"], "upstream_unreachable");
