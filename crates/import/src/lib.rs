@@ -42,8 +42,8 @@ pub enum Format {
 
 impl Format {
     /// All of them, as the command line names them.
-    pub const NAMES: [(&'static str, Format); 2] =
-        [("aimock", Format::Aimock), ("llmposter", Format::Llmposter)];
+    pub const NAMES: [(&'static str, Format); 3] =
+        [("aimock", Format::Aimock), ("llmposter", Format::Llmposter), ("vcr", Format::Vcr)];
 }
 
 impl fmt::Display for Format {

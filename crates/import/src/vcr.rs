@@ -45,7 +45,7 @@ fn cassette(node: Node, notes: &mut Notes<'_>) -> Result<Cassette, Unfit> {
     let mut response = members.members("response")?.ok_or_else(|| missing("response"))?;
     let (upstream, request) = self::request(&mut request, notes)?;
     let answer = answer(&mut response, notes)?;
-    members.end(notes);
+    end(&mut members, notes);
     let date = answer.headers.get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
     let recorded_at = date.unwrap_or(SystemTime::UNIX_EPOCH);
     let cassette = Cassette { recorded_at, upstream, request, outcome: Outcome::Answered(answer) };
