@@ -15,6 +15,9 @@ pub(crate) struct Node {
     pub(crate) value: Value,
 }
 
+/// A member of an object.
+pub(crate) type Member = (String, Node);
+
 /// What a node says.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Value {
@@ -25,7 +28,7 @@ pub(crate) enum Value {
     /// Of YAML's `!!binary`.
     Bytes(Vec<u8>),
     List(Vec<Node>),
-    Members(Vec<(String, Node)>),
+    Members(Vec<Member>),
 }
 
 impl Value {
@@ -104,7 +107,7 @@ impl Node {
 pub(crate) struct Members {
     /// What leads to the object, such as `match`; empty at the top of an entry.
     path: String,
-    left: Vec<(String, Node)>,
+    left: Vec<Member>,
 }
 
 impl Members {
@@ -132,7 +135,7 @@ impl Members {
     }
 
     /// Takes all that are left.
-    pub(crate) fn take_all(&mut self) -> Vec<(String, Node)> {
+    pub(crate) fn take_all(&mut self) -> Vec<Member> {
         std::mem::take(&mut self.left)
     }
 

@@ -12,7 +12,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 use serde_json::Number;
 
-use crate::tree::{Node, Value};
+use crate::tree::{Member, Node, Value};
 
 /// How heavy a tree may become, in bytes: its texts, and [`NODE_WEIGHT`] for each node, copies by aliases included.
 pub const HEAVIEST_TREE: usize = 256 * 1024 * 1024;
@@ -74,7 +74,7 @@ struct Open {
 
 enum Inside {
     List(Vec<Node>),
-    Members(Vec<(String, Node)>, Option<String>),
+    Members(Vec<Member>, Option<String>),
 }
 
 /// The tree as far as it has been read.
@@ -164,7 +164,7 @@ impl Builder {
 }
 
 /// A key of an object.
-fn name(node: Node, members: &[(String, Node)], span: &Span) -> Result<String, YamlError> {
+fn name(node: Node, members: &[Member], span: &Span) -> Result<String, YamlError> {
     let name = match node.value {
         Value::Text(text) => text,
         Value::Number(number) => number.to_string(),
