@@ -217,7 +217,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::notes::Origin;
+    use crate::notes::{Listing, Origin};
 
     fn members(value: serde_json::Value) -> Members {
         Members::of("match", Node::of_json(value)).unwrap()
@@ -226,12 +226,12 @@ mod tests {
     #[test]
     fn what_nobody_takes_is_noted() {
         let origin = Origin { file: "a.json".to_owned(), line: Some(4), noun: "fixture", number: 2 };
-        let mut list = Vec::new();
+        let mut listing = Listing::default();
         let mut members = members(json!({"model": "gpt", "none": null, "turns": 3}));
         assert_eq!(members.text("model").unwrap().as_deref(), Some("gpt"));
         assert_eq!(members.text("none"), Ok(None));
-        members.end(&mut Notes::new(&origin, &mut list));
-        let told: Vec<String> = list.iter().map(ToString::to_string).collect();
+        members.end(&mut Notes::new(&origin, &mut listing));
+        let told: Vec<String> = listing.told.iter().map(ToString::to_string).collect();
         assert_eq!(told, ["a.json:4: fixture 2: `match.turns` is left out: a script has nothing for it"]);
     }
 

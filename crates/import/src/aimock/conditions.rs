@@ -2,6 +2,7 @@
 
 use toml::{Table, Value};
 
+use super::asks_for_a_result;
 use super::calls::Calls;
 use crate::notes::{Notes, Unfit};
 use crate::script_words::table;
@@ -22,7 +23,7 @@ pub(super) struct Conditions {
 }
 
 /// Whether there is to be a tool's result behind the last user message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum AfterTool {
     Needed,
     RuledOut,
@@ -96,8 +97,7 @@ impl Conditions {
         }
         let index = index(&mut members, notes)?;
         members.end(notes);
-        let is_of_a_result = when.contains_key("tool") || when.contains_key("tool_result");
-        if after_tool == Some(AfterTool::RuledOut) && is_of_a_result {
+        if after_tool == Some(AfterTool::RuledOut) && asks_for_a_result(&when) {
             let reason = "it can never match: `match` asks for a tool's result and rules it out";
             return Err(Unfit(reason.to_owned()));
         }

@@ -69,7 +69,7 @@ fn a_fixture_is_left_out_where_a_condition_has_no_like() {
         (json!({"toolCallId": "x"}), "`match.toolCallId` is x, and no fixture makes a call of that id"),
         (
             json!({"hasToolResult": true}),
-            "`match.hasToolResult` asks for the result of any tool, and the fixtures call none",
+            "`match.hasToolResult` asks for the result of any tool, and the fixtures call 0; from 1 to 100 can be named",
         ),
         (json!({"endpoint": "image"}), "`match.endpoint` is image, which a script does not answer"),
         (json!({"userMessage": ["a"]}), "`match.userMessage` is a list, and a text was expected"),

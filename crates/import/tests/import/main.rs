@@ -15,7 +15,7 @@ fn source(name: &str, text: &str) -> Source {
 
 /// What a file of this text becomes: the script, which was read again, and what is told.
 fn imported(name: &str, text: &str, format: Option<Format>) -> (String, Vec<String>) {
-    let Imported { made, left_out } = import(vec![source(name, text)], format).unwrap();
+    let Imported { made, left_out, .. } = import(vec![source(name, text)], format).unwrap();
     let script = match made {
         Some(Made::Script { text, rules }) => {
             Script::parse(&text, "script.toml").unwrap();
@@ -37,7 +37,7 @@ fn files_of_one_format_become_one_script() {
     };
     let sources =
         vec![source("a.json", &fixture("sun")), source("b.json", "{"), source("c.json", &fixture("rain"))];
-    let Imported { made, left_out } = import(sources, None).unwrap();
+    let Imported { made, left_out, .. } = import(sources, None).unwrap();
     let Some(Made::Script { text, rules: 2 }) = made else { panic!("{made:?}") };
     assert!(text.find("\"a.json 1\"").unwrap() < text.find("\"c.json 1\"").unwrap(), "{text}");
     assert_eq!(left_out.len(), 1);
@@ -59,7 +59,7 @@ fn formats_do_not_mix() {
 fn what_stands_beside_the_entries_is_told() {
     let (_, told) = imported("a.json", "{\"$schema\": \"x\", \"version\": 1, \"fixtures\": []}", None);
     assert_eq!(told, ["a.json: `$schema` is left out: it stands beside the entries"]);
-    let Imported { made, left_out } = import(vec![source("a", "fixtures: 3")], None).unwrap();
+    let Imported { made, left_out, .. } = import(vec![source("a", "fixtures: 3")], None).unwrap();
     assert_eq!((made, left_out.len()), (None, 1));
 }
 

@@ -14,7 +14,7 @@ use crate::source;
 
 /// What a file of this text becomes.
 fn from(text: &str) -> (Vec<Cassette>, Vec<String>) {
-    let Imported { made, left_out } = import(vec![source("c.yaml", text)], None).unwrap();
+    let Imported { made, left_out, .. } = import(vec![source("c.yaml", text)], None).unwrap();
     let cassettes = match made {
         Some(Made::Cassettes(cassettes)) => cassettes,
         None => Vec::new(),
