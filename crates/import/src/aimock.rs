@@ -10,14 +10,17 @@ mod delivery;
 mod response;
 mod turns;
 
+use std::collections::BTreeSet;
+
 use toml::Table;
 
 use self::calls::Calls;
 use self::conditions::{AfterTool, Conditions};
 use self::turns::{Group, group};
+use crate::Made;
 use crate::document::Document;
-use crate::draft::{Rule, Written, write};
-use crate::notes::{Extent, LeftOut, Notes, Origin, Unfit};
+use crate::draft::{self, Rule};
+use crate::notes::{Extent, Listing, Notes, Origin, Unfit};
 use crate::tree::{Members, Node};
 
 /// A fixture, read.
@@ -28,21 +31,24 @@ struct Fixture {
     answer: Table,
 }
 
-/// The rules of all files, and the notes of what they lack.
-pub(crate) fn script(documents: Vec<Document>, left_out: &mut Vec<LeftOut>) -> Written {
+/// How many tools the rules behind any tool's result may name.
+const MOST_TOOLS: usize = 100;
+
+/// The script of all files.
+pub(crate) fn script(documents: Vec<Document>, listing: &mut Listing) -> Option<Made> {
     let entries: Vec<(Origin, Node)> =
         documents.into_iter().flat_map(|document| document.into_entries("fixture")).collect();
     let calls = Calls::of(entries.iter().map(|(_, node)| node));
     let mut fixtures = Vec::new();
     for (origin, node) in entries {
-        let mut notes = Notes::new(&origin, left_out);
+        let mut notes = Notes::new(&origin, listing);
         match fixture(origin.clone(), node, &calls, &mut notes) {
             Ok(fixture) => fixtures.push(fixture),
             Err(Unfit(reason)) => notes.whole(reason),
         }
     }
-    let groups = group(fixtures, left_out);
-    write(in_order(groups, &calls, left_out), None)
+    let groups = group(fixtures, listing);
+    draft::script(in_order(groups, &calls, listing), None, listing)
 }
 
 fn fixture(origin: Origin, node: Node, calls: &Calls, notes: &mut Notes<'_>) -> Result<Fixture, Unfit> {
@@ -60,22 +66,19 @@ fn fixture(origin: Origin, node: Node, calls: &Calls, notes: &mut Notes<'_>) -> 
 
 /// The rules of all groups. Those that are not to answer after a tool's result have no condition for that: they come
 /// behind the rules next to them that ask for one.
-fn in_order(groups: Vec<Group>, calls: &Calls, left_out: &mut Vec<LeftOut>) -> Vec<Rule> {
-    let answered: Vec<Table> = groups
-        .iter()
-        .filter(|group| group.after_tool == Some(AfterTool::Needed))
-        .map(|group| group.rule.when.clone())
-        .collect();
+fn in_order(groups: Vec<Group>, calls: &Calls, listing: &mut Listing) -> Vec<Rule> {
+    let needing = groups.iter().filter(|group| group.after_tool == Some(AfterTool::Needed));
+    let answered: BTreeSet<String> = needing.map(|group| group.rule.when.to_string()).collect();
     let mut rules = Vec::new();
     let mut waiting = Vec::new();
     for Group { after_tool, rule } in groups {
         match after_tool {
-            Some(AfterTool::Needed) => rules.extend(after_each_tool(rule, calls, left_out)),
+            Some(AfterTool::Needed) => rules.extend(after_each_tool(rule, calls, listing)),
             Some(AfterTool::RuledOut) => {
-                if !answered.contains(&rule.when) {
+                if !answered.contains(&rule.when.to_string()) {
                     let reason = "it answers after a tool's result, too, where no rule before it does";
                     let extent = Extent::Changed("match.hasToolResult".to_owned());
-                    left_out.push(rule.origin.left_out(extent, reason.to_owned()));
+                    listing.push(rule.origin.left_out(extent, reason.to_owned()));
                 }
                 waiting.push(rule);
             }
@@ -90,20 +93,27 @@ fn in_order(groups: Vec<Group>, calls: &Calls, left_out: &mut Vec<LeftOut>) -> V
     rules
 }
 
+/// Whether conditions hold after a tool's result alone.
 fn asks_for_a_result(when: &Table) -> bool {
     when.contains_key("tool") || when.contains_key("tool_result")
 }
 
 /// A script asks whose result it is: there is a rule for each tool that the fixtures call.
-fn after_each_tool(rule: Rule, calls: &Calls, left_out: &mut Vec<LeftOut>) -> Vec<Rule> {
+fn after_each_tool(rule: Rule, calls: &Calls, listing: &mut Listing) -> Vec<Rule> {
     if asks_for_a_result(&rule.when) {
         return vec![rule];
     }
-    if calls.tools().len() == 0 {
-        let reason = "`match.hasToolResult` asks for the result of any tool, and the fixtures call none";
-        left_out.push(rule.origin.left_out(Extent::Whole, reason.to_owned()));
+    let tools = calls.tools();
+    if !(1..=MOST_TOOLS).contains(&tools.len()) {
+        let called = tools.len();
+        let reason = format!(
+            "`match.hasToolResult` asks for the result of any tool, and the fixtures call {called}; from 1 to \
+             {MOST_TOOLS} can be named"
+        );
+        listing.push(rule.origin.left_out(Extent::Whole, reason));
+        return Vec::new();
     }
-    let rules = calls.tools().map(|tool| {
+    let rules = tools.map(|tool| {
         let mut rule = rule.clone();
         rule.when.insert("tool".to_owned(), tool.into());
         rule.suffix = format!(" {tool}");

@@ -3,7 +3,7 @@
 //! Owns which language a file is written in, and how its format is found out. It refuses to know what entries say.
 
 use crate::notes::{Extent, LeftOut, Origin, visible};
-use crate::tree::{Node, Value};
+use crate::tree::{Member, Node, Value};
 use crate::yaml::{self, YamlError};
 use crate::{Format, Source};
 
@@ -18,7 +18,7 @@ pub(crate) struct Document {
     /// In the order of the file.
     entries: Vec<Node>,
     /// What stands beside the list of entries.
-    others: Vec<(String, Node)>,
+    others: Vec<Member>,
 }
 
 /// What a file is written in.
@@ -112,7 +112,7 @@ fn list_of(format: Format) -> &'static str {
 }
 
 /// The list of entries, and what stands beside it.
-fn entries(root: Node, list: &str) -> Option<(Vec<Node>, Vec<(String, Node)>)> {
+fn entries(root: Node, list: &str) -> Option<(Vec<Node>, Vec<Member>)> {
     let Value::Members(mut members) = root.value else { return None };
     let position = members.iter().position(|(name, _)| name == list)?;
     match members.remove(position).1.value {

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use interference_backend_script::{LONGEST_NAME, MOST_RULES, Script, ScriptError};
 use toml::{Table, Value};
 
-use crate::notes::{Extent, LeftOut, Origin};
+use crate::Made;
+use crate::notes::{Extent, Listing, Origin};
 
 /// How often a script is read anew after rules were taken out of it.
 const MOST_READINGS: usize = 100;
@@ -38,58 +39,41 @@ pub(crate) struct Rule {
     pub(crate) then: Then,
 }
 
-/// A script that loads.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Written {
-    /// None when no rule is left.
-    pub(crate) text: Option<String>,
-    /// How many rules it has.
-    pub(crate) rules: usize,
-    /// The rules that could not be read.
-    pub(crate) left_out: Vec<LeftOut>,
-}
-
-/// Writes these rules, in their order. `state` is the first of a session, where they speak of states.
-pub(crate) fn write(mut rules: Vec<Rule>, state: Option<&str>) -> Written {
-    let mut left_out: Vec<LeftOut> = Vec::new();
-    let mut leave_out =
-        |rule: Rule, reason: &str| left_out.push(rule.origin.left_out(Extent::Whole, reason.to_owned()));
+/// The script of these rules, in their order; none where no rule is left. `state` is the first of a session, where they
+/// speak of states.
+pub(crate) fn script(mut rules: Vec<Rule>, state: Option<&str>, listing: &mut Listing) -> Option<Made> {
+    let mut leave_out = |rule: Rule, reason: &str| {
+        listing.push(rule.origin.left_out(Extent::Whole, reason.to_owned()));
+    };
     for rule in rules.split_off(rules.len().min(MOST_RULES)) {
         leave_out(rule, &format!("a script has at most {MOST_RULES} rules"));
     }
-    let mut text = None;
     for _ in 0..MOST_READINGS {
-        let (candidate, first_lines) = written(&rules, state);
-        match reasons(&candidate, &first_lines) {
-            Ok(reasons) if reasons.is_empty() => {
-                text = (!rules.is_empty()).then_some(candidate);
-                break;
-            }
+        if rules.is_empty() {
+            return None;
+        }
+        let (text, first_lines) = written(&rules, state);
+        match reasons(&text, &first_lines) {
+            Ok(reasons) if reasons.is_empty() => return Some(Made::Script { text, rules: rules.len() }),
             Ok(reasons) => {
-                let kept = rules.into_iter().enumerate().filter_map(|(position, rule)| {
+                let mut kept = Vec::new();
+                for (position, rule) in rules.into_iter().enumerate() {
                     match reasons.get(&position) {
-                        Some(reason) => {
-                            leave_out(rule, reason);
-                            None
-                        }
-                        None => Some(rule),
+                        Some(reason) => leave_out(rule, reason),
+                        None => kept.push(rule),
                     }
-                });
-                rules = kept.collect();
+                }
+                rules = kept;
             }
             Err(error) => {
-                for rule in rules.drain(..) {
-                    leave_out(rule, &error.to_string());
-                }
+                rules.into_iter().for_each(|rule| leave_out(rule, &error.to_string()));
+                return None;
             }
         }
     }
-    if text.is_none() {
-        for rule in rules.drain(..) {
-            leave_out(rule, "too many of the fixtures around it cannot be rules; import it alone");
-        }
-    }
-    Written { text, rules: rules.len(), left_out }
+    let reason = "too many of the fixtures around it cannot be rules; import it alone";
+    rules.into_iter().for_each(|rule| leave_out(rule, reason));
+    None
 }
 
 /// Why which of the rules cannot be read; nothing where the script can be.
@@ -97,9 +81,6 @@ pub(crate) fn write(mut rules: Vec<Rule>, state: Option<&str>) -> Written {
 /// # Errors
 /// Where the script as a whole cannot be.
 fn reasons(text: &str, first_lines: &[usize]) -> Result<BTreeMap<usize, String>, ScriptError> {
-    if first_lines.is_empty() {
-        return Ok(BTreeMap::new());
-    }
     let problems = match Script::parse(text, "script") {
         Ok(_) => return Ok(BTreeMap::new()),
         Err(ScriptError::Invalid { problems, .. }) => problems,
@@ -168,6 +149,19 @@ mod tests {
         text.parse().unwrap()
     }
 
+    /// The text of a script that loads, and what is told of the rules that are not in it.
+    fn made(rules: Vec<Rule>, state: Option<&str>) -> (String, Vec<String>) {
+        let mut listing = Listing::default();
+        let text = match script(rules, state, &mut listing) {
+            Some(Made::Script { text, .. }) => {
+                Script::parse(&text, "script").unwrap();
+                text
+            }
+            _ => String::new(),
+        };
+        (text, listing.told.iter().map(ToString::to_string).collect())
+    }
+
     fn rule(number: usize, when: Table, answer: Table) -> Rule {
         let origin = Origin { file: "a.json".to_owned(), line: None, noun: "fixture", number };
         Rule { origin, suffix: String::new(), when, answers: vec![answer], then: Then::Last }
@@ -179,15 +173,15 @@ mod tests {
         let mut several = rule(2, Table::new(), table("text = \"one\""));
         several.answers.push(table("error = { status = 429, message = \"Slow down.\" }"));
         several.then = Then::Cycle;
-        let written = write(vec![hello, several], Some("start"));
+        let (text, told) = made(vec![hello, several], Some("start"));
         assert_eq!(
-            written.text.unwrap(),
+            text,
             "state = \"start\"\n\n[[rule]]\nname = \"a.json 1\"\nwhen = { text = \"hello\" }\n\
              answer = { text = \"\"\"\nLine 1\n\"Line 2\"\"\"\" }\n\n\
              [[rule]]\nname = \"a.json 2\"\nanswers = [\n    { text = \"one\" },\n    \
              { error = { message = \"Slow down.\", status = 429 } },\n]\nthen = \"cycle\"\n"
         );
-        assert_eq!((written.rules, written.left_out.len()), (2, 0));
+        assert_eq!(told, [""; 0]);
     }
 
     #[test]
@@ -201,21 +195,18 @@ mod tests {
             rule(5, Table::new(), table("text = \"no\"\nusage = { prompt_tokens = -1 }")),
             rule(6, Table::new(), answer()),
         ];
-        let written = write(rules, None);
-        assert_eq!(written.rules, 2);
-        let told: Vec<String> = written.left_out.iter().map(ToString::to_string).collect();
-        assert_eq!(told.len(), 4);
+        let (text, told) = made(rules, None);
+        assert_eq!(text.matches("[[rule]]").count(), 2);
         assert!(told[0].starts_with("a.json: fixture 1: left out: `regex` is not valid"), "{}", told[0]);
-        let numbers: Vec<&str> = written.left_out.iter().filter_map(|one| one.entry.as_deref()).collect();
-        assert_eq!(numbers, ["fixture 1", "fixture 3", "fixture 5", "fixture 4"]);
-        Script::parse(&written.text.unwrap(), "s").unwrap();
+        let numbers = told.iter().map(|one| one.split(": ").nth(1).unwrap());
+        assert_eq!(numbers.collect::<Vec<_>>(), ["fixture 1", "fixture 3", "fixture 5", "fixture 4"]);
     }
 
     #[test]
     fn no_rules_are_no_script() {
-        assert_eq!(write(Vec::new(), None), Written { text: None, rules: 0, left_out: Vec::new() });
-        let written = write(vec![rule(1, table("regex = \"(\""), table("text = \"\""))], None);
-        assert_eq!((written.text, written.rules, written.left_out.len()), (None, 0, 1));
+        assert_eq!(made(Vec::new(), None), (String::new(), Vec::new()));
+        let (text, told) = made(vec![rule(1, table("regex = \"(\""), table("text = \"\""))], None);
+        assert_eq!((text.as_str(), told.len()), ("", 1));
     }
 
     #[test]

@@ -20,14 +20,14 @@ use std::fmt;
 use std::str::FromStr;
 
 pub use document::LONGEST_SOURCE;
-pub use notes::{Extent, LONGEST_NOTE, LeftOut};
+pub use notes::{Extent, LONGEST_NOTE, LeftOut, MOST_NOTES};
 pub use vcr::LONGEST_BODY;
 pub use yaml::{DEEPEST_TREE, HEAVIEST_TREE};
 
 use interference_cassette::Cassette;
 
 use crate::document::Document;
-use crate::draft::Written;
+use crate::notes::Listing;
 
 /// What somebody else's file is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,8 +42,8 @@ pub enum Format {
 
 impl Format {
     /// All of them, as the command line names them.
-    pub const NAMES: [(&'static str, Format); 2] =
-        [("aimock", Format::Aimock), ("llmposter", Format::Llmposter)];
+    pub const NAMES: [(&'static str, Format); 3] =
+        [("aimock", Format::Aimock), ("llmposter", Format::Llmposter), ("vcr", Format::Vcr)];
 }
 
 impl fmt::Display for Format {
@@ -76,8 +76,10 @@ pub struct Source {
 pub struct Imported {
     /// None where nothing could be made.
     pub made: Option<Made>,
-    /// What did not come along, in the order of the files.
+    /// What did not come along, at most [`MOST_NOTES`]: file by file, and then what was seen of all together.
     pub left_out: Vec<LeftOut>,
+    /// How much more did not come along.
+    pub untold: usize,
 }
 
 /// What files of others become.
@@ -124,36 +126,40 @@ pub enum ImportError {
 /// # Errors
 /// [`ImportError::Mixed`]. A file that cannot be read is no error: it is left out.
 pub fn import(sources: Vec<Source>, format: Option<Format>) -> Result<Imported, ImportError> {
-    let mut left_out = Vec::new();
+    let mut listing = Listing::default();
     let mut documents: Vec<Document> = Vec::new();
     for source in sources {
         match Document::read(source, format) {
             Ok(document) => {
-                left_out.extend(document.others());
+                document.others().for_each(|other| listing.push(other));
                 documents.push(document);
             }
-            Err(reason) => left_out.push(reason),
+            Err(reason) => listing.push(reason),
         }
     }
-    let Some(first) = documents.first() else { return Ok(Imported { made: None, left_out }) };
-    if let Some(other) = documents.iter().find(|other| other.format != first.format) {
-        return Err(ImportError::Mixed {
+    let made = match one_format(&documents)? {
+        None => None,
+        Some(Format::Aimock) => aimock::script(documents, &mut listing),
+        Some(Format::Llmposter) => llmposter::script(documents, &mut listing),
+        Some(Format::Vcr) => {
+            let cassettes = vcr::cassettes(documents, &mut listing);
+            (!cassettes.is_empty()).then_some(Made::Cassettes(cassettes))
+        }
+    };
+    let Listing { told, untold } = listing;
+    Ok(Imported { made, left_out: told, untold })
+}
+
+/// The format of all documents; none where there are no documents.
+fn one_format(documents: &[Document]) -> Result<Option<Format>, ImportError> {
+    let Some(first) = documents.first() else { return Ok(None) };
+    match documents.iter().find(|other| other.format != first.format) {
+        None => Ok(Some(first.format)),
+        Some(other) => Err(ImportError::Mixed {
             one: first.name.clone(),
             one_format: first.format,
             other: other.name.clone(),
             other_format: other.format,
-        });
+        }),
     }
-    let written = match first.format {
-        Format::Aimock => aimock::script(documents, &mut left_out),
-        Format::Llmposter => llmposter::script(documents, &mut left_out),
-        Format::Vcr => {
-            let cassettes = vcr::cassettes(documents, &mut left_out);
-            let made = (!cassettes.is_empty()).then_some(Made::Cassettes(cassettes));
-            return Ok(Imported { made, left_out });
-        }
-    };
-    let Written { text, rules, left_out: unwritten } = written;
-    left_out.extend(unwritten);
-    Ok(Imported { made: text.map(|text| Made::Script { text, rules }), left_out })
 }

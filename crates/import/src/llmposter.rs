@@ -13,19 +13,20 @@ use toml::Table;
 
 use self::conditions::conditions;
 use self::response::{Answers, answers};
+use crate::Made;
 use crate::document::Document;
-use crate::draft::{Rule, Then, Written, write};
-use crate::notes::{LeftOut, Notes, Origin, Unfit};
+use crate::draft::{self, Rule, Then};
+use crate::notes::{Listing, Notes, Origin, Unfit};
 use crate::tree::{Members, Node};
 
-/// The rules of all files, and the notes of what they lack.
-pub(crate) fn script(documents: Vec<Document>, left_out: &mut Vec<LeftOut>) -> Written {
+/// The script of all files.
+pub(crate) fn script(documents: Vec<Document>, listing: &mut Listing) -> Option<Made> {
     let entries: Vec<(Origin, Node)> =
         documents.into_iter().flat_map(|document| document.into_entries("fixture")).collect();
     let states = States::of(&entries);
     let mut fixtures = Vec::new();
     for (origin, node) in entries {
-        let mut notes = Notes::new(&origin, left_out);
+        let mut notes = Notes::new(&origin, listing);
         match fixture(&origin, node, &states, &mut notes) {
             Ok(fixture) => fixtures.push(fixture),
             Err(Unfit(reason)) => notes.whole(reason),
@@ -34,7 +35,7 @@ pub(crate) fn script(documents: Vec<Document>, left_out: &mut Vec<LeftOut>) -> W
     // The order of the files holds among equals.
     fixtures.sort_by_key(|fixture| (fixture.catch_all, Reverse(fixture.priority)));
     let rules = fixtures.into_iter().flat_map(|fixture| fixture.rules).collect();
-    write(rules, states.scenario.as_ref().map(|_| states.first.as_str()))
+    draft::script(rules, states.scenario.as_ref().map(|_| states.first.as_str()), listing)
 }
 
 /// Rules with what decides when they are asked.

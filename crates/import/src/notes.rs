@@ -7,6 +7,9 @@ use std::fmt;
 /// How much is told of a file's own words, in characters.
 pub const LONGEST_NOTE: usize = 400;
 
+/// How much is listed of what did not come along; more is counted.
+pub const MOST_NOTES: usize = 10_000;
+
 /// Something that a file says and what was made of it does not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftOut {
@@ -47,6 +50,25 @@ impl fmt::Display for LeftOut {
             Extent::Whole => write!(formatter, ": left out: {reason}"),
             Extent::Part(path) => write!(formatter, ": `{path}` is left out: {reason}"),
             Extent::Changed(path) => write!(formatter, ": `{path}` is changed: {reason}"),
+        }
+    }
+}
+
+/// What did not come along, within a bound.
+#[derive(Debug, Default)]
+pub(crate) struct Listing {
+    pub(crate) told: Vec<LeftOut>,
+    /// How many more there are.
+    pub(crate) untold: usize,
+}
+
+impl Listing {
+    /// Lists or counts one.
+    pub(crate) fn push(&mut self, left_out: LeftOut) {
+        if self.told.len() < MOST_NOTES {
+            self.told.push(left_out);
+        } else {
+            self.untold += 1;
         }
     }
 }
@@ -97,38 +119,47 @@ impl LeftOut {
     }
 }
 
-/// The list of one entry.
+/// What is noted of one entry.
 #[derive(Debug)]
 pub(crate) struct Notes<'o> {
     origin: &'o Origin,
-    list: &'o mut Vec<LeftOut>,
+    listing: &'o mut Listing,
 }
 
 impl<'o> Notes<'o> {
-    /// Notes about this entry, which go to the end of the list.
-    pub(crate) fn new(origin: &'o Origin, list: &'o mut Vec<LeftOut>) -> Notes<'o> {
-        Notes { origin, list }
+    /// Notes about this entry, which go to the end of the listing.
+    pub(crate) fn new(origin: &'o Origin, listing: &'o mut Listing) -> Notes<'o> {
+        Notes { origin, listing }
     }
 
     /// That it is left out.
     pub(crate) fn whole(&mut self, reason: String) {
-        self.list.push(self.origin.left_out(Extent::Whole, reason));
+        self.listing.push(self.origin.left_out(Extent::Whole, reason));
     }
 
     /// That a part of it is left out.
     pub(crate) fn part(&mut self, path: String, reason: &str) {
-        self.list.push(self.origin.left_out(Extent::Part(path), reason.to_owned()));
+        self.listing.push(self.origin.left_out(Extent::Part(path), reason.to_owned()));
     }
 
     /// That a part of it comes along as something else.
     pub(crate) fn changed(&mut self, path: String, reason: String) {
-        self.list.push(self.origin.left_out(Extent::Changed(path), reason));
+        self.listing.push(self.origin.left_out(Extent::Changed(path), reason));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_listing_is_bounded() {
+        let mut listing = Listing::default();
+        for _ in 0..MOST_NOTES + 2 {
+            listing.push(LeftOut::file("a.json", None, String::new()));
+        }
+        assert_eq!((listing.told.len(), listing.untold), (MOST_NOTES, 2));
+    }
 
     #[test]
     fn the_words_of_a_file_do_no_harm() {

@@ -15,6 +15,9 @@ pub(crate) struct Node {
     pub(crate) value: Value,
 }
 
+/// A member of an object.
+pub(crate) type Member = (String, Node);
+
 /// What a node says.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Value {
@@ -25,7 +28,7 @@ pub(crate) enum Value {
     /// Of YAML's `!!binary`.
     Bytes(Vec<u8>),
     List(Vec<Node>),
-    Members(Vec<(String, Node)>),
+    Members(Vec<Member>),
 }
 
 impl Value {
@@ -104,7 +107,7 @@ impl Node {
 pub(crate) struct Members {
     /// What leads to the object, such as `match`; empty at the top of an entry.
     path: String,
-    left: Vec<(String, Node)>,
+    left: Vec<Member>,
 }
 
 impl Members {
@@ -132,7 +135,7 @@ impl Members {
     }
 
     /// Takes all that are left.
-    pub(crate) fn take_all(&mut self) -> Vec<(String, Node)> {
+    pub(crate) fn take_all(&mut self) -> Vec<Member> {
         std::mem::take(&mut self.left)
     }
 
@@ -214,7 +217,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::notes::Origin;
+    use crate::notes::{Listing, Origin};
 
     fn members(value: serde_json::Value) -> Members {
         Members::of("match", Node::of_json(value)).unwrap()
@@ -223,12 +226,12 @@ mod tests {
     #[test]
     fn what_nobody_takes_is_noted() {
         let origin = Origin { file: "a.json".to_owned(), line: Some(4), noun: "fixture", number: 2 };
-        let mut list = Vec::new();
+        let mut listing = Listing::default();
         let mut members = members(json!({"model": "gpt", "none": null, "turns": 3}));
         assert_eq!(members.text("model").unwrap().as_deref(), Some("gpt"));
         assert_eq!(members.text("none"), Ok(None));
-        members.end(&mut Notes::new(&origin, &mut list));
-        let told: Vec<String> = list.iter().map(ToString::to_string).collect();
+        members.end(&mut Notes::new(&origin, &mut listing));
+        let told: Vec<String> = listing.told.iter().map(ToString::to_string).collect();
         assert_eq!(told, ["a.json:4: fixture 2: `match.turns` is left out: a script has nothing for it"]);
     }
 

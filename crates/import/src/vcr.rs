@@ -15,7 +15,7 @@ use interference_cassette::{Cassette, End, Outcome, Read, RecordedAnswer, Record
 pub use self::body::LONGEST_BODY;
 use self::body::{decompressed, event_blocks, is_event_stream};
 use crate::document::Document;
-use crate::notes::{LeftOut, Notes, Unfit};
+use crate::notes::{Listing, Notes, Unfit};
 use crate::tree::{Members, Node, Value};
 
 /// Headers of a connection (RFC 9110, section 7.6.1), which say nothing about the answer.
@@ -23,10 +23,10 @@ const OF_THE_CONNECTION: [&str; 7] =
     ["connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"];
 
 /// The cassettes of all files, each of which can be read again, and the notes of what they lack.
-pub(crate) fn cassettes(documents: Vec<Document>, left_out: &mut Vec<LeftOut>) -> Vec<Cassette> {
+pub(crate) fn cassettes(documents: Vec<Document>, listing: &mut Listing) -> Vec<Cassette> {
     let entries = documents.into_iter().flat_map(|document| document.into_entries("interaction"));
     let cassettes = entries.filter_map(|(origin, node)| {
-        let mut notes = Notes::new(&origin, left_out);
+        let mut notes = Notes::new(&origin, listing);
         match cassette(node, &mut notes) {
             Ok(cassette) => Some(cassette),
             Err(Unfit(reason)) => {
@@ -45,7 +45,7 @@ fn cassette(node: Node, notes: &mut Notes<'_>) -> Result<Cassette, Unfit> {
     let mut response = members.members("response")?.ok_or_else(|| missing("response"))?;
     let (upstream, request) = self::request(&mut request, notes)?;
     let answer = answer(&mut response, notes)?;
-    members.end(notes);
+    end(&mut members, notes);
     let date = answer.headers.get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
     let recorded_at = date.unwrap_or(SystemTime::UNIX_EPOCH);
     let cassette = Cassette { recorded_at, upstream, request, outcome: Outcome::Answered(answer) };

@@ -4,7 +4,7 @@
 //! is kept has a weight, whose sum is bounded, so that a few lines cannot become gigabytes. It refuses to know what a
 //! document is about.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use base64::Engine;
 use base64::alphabet::STANDARD;
@@ -12,7 +12,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 use serde_json::Number;
 
-use crate::tree::{Node, Value};
+use crate::tree::{Member, Node, Value};
 
 /// How heavy a tree may become, in bytes: its texts, and [`NODE_WEIGHT`] for each node, copies by aliases included.
 pub const HEAVIEST_TREE: usize = 256 * 1024 * 1024;
@@ -74,7 +74,12 @@ struct Open {
 
 enum Inside {
     List(Vec<Node>),
-    Members(Vec<(String, Node)>, Option<String>),
+    Members {
+        members: Vec<Member>,
+        names: HashSet<String>,
+        /// The key whose value comes next.
+        key: Option<String>,
+    },
 }
 
 /// The tree as far as it has been read.
@@ -97,7 +102,10 @@ impl Builder {
                 self.add(node, anchor, NODE_WEIGHT + text.len(), span)
             }
             Event::SequenceStart(anchor, _) => self.open(anchor, Inside::List(Vec::new()), span),
-            Event::MappingStart(anchor, _) => self.open(anchor, Inside::Members(Vec::new(), None), span),
+            Event::MappingStart(anchor, _) => {
+                let inside = Inside::Members { members: Vec::new(), names: HashSet::new(), key: None };
+                self.open(anchor, inside, span)
+            }
             Event::SequenceEnd | Event::MappingEnd => self.close(span),
             Event::Alias(anchor) => {
                 let Some((node, weight)) = self.anchored.get(&anchor) else {
@@ -139,7 +147,7 @@ impl Builder {
         let Some(open) = self.open.pop() else { return Ok(()) };
         let value = match open.inside {
             Inside::List(list) => Value::List(list),
-            Inside::Members(members, _) => Value::Members(members),
+            Inside::Members { members, .. } => Value::Members(members),
         };
         let weight = self.weight - open.weight_before;
         self.add(Node { line: Some(open.line), value }, open.anchor, weight, span)
@@ -154,9 +162,15 @@ impl Builder {
         match self.open.last_mut().map(|open| &mut open.inside) {
             None => self.root = Some(node),
             Some(Inside::List(list)) => list.push(node),
-            Some(Inside::Members(members, key)) => match key.take() {
+            Some(Inside::Members { members, names, key }) => match key.take() {
                 Some(key) => members.push((key, node)),
-                None => *key = Some(name(node, members, span)?),
+                None => {
+                    let name = name(node, span)?;
+                    if !names.insert(name.clone()) {
+                        return Err(YamlError::at(span, format!("the key `{name}` is there twice")));
+                    }
+                    *key = Some(name);
+                }
             },
         }
         Ok(())
@@ -164,18 +178,14 @@ impl Builder {
 }
 
 /// A key of an object.
-fn name(node: Node, members: &[(String, Node)], span: &Span) -> Result<String, YamlError> {
-    let name = match node.value {
-        Value::Text(text) => text,
-        Value::Number(number) => number.to_string(),
-        Value::Switch(switch) => switch.to_string(),
-        Value::Null => "null".to_owned(),
-        _ => return Err(YamlError::at(span, "a key must be a text")),
-    };
-    if members.iter().any(|(other, _)| *other == name) {
-        return Err(YamlError::at(span, format!("the key `{name}` is there twice")));
+fn name(node: Node, span: &Span) -> Result<String, YamlError> {
+    match node.value {
+        Value::Text(text) => Ok(text),
+        Value::Number(number) => Ok(number.to_string()),
+        Value::Switch(switch) => Ok(switch.to_string()),
+        Value::Null => Ok("null".to_owned()),
+        _ => Err(YamlError::at(span, "a key must be a text")),
     }
-    Ok(name)
 }
 
 /// What a scalar says, by its tag, its style, or its letters.

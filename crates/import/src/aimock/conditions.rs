@@ -2,8 +2,10 @@
 
 use toml::{Table, Value};
 
+use super::asks_for_a_result;
 use super::calls::Calls;
 use crate::notes::{Notes, Unfit};
+use crate::script_words::table;
 use crate::tree::{Members, Value as NodeValue};
 use crate::wildcard;
 
@@ -21,7 +23,7 @@ pub(super) struct Conditions {
 }
 
 /// Whether there is to be a tool's result behind the last user message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum AfterTool {
     Needed,
     RuledOut,
@@ -59,9 +61,8 @@ impl Conditions {
         if let Some(part) = spoken.as_ref().or(input.as_ref()).filter(|part| !part.is_empty()) {
             insert("text", part.as_str().into());
         }
-        match endpoint(&mut members, input.is_some())? {
-            Some(endpoint) => insert("endpoint", endpoint.into()),
-            None => {}
+        if let Some(endpoint) = endpoint(&mut members, input.is_some())? {
+            insert("endpoint", endpoint.into());
         }
         if let Some(part) = system(&mut members)? {
             insert("system", part.into());
@@ -83,32 +84,34 @@ impl Conditions {
         if let Some(name) = members.text("toolName")? {
             insert("tools", name.into());
         }
-        if let Some(model) = members.text("model")? {
-            let pattern = wildcard::literal(&model)
-                .ok_or_else(|| Unfit("`match.model` has a `*`, which is no letter here".to_owned()))?;
+        if let Some(model) = exactly(&mut members, "model")? {
             let reason = format!("only exactly `{model}` fits, and no version of it with a date");
             notes.changed(members.path("model"), reason);
-            insert("model", pattern.into());
+            insert("model", model.into());
         }
-        if let Some(context) = members.text("context")? {
-            let pattern = wildcard::literal(&context)
-                .ok_or_else(|| Unfit("`match.context` has a `*`, which is no letter here".to_owned()))?;
-            insert("header", Table::from_iter([(CONTEXT.to_owned(), pattern.into())]).into());
+        if let Some(context) = exactly(&mut members, "context")? {
+            insert("header", table([(CONTEXT, context.into())]).into());
         }
         if members.take("responseFormat").is_some() {
             return Err(Unfit("`match.responseFormat` asks for what no rule sees".to_owned()));
         }
         let index = index(&mut members, notes)?;
         members.end(notes);
-        if after_tool == Some(AfterTool::RuledOut)
-            && (when.contains_key("tool") || when.contains_key("tool_result"))
-        {
-            return Err(Unfit(
-                "it can never match: `match` asks for a tool's result and rules it out".to_owned(),
-            ));
+        if after_tool == Some(AfterTool::RuledOut) && asks_for_a_result(&when) {
+            let reason = "it can never match: `match` asks for a tool's result and rules it out";
+            return Err(Unfit(reason.to_owned()));
         }
         Ok(Conditions { when, after_tool, index })
     }
+}
+
+/// The pattern of the text of a member.
+fn exactly(members: &mut Members, name: &str) -> Result<Option<String>, Unfit> {
+    let Some(text) = members.text(name)? else { return Ok(None) };
+    let pattern = wildcard::literal(&text);
+    pattern
+        .map(Some)
+        .ok_or_else(|| Unfit(format!("`{}` has a `*`, which no pattern has", members.path(name))))
 }
 
 fn endpoint(members: &mut Members, has_input: bool) -> Result<Option<&'static str>, Unfit> {

@@ -1,5 +1,6 @@
 //! What a fixture answers: `response`, `error` or `refusal`.
 
+use serde_json::json;
 use toml::{Table, Value};
 
 use super::delivery;
@@ -123,9 +124,11 @@ fn response(mut response: Members, notes: &mut Notes<'_>) -> Result<Answers, Unf
 fn tool_call(node: Node, notes: &mut Notes<'_>) -> Result<Value, Unfit> {
     let mut members = Members::of("response.tool_calls", node)?;
     let name = members.text("name")?.unwrap_or_default();
-    let arguments = members.take("arguments").map_or_else(|| "{}".to_owned(), |node| text_or_json(&node));
+    let mut arguments = members.take("arguments").map_or_else(|| json!({}), |node| node.to_json());
+    // The original tells them in the order of their names.
+    arguments.sort_all_objects();
     members.end(notes);
-    Ok(call(name, arguments, None))
+    Ok(call(name, arguments.to_string(), None))
 }
 
 /// The template with the names that the original gives the request.

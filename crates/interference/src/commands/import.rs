@@ -32,11 +32,14 @@ pub(crate) fn run(arguments: &ImportArguments) -> anyhow::Result<()> {
     let ImportArguments { files, into, format } = arguments;
     let sources = files.iter().map(|path| read(path)).collect::<Result<Vec<Source>, Failure>>()?;
     let imported = import(sources, *format);
-    let Imported { made, left_out } = imported.map_err(|error| {
+    let Imported { made, left_out, untold } = imported.map_err(|error| {
         Failure::new(WRONG_USAGE, error.to_string(), "run `interference import` once for each format")
     })?;
     for one in &left_out {
         say(&one.to_string());
+    }
+    if untold > 0 {
+        say(&format!("… and {untold} more, which are not counted below"));
     }
     let made = match made {
         Some(Made::Script { text, rules }) => {

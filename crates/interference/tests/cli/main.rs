@@ -28,6 +28,7 @@ mod embeddings;
 mod errors;
 mod event_streams;
 mod faults;
+mod import;
 mod judge_schemas;
 mod log;
 mod model_files;
