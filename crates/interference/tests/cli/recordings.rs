@@ -14,7 +14,7 @@ const KEY: &str = "sk-not-for-the-disk";
 const SCRIPT: &str = r#"
 [[rule]]
 when = { text = "twice" }
-answer = [{ text = "The first time." }, { text = "The second time." }]
+answers = [{ text = "The first time." }, { text = "The second time." }]
 
 [[rule]]
 when = { text = "break" }
@@ -113,7 +113,7 @@ fn a_recording_is_played_as_it_was() {
     let missing = ask_relayed(replay.address, &request("a bush", json!({})));
     assert_eq!((missing.status, &missing.json()["error"]["code"]), (404, &"no_recording_matches".into()));
     let message = missing.json()["error"]["message"].to_string();
-    assert!(message.contains("a tree") && message.contains("a bush"), "{message}");
+    assert!(message.contains("messages[0].content") && message.contains("a bush"), "{message}");
 }
 
 /// A client of the relay sees a stream that was mended; the recording has what the upstream did.

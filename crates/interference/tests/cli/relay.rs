@@ -98,7 +98,7 @@ fn a_stream_that_breaks_off_is_mended() {
     let error: Value = serde_json::from_str(error.strip_prefix("data: ").unwrap()).unwrap();
     assert_eq!(error["error"]["code"], "upstream_broke_off");
     let journal = get(chain.relay.address, "/_interference/requests?min=1&ended=true").json();
-    assert_eq!(journal["requests"][0]["status"], 200);
+    assert_eq!(journal["requests"][0]["answer"]["status"], 200, "{journal:#}");
 }
 
 #[test]
