@@ -1,11 +1,13 @@
 //! What becomes of requests when upstreams fail.
 
+use std::time::Duration;
+
 use interference_backend::{Backend, MeasuredValue, Refusal, UpstreamFailure};
 use interference_backend_relay::{RelayBackend, RelayOptions, Upstream};
 use interference_wire::{Step, chunk};
 
 use crate::server::{EVENTS, Server, json, silence, write};
-use crate::{answer, post, refused, relay, upstream};
+use crate::{PATIENCE, answer, post, refused, relay, upstream};
 
 const ASKED: &str = r#"{"model":"x"}"#;
 
@@ -44,8 +46,11 @@ async fn the_last_error_arrives_as_it_was() {
     // A 429 is not sent to the same upstream again before the time that it asked for.
     let said = "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 7\r\nContent-Length: 2\r\n\r\n{}";
     let mut full = Server::saying(said).await;
-    let relay = relay([for_x("full", &full)]);
-    let told = answer(&relay, post(ASKED)).await.unwrap();
+    // Nor is anything waited for then: the wait would be some seconds.
+    let options = RelayOptions { backoff: PATIENCE, ..RelayOptions::default() };
+    let relay = RelayBackend::new(vec![for_x("full", &full)], options).unwrap();
+    let told =
+        tokio::time::timeout(Duration::from_secs(1), answer(&relay, post(ASKED))).await.unwrap().unwrap();
     assert_eq!((told.status, told.header("retry-after")), (429, "7"));
     assert_eq!(full.seen_so_far().len(), 1);
     let refusal = answer(&relay, post(ASKED)).await.unwrap_err();
