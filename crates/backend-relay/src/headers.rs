@@ -14,6 +14,13 @@ pub const UPSTREAM_HEADER: HeaderName = HeaderName::from_static("x-interference-
 /// Names the upstreams whose models are missing in a list, separated by commas.
 pub const FAILED_HEADER: HeaderName = HeaderName::from_static("x-interference-upstreams-failed");
 
+/// An answer's name as its upstream gave it: `x-request-id` is the name that this server gives.
+pub const UPSTREAM_REQUEST_ID_HEADER: HeaderName =
+    HeaderName::from_static("x-interference-upstream-request-id");
+
+/// In which a server names a request.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
 /// Asks this server for faults; it is not meant for others.
 const FAULTS: HeaderName = HeaderName::from_static("x-interference");
 
@@ -70,6 +77,9 @@ pub(crate) fn for_client(mut headers: HeaderMap, upstream: &HeaderValue) -> Head
     // A stream of events may be mended, and is then longer than was said.
     if is_coded || is_event_stream(&headers) {
         headers.remove(CONTENT_LENGTH);
+    }
+    if let Some(name) = headers.remove(REQUEST_ID) {
+        headers.insert(UPSTREAM_REQUEST_ID_HEADER, name);
     }
     headers.insert(UPSTREAM_HEADER, upstream.clone());
     headers
@@ -148,12 +158,14 @@ mod tests {
             ("keep-alive", "timeout=5"),
             ("set-cookie", "a"),
             ("set-cookie", "b"),
+            ("x-request-id", "req_1"),
         ];
         let passed = [
             "content-length: 5",
             "content-type: application/json",
             "set-cookie: a",
             "set-cookie: b",
+            "x-interference-upstream-request-id: req_1",
             "x-interference-upstream: a",
         ];
         assert_eq!(shown(&for_client(map(&answer), &name)), passed);

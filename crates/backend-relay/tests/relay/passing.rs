@@ -96,8 +96,8 @@ async fn headers_pass_but_those_of_the_connection() {
         "content-type: application/json",
         "set-cookie: a",
         "set-cookie: b",
+        "x-interference-upstream-request-id: r",
         "x-interference-upstream: a",
-        "x-request-id: r",
     ];
     assert_eq!(lines, expected);
 }

@@ -1,6 +1,6 @@
 //! What the README promises to the byte.
 
-use crate::bench::{Bench, finish};
+use crate::bench::{Bench, Server, finish};
 
 const README: &str = include_str!("../../../../README.md");
 const COMMAND: &str = "cargo run --release -- ";
@@ -63,4 +63,40 @@ fn the_two_commands_come_first() {
         README.split("```sh\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();
     assert_eq!(blocks[0], "cargo run --release -- chat \"write a poem about a tree\"\n");
     assert_eq!(blocks[1], "cargo xtask test\n");
+}
+
+#[test]
+fn what_is_recorded_is_played_back() {
+    let bench = Bench::take();
+    let (_, section) = README.split_once("## Record a provider, and play it back\n").expect("it is there");
+    let commands: Vec<Vec<String>> = section
+        .split("```sh\n")
+        .skip(1)
+        .take(2)
+        .map(|block| arguments(block.split("\n```").next().unwrap()))
+        .collect();
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("script.toml");
+    std::fs::write(&script, "[[rule]]\nanswer.text = \"An oak.\"\n").unwrap();
+    let provider = bench.serve(&["--script", script.to_str().unwrap()]);
+    let cassettes = folder.path().join("cassettes");
+    let serve = |arguments: &[String]| {
+        let words: Vec<String> = arguments[1..]
+            .iter()
+            .map(|word| match word.as_str() {
+                "cassettes" => cassettes.to_str().unwrap().to_owned(),
+                _ => word.replace("https://api.openai.com/v1", &provider.base_url()),
+            })
+            .collect();
+        bench.serve(&words.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let said = |server: &Server| {
+        bench.run(&["chat", "a poem", "--model", "gpt-4o", "--base-url", &server.base_url()]).succeeded()
+    };
+
+    let mut recording = serve(&commands[0]);
+    assert_eq!(said(&recording), "An oak.\n");
+    recording.signal("TERM");
+    assert_eq!(recording.exit_code(), Some(0));
+    assert_eq!(said(&serve(&commands[1])), "An oak.\n");
 }
