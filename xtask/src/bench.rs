@@ -2,16 +2,20 @@
 //!
 //! `engine` is measured in process by its own benchmark; what that counted becomes a table here. Its peer is any OpenAI
 //! server that runs already: the program is started beside it, and both get the same requests in turn. `server` is the
-//! program with a script instead of a model, beside a bare HTTP server and other programs of its kind. Figures of two
+//! program with a script instead of a model, beside a bare HTTP server and other programs of its kind; `relay` is the program
+//! before a bare HTTP server, beside nginx in the same place. Figures of two
 //! machines, or of one machine on two days, are not comparable; those of one run are.
 
 mod chat_server;
+mod client_run;
 mod comparison;
+mod contestant;
 mod engine_report;
 mod engine_run;
 pub(crate) mod http;
 mod load;
 pub(crate) mod model_file;
+mod relay;
 mod roofline;
 pub(crate) mod served;
 mod server;
@@ -38,6 +42,8 @@ pub(crate) enum Bench {
     Engine(EngineArguments),
     /// Requests and chunks per second of a scripted answer, beside bare hyper and other mock servers
     Server(server::ServerArguments),
+    /// What a relay adds to the chunks of streams, beside nginx; and how fast recordings are played
+    Relay(relay::RelayArguments),
 }
 
 /// What `cargo xtask bench engine` takes.
@@ -72,6 +78,7 @@ pub(crate) fn run(bench: &Bench) -> anyhow::Result<()> {
     match bench {
         Bench::Engine(arguments) => measure_engine(arguments),
         Bench::Server(arguments) => server::run(arguments),
+        Bench::Relay(arguments) => relay::run(arguments),
     }
 }
 

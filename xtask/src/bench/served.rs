@@ -55,6 +55,24 @@ impl Served {
         Ok(served)
     }
 
+    /// Starts a server that says nothing, and waits until it answers at this URL.
+    ///
+    /// # Errors
+    /// As [`Served::start`].
+    pub(crate) fn start_at(name: &str, command: &mut Command, url: &str) -> anyhow::Result<Served> {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
+        let stderr = child.stderr.take();
+        let mut served = Served { child, readers: Vec::new(), url: url.to_owned() };
+        let (sender, said) = channel();
+        served.readers.push(pass_on(stderr.context("its stderr is not piped")?, sender));
+        let mut heard = Vec::new();
+        served
+            .wait_until_ready(&said, &mut heard)
+            .with_context(|| format!("{name} did not start; it said: {}", heard.join(" / ")))?;
+        Ok(served)
+    }
+
     /// The number of its process.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()

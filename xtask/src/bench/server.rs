@@ -4,8 +4,6 @@
 //! round in another order; medians of the rounds count. The bare server writes the bytes that ours wrote before, so
 //! that the two differ in nothing but what makes them. Servers and client share the machine's processors.
 
-mod client_run;
-mod contestant;
 mod files;
 mod peer;
 mod server_report;
@@ -15,19 +13,17 @@ use std::path::Path;
 
 use anyhow::Context;
 
+use super::client_run::{Client, LoadKind};
+use super::contestant::{BETWEEN_MS, Contestant, Outcomes, Role};
 use super::{build, print, program};
 use crate::metadata::target_directory;
 use crate::steps::announce;
-use client_run::{Client, LoadKind};
-use contestant::{Contestant, Outcomes, Role};
 use server_report::ServerReport;
 
-/// Milliseconds between two chunks of a stream that is paced.
-const BETWEEN_MS: u64 = 20;
 /// Pieces of text in an answer without delays.
 const PIECES: usize = 256;
 /// Connections of a load.
-const CONNECTIONS: usize = 64;
+pub(super) const CONNECTIONS: usize = 64;
 /// The client gives up on paced streams that take longer than twice this.
 const LONGEST_LOAD_SECONDS: i64 = 60;
 
@@ -89,10 +85,21 @@ pub(super) fn run(arguments: &ServerArguments) -> anyhow::Result<()> {
 /// Ours, and the bare server with what ours answers.
 fn start(client: &Client, folder: &Path) -> anyhow::Result<Vec<Contestant>> {
     let ours = Contestant::ours(&program()?, &folder.join(files::SCRIPT))?;
-    let captured = folder.join("captured.json");
-    client.capture(&ours, &captured)?;
-    let bare = Contestant::bare(client, &captured, BETWEEN_MS)?;
+    let bare = bare(client, &ours, folder)?;
     Ok(vec![ours, bare])
+}
+
+/// The bare server with what a scripted one answers.
+pub(super) fn scripted_bare(client: &Client, folder: &Path, seconds: u32) -> anyhow::Result<Contestant> {
+    files::write(folder, PIECES, paced_pieces(seconds), BETWEEN_MS)
+        .with_context(|| format!("cannot write to {}", folder.display()))?;
+    bare(client, &Contestant::ours(&program()?, &folder.join(files::SCRIPT))?, folder)
+}
+
+fn bare(client: &Client, ours: &Contestant, folder: &Path) -> anyhow::Result<Contestant> {
+    let captured = folder.join("captured.json");
+    client.capture(ours, &captured)?;
+    Contestant::bare(client, &captured, BETWEEN_MS)
 }
 
 /// Everything once on one server. A peer that fails has no figures, and the report says why; without ours or the bare
@@ -132,7 +139,7 @@ fn paced_pieces(seconds: u32) -> usize {
 }
 
 /// Who comes after whom: in each round someone else is first.
-fn order(round: usize, count: usize) -> impl Iterator<Item = usize> {
+pub(super) fn order(round: usize, count: usize) -> impl Iterator<Item = usize> {
     (0..count).map(move |place| (place + round) % count)
 }
 

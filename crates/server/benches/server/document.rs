@@ -1,4 +1,4 @@
-//! The JSON that the program prints. `xtask/src/bench/server/client_run.rs` reads it.
+//! The JSON that the program prints. `xtask/src/bench/client_run.rs` reads it.
 
 use std::time::Duration;
 
@@ -32,6 +32,8 @@ pub(crate) struct PaceRecord {
     /// Pieces of text, of all streams.
     pub(crate) chunks: usize,
     pub(crate) late_ms: Quantiles,
+    /// The same, of the first piece of each stream.
+    pub(crate) first_late_ms: Quantiles,
     /// How late the client itself was at the same time, with something that was sent to it at a known instant.
     pub(crate) client_ms: Quantiles,
 }

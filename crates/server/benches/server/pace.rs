@@ -56,7 +56,7 @@ async fn measure(task: &PaceTask) -> Result<PaceRecord, AnyError> {
         connection.send(&paced).await?;
         streams.spawn(delays_of(connection, sent, task.schedule));
     }
-    let mut delays = Vec::new();
+    let (mut delays, mut first_delays) = (Vec::new(), Vec::new());
     let mut pieces = None;
     while let Some(ended) = streams.join_next().await {
         let of_stream = ended??;
@@ -65,6 +65,7 @@ async fn measure(task: &PaceTask) -> Result<PaceRecord, AnyError> {
             let found = of_stream.len();
             return Err(format!("a stream has {found} pieces of text, and another {expected}").into());
         }
+        first_delays.extend(of_stream.first());
         delays.extend(of_stream);
     }
     let client = probe.finish().await?;
@@ -72,6 +73,7 @@ async fn measure(task: &PaceTask) -> Result<PaceRecord, AnyError> {
         streams: task.streams,
         chunks: delays.len(),
         late_ms: Quantiles::of(delays).ok_or("no text came")?,
+        first_late_ms: Quantiles::of(first_delays).ok_or("no text came")?,
         client_ms: Quantiles::of(client).ok_or("the probe was not heard")?,
     })
 }

@@ -7,9 +7,9 @@ use std::process::Command;
 
 use anyhow::Context;
 
-use super::super::hinted;
-use super::contestant::{Contestant, Role};
 use super::files;
+use crate::bench::contestant::{BETWEEN_MS, Contestant, Role};
+use crate::bench::hinted;
 use crate::steps::{announce, cargo, succeed};
 
 /// A program of this kind.
@@ -109,9 +109,9 @@ impl Peer {
             Contestant::start(name, Role::Peer, &mut command).context("a peer cannot be measured")?;
         contestant.notes = self.product.notes();
         if self.product == Product::Vidaimock {
-            contestant.pace_header = Some(format!("x-vidai-chaos-trickle: {}", super::BETWEEN_MS));
+            contestant.pace_header = Some(format!("x-vidai-chaos-trickle: {}", BETWEEN_MS));
             // One pause before the chunk with the role, and one before the first text.
-            contestant.first_ms = 2 * super::BETWEEN_MS;
+            contestant.first_ms = 2 * BETWEEN_MS;
         }
         Ok(contestant)
     }

@@ -4,10 +4,10 @@
 
 use serde::Serialize;
 
-use super::super::spread::{Spread, ratio_text};
-use super::super::table::{aligned, counted};
-use super::client_run::{Load, Pace, Quantiles};
-use super::contestant::{Contestant, Outcomes, Role};
+use crate::bench::client_run::{Load, Pace, Quantiles};
+use crate::bench::contestant::{BETWEEN_MS, Contestant, Outcomes, Role};
+use crate::bench::spread::{Spread, ratio_text};
+use crate::bench::table::{aligned, counted};
 
 /// What ours should reach of the bare server's rates.
 const GOAL_OF_BARE: f64 = 0.7;
@@ -106,7 +106,7 @@ impl ServerReport {
             rounds,
             connections: super::CONNECTIONS,
             streams,
-            between_ms: super::BETWEEN_MS,
+            between_ms: BETWEEN_MS,
             goals: ours.map(|ours| goals(ours, of_role(Role::Peer))).unwrap_or_default(),
             notes: notes(measured, &servers),
             servers,
@@ -332,7 +332,13 @@ mod tests {
 
     fn pace(p99: f64) -> Pace {
         let quantiles = |p99: f64| Quantiles { min: 0.0, p50: p99 / 4.0, p99, max: 2.0 * p99 };
-        Pace { streams: 1_000, chunks: 100_000, late_ms: quantiles(p99), client_ms: quantiles(p99 / 10.0) }
+        Pace {
+            streams: 1_000,
+            chunks: 100_000,
+            late_ms: quantiles(p99),
+            first_late_ms: quantiles(p99),
+            client_ms: quantiles(p99 / 10.0),
+        }
     }
 
     fn outcomes(answers: [u64; 3], chunks: [u64; 3], p99: f64) -> Outcomes {

@@ -3,9 +3,12 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::super::http::BaseUrl;
-use super::super::served::Served;
 use super::client_run::{Client, Load, Pace};
+use super::http::BaseUrl;
+use super::served::Served;
+
+/// Milliseconds between two chunks of a stream that is paced.
+pub(super) const BETWEEN_MS: u64 = 20;
 
 /// What a server is to the comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,8 +61,13 @@ impl Contestant {
     /// Starts a program that says its URL.
     pub(super) fn start(name: String, role: Role, command: &mut Command) -> anyhow::Result<Contestant> {
         let served = Served::start(&name, command)?;
+        Contestant::over(name, role, served)
+    }
+
+    /// Of a program that was started.
+    pub(super) fn over(name: String, role: Role, served: Served) -> anyhow::Result<Contestant> {
         let address = BaseUrl::parse(served.url())?.authority();
-        let first_ms = super::BETWEEN_MS;
+        let first_ms = BETWEEN_MS;
         Ok(Contestant { name, role, served, address, first_ms, pace_header: None, notes: &[] })
     }
 

@@ -51,6 +51,8 @@ pub(super) struct Pace {
     /// Pieces of text, of all streams.
     pub(super) chunks: u64,
     pub(super) late_ms: Quantiles,
+    /// The same, of the first piece of each stream.
+    pub(super) first_late_ms: Quantiles,
     /// How late the client was by itself.
     pub(super) client_ms: Quantiles,
 }
@@ -178,6 +180,7 @@ mod tests {
         assert_eq!((load.chunks, load.server_cpu_seconds, load.server_writes), (2_580, None, Some(2_590)));
         let pace: Pace = serde_json::from_str(
             r#"{"streams":2,"chunks":200,"late_ms":{"min":-0.1,"p50":0.5,"p99":1.5,"max":2.5},
+                "first_late_ms":{"min":0.0,"p50":0.6,"p99":1.6,"max":2.6},
                 "client_ms":{"min":0.0,"p50":0.1,"p99":0.2,"max":0.3}}"#,
         )
         .unwrap();
