@@ -25,7 +25,7 @@ use tokio::time::Instant;
 use crate::replay_backend::ReplayBackend;
 use desk::Desk;
 pub use desk::{MOST_HELD, MOST_HELD_TOGETHER};
-use tape::{Sent, Tape};
+use tape::{NO_ROOM, Sent, Tape};
 
 /// In which an answer names who gave it.
 const UPSTREAM: HeaderName = HeaderName::from_static("x-interference-upstream");
@@ -82,7 +82,12 @@ impl Backend for Recorder {
             Ok(reply) => Ok(self.record(sent, reply)),
             Err(refusal) => {
                 if let Refusal::Upstream { message, code, failure } = &refusal {
-                    self.desk.keep(sent.failed(message, code, *failure), self.desk.room());
+                    let mut room = self.desk.room();
+                    if room.take(sent.bytes()) {
+                        self.desk.keep(sent.failed(message, code, *failure), room);
+                    } else {
+                        self.desk.leave_out(NO_ROOM);
+                    }
                 }
                 Err(refusal)
             }

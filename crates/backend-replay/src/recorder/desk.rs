@@ -1,10 +1,12 @@
 //! Where cassettes are written.
 //!
-//! Owns the folder, the room that recordings under way take together, and the count of what is still to be written.
+//! Owns the folder, the room that recordings under way take together, and the order in which they are written, which is
+//! that of their ends: a client that asks the same twice must find its answers in that order.
 //! Refuses to know how an answer passes by.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use interference_backend::{MeasuredValue, Measurement};
 use interference_cassette::{Cassette, Folder};
@@ -24,11 +26,20 @@ pub(super) struct Desk {
     /// Who answers from what was written.
     replay: Option<Arc<ReplayBackend>>,
     held: AtomicUsize,
-    /// How many cassettes are still to be written.
+    queue: Mutex<Queue>,
+    /// How many exchanges of the queue are still to be written, the one at hand among them.
     waiting: watch::Sender<usize>,
     recorded: AtomicU64,
     left_out: AtomicU64,
     failed: AtomicU64,
+}
+
+/// Exchanges that have ended, the first of them first. Bounded by the room that they take.
+#[derive(Default)]
+struct Queue {
+    exchanges: VecDeque<(Cassette, Room)>,
+    /// Whether somebody is there who writes until the queue is empty.
+    has_writer: bool,
 }
 
 /// Room that an exchange takes, which is given back when this is dropped.
@@ -43,6 +54,7 @@ impl Desk {
             folder,
             replay,
             held: AtomicUsize::new(0),
+            queue: Mutex::default(),
             waiting: watch::Sender::new(0),
             recorded: AtomicU64::new(0),
             left_out: AtomicU64::new(0),
@@ -50,19 +62,36 @@ impl Desk {
         }
     }
 
-    /// Writes an exchange that has ended, on a thread that may wait for a disk where there is a runtime, else at once.
-    /// Its room is taken until then.
+    /// Has an exchange written that has ended, behind those that have ended before: on a thread that may wait for a disk
+    /// where there is a runtime, else at once. Its room is taken until then.
     pub(super) fn keep(self: &Arc<Desk>, cassette: Cassette, room: Room) {
-        let waiting = Waiting::new(Arc::clone(self));
-        let write = move || {
-            waiting.desk.write(&cassette);
-            drop(room);
-            drop(waiting);
+        self.waiting.send_modify(|count| *count += 1);
+        let has_writer = {
+            let mut queue = self.queue();
+            queue.exchanges.push_back((cassette, room));
+            std::mem::replace(&mut queue.has_writer, true)
         };
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn_blocking(write)),
-            Err(_) => write(),
+        if has_writer {
+            return;
         }
+        let writer = Writer { desk: Arc::clone(self), is_done: false };
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(|| writer.run())),
+            Err(_) => writer.run(),
+        }
+    }
+
+    /// The exchange to be written next. Where there is none, the writer has gone.
+    fn next(&self) -> Option<(Cassette, Room)> {
+        let mut queue = self.queue();
+        let exchange = queue.exchanges.pop_front();
+        queue.has_writer = exchange.is_some();
+        exchange
+    }
+
+    /// Nothing that is done under the lock can leave it in disorder.
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self, cassette: &Cassette) {
@@ -107,7 +136,7 @@ impl Desk {
             counter("exchanges_recorded", "Exchanges that were recorded", &self.recorded),
             counter(
                 "exchanges_left_out",
-                "Exchanges that were not recorded, being too large or of events",
+                "Exchanges that were not recorded, such as those that are too large",
                 &self.left_out,
             ),
             counter("recordings_not_written", "Recordings that could not be written", &self.failed),
@@ -133,20 +162,51 @@ impl Drop for Room {
     }
 }
 
-/// Counts a cassette that is to be written, until it was, or nobody will.
-struct Waiting {
+/// Writes what is in the queue until that is empty; there is one at most.
+struct Writer {
     desk: Arc<Desk>,
+    is_done: bool,
 }
 
-impl Waiting {
-    fn new(desk: Arc<Desk>) -> Waiting {
-        desk.waiting.send_modify(|count| *count += 1);
-        Waiting { desk }
+impl Writer {
+    fn run(mut self) {
+        while let Some((cassette, room)) = self.desk.next() {
+            self.desk.write(&cassette);
+            drop(room);
+            self.desk.waiting.send_modify(|count| *count = count.saturating_sub(1));
+        }
+        self.is_done = true;
     }
 }
 
-impl Drop for Waiting {
+/// A runtime that ends may never run a writer: nobody waits for it then, and the next exchange gets another.
+impl Drop for Writer {
     fn drop(&mut self) {
-        self.desk.waiting.send_modify(|count| *count = count.saturating_sub(1));
+        if !self.is_done {
+            let left = std::mem::take(&mut *self.desk.queue());
+            left.exchanges.iter().for_each(|_| self.desk.leave_out("whoever was to write it is gone"));
+            self.desk.waiting.send_replace(0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use interference_cassette::Redaction;
+
+    use super::*;
+
+    #[test]
+    fn room_has_a_bound_for_each_and_for_all_and_comes_back() {
+        let place = tempfile::tempdir().unwrap();
+        let desk = Arc::new(Desk::new(Folder::open(place.path(), Redaction::default()).unwrap(), None));
+        let mut rooms: Vec<Room> = (0..MOST_HELD_TOGETHER / MOST_HELD).map(|_| desk.room()).collect();
+        for room in &mut rooms {
+            assert!(room.take(MOST_HELD - 1) && room.take(1) && !room.take(1));
+        }
+        assert!(!desk.room().take(1));
+        rooms.pop();
+        assert!(desk.room().take(MOST_HELD));
+        assert!(desk.room().take(MOST_HELD));
     }
 }

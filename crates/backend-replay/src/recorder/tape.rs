@@ -17,6 +17,9 @@ use tokio::time::Instant;
 
 use super::desk::{Desk, Room};
 
+/// Why an answer is not recorded that is beyond a bound.
+pub(super) const NO_ROOM: &str = "it takes more memory, or has more pieces, than a recording may";
+
 /// A request that was passed on.
 pub(super) struct Sent {
     pub(super) at: Instant,
@@ -43,6 +46,11 @@ struct Draft {
 }
 
 impl Sent {
+    /// What it takes of the room.
+    pub(super) fn bytes(&self) -> usize {
+        self.request.body.len() + size_of::<Cassette>()
+    }
+
     /// The exchange, where no answer began.
     pub(super) fn failed(self, message: &str, code: &str, failure: UpstreamFailure) -> Cassette {
         let kind = match failure {
@@ -86,11 +94,11 @@ impl Tape {
             ended_at: head_at,
         };
         let room = desk.room();
-        let body_length = sent.request.body.len();
+        let request_bytes = sent.bytes();
         let Sent { at: sent_at, recorded_at, request } = sent;
         let draft = Draft { recorded_at, upstream, request, answer, body_bytes: 0, room };
         let mut tape = Tape { desk, sent_at, draft: Some(draft) };
-        tape.take_room(body_length);
+        tape.take_room(request_bytes);
         tape
     }
 
@@ -124,7 +132,7 @@ impl Tape {
             .is_none_or(|draft| draft.answer.reads.len() < MOST_READS && draft.room.take(bytes));
         if !has_room {
             self.draft = None;
-            self.desk.leave_out("it takes more memory, or has more pieces, than a recording may");
+            self.desk.leave_out(NO_ROOM);
         }
     }
 }

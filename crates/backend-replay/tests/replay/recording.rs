@@ -85,6 +85,25 @@ async fn a_recording_tells_the_whole_exchange() {
     assert_eq!(answer.reads.iter().map(|read| &read.bytes[..]).collect::<Vec<_>>(), [b"{}"]);
 }
 
+/// By the real clock: the other one would wait for what is written.
+#[tokio::test]
+async fn exchanges_are_numbered_in_the_order_of_their_ends() {
+    let place = tempfile::tempdir().unwrap();
+    let upstream = Upstream::new(|request| match request.path.as_str() {
+        // Takes longer to be written than the others.
+        "/0" => Ok(Reply::new(StatusCode::OK, ReplyBody::Whole(vec![0; 1_000_000].into()))),
+        _ => Ok(Reply::new(StatusCode::OK, ReplyBody::Whole(Bytes::new()))),
+    });
+    let recorder = recorder(upstream, place.path());
+    for number in 0..5 {
+        hear(&recorder, request(Method::GET, &format!("/{number}"), "")).await.unwrap();
+    }
+    let names: Vec<String> =
+        recorded(&recorder, place.path()).await.into_iter().map(|recording| recording.name).collect();
+    let expected: Vec<String> = (0..5).map(|number| format!("{:06}-get-{number}.json", number + 1)).collect();
+    assert_eq!(names, expected);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_failure_of_an_upstream_is_recorded_and_no_other() {
     let place = tempfile::tempdir().unwrap();
@@ -154,6 +173,27 @@ fn an_answer_that_outlives_its_runtime_is_recorded_all_the_same() {
     drop(reply);
     let found = read_folder(place.path()).unwrap();
     assert_eq!(answer(&found.recordings[0]).end, End::Abandoned);
+}
+
+#[test]
+fn a_runtime_that_has_ended_leaves_nobody_waiting() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let recorder = recorder(Upstream::streaming(&PIECES, None), place.path());
+    let first = runtime();
+    let reply = first.block_on(recorder.answer(chat("{}"))).unwrap();
+    let handle = first.handle().clone();
+    first.shutdown_background();
+    {
+        let _inside = handle.enter();
+        drop(reply);
+    }
+
+    let second = runtime();
+    second.block_on(recorder.written());
+    assert_eq!(measured(&recorder, "exchanges_left_out"), 1);
+    drop(second.block_on(recorder.answer(chat("{}"))).unwrap());
+    assert_eq!(second.block_on(recorded(&recorder, place.path())).len(), 1);
 }
 
 /// What a client hears of a body of so many pieces, and what is measured.
@@ -232,6 +272,7 @@ async fn no_key_is_in_the_folder() {
     let (replay, _) = ReplayBackend::load(place.path(), options).unwrap();
     let heard = hear(&replay, request(Method::POST, "/chat/completions?key=other", &body)).await.unwrap();
     assert_eq!(heard.headers, ["content-type: text/event-stream", "x-echo: ******************"][1..]);
+    hear(&replay, request(Method::POST, "/files/sk-live-0123456789", &body)).await.unwrap();
     assert_eq!(heard.pieces.iter().map(|(_, text)| text.len()).collect::<Vec<_>>(), [19, 8, 20]);
 }
 
