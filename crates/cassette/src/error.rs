@@ -93,13 +93,15 @@ pub enum ReadError {
     #[error(
         "{} has more cassettes than are read at once, {files_max} of {bytes_max} bytes together; {left_out} were left \
          out, the first of them {first}",
-        path.display(),
-        files_max = crate::MOST_FILES,
-        bytes_max = crate::LARGEST_FOLDER
+        path.display()
     )]
     FolderTooLarge {
         /// The folder.
         path: PathBuf,
+        /// How many files are read.
+        files_max: usize,
+        /// How many bytes they may have together.
+        bytes_max: u64,
         /// The name of the first file that was left out.
         first: String,
         /// How many were left out.

@@ -132,17 +132,22 @@ impl Folder {
 /// # Errors
 /// The folder cannot be listed. What is wrong with single files is told beside the good ones.
 pub fn read_folder(path: &Path) -> Result<Recordings, FolderError> {
+    read_within(path, MOST_FILES, LARGEST_FOLDER)
+}
+
+/// Reads so many cassettes of a folder, which have so many bytes together.
+fn read_within(path: &Path, files_max: usize, bytes_max: u64) -> Result<Recordings, FolderError> {
     let mut names =
         names_in(path).map_err(|source| FolderError::Unreadable { path: path.to_owned(), source })?;
     names.sort_by_cached_key(|name| (number_of(name).unwrap_or(u64::MAX), name.clone()));
     let mut found = Recordings::default();
-    let mut room = LARGEST_FOLDER;
+    let mut room = bytes_max;
     for (position, name) in names.iter().enumerate() {
         let file = path.join(name);
         let length = fs::metadata(&file).map_or(0, |metadata| metadata.len());
-        if position == MOST_FILES || length > room {
+        if position == files_max || (length > room && length <= LONGEST_FILE) {
             let (path, first, left_out) = (path.to_owned(), name.clone(), names.len() - position);
-            found.problems.push(ReadError::FolderTooLarge { path, first, left_out });
+            found.problems.push(ReadError::FolderTooLarge { path, files_max, bytes_max, first, left_out });
             break;
         }
         match read_file(&file) {
@@ -162,16 +167,20 @@ pub fn read_folder(path: &Path) -> Result<Recordings, FolderError> {
 /// It cannot be read, or is none.
 pub fn read_file(path: &Path) -> Result<Cassette, ReadError> {
     let unreadable = |source| ReadError::Unreadable { path: path.to_owned(), source };
+    let mistaken = |mistake| ReadError::Content { path: path.to_owned(), mistake };
+    let metadata = fs::metadata(path).map_err(unreadable)?;
     // A pipe would be waited for.
-    if !fs::metadata(path).map_err(unreadable)?.is_file() {
+    if !metadata.is_file() {
         return Err(ReadError::NotAFile { path: path.to_owned() });
     }
+    if metadata.len() > LONGEST_FILE {
+        return Err(mistaken(Mistake::TooLong { most: LONGEST_FILE }));
+    }
     let mut text = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(LONGEST_FILE + 1).read_to_end(&mut text))
-        .map_err(unreadable)?;
-    Cassette::from_json(&text)
-        .map_err(|mistake: Mistake| ReadError::Content { path: path.to_owned(), mistake })
+    // It may grow in the meantime.
+    let file = File::open(path).map_err(unreadable)?;
+    file.take(LONGEST_FILE + 1).read_to_end(&mut text).map_err(unreadable)?;
+    Cassette::from_json(&text).map_err(mistaken)
 }
 
 /// The names of a folder that are those of cassettes.
@@ -225,4 +234,44 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "{\"interference_cassette\": 1, \"recorded_at\": \"2025-11-26T05:56:45Z\", \"request\": \
+        {\"method\": \"GET\", \"path\": \"/\", \"headers\": []}, \"failure\": {\"kind\": \"broken\", \"code\": \"\", \
+        \"message\": \"\", \"at_ms\": 0}}";
+
+    #[test]
+    fn a_folder_is_read_within_its_bounds_and_the_rest_is_told() {
+        let place = tempfile::tempdir().unwrap();
+        for number in 1..=4 {
+            fs::write(place.path().join(format!("{number}.json")), TEXT).unwrap();
+        }
+        // Nothing but a length: it is not read.
+        File::create(place.path().join("0.json")).unwrap().set_len(LONGEST_FILE + 1).unwrap();
+        let length = TEXT.len() as u64;
+        for (files_max, bytes_max, read) in
+            [(5, 4 * length, 4), (3, 4 * length, 2), (5, 3 * length, 3), (5, 0, 0)]
+        {
+            let found = read_within(place.path(), files_max, bytes_max).unwrap();
+            let problems: Vec<String> = found
+                .problems
+                .iter()
+                .map(|problem| problem.to_string().replace(&place.path().display().to_string(), "F"))
+                .collect();
+            let mut expected = vec!["F/0.json: it is longer than 268435456 bytes".to_owned()];
+            if read < 4 {
+                expected.push(format!(
+                    "F has more cassettes than are read at once, {files_max} of {bytes_max} bytes together; {} were left \
+                     out, the first of them {}.json",
+                    4 - read,
+                    read + 1
+                ));
+            }
+            assert_eq!((found.recordings.len(), problems), (read, expected));
+        }
+    }
 }

@@ -7,6 +7,12 @@
 /// How far each level is indented.
 const INDENTATION: &str = "  ";
 
+/// How many times as long as a text its indented form may be.
+const MOST_TIMES_LONGER: usize = 8;
+
+/// How much longer it may be in any case, in bytes: 64 KiB.
+const ALWAYS_LONGER: usize = 64 * 1024;
+
 /// The text without white space between its values.
 pub(crate) fn compact(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
@@ -16,8 +22,10 @@ pub(crate) fn compact(json: &str) -> String {
     text
 }
 
-/// The text with a line for each member and item, the later ones indented by `depth` levels at least.
-pub(crate) fn indented(json: &str, mut depth: usize) -> String {
+/// The text with a line for each member and item, the later ones indented by `depth` levels at least; none where it
+/// would be much longer, as that of long lists deep inside is.
+pub(crate) fn indented(json: &str, mut depth: usize) -> Option<String> {
+    let most = json.len().saturating_mul(MOST_TIMES_LONGER).saturating_add(ALWAYS_LONGER);
     let mut text = String::with_capacity(json.len() * 2);
     let mut tokens = Tokens(json).peekable();
     while let Some(token) = tokens.next() {
@@ -44,8 +52,11 @@ pub(crate) fn indented(json: &str, mut depth: usize) -> String {
             ":" => text.push_str(": "),
             _ => text.push_str(token),
         }
+        if text.len() > most {
+            return None;
+        }
     }
-    text
+    Some(text)
 }
 
 /// Begins a line at a depth.
@@ -99,10 +110,18 @@ mod tests {
         let json = " {\"a\" : [1.0, 1e+2,\n{}, [ ]], \"b\\\" :\": \"\\u00e9 \\/ , }\",\"a\":null } ";
         assert_eq!(compact(json), r#"{"a":[1.0,1e+2,{},[]],"b\" :":"\u00e9 \/ , }","a":null}"#);
         assert_eq!(
-            indented(json, 1),
+            indented(json, 1).unwrap(),
             "{\n    \"a\": [\n      1.0,\n      1e+2,\n      {},\n      []\n    ],\n    \"b\\\" :\": \
              \"\\u00e9 \\/ , }\",\n    \"a\": null\n  }"
         );
+    }
+
+    #[test]
+    fn lines_that_would_be_indentation_above_all_are_not_made() {
+        let list =
+            |depth: usize| format!("{}{}{}", "[".repeat(depth), "1,".repeat(50_000), "]".repeat(depth));
+        assert!(indented(&list(5), 0).is_some());
+        assert_eq!(indented(&list(100), 0), None);
     }
 
     proptest! {
@@ -110,7 +129,7 @@ mod tests {
         fn no_text_is_lost_or_trips_it(text in "[\\[\\]{}:,\"\\\\ \na1é]{0,40}") {
             let compacted = compact(&text);
             prop_assert_eq!(compact(&compacted), compacted.as_str());
-            prop_assert_eq!(compact(&indented(&text, 0)), compacted);
+            prop_assert_eq!(compact(&indented(&text, 0).unwrap()), compacted);
         }
     }
 }

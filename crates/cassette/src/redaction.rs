@@ -25,9 +25,9 @@ const OVERWRITTEN: u8 = b'*';
 /// Headers that tell of limits on rates count tokens, and do not carry them.
 pub fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    let has = |word: &&str| name.contains(*word);
-    ["authorization", "cookie", "key", "secret", "password"].iter().any(|word| has(&word))
-        || (has(&"token") && !has(&"ratelimit"))
+    let has = |word: &str| name.contains(word);
+    ["authorization", "cookie", "key", "secret", "password"].into_iter().any(has)
+        || (has("token") && !has("ratelimit"))
 }
 
 /// What is to be taken out of cassettes: by the names of headers and parameters ([`is_secret`]), and to the letter.
@@ -81,6 +81,13 @@ impl Redaction {
         let mut query = parts.collect::<Vec<_>>().join("&");
         self.overwrite_text(&mut query);
         query
+    }
+
+    /// A text in which secrets are overwritten.
+    pub fn text(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        self.overwrite_text(&mut text);
+        text
     }
 
     /// Bytes in which secrets are overwritten.

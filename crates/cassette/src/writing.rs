@@ -84,13 +84,15 @@ fn write_failure(text: &mut String, failure: &RecordedFailure) {
 fn write_body(text: &mut String, body: &[u8]) {
     let mut members = Members::begin(text, 2);
     match std::str::from_utf8(body) {
-        Ok(sent) if is_shown_as_json(sent) => {
-            members.add("json").push_str(&indented(sent, 3));
-            if compact(sent) != sent {
+        Ok(sent) => {
+            let json = is_shown_as_json(sent).then(|| indented(sent, 3)).flatten();
+            if let Some(json) = &json {
+                members.add("json").push_str(json);
+            }
+            if json.is_none() || compact(sent) != sent {
                 members.add("text").push_str(&quoted(sent));
             }
         }
-        Ok(sent) => members.add("text").push_str(&quoted(sent)),
         Err(_) => members.add("base64").push_str(&quoted(&STANDARD.encode(body))),
     }
     members.end();

@@ -29,7 +29,7 @@ fn body() -> impl Strategy<Value = Bytes> {
 }
 
 fn headers() -> impl Strategy<Value = HeaderMap> {
-    let value = vec(prop_oneof![0x20..0x7f_u8, 0x80..=0xff_u8], 0..12);
+    let value = vec(prop_oneof![Just(b'\t'), 0x20..0x7f_u8, 0x80..=0xff_u8], 0..12);
     let pairs = vec(("x-[a-c]{1,2}", value), 0..5);
     pairs.prop_map(|pairs| {
         let pair = |(name, value): (String, Vec<u8>)| {

@@ -1,6 +1,6 @@
 //! What is told of texts that are no cassettes.
 
-use interference_cassette::{Cassette, Mistake};
+use interference_cassette::{Cassette, LONGEST_FILE, MOST_READS, Mistake};
 
 use crate::sample;
 
@@ -38,6 +38,16 @@ fn a_text_that_is_cut_off_anywhere_is_no_cassette() {
             other => assert!(!text.is_char_boundary(length), "at {length}: {other:?}"),
         }
     }
+}
+
+#[test]
+fn what_is_beyond_a_bound_is_told_with_the_bound() {
+    let longest = vec![0; LONGEST_FILE as usize + 1];
+    assert_eq!(Cassette::from_json(&longest), Err(Mistake::TooLong { most: LONGEST_FILE }));
+    let read = "{\"at_ms\": 1012.345, \"base64\": \"ZGF0YTog4oA=\"}";
+    let more = format!("{read},").repeat(MOST_READS - 1);
+    let told = told_of(read, &format!("{more}{read}"));
+    assert!(told.ends_with("there are more than 262144 reads"), "{told}");
 }
 
 #[test]

@@ -1,0 +1,159 @@
+//! One answer as it passes by.
+//!
+//! Owns the times of its pieces, the bound on what is kept of it, and how it ended. Refuses to know where it is written.
+
+use std::io;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, Method, StatusCode};
+use interference_backend::UpstreamFailure;
+use interference_cassette::{
+    Cassette, End, FailureKind, MOST_READS, Outcome, Read, RecordedAnswer, RecordedFailure, RecordedRequest,
+};
+use tokio::time::Instant;
+
+use super::desk::{Desk, Room};
+
+/// A request that was passed on.
+pub(super) struct Sent {
+    pub(super) at: Instant,
+    pub(super) recorded_at: SystemTime,
+    pub(super) request: RecordedRequest,
+}
+
+/// An answer that passes by. Dropped before its end, it tells that the client went away.
+pub(super) struct Tape {
+    desk: Arc<Desk>,
+    sent_at: Instant,
+    /// None where the answer has ended, or is not recorded.
+    draft: Option<Draft>,
+}
+
+/// What there is so far.
+struct Draft {
+    recorded_at: SystemTime,
+    upstream: Option<String>,
+    request: RecordedRequest,
+    answer: RecordedAnswer,
+    body_bytes: u64,
+    room: Room,
+}
+
+impl Sent {
+    /// The exchange, where no answer began.
+    pub(super) fn failed(self, message: &str, code: &str, failure: UpstreamFailure) -> Cassette {
+        let kind = match failure {
+            UpstreamFailure::Broken => FailureKind::Broken,
+            UpstreamFailure::TooSlow => FailureKind::TooSlow,
+            UpstreamFailure::NobodyLeft { retry_after_seconds } => {
+                FailureKind::NobodyLeft { retry_after_seconds }
+            }
+        };
+        let failure = RecordedFailure {
+            kind,
+            code: code.to_owned(),
+            message: message.to_owned(),
+            at: self.at.elapsed(),
+        };
+        Cassette {
+            recorded_at: self.recorded_at,
+            upstream: None,
+            request: self.request,
+            outcome: Outcome::Failed(failure),
+        }
+    }
+}
+
+impl Tape {
+    /// An answer whose head is there now.
+    pub(super) fn new(
+        desk: Arc<Desk>,
+        sent: Sent,
+        upstream: Option<String>,
+        status: StatusCode,
+        headers: HeaderMap,
+    ) -> Tape {
+        let head_at = sent.at.elapsed();
+        let answer = RecordedAnswer {
+            status,
+            headers,
+            head_at,
+            reads: Vec::new(),
+            end: End::Abandoned,
+            ended_at: head_at,
+        };
+        let room = desk.room();
+        let body_length = sent.request.body.len();
+        let Sent { at: sent_at, recorded_at, request } = sent;
+        let draft = Draft { recorded_at, upstream, request, answer, body_bytes: 0, room };
+        let mut tape = Tape { desk, sent_at, draft: Some(draft) };
+        tape.take_room(body_length);
+        tape
+    }
+
+    /// Keeps a piece that has come now.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.take_room(bytes.len() + size_of::<Read>());
+        let at = self.sent_at.elapsed();
+        if let Some(draft) = &mut self.draft {
+            // A copy: the original is a part of the connection's buffer, and would keep all of it.
+            draft.answer.reads.push(Read { at, bytes: Bytes::copy_from_slice(bytes) });
+            draft.body_bytes += bytes.len() as u64;
+        }
+    }
+
+    /// The answer has ended; what comes later is not a part of it.
+    pub(super) fn end(&mut self, end: End) {
+        let ended_at = self.sent_at.elapsed();
+        if let Some(Draft { recorded_at, upstream, request, mut answer, room, .. }) = self.draft.take() {
+            answer.end = end;
+            answer.ended_at = ended_at;
+            let outcome = Outcome::Answered(answer);
+            let cassette = Cassette { recorded_at, upstream, request, outcome };
+            self.desk.keep(cassette, room);
+        }
+    }
+
+    fn take_room(&mut self, bytes: usize) {
+        let has_room = self
+            .draft
+            .as_mut()
+            .is_none_or(|draft| draft.answer.reads.len() < MOST_READS && draft.room.take(bytes));
+        if !has_room {
+            self.draft = None;
+            self.desk.leave_out("it takes more memory, or has more pieces, than a recording may");
+        }
+    }
+}
+
+impl Drop for Tape {
+    fn drop(&mut self) {
+        let is_whole = self.draft.as_ref().is_some_and(Draft::is_whole);
+        self.end(if is_whole { End::Complete } else { End::Abandoned });
+    }
+}
+
+impl Draft {
+    /// Whether nothing more was to come: whoever sends an answer need not ask for what is behind its length.
+    fn is_whole(&self) -> bool {
+        let RecordedAnswer { status, headers, .. } = &self.answer;
+        let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        let is_without_body = self.request.method == Method::HEAD
+            || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(status);
+        is_without_body || length == Some(self.body_bytes)
+    }
+}
+
+/// How an answer ended that broke off like this.
+pub(super) fn end_of(error: &io::Error) -> End {
+    match error.kind() {
+        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe => {
+            End::Reset
+        }
+        io::ErrorKind::TimedOut => End::TimedOut,
+        _ => End::EndedEarly,
+    }
+}

@@ -1,0 +1,192 @@
+//! Recordings as a backend.
+//!
+//! Owns the way of a request: to its key, to the recording whose turn it is, and to what is told when there is none.
+//! Refuses to know files beyond having them read, and who would have answered otherwise.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use http::StatusCode;
+use interference_api_types::openai::models::{Model, ModelList};
+use interference_backend::{
+    Backend, MeasuredValue, Measurement, ModelCard, Readiness, Refusal, Reply, ReplyBody, Request, Scope,
+};
+use interference_cassette::{FolderError, ReadError, Recording, Redaction, read_folder};
+use tokio::time::Instant;
+
+use crate::ignored_member::IgnoredMember;
+use crate::models::is_list;
+use crate::nearest::{MOST_ENDPOINTS, of_another_endpoint, of_the_same_endpoint};
+use crate::pace::Pace;
+use crate::playback::play;
+use crate::request_key::{RequestKey, RequestParts};
+use crate::shelf::{Playable, Shelf};
+
+/// How recordings are found and played.
+#[derive(Debug, Clone, Default)]
+pub struct ReplayOptions {
+    /// How fast.
+    pub pace: Pace,
+    /// What is not compared.
+    pub ignore: Vec<IgnoredMember>,
+    /// What was taken out of the recordings, and is taken out of requests before they are compared.
+    pub redaction: Redaction,
+}
+
+/// Recordings as a backend.
+///
+/// A request is answered by the recordings of those that are like it, each once in the order of their names, and by the
+/// last of them from then on.
+#[derive(Debug)]
+pub struct ReplayBackend {
+    /// What messages call the recordings.
+    name: String,
+    options: ReplayOptions,
+    shelf: Arc<Shelf>,
+    matched: AtomicU64,
+    missed: AtomicU64,
+}
+
+/// What was found for a request.
+pub(crate) enum Finding {
+    /// A recording, whose turn it is.
+    Recording(Arc<Playable>),
+    /// None, by what was compared.
+    Nothing(RequestKey),
+}
+
+impl ReplayBackend {
+    /// Answers from the cassettes of a folder. Gives what is wrong with some of them beside it; the others are served.
+    /// It blocks while they are read.
+    ///
+    /// # Errors
+    /// The folder cannot be listed.
+    pub fn load(
+        folder: &Path,
+        options: ReplayOptions,
+    ) -> Result<(ReplayBackend, Vec<ReadError>), FolderError> {
+        let found = read_folder(folder)?;
+        let backend = ReplayBackend::new(&folder.display().to_string(), found.recordings, options);
+        Ok((backend, found.problems))
+    }
+
+    /// Answers from these recordings, which messages call by this name.
+    pub fn new(
+        name: &str,
+        recordings: impl IntoIterator<Item = Recording>,
+        options: ReplayOptions,
+    ) -> ReplayBackend {
+        let backend = ReplayBackend {
+            name: name.to_owned(),
+            options,
+            shelf: Arc::default(),
+            matched: AtomicU64::new(0),
+            missed: AtomicU64::new(0),
+        };
+        recordings.into_iter().for_each(|recording| backend.add(recording));
+        backend
+    }
+
+    /// Answers from this recording, too, after those that are there.
+    pub fn add(&self, recording: Recording) {
+        let key = RequestKey::of(&RequestParts::from(&recording.cassette.request), &self.options);
+        self.shelf.add(key, Playable { name: recording.name, outcome: recording.cassette.outcome });
+    }
+
+    /// How many recordings there are.
+    pub fn recordings(&self) -> u64 {
+        self.shelf.count()
+    }
+
+    /// The recording that answers this request, which has had its turn then.
+    pub(crate) fn find(&self, request: &Request) -> Finding {
+        let key = RequestKey::of(&RequestParts::from(request), &self.options);
+        match self.shelf.take(&key) {
+            Some(playable) => {
+                self.matched.fetch_add(1, Ordering::Relaxed);
+                tracing::debug!(recording = playable.name, "a recording answers");
+                Finding::Recording(playable)
+            }
+            None => Finding::Nothing(key),
+        }
+    }
+
+    /// Plays a recording to a request that came at `start`.
+    pub(crate) async fn play(&self, playable: Arc<Playable>, start: Instant) -> Result<Reply, Refusal> {
+        play(playable, start, self.options.pace).await
+    }
+
+    /// Notes that no recording has answered.
+    pub(crate) fn miss(&self) {
+        self.missed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The list of models, where none was recorded: every SDK asks for it.
+    fn model_list(&self) -> Result<Reply, Refusal> {
+        let model = |card: ModelCard| Model::new(card.id, card.created, card.owned_by);
+        let list = ModelList::new(self.models().into_iter().map(model).collect());
+        match serde_json::to_vec(&list) {
+            Ok(body) => Ok(Reply::new(StatusCode::OK, ReplyBody::Whole(body.into()))),
+            Err(error) => Err(Refusal::Internal { message: format!("The models cannot be listed: {error}") }),
+        }
+    }
+
+    /// The refusal of a request that no recording matches.
+    async fn nothing_fits(&self, key: RequestKey) -> Refusal {
+        let (shelf, name) = (Arc::clone(&self.shelf), self.name.clone());
+        // Up to a thousand bodies are compared, which takes longer than a task may keep others waiting.
+        let told = tokio::task::spawn_blocking(move || {
+            of_the_same_endpoint(&name, &key, &shelf.known(&key))
+                .unwrap_or_else(|| of_another_endpoint(&name, &key, &shelf.endpoints(MOST_ENDPOINTS)))
+        });
+        match told.await {
+            Ok(message) => Refusal::NothingFits { message, code: "no_recording_matches" },
+            Err(error) => Refusal::Internal { message: format!("No recording matches, and {error}.") },
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Backend for ReplayBackend {
+    async fn answer(&self, request: Request) -> Result<Reply, Refusal> {
+        let start = Instant::now();
+        match self.find(&request) {
+            Finding::Recording(playable) => self.play(playable, start).await,
+            Finding::Nothing(key) if is_list(&key) => self.model_list(),
+            Finding::Nothing(key) => {
+                self.miss();
+                Err(self.nothing_fits(key).await)
+            }
+        }
+    }
+
+    fn models(&self) -> Vec<ModelCard> {
+        self.shelf.models()
+    }
+
+    fn readiness(&self) -> Readiness {
+        Readiness::Ready
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Everything
+    }
+
+    fn measurements(&self) -> Vec<Measurement> {
+        let counter = |name, help, value: &AtomicU64| Measurement {
+            name,
+            help,
+            value: MeasuredValue::Counter(value.load(Ordering::Relaxed)),
+        };
+        vec![
+            Measurement {
+                name: "recordings",
+                help: "Recordings that requests are answered from",
+                value: MeasuredValue::Gauge(self.recordings()),
+            },
+            counter("recordings_matched", "Requests that a recording has answered", &self.matched),
+            counter("recordings_missed", "Requests that no recording matches", &self.missed),
+        ]
+    }
+}

@@ -1,0 +1,62 @@
+//! Recordings, and somebody else for what was not recorded.
+//!
+//! Owns who is asked. Where that is a [`Recorder`](crate::Recorder) that shares its recordings, what is missing is
+//! recorded, and answered from the recording the next time. Refuses to know how recordings are found.
+
+use std::sync::Arc;
+
+use interference_backend::{Backend, Measurement, ModelCard, Readiness, Refusal, Reply, Request, Scope};
+use tokio::time::Instant;
+
+use crate::replay_backend::{Finding, ReplayBackend};
+
+/// Answers from recordings first, and else by another backend.
+pub struct ReplayFirst {
+    replay: Arc<ReplayBackend>,
+    next: Arc<dyn Backend>,
+}
+
+impl ReplayFirst {
+    /// Asks `next` what no recording answers.
+    pub fn new(replay: Arc<ReplayBackend>, next: Arc<dyn Backend>) -> ReplayFirst {
+        ReplayFirst { replay, next }
+    }
+}
+
+#[async_trait::async_trait]
+impl Backend for ReplayFirst {
+    async fn answer(&self, request: Request) -> Result<Reply, Refusal> {
+        let start = Instant::now();
+        match self.replay.find(&request) {
+            Finding::Recording(playable) => self.replay.play(playable, start).await,
+            Finding::Nothing(_) => {
+                self.replay.miss();
+                self.next.answer(request).await
+            }
+        }
+    }
+
+    /// Those of the recordings, then those of the other that are not among them.
+    fn models(&self) -> Vec<ModelCard> {
+        let mut cards = self.replay.models();
+        for card in self.next.models() {
+            if cards.iter().all(|known| known.id != card.id) {
+                cards.push(card);
+            }
+        }
+        cards
+    }
+
+    fn readiness(&self) -> Readiness {
+        self.next.readiness()
+    }
+
+    /// That of the other, which is not asked what it would not be asked alone.
+    fn scope(&self) -> Scope {
+        self.next.scope()
+    }
+
+    fn measurements(&self) -> Vec<Measurement> {
+        [self.replay.measurements(), self.next.measurements()].concat()
+    }
+}
