@@ -189,7 +189,7 @@ impl Members {
     pub(crate) fn end(self, notes: &mut Notes<'_>) {
         for (name, node) in &self.left {
             if node.value != Value::Null {
-                notes.part(self.path(name), "a script has nothing for it");
+                notes.part(self.path(name), "there is nothing like it");
             }
         }
     }
@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(members.text("none"), Ok(None));
         members.end(&mut Notes::new(&origin, &mut listing));
         let told: Vec<String> = listing.told.iter().map(ToString::to_string).collect();
-        assert_eq!(told, ["a.json:4: fixture 2: `match.turns` is left out: a script has nothing for it"]);
+        assert_eq!(told, ["a.json:4: fixture 2: `match.turns` is left out: there is nothing like it"]);
     }
 
     #[test]

@@ -160,10 +160,10 @@ interactions:
             "c.yaml:6: interaction 3: left out: `response.status.code` is no status of HTTP",
             "c.yaml:8: interaction 4: left out: its body is neither text nor bytes",
             "c.yaml:10: interaction 5: left out: its body cannot be decompressed: unexpected end of file",
-            "c.yaml:12: interaction 6: `request.cookies` is left out: a cassette has nothing for it",
+            "c.yaml:12: interaction 6: `request.cookies` is left out: there is nothing like it",
             "c.yaml:12: interaction 6: `response.headers.a b` is left out: it is no header of HTTP",
             "c.yaml:12: interaction 6: `response.body` is changed: it stays compressed with br, in one read",
-            "c.yaml:12: interaction 6: `recorded_at` is left out: a cassette has nothing for it",
+            "c.yaml:12: interaction 6: `recorded_at` is left out: there is nothing like it",
         ]
     );
 }
