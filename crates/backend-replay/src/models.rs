@@ -6,7 +6,7 @@
 use http::Method;
 use http::header::CONTENT_ENCODING;
 use interference_backend::ModelCard;
-use interference_cassette::{End, Outcome, RecordedAnswer};
+use interference_cassette::{Outcome, RecordedAnswer};
 use serde_json::Value;
 
 use crate::request_key::RequestKey;
@@ -65,9 +65,7 @@ fn card(id: &str) -> ModelCard {
 
 /// The models of a list; none where it is no list that can be read.
 fn cards_of(answer: &RecordedAnswer) -> Vec<ModelCard> {
-    let is_readable = answer.status.is_success()
-        && answer.end == End::Complete
-        && !answer.headers.contains_key(CONTENT_ENCODING);
+    let is_readable = answer.status.is_success() && !answer.headers.contains_key(CONTENT_ENCODING);
     if !is_readable {
         return Vec::new();
     }

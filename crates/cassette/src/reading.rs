@@ -5,6 +5,7 @@
 //! files.
 
 mod forms;
+mod values;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;

@@ -150,3 +150,24 @@ impl Drop for Waiting {
         self.desk.waiting.send_modify(|count| *count = count.saturating_sub(1));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use interference_cassette::Redaction;
+
+    use super::*;
+
+    #[test]
+    fn room_has_a_bound_for_each_and_for_all_and_comes_back() {
+        let place = tempfile::tempdir().unwrap();
+        let desk = Arc::new(Desk::new(Folder::open(place.path(), Redaction::default()).unwrap(), None));
+        let mut rooms: Vec<Room> = (0..MOST_HELD_TOGETHER / MOST_HELD).map(|_| desk.room()).collect();
+        for room in &mut rooms {
+            assert!(room.take(MOST_HELD - 1) && room.take(1) && !room.take(1));
+        }
+        assert!(!desk.room().take(1));
+        rooms.pop();
+        assert!(desk.room().take(MOST_HELD));
+        assert!(desk.room().take(MOST_HELD));
+    }
+}

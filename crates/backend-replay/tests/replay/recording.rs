@@ -232,6 +232,7 @@ async fn no_key_is_in_the_folder() {
     let (replay, _) = ReplayBackend::load(place.path(), options).unwrap();
     let heard = hear(&replay, request(Method::POST, "/chat/completions?key=other", &body)).await.unwrap();
     assert_eq!(heard.headers, ["content-type: text/event-stream", "x-echo: ******************"][1..]);
+    hear(&replay, request(Method::POST, "/files/sk-live-0123456789", &body)).await.unwrap();
     assert_eq!(heard.pieces.iter().map(|(_, text)| text.len()).collect::<Vec<_>>(), [19, 8, 20]);
 }
 

@@ -57,12 +57,14 @@ fn a_failure_that_repeats_a_secret_is_told_without() {
     let mut cassette = sample::chat();
     cassette.outcome = Outcome::Failed(RecordedFailure {
         kind: FailureKind::Broken,
-        code: "refused".to_owned(),
+        code: format!("refused_{KEY}"),
         message: format!("no such key: {KEY}"),
         at: Duration::ZERO,
     });
     Redaction::new([KEY]).apply(&mut cassette);
-    assert!(cassette.to_json().contains("\"no such key: ******************\""));
+    let text = cassette.to_json();
+    assert!(text.contains("\"no such key: ******************\""), "{text}");
+    assert!(text.contains("\"refused_******************\""), "{text}");
 }
 
 #[test]
