@@ -8,8 +8,8 @@ use crate::tree::{Member, Node, Value};
 use crate::yaml::{self, YamlError};
 use crate::{Format, Source};
 
-/// How long a file may be, in bytes: 32 MiB.
-pub const LONGEST_SOURCE: usize = 32 * 1024 * 1024;
+/// How long a file may be, in bytes: 16 MiB.
+pub const LONGEST_SOURCE: usize = 16 * 1024 * 1024;
 
 /// How many entries a file may have.
 pub const MOST_ENTRIES: usize = 100_000;
@@ -82,22 +82,23 @@ impl Document {
     }
 }
 
-/// JSON is YAML but for some escapes, so it is tried first.
+/// JSON is YAML but for some escapes, so it is tried first; what is JSON and too heavy is not tried again.
 fn parse(text: &str) -> Result<(Language, Node), YamlError> {
     if !text.trim_start().starts_with(['{', '[']) {
         return yaml::read(text).map(|root| (Language::Yaml, root));
     }
-    match json::read(text) {
-        Ok(root) => Ok((Language::Json, root)),
-        Err(error) => match yaml::read(text) {
-            Ok(root) => Ok((Language::Yaml, root)),
-            Err(_) => {
-                let message = error.to_string();
-                let message = message.split(" at line ").next().unwrap_or_default().to_owned();
-                Err(YamlError { line: error.line(), column: error.column(), message })
-            }
-        },
+    let error = match json::read(text) {
+        Ok(root) => return Ok((Language::Json, root)),
+        Err(error) => error,
+    };
+    if !error.is_data()
+        && let Ok(root) = yaml::read(text)
+    {
+        return Ok((Language::Yaml, root));
     }
+    let message = error.to_string();
+    let message = message.split(" at line ").next().unwrap_or_default().to_owned();
+    Err(YamlError { line: error.line(), column: error.column(), message })
 }
 
 fn detect(language: Language, root: &Node) -> Option<Format> {
