@@ -2,13 +2,17 @@
 //!
 //! Owns which language a file is written in, and how its format is found out. It refuses to know what entries say.
 
+use crate::json;
 use crate::notes::{Extent, LeftOut, Origin, visible};
 use crate::tree::{Member, Node, Value};
 use crate::yaml::{self, YamlError};
 use crate::{Format, Source};
 
-/// How long a file may be, in bytes: 64 MiB.
-pub const LONGEST_SOURCE: usize = 64 * 1024 * 1024;
+/// How long a file may be, in bytes: 16 MiB.
+pub const LONGEST_SOURCE: usize = 16 * 1024 * 1024;
+
+/// How many entries a file may have.
+pub const MOST_ENTRIES: usize = 100_000;
 
 /// A file whose format is known.
 #[derive(Debug)]
@@ -49,6 +53,10 @@ impl Document {
         };
         let list = list_of(format);
         match entries(root, list) {
+            Some((entries, _)) if entries.len() > MOST_ENTRIES => {
+                let reason = format!("it has more than {MOST_ENTRIES} {list}; split it");
+                Err(LeftOut::file(&name, None, reason))
+            }
             Some((entries, others)) => Ok(Document { name, format, entries, others }),
             None => Err(LeftOut::file(&name, None, format!("a file of {format} has a list of `{list}`"))),
         }
@@ -74,22 +82,23 @@ impl Document {
     }
 }
 
-/// JSON is YAML but for some escapes, so it is tried first.
+/// JSON is YAML but for some escapes, so it is tried first; what is JSON and too heavy is not tried again.
 fn parse(text: &str) -> Result<(Language, Node), YamlError> {
     if !text.trim_start().starts_with(['{', '[']) {
         return yaml::read(text).map(|root| (Language::Yaml, root));
     }
-    match serde_json::from_str(text) {
-        Ok(value) => Ok((Language::Json, Node::of_json(value))),
-        Err(error) => match yaml::read(text) {
-            Ok(root) => Ok((Language::Yaml, root)),
-            Err(_) => {
-                let message = error.to_string();
-                let message = message.split(" at line ").next().unwrap_or_default().to_owned();
-                Err(YamlError { line: error.line(), column: error.column(), message })
-            }
-        },
+    let error = match json::read(text) {
+        Ok(root) => return Ok((Language::Json, root)),
+        Err(error) => error,
+    };
+    if !error.is_data()
+        && let Ok(root) = yaml::read(text)
+    {
+        return Ok((Language::Yaml, root));
     }
+    let message = error.to_string();
+    let message = message.split(" at line ").next().unwrap_or_default().to_owned();
+    Err(YamlError { line: error.line(), column: error.column(), message })
 }
 
 fn detect(language: Language, root: &Node) -> Option<Format> {
@@ -141,6 +150,16 @@ mod tests {
         assert_eq!(read("{\"interactions\": [{}]}", None), Ok((Format::Vcr, 1)));
         assert_eq!(read("{fixtures: []}", None), Ok((Format::Llmposter, 0)));
         assert_eq!(read("{\"fixtures\": []}", Some(Format::Llmposter)), Ok((Format::Llmposter, 0)));
+    }
+
+    #[test]
+    fn entries_are_bounded() {
+        let fixtures = |count: usize| format!("{{\"fixtures\": [{}0]}}", "0,".repeat(count - 1));
+        assert_eq!(read(&fixtures(MOST_ENTRIES), None), Ok((Format::Aimock, MOST_ENTRIES)));
+        assert_eq!(
+            read(&fixtures(MOST_ENTRIES + 1), None).unwrap_err(),
+            "file: left out: it has more than 100000 fixtures; split it"
+        );
     }
 
     #[test]

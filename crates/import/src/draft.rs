@@ -3,7 +3,7 @@
 //! Owns how rules are written, and the proof that they can be read: what `backend-script` refuses is taken out again
 //! and noted, so that the text that is handed over always loads. It refuses to know where the rules come from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use interference_backend_script::{LONGEST_NAME, MOST_RULES, Script, ScriptError};
 use toml::{Table, Value};
@@ -107,9 +107,10 @@ fn written(rules: &[Rule], state: Option<&str>) -> (String, Vec<usize>) {
     if let Some(state) = state {
         add(format!("state = {}\n\n", Value::from(state)));
     }
+    let labels = labels(rules);
     for (position, rule) in rules.iter().enumerate() {
         first_lines.push(add(if position == 0 { String::new() } else { "\n".to_owned() }));
-        add(format!("[[rule]]\nname = {}\n", Value::from(rule.name())));
+        add(format!("[[rule]]\nname = {}\n", Value::from(rule.name(&labels))));
         if !rule.when.is_empty() {
             add(format!("when = {}\n", Value::from(rule.when.clone())));
         }
@@ -130,14 +131,32 @@ fn written(rules: &[Rule], state: Option<&str>) -> (String, Vec<usize>) {
     (text, first_lines)
 }
 
+/// What names of rules call each file: as it is called in its folder, if no other file is.
+fn labels(rules: &[Rule]) -> BTreeMap<&str, &str> {
+    let files: BTreeSet<&str> = rules.iter().map(|rule| rule.origin.file.as_str()).collect();
+    let mut called: BTreeMap<&str, usize> = BTreeMap::new();
+    for file in &files {
+        *called.entry(in_folder(file)).or_default() += 1;
+    }
+    let is_unlike_others = |file: &str| called.get(in_folder(file)) == Some(&1);
+    files.iter().map(|file| (*file, if is_unlike_others(file) { in_folder(file) } else { file })).collect()
+}
+
+/// How a file is called in its folder.
+fn in_folder(path: &str) -> &str {
+    path.rsplit(['/', '\\']).next().unwrap_or(path)
+}
+
 impl Rule {
     /// Unlike that of any other rule; long names of files are cut in front.
-    fn name(&self) -> String {
+    fn name(&self, labels: &BTreeMap<&str, &str>) -> String {
         let Origin { file, number, .. } = &self.origin;
+        let label = labels.get(file.as_str()).copied().unwrap_or(file);
         let tail = format!(" {number}{}", self.suffix);
         let room = LONGEST_NAME.saturating_sub(tail.len());
-        let start = (file.len().saturating_sub(room)..file.len()).find(|start| file.is_char_boundary(*start));
-        format!("{}{tail}", &file[start.unwrap_or(file.len())..])
+        let start =
+            (label.len().saturating_sub(room)..label.len()).find(|start| label.is_char_boundary(*start));
+        format!("{}{tail}", &label[start.unwrap_or(label.len())..])
     }
 }
 
@@ -210,10 +229,17 @@ mod tests {
     }
 
     #[test]
-    fn names_fit() {
-        let mut rule = rule(7, Table::new(), table("text = \"\""));
-        rule.origin.file = format!("a{}", "é".repeat(200));
-        assert!(rule.name().len() <= LONGEST_NAME);
-        assert!(rule.name().ends_with("é 7"));
+    fn names_fit_and_differ() {
+        let from = |file: &str| {
+            let mut rule = rule(7, Table::new(), table("text = \"\""));
+            rule.origin.file = file.to_owned();
+            rule
+        };
+        let long = format!("a{}", "é".repeat(200));
+        let rules = ["one/a.json", "two/a.json", "two/b.json", &long].map(from);
+        let labels = labels(&rules);
+        let names = rules.each_ref().map(|rule| rule.name(&labels));
+        assert_eq!(names[..3], ["one/a.json 7", "two/a.json 7", "b.json 7"]);
+        assert!(names[3].len() <= LONGEST_NAME && names[3].ends_with("é 7"), "{}", names[3]);
     }
 }

@@ -8,6 +8,7 @@
 mod aimock;
 mod document;
 mod draft;
+mod json;
 mod llmposter;
 mod notes;
 mod script_words;
@@ -19,10 +20,11 @@ mod yaml;
 use std::fmt;
 use std::str::FromStr;
 
-pub use document::LONGEST_SOURCE;
+pub use document::{LONGEST_SOURCE, MOST_ENTRIES};
 pub use notes::{Extent, LONGEST_NOTE, LeftOut, MOST_NOTES};
+pub use tree::HEAVIEST_TREE;
 pub use vcr::LONGEST_BODY;
-pub use yaml::{DEEPEST_TREE, HEAVIEST_TREE};
+pub use yaml::DEEPEST_TREE;
 
 use interference_cassette::Cassette;
 

@@ -128,7 +128,7 @@ impl States {
             if required.is_some() {
                 return Err(Unfit(format!("`scenario` is another one: {reason}")));
             }
-            notes.part("scenario".to_owned(), reason);
+            notes.part("scenario", reason);
             return Ok(None);
         }
         let named = |state: String| if state.is_empty() { self.first.clone() } else { state };

@@ -133,18 +133,18 @@ impl<'o> Notes<'o> {
     }
 
     /// That it is left out.
-    pub(crate) fn whole(&mut self, reason: String) {
-        self.listing.push(self.origin.left_out(Extent::Whole, reason));
+    pub(crate) fn whole(&mut self, reason: impl Into<String>) {
+        self.listing.push(self.origin.left_out(Extent::Whole, reason.into()));
     }
 
     /// That a part of it is left out.
-    pub(crate) fn part(&mut self, path: String, reason: &str) {
-        self.listing.push(self.origin.left_out(Extent::Part(path), reason.to_owned()));
+    pub(crate) fn part(&mut self, path: impl Into<String>, reason: impl Into<String>) {
+        self.listing.push(self.origin.left_out(Extent::Part(path.into()), reason.into()));
     }
 
     /// That a part of it comes along as something else.
-    pub(crate) fn changed(&mut self, path: String, reason: String) {
-        self.listing.push(self.origin.left_out(Extent::Changed(path), reason));
+    pub(crate) fn changed(&mut self, path: impl Into<String>, reason: impl Into<String>) {
+        self.listing.push(self.origin.left_out(Extent::Changed(path.into()), reason.into()));
     }
 }
 

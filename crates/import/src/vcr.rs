@@ -41,11 +41,11 @@ pub(crate) fn cassettes(documents: Vec<Document>, listing: &mut Listing) -> Vec<
 fn cassette(node: Node, notes: &mut Notes<'_>) -> Result<Cassette, Unfit> {
     let mut members = Members::of("", node)?;
     let missing = |what: &str| Unfit(format!("it has no `{what}`"));
-    let mut request = members.members("request")?.ok_or_else(|| missing("request"))?;
-    let mut response = members.members("response")?.ok_or_else(|| missing("response"))?;
-    let (upstream, request) = self::request(&mut request, notes)?;
-    let answer = answer(&mut response, notes)?;
-    end(&mut members, notes);
+    let request = members.members("request")?.ok_or_else(|| missing("request"))?;
+    let response = members.members("response")?.ok_or_else(|| missing("response"))?;
+    let (upstream, request) = self::request(request, notes)?;
+    let answer = answer(response, notes)?;
+    members.end(notes);
     let date = answer.headers.get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
     let recorded_at = date.unwrap_or(SystemTime::UNIX_EPOCH);
     let cassette = Cassette { recorded_at, upstream, request, outcome: Outcome::Answered(answer) };
@@ -56,7 +56,7 @@ fn cassette(node: Node, notes: &mut Notes<'_>) -> Result<Cassette, Unfit> {
 }
 
 /// Who was asked, and what.
-fn request(members: &mut Members, notes: &mut Notes<'_>) -> Result<(Option<String>, RecordedRequest), Unfit> {
+fn request(mut members: Members, notes: &mut Notes<'_>) -> Result<(Option<String>, RecordedRequest), Unfit> {
     let method = members.text("method")?.unwrap_or_default();
     let method = Method::from_bytes(method.as_bytes())
         .map_err(|_| Unfit("`request.method` is no method of HTTP".to_owned()))?;
@@ -64,16 +64,16 @@ fn request(members: &mut Members, notes: &mut Notes<'_>) -> Result<(Option<Strin
     let uri: Uri = uri.parse().map_err(|_| Unfit("`request.uri` is no address".to_owned()))?;
     let (base, path) = split_path(uri.path());
     if !["", "/v1"].contains(&base) {
-        notes.changed("request.uri".to_owned(), format!("`{base}` is taken for the base of the address"));
+        notes.changed("request.uri", format!("`{base}` is taken for the base of the address"));
     }
     let request = RecordedRequest {
         method,
         path: path.to_owned(),
         query: uri.query().map(str::to_owned),
-        headers: headers(members, notes)?,
-        body: body::take(members)?,
+        headers: headers(&mut members, notes)?,
+        body: body::take(&mut members, notes)?,
     };
-    end(members, notes);
+    members.end(notes);
     Ok((uri.host().map(str::to_owned), request))
 }
 
@@ -85,24 +85,22 @@ fn split_path(path: &str) -> (&str, &str) {
     }
 }
 
-fn answer(members: &mut Members, notes: &mut Notes<'_>) -> Result<RecordedAnswer, Unfit> {
-    let status = status(members, notes)?;
-    let mut headers = headers(members, notes)?;
-    let body = body::take(members)?;
+fn answer(mut members: Members, notes: &mut Notes<'_>) -> Result<RecordedAnswer, Unfit> {
+    let status = status(&mut members, notes)?;
+    let mut headers = headers(&mut members, notes)?;
+    let body = body::take(&mut members, notes)?;
     // The form that older recordings of one library have.
     let _version = members.take("http_version");
-    end(members, notes);
+    members.end(notes);
     let bytes = decompressed(body, &mut headers, notes)?;
-    if headers
-        .get(CONTENT_LENGTH)
-        .is_some_and(|length| length.as_bytes() != bytes.len().to_string().as_bytes())
-    {
+    let length = bytes.len().to_string();
+    if headers.get(CONTENT_LENGTH).is_some_and(|told| told.as_bytes() != length.as_bytes()) {
         headers.remove(CONTENT_LENGTH);
     }
     let pieces = if is_event_stream(&headers) {
         let blocks = event_blocks(&bytes);
         let reason = format!("it has no times: {} reads, one for each event, all at 0 ms", blocks.len());
-        notes.changed("response.body".to_owned(), reason);
+        notes.changed("response.body", reason);
         blocks
     } else {
         vec![bytes]
@@ -162,13 +160,6 @@ fn headers(members: &mut Members, notes: &mut Notes<'_>) -> Result<HeaderMap, Un
         }
     }
     Ok(headers)
-}
-
-/// Notes what nobody took.
-fn end(members: &mut Members, notes: &mut Notes<'_>) {
-    for (name, _) in members.take_all() {
-        notes.part(members.path(&name), "a cassette has nothing for it");
-    }
 }
 
 #[cfg(test)]

@@ -12,16 +12,10 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 use serde_json::Number;
 
-use crate::tree::{Member, Node, Value};
-
-/// How heavy a tree may become, in bytes: its texts, and [`NODE_WEIGHT`] for each node, copies by aliases included.
-pub const HEAVIEST_TREE: usize = 256 * 1024 * 1024;
+use crate::tree::{HEAVIEST_TREE, Member, NODE_WEIGHT, Node, Value};
 
 /// How deep lists and objects may be nested.
 pub const DEEPEST_TREE: usize = 128;
-
-/// What a node weighs beside its text, in bytes.
-const NODE_WEIGHT: usize = 64;
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,

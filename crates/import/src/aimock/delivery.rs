@@ -25,6 +25,7 @@ pub(super) fn add(answer: &mut Table, members: &mut Members, notes: &mut Notes<'
     let truncated = members.amount("truncateAfterChunks")?;
     let disconnected = members.amount("disconnectAfterMs")?;
     let mut faults = Table::new();
+    // Errors and embeddings come at once, and whole.
     if answer.contains_key("text") || answer.contains_key("tool_calls") {
         answer.insert("pieces".to_owned(), pieces(chunk));
         if let Some(latency) = pace.latency() {
@@ -96,11 +97,10 @@ impl Pace {
         }
         let later = match self.between.as_slice() {
             [each] => wait(*each, each * self.jitter),
-            [_, others @ ..] => {
-                let others = others.iter().map(|delay| Value::from(duration(*delay)));
+            recorded => {
+                let others = recorded.iter().skip(1).map(|delay| Value::from(duration(*delay)));
                 table([("recorded", Value::Array(others.collect()))]).into()
             }
-            [] => duration(0.0).into(),
         };
         Some(table([("first_token", wait(first, first * self.jitter)), ("between_tokens", later)]))
     }
@@ -132,7 +132,7 @@ fn add_chaos(faults: &mut Table, mut chaos: Members, notes: &mut Notes<'_>) -> R
                 http = table([("status", 500.into()), ("message", "Chaos: request dropped".into())])
             }
             "malformedRate" => {
-                notes.changed(chaos.path(name), "the body is a page of HTML".to_owned());
+                notes.changed(chaos.path(name), "the body is a page of HTML");
                 http = table([("status", 200.into()), ("body", "html".into())]);
             }
             "rateLimitRate" => {
@@ -143,7 +143,7 @@ fn add_chaos(faults: &mut Table, mut chaos: Members, notes: &mut Notes<'_>) -> R
                 ]);
             }
             _ => {
-                notes.changed(chaos.path(name), "the head is sent before the connection closes".to_owned());
+                notes.changed(chaos.path(name), "the head is sent before the connection closes");
                 faults.insert("cut".to_owned(), table([("after_bytes", 0.into())]).into());
             }
         }

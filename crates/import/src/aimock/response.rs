@@ -84,7 +84,7 @@ fn in_blocks(blocks: Vec<Node>, notes: &mut Notes<'_>) -> Result<(Option<String>
         match text {
             Some(text) => {
                 if !calls.is_empty() {
-                    notes.changed("response.blocks".to_owned(), "all text comes before the calls".to_owned());
+                    notes.changed("response.blocks", "all text comes before the calls");
                 }
                 content.get_or_insert_default().push_str(text);
             }

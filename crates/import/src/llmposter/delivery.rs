@@ -75,7 +75,7 @@ impl Failure {
             http.insert("slow_head".to_owned(), duration(silence).into());
         }
         if self.corrupt_body {
-            notes.changed("failure.corrupt_body".to_owned(), "the body is a page of HTML".to_owned());
+            notes.changed("failure.corrupt_body", "the body is a page of HTML");
             http.insert("status".to_owned(), 200.into());
             http.insert("body".to_owned(), "html".into());
         } else {
@@ -98,10 +98,7 @@ impl Failure {
         let truncated = self.truncate_after_frames.map(|frames| {
             let events = if self.duplicate_frames { frames / 2.0 } else { frames };
             if events.fract() != 0.0 {
-                notes.changed(
-                    "failure.truncate_after_frames".to_owned(),
-                    "it ends after both of two".to_owned(),
-                );
+                notes.changed("failure.truncate_after_frames", "it ends after both of two");
             }
             (events.ceil() as i64, "end")
         });
@@ -113,7 +110,7 @@ impl Failure {
                 let frames = (time / latency).ceil();
                 let events = if self.duplicate_frames { frames / 2.0 } else { frames };
                 notes.changed(
-                    "failure.disconnect_after_ms".to_owned(),
+                    "failure.disconnect_after_ms",
                     format!("the connection is closed after event {}, which is then due", events.ceil()),
                 );
                 Some((events.ceil() as i64, "close"))
@@ -130,7 +127,7 @@ impl Failure {
             Some(probability) if is_alone && self.duplicate_frames => {
                 faults.insert("probability".to_owned(), probability.into());
             }
-            Some(_) => notes.part("failure.probability".to_owned(), "what it decides on always takes place"),
+            Some(_) => notes.part("failure.probability", "what it decides on always takes place"),
             None => {}
         }
         if self.duplicate_frames {
@@ -138,12 +135,9 @@ impl Failure {
         }
         if let Some(seed) = self.chaos_seed {
             if faults.is_empty() {
-                notes.part("failure.chaos_seed".to_owned(), "nothing is drawn");
+                notes.part("failure.chaos_seed", "nothing is drawn");
             } else {
-                notes.changed(
-                    "failure.chaos_seed".to_owned(),
-                    "the same seed draws something else".to_owned(),
-                );
+                notes.changed("failure.chaos_seed", "the same seed draws something else");
                 faults.insert("seed".to_owned(), seed.into());
             }
         }

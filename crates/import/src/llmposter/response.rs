@@ -117,6 +117,9 @@ fn response(mut response: Members, notes: &mut Notes<'_>) -> Result<Answers, Unf
             numbers.ok_or_else(|| Unfit("`response.embedding` has what is no number".to_owned()))?;
         answers.embedding = Some(table([("embedding", Value::Array(numbers))]));
     }
+    if answers.chat.is_none() && answers.embedding.is_none() {
+        return Err(Unfit("`response` says nothing that a script can say".to_owned()));
+    }
     response.end(notes);
     Ok(answers)
 }

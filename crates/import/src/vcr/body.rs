@@ -24,7 +24,7 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 ///
 /// # Errors
 /// Where it is something else.
-pub(super) fn take(members: &mut Members) -> Result<Bytes, Unfit> {
+pub(super) fn take(members: &mut Members, notes: &mut Notes<'_>) -> Result<Bytes, Unfit> {
     if let Some(parsed) = members.take("parsed_body") {
         // It stands for the body, which is empty then.
         let _empty = members.take("body");
@@ -36,9 +36,10 @@ pub(super) fn take(members: &mut Members) -> Result<Bytes, Unfit> {
     if !matches!(body.value, Value::Members(_)) {
         return bytes(body.value);
     }
-    let mut inner = Members::of("body", body)?;
-    let encoded = inner.text("base64_string")?;
-    match (inner.take("string"), encoded) {
+    let mut inner = Members::of(&members.path("body"), body)?;
+    let (string, encoded) = (inner.take("string"), inner.text("base64_string")?);
+    inner.end(notes);
+    match (string, encoded) {
         (Some(string), _) => bytes(string.value),
         (None, Some(encoded)) => from_base64(&encoded),
         (None, None) => Ok(Bytes::new()),
@@ -64,10 +65,7 @@ pub(super) fn decompressed(
         // The recorder has decompressed it, and left the header.
         "gzip" | "x-gzip" | "deflate" | "identity" => body,
         other => {
-            notes.changed(
-                "response.body".to_owned(),
-                format!("it stays compressed with {other}, in one read"),
-            );
+            notes.changed("response.body", format!("it stays compressed with {other}, in one read"));
             return Ok(body);
         }
     };

@@ -217,9 +217,9 @@ fn what_no_answer_says_is_told() {
         told,
         [
             "f.json: fixture 1: `response.finishReason` is left out: no answer of this API finishes for that reason",
-            "f.json: fixture 1: `response.id` is left out: a script has nothing for it",
-            "f.json: fixture 1: `response.webSearches` is left out: a script has nothing for it",
-            "f.json: fixture 1: `metadata` is left out: a script has nothing for it",
+            "f.json: fixture 1: `response.id` is left out: there is nothing like it",
+            "f.json: fixture 1: `response.webSearches` is left out: there is nothing like it",
+            "f.json: fixture 1: `metadata` is left out: there is nothing like it",
         ]
     );
     let (_, told) = answer(json!({"response": {"image": {"url": "x"}}}));

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where it is wrong")]
 
 mod aimock;
+mod any_file;
 mod llmposter;
 mod vcr;
 

@@ -5,9 +5,14 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use interference_cassette::{Cassette, End, Outcome, RecordedAnswer};
+use futures::StreamExt;
+use http::{HeaderMap, Method};
+use interference_backend::{Backend, ReplyBody, Request, Strictness};
+use interference_backend_replay::{ReplayBackend, ReplayOptions};
+use interference_cassette::{Cassette, End, Outcome, RecordedAnswer, Recording};
 use interference_import::{Imported, Made, import};
 
 use crate::source;
@@ -160,10 +165,10 @@ interactions:
             "c.yaml:6: interaction 3: left out: `response.status.code` is no status of HTTP",
             "c.yaml:8: interaction 4: left out: its body is neither text nor bytes",
             "c.yaml:10: interaction 5: left out: its body cannot be decompressed: unexpected end of file",
-            "c.yaml:12: interaction 6: `request.cookies` is left out: a cassette has nothing for it",
+            "c.yaml:12: interaction 6: `request.cookies` is left out: there is nothing like it",
             "c.yaml:12: interaction 6: `response.headers.a b` is left out: it is no header of HTTP",
             "c.yaml:12: interaction 6: `response.body` is changed: it stays compressed with br, in one read",
-            "c.yaml:12: interaction 6: `recorded_at` is left out: a cassette has nothing for it",
+            "c.yaml:12: interaction 6: `recorded_at` is left out: there is nothing like it",
         ]
     );
 }
@@ -177,4 +182,37 @@ fn json_is_read_as_well() {
     assert_eq!(told, [""; 0]);
     assert_eq!(cassettes[0].request.body, "{\"input\":\"😀\"}");
     assert_eq!(answer(&cassettes[0]).status.as_u16(), 429);
+}
+
+#[tokio::test]
+async fn what_was_recorded_answers_again() {
+    let (cassettes, _) = from(
+        r#"
+interactions:
+- request: {method: POST, uri: https://api.example/v1/chat/completions, body: '{"model": "a", "stream": true}'}
+  response: {status: {code: 200}, headers: {Content-Type: text/event-stream}, body: {string: "data: 1\n\ndata: 2\n\n"}}
+- request: {method: POST, uri: https://api.example/v1/chat/completions, body: '{"model": "b"}'}
+  response: {status: {code: 429}, headers: {Retry-After: '3'}, body: {string: '{"error": {}}'}}
+"#,
+    );
+    let recordings =
+        cassettes.into_iter().map(|cassette| Recording { name: "recording".to_owned(), cassette });
+    let backend = ReplayBackend::new("recordings", recordings, ReplayOptions::default());
+    let ask = |body: &'static str| {
+        backend.answer(Request {
+            method: Method::POST,
+            path: "/chat/completions".to_owned(),
+            query: None,
+            headers: HeaderMap::new(),
+            body: Bytes::from_static(body.as_bytes()),
+            strictness: Strictness::NameIgnored,
+        })
+    };
+    let stream = ask(r#"{"stream": true, "model": "a"}"#).await.unwrap();
+    let ReplyBody::Frames(frames) = stream.body else { panic!("{:?}", stream.body) };
+    let frames: Vec<Bytes> = frames.map(Result::unwrap).collect().await;
+    assert_eq!(frames, ["data: 1\n\n", "data: 2\n\n"]);
+    let refused = ask(r#"{"model": "b"}"#).await.unwrap();
+    assert_eq!((refused.status.as_u16(), refused.headers["retry-after"].as_bytes()), (429, &b"3"[..]));
+    assert!(ask(r#"{"model": "c"}"#).await.is_err());
 }

@@ -44,6 +44,42 @@ fn the_example_is_what_comes_of_it_and_is_served() {
     assert_eq!(ask(server.address, &request("a joke", json!({}))).status, 404);
 }
 
+/// What llmposter 0.5.0 answered, asked the same with the same file.
+#[test]
+fn fixtures_of_llmposter_answer_as_they_did() {
+    let bench = Bench::take();
+    let folder = tempfile::tempdir().unwrap();
+    let fixtures = "fixtures:\n\
+        - {catch_all: true, response: {content: I do not know.}}\n\
+        - {match: {user_message: login}, scenario: {name: flow, set_state: in}, response: {content: logged in}}\n\
+        - {match: {user_message: secret}, scenario: {name: flow, required_state: in, set_state: done}, \
+           response: {content: the secret}}\n\
+        - {match: {user_message: secret}, response: {content: log in first}}\n\
+        - {match: {user_message: busy}, error: {status: 429, message: Slow down., headers: {retry-after: '3'}}}\n\
+        - {match: {user_message: short}, response: {content: aaaaabbbbbccccc}, streaming: {chunk_size: 5}, \
+           failure: {truncate_after_frames: 3}}\n";
+    fs::write(folder.path().join("fixtures.yaml"), fixtures).unwrap();
+    run_in(&bench, folder.path(), &["fixtures.yaml", "--into", "script.toml"]).succeeded();
+    let script = folder.path().join("script.toml");
+    let home = [("INTERFERENCE_HOME", folder.path().to_str().unwrap())];
+    let server = bench.serve_with(&["--script", script.to_str().unwrap()], &home);
+    server.until_said("ready");
+    let said = |prompt: &str| ask(server.address, &request(prompt, json!({}))).text();
+    let dialogue = ["secret", "login", "secret", "secret", "else"].map(said);
+    assert_eq!(dialogue, ["log in first", "logged in", "the secret", "log in first", "I do not know."]);
+    let busy = ask(server.address, &request("busy", json!({})));
+    assert_eq!((busy.status, busy.header("retry-after")), (429, Some("3")));
+    assert_eq!(
+        busy.json()["error"],
+        json!({"message": "Slow down.", "type": "rate_limit_error", "param": null, "code": "rate_limit_exceeded"})
+    );
+    let short = ask(server.address, &request("short", json!({"stream": true})));
+    // The chunk with the role, and two of four; the body ends without `[DONE]`.
+    let events: Vec<&str> = short.body.split_terminator("\n\n").collect();
+    assert_eq!(events.len(), 3, "{events:?}");
+    assert!(events[1].contains("aaaaa") && events[2].contains("bbbbb"), "{events:?}");
+}
+
 /// A folder with a recording of VCR.py.
 fn recording() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
