@@ -1,4 +1,4 @@
-//! Ctrl-C and the polite request to end.
+//! What the system may signal: Ctrl-C, the polite request to end, and a file that may not grow.
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -27,3 +27,16 @@ pub(crate) fn asked_to_end() -> std::io::Result<impl Future<Output = ()>> {
         terminate.recv().await;
     })
 }
+
+/// From here on a file that may not grow (`ulimit -f`) is an error of whoever writes to it, instead of the end of the
+/// process.
+///
+/// # Errors
+/// When the system takes no handlers.
+pub(crate) fn outlive_file_limits() -> std::io::Result<()> {
+    // A handler stays for as long as the process runs, also when nobody listens.
+    signal(SignalKind::from_raw(FILE_SIZE_EXCEEDED)).map(drop)
+}
+
+/// SIGXFSZ of Linux, macOS and the BSDs (on MIPS it is another, which is harmless).
+const FILE_SIZE_EXCEEDED: i32 = 25;

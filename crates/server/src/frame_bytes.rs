@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures::{FutureExt, Stream};
-use interference_backend::FrameStream;
+use interference_backend::{FrameStream, WhenBroken};
 
 use crate::break_off::{BreakOff, Cut};
 use crate::journal::Ended;
@@ -23,11 +23,13 @@ const FRAMES_BETWEEN_LOOKS: u32 = 16;
 /// The frames, each as it came.
 ///
 /// When the source breaks off, panics, or `cut` resolves, an answer that can be mended gets its own end, and any other
-/// ends with an error, whose kind is the source's. Nothing follows either.
+/// ends with an error, whose kind is the source's. Nothing follows either. A broken end that is to be repeated is never
+/// mended; what the server itself ends is, all the same.
 pub(crate) struct FrameBytes {
     /// None after the end.
     frames: Option<FrameStream>,
     mending: Option<Mending>,
+    when_broken: WhenBroken,
     /// How many bytes are still to come, where the source has told it. None more are passed on.
     remaining: Option<u64>,
     cut: Cut,
@@ -41,11 +43,13 @@ impl FrameBytes {
     pub(crate) fn new(
         frames: FrameStream,
         mending: Option<Mending>,
+        when_broken: WhenBroken,
         length: Option<u64>,
         cut: Cut,
         observation: Observation,
     ) -> FrameBytes {
-        FrameBytes { frames: Some(frames), mending, remaining: length, cut, observation, asked: 0 }
+        let remaining = length;
+        FrameBytes { frames: Some(frames), mending, when_broken, remaining, cut, observation, asked: 0 }
     }
 
     fn pass(&mut self, mut frame: Bytes, context: &mut Context<'_>) -> Bytes {
@@ -83,6 +87,14 @@ impl FrameBytes {
         (!last.is_empty()).then_some(Ok(last))
     }
 
+    /// Ends the answer because the source has ended before its end.
+    fn source_broke_off(&mut self, why: BreakOff, error: io::Error) -> Option<io::Result<Bytes>> {
+        if self.when_broken == WhenBroken::Repeat {
+            self.mending = None;
+        }
+        self.break_off(why, error)
+    }
+
     fn foresee(&self, why: BreakOff) {
         match why {
             // Told where it was noticed.
@@ -96,7 +108,7 @@ impl FrameBytes {
         match self.remaining {
             Some(1..) => {
                 let error = io::Error::from(io::ErrorKind::UnexpectedEof);
-                self.break_off(BreakOff::SourceBrokeOff, error)
+                self.source_broke_off(BreakOff::SourceBrokeOff, error)
             }
             Some(0) | None => None,
         }
@@ -127,7 +139,7 @@ impl Stream for FrameBytes {
         let next = catch_unwind(AssertUnwindSafe(|| frames.as_mut().poll_next(context)));
         Poll::Ready(match next {
             Ok(Poll::Ready(Some(Ok(frame)))) => Some(Ok(self.pass(frame, context))),
-            Ok(Poll::Ready(Some(Err(error)))) => self.break_off(BreakOff::of_source(&error), error),
+            Ok(Poll::Ready(Some(Err(error)))) => self.source_broke_off(BreakOff::of_source(&error), error),
             Ok(Poll::Ready(None)) => self.end_of_source(),
             Ok(Poll::Pending) => match self.cut.poll_unpin(context) {
                 Poll::Ready(why) => self.break_off_here(why),

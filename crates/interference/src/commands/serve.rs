@@ -23,7 +23,7 @@ use interference_server::{
 };
 
 use crate::failure::{Failure, TOOL_FAILED, WRONG_USAGE};
-use crate::interrupt::{asked_to_end, end_at_ctrl_c};
+use crate::interrupt::{asked_to_end, end_at_ctrl_c, outlive_file_limits};
 use crate::local_server::{LocalModel, LocalServer, unknown_model};
 use crate::log::LogFormat;
 use crate::settings;
@@ -116,6 +116,7 @@ async fn serve(arguments: ServeArguments) -> anyhow::Result<()> {
     let started = Instant::now();
     let terminated = asked_to_end()?;
     end_at_ctrl_c()?;
+    outlive_file_limits()?;
     let addresses: ListenAddresses = arguments.listen.parse().map_err(|error| {
         Failure::new(WRONG_USAGE, format!("{error}"), "the default is `--listen localhost:1337`")
     })?;

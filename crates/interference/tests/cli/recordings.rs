@@ -116,22 +116,50 @@ fn a_recording_is_played_as_it_was() {
     assert!(message.contains("messages[0].content") && message.contains("a bush"), "{message}");
 }
 
-/// A client of the relay sees a stream that was mended; the recording has what the upstream did.
+/// A client of the relay sees a stream that was mended; the recording has what the upstream did, and plays it.
 #[test]
 fn a_broken_end_is_broken_again() {
     let bench = Bench::take();
     let studio = Studio::new(&bench);
+    let chat = |server: &Server| {
+        let url = server.base_url();
+        let finished = bench.run(&["chat", "break it", "--base-url", &url, "--model", "gpt-4o"]);
+        finished.failed_with(1).to_owned()
+    };
     let relay = studio.record(&bench, &[]);
-    let mended = ask_relayed(relay.address, &streamed("break it"));
-    assert!(mended.body.ends_with("data: [DONE]\n\n"));
+    let mended = chat(&relay);
+    assert!(mended.contains("upstream"), "{mended}");
     end(relay);
     let name = &names(&studio.cassettes())[0];
     let text = fs::read_to_string(studio.cassettes().join(name)).unwrap();
     assert!(text.contains("\"end\": \"reset\""), "{text}");
 
     let replay = studio.replay(&bench);
-    let finished = bench.run(&["chat", "break it", "--base-url", &replay.base_url(), "-m", "gpt-3.5-turbo"]);
-    assert_eq!(finished.code, Some(1), "{finished:#?}");
+    let broken = chat(&replay);
+    assert!(broken.to_lowercase().contains("reset"), "{broken}");
+    let metrics = get(replay.address, "/metrics").body;
+    assert!(metrics.contains("interference_recordings_matched_total 1\n"), "{metrics}");
+}
+
+/// A bound on the size of files, as of `ulimit -f`, is an error like others: recordings are lost, and no answer.
+#[test]
+fn a_disk_that_takes_no_more_costs_no_answer() {
+    let bench = Bench::take();
+    let studio = Studio::new(&bench);
+    let url = format!("up={}", studio.upstream.base_url());
+    let cassettes = studio.cassettes();
+    let arguments = ["--upstream", &url, "--record", cassettes.to_str().unwrap()];
+    let relay =
+        bench.serve_in_shell(&format!("export UP_API_KEY={KEY}; ulimit -f 1; exec \"$@\""), &arguments);
+    relay.until_said("ready");
+    for _ in 0..3 {
+        assert_eq!(ask_relayed(relay.address, &request("a tree", json!({"n": 8}))).status, 200);
+    }
+    crate::exchange::until_metric(relay.address, "recordings_not_written_total", 3);
+    assert_eq!(
+        names(&cassettes).iter().filter(|name| name.ends_with(".json") && !name.starts_with('.')).count(),
+        0
+    );
 }
 
 #[test]

@@ -76,9 +76,10 @@ impl Outgoing<'_> {
                 let bytes = self.event_bytes(events, reply.end, self.shared.ping);
                 AnswerBody::stream(EachAlone::new(bytes.map(Ok)), None)
             }
-            ReplyBody::Frames(frames) => {
-                AnswerBody::stream(EachAlone::new(self.frame_bytes(frames, mending, length)), length)
-            }
+            ReplyBody::Frames(frames) => AnswerBody::stream(
+                EachAlone::new(self.frame_bytes(frames, mending, reply.when_broken, length)),
+                length,
+            ),
         };
         let mut response = Response::new(body);
         *response.status_mut() = reply.status;
@@ -106,7 +107,7 @@ impl Outgoing<'_> {
                 Body::Stream(Box::pin(bytes.map(Ok)))
             }
             ReplyBody::Frames(frames) => {
-                let frames = Box::pin(self.frame_bytes(frames, mending, length));
+                let frames = Box::pin(self.frame_bytes(frames, mending, reply.when_broken, length));
                 if kind == AnswerKind::Whole { Body::Pieces(frames) } else { Body::Stream(frames) }
             }
         };
@@ -129,11 +130,10 @@ impl Outgoing<'_> {
         takeover.hand_over(answer).await
     }
 
-    /// What ends the answer if it breaks off; none where it must break off, too, or is to. A stream whose length is told
-    /// has no room for an end of ours.
+    /// What ends the answer if it breaks off; none where it must break off, too. A stream whose length is told has no room
+    /// for an end of ours.
     fn mending(&self, reply: &Reply, told_length: Option<u64>) -> Option<Mending> {
         let can_be_mended = matches!(reply.body, ReplyBody::Frames(_))
-            && reply.when_broken == WhenBroken::Mend
             && reply.status.is_success()
             && told_length.is_none()
             && kind(reply) == AnswerKind::Stream;
@@ -144,8 +144,15 @@ impl Outgoing<'_> {
         EventBytes::new(events, end, ping, self.cut())
     }
 
-    fn frame_bytes(&self, frames: FrameStream, mending: Option<Mending>, length: Option<u64>) -> FrameBytes {
-        FrameBytes::new(frames, mending, length, self.cut(), self.exchange.observation.clone())
+    fn frame_bytes(
+        &self,
+        frames: FrameStream,
+        mending: Option<Mending>,
+        when_broken: WhenBroken,
+        length: Option<u64>,
+    ) -> FrameBytes {
+        let observation = self.exchange.observation.clone();
+        FrameBytes::new(frames, mending, when_broken, length, self.cut(), observation)
     }
 
     fn cut(&self) -> Cut {

@@ -81,14 +81,25 @@ async fn a_silence_lasts_until_the_client_goes() {
     assert_eq!(journal(&server).await["requests"][0]["ended"], "client_gone");
 }
 
+/// A silence that was recorded lasts until the time is over. What the server itself ends, it ends as any stream.
 #[tokio::test]
 async fn a_silence_lasts_no_longer_than_the_request_may() {
     let limits = Limits { request_time: Duration::from_millis(60), ..Limits::default() };
-    for pieces in [vec![Frame("a"), Broken(io::ErrorKind::TimedOut)], vec![Frame("a"), Silence]] {
+    let table = [(Broken(io::ErrorKind::TimedOut), false), (Silence, true)];
+    for (last, is_told) in table {
         let options = ServeOptions { limits: limits.clone(), ..ServeOptions::default() };
-        let server = Passed::new(EVENTS, &pieces).repeated().serve(options).await;
+        let server = Passed::new(EVENTS, &[Frame("data: a\n\n"), last]).repeated().serve(options).await;
         let answer = one_answer(&server, &request("", "")).await;
-        assert_eq!((body(&answer), &answer.received.ending), ("a", &Ending::Cut(Place::BetweenChunks)));
+        let (end, said) = (&answer.received.ending, body(&answer));
+        if is_told {
+            assert_eq!(end, &Ending::Complete { by: Framing::Chunks });
+            assert!(
+                said.contains("\"code\":\"request_timeout\"") && said.ends_with("data: [DONE]\n\n"),
+                "{said}"
+            );
+        } else {
+            assert_eq!((said, end), ("data: a\n\n", &Ending::Cut(Place::BetweenChunks)));
+        }
         assert_eq!(journal(&server).await["requests"][0]["ended"], "timed_out");
     }
 }

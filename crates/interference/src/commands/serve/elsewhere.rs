@@ -60,6 +60,9 @@ impl ElsewhereArguments {
         }
         let keys = upstreams.iter().filter_map(|upstream| upstream.key.as_ref()).chain(own_keys);
         let redaction = Redaction::new(keys.map(ExposeSecret::expose_secret));
+        // What is missing is to be recorded: where both are the same folder, there may be nothing yet.
+        let folder = self.record.as_deref().map(|path| Folder::open(path, redaction.clone())).transpose();
+        let folder = folder.map_err(|error| not_opened(&error))?;
         let replay = self.replay.as_deref().map(|path| self.replay(path, redaction.clone())).transpose()?;
         if upstreams.is_empty() {
             return Ok(replay.map(|replay| Elsewhere {
@@ -69,8 +72,6 @@ impl ElsewhereArguments {
             }));
         }
         let relayed = Relayed::new(upstreams, own_keys.is_empty())?;
-        let folder = self.record.as_deref().map(|path| Folder::open(path, redaction)).transpose();
-        let folder = folder.map_err(|error| not_opened(&error))?;
         Ok(Some(relayed.behind(replay, folder)))
     }
 
@@ -87,10 +88,6 @@ impl ElsewhereArguments {
 
     /// The recordings of a folder. Those that cannot be read are told, and the others serve.
     fn replay(&self, path: &Path, redaction: Redaction) -> anyhow::Result<Arc<ReplayBackend>> {
-        // What is missing is to be recorded: there may be nothing yet.
-        if self.record.as_deref() == Some(path) {
-            Folder::open(path, Redaction::default()).map_err(|error| not_opened(&error))?;
-        }
         let pace = self.replay_pace.unwrap_or_default();
         let options = ReplayOptions { pace, ignore: self.replay_ignore.clone(), redaction };
         let loaded = ReplayBackend::load(path, options).map_err(|error| not_opened(&error))?;

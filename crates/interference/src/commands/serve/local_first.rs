@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::Method;
 use interference_backend::{Backend, Measurement, ModelCard, Readiness, Refusal, Reply, Request, Scope};
+use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 
 use super::models;
@@ -44,8 +45,9 @@ fn way(request: &Request, here: &[ModelCard]) -> Way {
             _ => Way::Local,
         };
     }
-    if let Some(name) = path.strip_prefix("/models/") {
-        return if is_here(name) { Way::Local } else { Way::Elsewhere };
+    if let Some(spelled) = path.strip_prefix("/models/") {
+        let is_ours = percent_decode_str(spelled).decode_utf8().is_ok_and(|name| is_here(&name));
+        return if is_ours { Way::Local } else { Way::Elsewhere };
     }
     let is_kept = ["/chat/completions", "/responses"]
         .iter()
@@ -125,6 +127,7 @@ mod tests {
             (Method::GET, "/responses/resp_1", "", Way::LocalIfKept),
             (Method::DELETE, "/chat/completions/chatcmpl-1", "", Way::LocalIfKept),
             (Method::GET, "/models/small", "", Way::Local),
+            (Method::GET, "/models/sm%61ll", "", Way::Local),
             (Method::GET, "/models/large", "", Way::Elsewhere),
             (Method::POST, "/rerank", r#"{"model":"small"}"#, Way::Elsewhere),
             (Method::GET, "/files", "", Way::Elsewhere),

@@ -2,15 +2,15 @@
 
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use interference_api_types::openai::models::Model;
 use interference_backend::{Backend, ModelCard, Refusal, Reply, ReplyBody, Request};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// A list of models from elsewhere, at most, in bytes. OpenRouter's has some 400 models in half a million bytes.
-const LONGEST_LIST: usize = 8 << 20;
+/// A list of models from elsewhere, at most, in bytes: several that a relay has joined, each of up to 16 MiB.
+const LONGEST_LIST: usize = 64 << 20;
 
 /// Whether a request asks for the list of models.
 pub(super) fn is_list(request: &Request) -> bool {
@@ -29,23 +29,25 @@ pub(super) async fn listed_before(
 ) -> Result<Reply, Refusal> {
     // What is compressed could not be read.
     request.headers.remove(ACCEPT_ENCODING);
-    let theirs = match elsewhere.answer(request).await {
+    let (theirs, mut headers) = match elsewhere.answer(request).await {
         Ok(reply) if reply.status.is_success() && !reply.headers.contains_key(CONTENT_ENCODING) => {
-            whole(reply.body).await.unwrap_or_default()
+            let body = whole(reply.body).await.unwrap_or_else(|| left_out("they break off, or are too many"));
+            (body, reply.headers)
         }
-        Ok(reply) => {
-            tracing::warn!(status = %reply.status, "the models of upstreams are not listed");
-            Bytes::new()
-        }
-        Err(refusal) => {
-            tracing::warn!(%refusal, "the models of upstreams are not listed");
-            Bytes::new()
-        }
+        Ok(reply) => (left_out(&format!("the status is {}", reply.status)), HeaderMap::new()),
+        Err(refusal) => (left_out(&refusal.to_string()), HeaderMap::new()),
     };
     let body = joined(cards, &theirs).map_err(|error| Refusal::Internal { message: error.to_string() })?;
-    let mut headers = HeaderMap::new();
+    // What else is said of the list stays true, such as whose models are missing.
+    headers.remove(CONTENT_LENGTH);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(Reply { headers, ..Reply::new(StatusCode::OK, ReplyBody::Whole(body)) })
+}
+
+/// No list, and the reason in the log.
+fn left_out(reason: &str) -> Bytes {
+    tracing::warn!(reason, "the models of upstreams are not listed");
+    Bytes::new()
 }
 
 /// A body that is read to its end, unless it is too long or breaks off.
@@ -93,7 +95,15 @@ fn joined(cards: Vec<ModelCard>, theirs: &[u8]) -> Result<Bytes, serde_json::Err
             serde_json::value::to_raw_value(&model)
         })
         .collect::<Result<_, _>>()?;
-    let theirs = serde_json::from_slice::<Theirs<'_>>(theirs).map(|list| list.data).unwrap_or_default();
+    let theirs = match serde_json::from_slice::<Theirs<'_>>(theirs) {
+        Ok(list) => list.data,
+        // Why there is none was told where it was asked for.
+        Err(_) if theirs.is_empty() => Vec::new(),
+        Err(error) => {
+            tracing::warn!(%error, "the models of upstreams are not listed: theirs is no such list");
+            Vec::new()
+        }
+    };
     let is_here = |object: &RawValue| {
         let named: Result<Named, _> = serde_json::from_str(object.get());
         named.is_ok_and(|named| cards.iter().any(|card| card.id == named.id))
