@@ -46,7 +46,7 @@ impl Recorder {
         Recorder { inner, desk: Arc::new(Desk::new(folder, None)) }
     }
 
-    /// The same, and what it records is answered from by `replay` from then on.
+    /// The same, and what it records is answered from by `replay` from then on, as far as that plays it.
     pub fn shared(inner: Arc<dyn Backend>, folder: Folder, replay: Arc<ReplayBackend>) -> Recorder {
         Recorder { inner, desk: Arc::new(Desk::new(folder, Some(replay))) }
     }

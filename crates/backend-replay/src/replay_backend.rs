@@ -20,14 +20,17 @@ use crate::models::is_list;
 use crate::nearest::{MOST_ENDPOINTS, of_another_endpoint, of_the_same_endpoint};
 use crate::pace::Pace;
 use crate::playback::play;
+use crate::played::Played;
 use crate::request_key::{RequestKey, RequestParts};
-use crate::shelf::{Playable, Shelf};
+use crate::shelf::{Playable, Shelf, Space};
 
 /// How recordings are found and played.
 #[derive(Debug, Clone, Default)]
 pub struct ReplayOptions {
     /// How fast.
     pub pace: Pace,
+    /// Which of them. Where somebody else answers what no recording does, those that last.
+    pub played: Played,
     /// What is not compared.
     pub ignore: Vec<IgnoredMember>,
     /// What was taken out of the recordings, and is taken out of requests before they are compared.
@@ -46,6 +49,8 @@ pub struct ReplayBackend {
     shelf: Arc<Shelf>,
     matched: AtomicU64,
     missed: AtomicU64,
+    passed_over: AtomicU64,
+    without_room: AtomicU64,
 }
 
 /// What was found for a request.
@@ -83,20 +88,43 @@ impl ReplayBackend {
             shelf: Arc::default(),
             matched: AtomicU64::new(0),
             missed: AtomicU64::new(0),
+            passed_over: AtomicU64::new(0),
+            without_room: AtomicU64::new(0),
         };
         recordings.into_iter().for_each(|recording| backend.add(recording));
         backend
     }
 
-    /// Answers from this recording, too, after those that are there.
+    /// Answers from this recording, too, after those that are there: if it is one that is played
+    /// ([`ReplayOptions::played`]), and as long as all have no more than [`LARGEST_FOLDER`](interference_cassette::LARGEST_FOLDER)
+    /// bytes in their bodies.
     pub fn add(&self, recording: Recording) {
-        let key = RequestKey::of(&RequestParts::from(&recording.cassette.request), &self.options);
-        self.shelf.add(key, Playable { name: recording.name, outcome: recording.cassette.outcome });
+        let Recording { name, cassette } = recording;
+        if !self.options.played.includes(&cassette.outcome) {
+            self.passed_over.fetch_add(1, Ordering::Relaxed);
+            tracing::debug!(recording = name, "a recording of what has passed is not played");
+            return;
+        }
+        let key = RequestKey::of(&RequestParts::from(&cassette.request), &self.options);
+        let bytes = cassette.body_bytes();
+        let playable = Playable { name: name.clone(), outcome: cassette.outcome };
+        if self.shelf.add(key, playable, bytes) == Space::None {
+            self.without_room.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(
+                recording = name,
+                "a recording is not played: the others take all the memory that they may"
+            );
+        }
     }
 
     /// How many recordings there are.
     pub fn recordings(&self) -> u64 {
         self.shelf.count()
+    }
+
+    /// How many recordings are passed over, since what they tell of has passed.
+    pub fn passed_over(&self) -> u64 {
+        self.passed_over.load(Ordering::Relaxed)
     }
 
     /// The recording that answers this request, which has had its turn then.
@@ -185,6 +213,16 @@ impl Backend for ReplayBackend {
                 help: "Recordings that requests are answered from",
                 value: MeasuredValue::Gauge(self.recordings()),
             },
+            counter(
+                "recordings_passed_over",
+                "Recordings of what has passed, which are not played",
+                &self.passed_over,
+            ),
+            counter(
+                "recordings_without_room",
+                "Recordings that are not played for want of memory",
+                &self.without_room,
+            ),
             counter("recordings_matched", "Requests that a recording has answered", &self.matched),
             counter("recordings_missed", "Requests that no recording matches", &self.missed),
         ]

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use interference_backend::Backend;
 use interference_backend_relay::{RelayBackend, RelayError, RelayOptions, Upstream, read_upstreams_file};
-use interference_backend_replay::{IgnoredMember, Pace, Recorder, ReplayBackend, ReplayFirst, ReplayOptions};
+use interference_backend_replay::{
+    IgnoredMember, Pace, Played, Recorder, ReplayBackend, ReplayFirst, ReplayOptions,
+};
 use interference_cassette::{Folder, FolderError, Redaction};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -60,7 +62,10 @@ impl ElsewhereArguments {
         }
         let keys = upstreams.iter().filter_map(|upstream| upstream.key.as_ref()).chain(own_keys);
         let redaction = Redaction::new(keys.map(ExposeSecret::expose_secret));
-        let replay = self.replay.as_deref().map(|path| self.replay(path, redaction.clone())).transpose()?;
+        // A failure that an upstream can be asked about again is not answered for good.
+        let played = if upstreams.is_empty() { Played::Everything } else { Played::WhatLasts };
+        let replay = self.replay.as_deref();
+        let replay = replay.map(|path| self.replay(path, played, redaction.clone())).transpose()?;
         if upstreams.is_empty() {
             return Ok(replay.map(|replay| Elsewhere {
                 summary: told_recordings(&replay),
@@ -86,13 +91,18 @@ impl ElsewhereArguments {
     }
 
     /// The recordings of a folder. Those that cannot be read are told, and the others serve.
-    fn replay(&self, path: &Path, redaction: Redaction) -> anyhow::Result<Arc<ReplayBackend>> {
+    fn replay(
+        &self,
+        path: &Path,
+        played: Played,
+        redaction: Redaction,
+    ) -> anyhow::Result<Arc<ReplayBackend>> {
         // What is missing is to be recorded: there may be nothing yet.
         if self.record.as_deref() == Some(path) {
             Folder::open(path, Redaction::default()).map_err(|error| not_opened(&error))?;
         }
         let pace = self.replay_pace.unwrap_or_default();
-        let options = ReplayOptions { pace, ignore: self.replay_ignore.clone(), redaction };
+        let options = ReplayOptions { pace, played, ignore: self.replay_ignore.clone(), redaction };
         let loaded = ReplayBackend::load(path, options).map_err(|error| not_opened(&error))?;
         let (replay, problems) = loaded;
         for problem in problems.iter().take(MOST_PROBLEMS_TOLD) {
@@ -162,9 +172,13 @@ impl Elsewhere {
 }
 
 fn told_recordings(replay: &ReplayBackend) -> String {
-    match replay.recordings() {
+    let recordings = match replay.recordings() {
         1 => "1 recording".to_owned(),
         count => format!("{count} recordings"),
+    };
+    match replay.passed_over() {
+        0 => recordings,
+        count => format!("{recordings} ({count} of failures passed over)"),
     }
 }
 
