@@ -21,6 +21,6 @@ pub use ignored_member::{IgnoredMember, NoMember};
 pub use nearest::{MOST_COMPARED, MOST_DIFFERENCES};
 pub use pace::{FASTEST, NoPace, Pace, SLOWEST, Speed};
 pub use played::Played;
-pub use recorder::{MOST_HELD, MOST_HELD_TOGETHER, Recorder};
+pub use recorder::{LONGEST_FLUSH, MOST_HELD, MOST_HELD_TOGETHER, Recorder};
 pub use replay_backend::{ReplayBackend, ReplayOptions};
 pub use replay_first::ReplayFirst;

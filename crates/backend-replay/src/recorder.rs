@@ -14,7 +14,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures::Stream;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue};
 use interference_backend::{
     Backend, FrameStream, Measurement, ModelCard, Readiness, Refusal, Reply, ReplyBody, Request, Scope,
@@ -23,8 +23,9 @@ use interference_cassette::{End, Folder, RecordedRequest};
 use tokio::time::Instant;
 
 use crate::replay_backend::ReplayBackend;
+use crate::request_key::recorded_path;
 use desk::Desk;
-pub use desk::{MOST_HELD, MOST_HELD_TOGETHER};
+pub use desk::{LONGEST_FLUSH, MOST_HELD, MOST_HELD_TOGETHER};
 use tape::{NO_ROOM, Sent, Tape};
 
 /// In which an answer names who gave it.
@@ -51,13 +52,14 @@ impl Recorder {
         Recorder { inner, desk: Arc::new(Desk::new(folder, Some(replay))) }
     }
 
-    /// Waits until every answer that has ended is on the disk, or was given up. Whoever ends the runtime waits for it
-    /// first.
+    /// Waits until every answer that has ended is on the disk, or was given up: for [`LONGEST_FLUSH`] at most. Gives how
+    /// many are lost because the disk had not taken them by then. Whoever ends the runtime waits for it first.
     ///
     /// # Cancellation
     /// Safe: what is being written is written all the same.
-    pub async fn written(&self) {
-        self.desk.written().await;
+    #[must_use = "exchanges may be lost"]
+    pub async fn written(&self) -> usize {
+        self.desk.written().await
     }
 }
 
@@ -72,7 +74,7 @@ impl Backend for Recorder {
             recorded_at: SystemTime::now(),
             request: RecordedRequest {
                 method: request.method.clone(),
-                path: request.path.clone(),
+                path: recorded_path(&request.path).to_owned(),
                 query: request.query.clone(),
                 headers: request.headers.clone(),
                 body: request.body.clone(),
@@ -119,6 +121,9 @@ impl Recorder {
             ReplyBody::Whole(bytes) => {
                 // As the server tells it where nobody has.
                 headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+                if tape::has_body(&sent.request.method, reply.status) {
+                    headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+                }
                 let mut tape = Tape::new(Arc::clone(&self.desk), sent, upstream, reply.status, headers);
                 tape.push(&bytes);
                 tape.end(End::Complete);

@@ -62,14 +62,15 @@ impl<'r> From<&'r RecordedRequest> for RequestParts<'r> {
 impl RequestKey {
     /// The key of a request. A recorded one has no secrets any more, so that they are taken out of each.
     pub(crate) fn of(request: &RequestParts<'_>, options: &ReplayOptions) -> RequestKey {
-        let query = options.redaction.query(request.query.unwrap_or_default());
+        let redaction = options.redaction.with_keys_of(request.headers, request.query);
+        let query = redaction.query(request.query.unwrap_or_default());
         let mut parameters: Vec<String> =
             query.split('&').filter(|part| !part.is_empty()).map(str::to_owned).collect();
         parameters.sort_unstable();
-        let body = options.redaction.bytes(request.body);
+        let body = redaction.bytes(request.body);
         RequestKey {
             method: request.method.clone(),
-            path: options.redaction.text(request.path),
+            path: redaction.text(recorded_path(request.path)),
             parameters,
             body: BodyKey::of(&body, request.headers, options),
         }
@@ -101,6 +102,11 @@ impl BodyKey {
             _ => BodyKey::Bytes(body.clone()),
         }
     }
+}
+
+/// The path as a recording has it. Where nothing is left behind `/v1`, that is the root (RFC 9110, section 4.2.3).
+pub(crate) fn recorded_path(path: &str) -> &str {
+    if path.is_empty() { "/" } else { path }
 }
 
 /// Brings a value to the one form of all that are alike.

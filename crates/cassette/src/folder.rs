@@ -110,9 +110,11 @@ impl Folder {
     /// The system refuses, the folder is full ([`MOST_FILES`], [`LARGEST_FOLDER`]), or the exchange is beyond a bound of the reader. Under a
     /// name that is read there is nothing of it then.
     pub fn write(&self, cassette: &Cassette) -> Result<Recording, WriteError> {
-        let mut cassette = cassette.clone();
-        self.redaction.apply(&mut cassette);
-        let text = cassette.to_json();
+        let text = {
+            let mut redacted = cassette.clone();
+            self.redaction.apply(&mut redacted);
+            redacted.to_json()
+        };
         // What could not be read again is better told to whoever records than to whoever plays back.
         let cassette =
             Cassette::from_json(text.as_bytes()).map_err(|mistake| WriteError::NoCassette { mistake })?;

@@ -149,10 +149,13 @@ impl Draft {
     fn is_whole(&self) -> bool {
         let RecordedAnswer { status, headers, .. } = &self.answer;
         let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-        let is_without_body = self.request.method == Method::HEAD
-            || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(status);
-        is_without_body || length == Some(self.body_bytes)
+        !has_body(&self.request.method, *status) || length == Some(self.body_bytes)
     }
+}
+
+/// Whether an answer has a body, be it an empty one: RFC 9110, section 6.4.1.
+pub(super) fn has_body(method: &Method, status: StatusCode) -> bool {
+    *method != Method::HEAD && ![StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status)
 }
 
 /// How an answer ended that broke off like this.

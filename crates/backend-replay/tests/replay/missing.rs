@@ -99,20 +99,20 @@ async fn an_upstream_is_asked_until_it_answers_and_after_a_restart_too() {
     let (backend, recorder) = open(&upstream);
     for asked in 1..=3 {
         drop(hear(&backend, chat("{}")).await);
-        recorder.written().await;
+        assert_eq!(recorder.written().await, 0);
         assert_eq!(upstream.asked(), asked);
     }
     // The client goes after a piece.
     let ReplyBody::Frames(mut body) = backend.answer(chat("{}")).await.unwrap().body else { unreachable!() };
     body.next().await;
     drop(body);
-    recorder.written().await;
+    assert_eq!(recorder.written().await, 0);
     assert_eq!(read_folder(place.path()).unwrap().recordings.len(), 4);
 
     let (backend, recorder) = open(&upstream);
     for _ in 0..3 {
         assert_eq!(text_of(&backend, chat("{}")).await, "data: a\n\ndata: b\n\n");
-        recorder.written().await;
+        assert_eq!(recorder.written().await, 0);
     }
     assert_eq!(upstream.asked(), 5);
     assert_eq!((measured(&backend, "recordings"), measured(&backend, "recordings_passed_over")), (1, 4));
@@ -129,14 +129,14 @@ async fn what_is_missing_is_recorded_and_answered_from_the_recording_the_next_ti
     let backend = ReplayFirst::new(replay, recorder.clone());
 
     let first = hear(&backend, chat("{\"n\":1}")).await.unwrap();
-    recorder.written().await;
+    assert_eq!(recorder.written().await, 0);
     for _ in 0..3 {
         assert_eq!(hear(&backend, chat("{\"n\":1.0}")).await.unwrap(), first);
     }
     assert_eq!(upstream.asked(), 1);
     hear(&backend, chat("{\"n\":2}")).await.unwrap();
     assert_eq!(upstream.asked(), 2);
-    recorder.written().await;
+    assert_eq!(recorder.written().await, 0);
     for (name, value) in
         [("recordings", 2), ("recordings_matched", 3), ("recordings_missed", 2), ("exchanges_recorded", 2)]
     {

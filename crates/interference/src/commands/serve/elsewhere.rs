@@ -6,7 +6,7 @@ use std::sync::Arc;
 use interference_backend::Backend;
 use interference_backend_relay::{RelayBackend, RelayError, RelayOptions, Upstream, read_upstreams_file};
 use interference_backend_replay::{
-    IgnoredMember, Pace, Played, Recorder, ReplayBackend, ReplayFirst, ReplayOptions,
+    IgnoredMember, LONGEST_FLUSH, Pace, Played, Recorder, ReplayBackend, ReplayFirst, ReplayOptions,
 };
 use interference_cassette::{Folder, FolderError, Redaction};
 use secrecy::{ExposeSecret, SecretString};
@@ -163,10 +163,15 @@ impl Elsewhere {
         self.summary.clone()
     }
 
-    /// Waits until all that was recorded is on the disk.
+    /// Waits until all that was recorded is on the disk, and tells what is lost where that takes too long.
     pub(super) async fn written(&self) {
-        if let Some(recorder) = &self.recorder {
-            recorder.written().await;
+        let Some(recorder) = &self.recorder else { return };
+        let lost = recorder.written().await;
+        if lost > 0 {
+            let seconds = LONGEST_FLUSH.as_secs();
+            say(&format!(
+                "warning: {lost} exchanges are not recorded: the disk did not take them within {seconds} s"
+            ));
         }
     }
 }
