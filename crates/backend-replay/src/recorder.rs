@@ -14,10 +14,11 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures::Stream;
+use http::HeaderValue;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderName, HeaderValue};
 use interference_backend::{
     Backend, FrameStream, Measurement, ModelCard, Readiness, Refusal, Reply, ReplyBody, Request, Scope,
+    UPSTREAM_HEADER,
 };
 use interference_cassette::{End, Folder, RecordedRequest};
 use tokio::time::Instant;
@@ -27,9 +28,6 @@ use crate::request_key::recorded_path;
 use desk::Desk;
 pub use desk::{LONGEST_FLUSH, MOST_HELD, MOST_HELD_TOGETHER};
 use tape::{NO_ROOM, Sent, Tape};
-
-/// In which an answer names who gave it.
-const UPSTREAM: HeaderName = HeaderName::from_static("x-interference-upstream");
 
 /// Records what another backend answers: whole bodies, frames with their times, and refusals that tell of an upstream.
 ///
@@ -115,7 +113,8 @@ impl Backend for Recorder {
 
 impl Recorder {
     fn record(&self, sent: Sent, mut reply: Reply) -> Reply {
-        let upstream = reply.headers.get(UPSTREAM).and_then(|name| name.to_str().ok()).map(str::to_owned);
+        let upstream =
+            reply.headers.get(UPSTREAM_HEADER).and_then(|name| name.to_str().ok()).map(str::to_owned);
         let mut headers = reply.headers.clone();
         match reply.body {
             ReplyBody::Whole(bytes) => {

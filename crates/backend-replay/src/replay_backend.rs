@@ -24,6 +24,10 @@ use crate::played::Played;
 use crate::request_key::{RequestKey, RequestParts};
 use crate::shelf::{Playable, Shelf, Space};
 
+/// Up to how many bytes a body is read without keeping others waiting, which takes some milliseconds: 256 KiB. Larger ones
+/// are read on a thread of their own.
+pub(crate) const LARGEST_AT_ONCE: usize = 256 * 1024;
+
 /// How recordings are found and played.
 #[derive(Debug, Clone, Default)]
 pub struct ReplayOptions {
@@ -45,7 +49,7 @@ pub struct ReplayOptions {
 pub struct ReplayBackend {
     /// What messages call the recordings.
     name: String,
-    options: ReplayOptions,
+    options: Arc<ReplayOptions>,
     shelf: Arc<Shelf>,
     matched: AtomicU64,
     missed: AtomicU64,
@@ -84,7 +88,7 @@ impl ReplayBackend {
     ) -> ReplayBackend {
         let backend = ReplayBackend {
             name: name.to_owned(),
-            options,
+            options: Arc::new(options),
             shelf: Arc::default(),
             matched: AtomicU64::new(0),
             missed: AtomicU64::new(0),
@@ -128,16 +132,34 @@ impl ReplayBackend {
     }
 
     /// The recording that answers this request, which has had its turn then.
-    pub(crate) fn find(&self, request: &Request) -> Finding {
-        let key = RequestKey::of(&RequestParts::from(request), &self.options);
-        match self.shelf.take(&key) {
+    ///
+    /// # Errors
+    /// A bug: the request could not be read.
+    ///
+    /// # Cancellation
+    /// Safe: no recording has had its turn before it resolves.
+    pub(crate) async fn find(&self, request: &Request) -> Result<Finding, Refusal> {
+        let key = self.key_of(request).await?;
+        Ok(match self.shelf.take(&key) {
             Some(playable) => {
                 self.matched.fetch_add(1, Ordering::Relaxed);
                 tracing::debug!(recording = playable.name, "a recording answers");
                 Finding::Recording(playable)
             }
             None => Finding::Nothing(key),
+        })
+    }
+
+    async fn key_of(&self, request: &Request) -> Result<RequestKey, Refusal> {
+        if request.body.len() <= LARGEST_AT_ONCE {
+            return Ok(RequestKey::of(&RequestParts::from(request), &self.options));
         }
+        let (request, options) = (request.clone(), Arc::clone(&self.options));
+        let key =
+            tokio::task::spawn_blocking(move || RequestKey::of(&RequestParts::from(&request), &options));
+        key.await.map_err(|error| Refusal::Internal {
+            message: format!("The request cannot be compared with recordings: {error}."),
+        })
     }
 
     /// Plays a recording to a request that came at `start`.
@@ -179,7 +201,7 @@ impl ReplayBackend {
 impl Backend for ReplayBackend {
     async fn answer(&self, request: Request) -> Result<Reply, Refusal> {
         let start = Instant::now();
-        match self.find(&request) {
+        match self.find(&request).await? {
             Finding::Recording(playable) => self.play(playable, start).await,
             Finding::Nothing(key) if is_list(&key) => self.model_list(),
             Finding::Nothing(key) => {

@@ -28,7 +28,7 @@ impl ReplayFirst {
 impl Backend for ReplayFirst {
     async fn answer(&self, request: Request) -> Result<Reply, Refusal> {
         let start = Instant::now();
-        match self.replay.find(&request) {
+        match self.replay.find(&request).await? {
             Finding::Recording(playable) => self.replay.play(playable, start).await,
             Finding::Nothing(_) => {
                 self.replay.miss();

@@ -5,6 +5,8 @@
 //! `"stream": false` make no difference; forms of several parts without the boundary, which is drawn for each; all
 //! others byte by byte. Headers are not compared. Refuses to know recordings.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method};
@@ -16,8 +18,10 @@ use serde_json::{Number, Value};
 use crate::replay_backend::ReplayOptions;
 
 /// What of a request is compared.
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct RequestKey {
+    /// Of all the rest. A body is long, and looked up under a lock.
+    hash: u64,
     pub(crate) method: Method,
     pub(crate) path: String,
     /// Sorted, without secrets.
@@ -68,12 +72,12 @@ impl RequestKey {
             query.split('&').filter(|part| !part.is_empty()).map(str::to_owned).collect();
         parameters.sort_unstable();
         let body = redaction.bytes(request.body);
-        RequestKey {
-            method: request.method.clone(),
-            path: redaction.text(recorded_path(request.path)),
-            parameters,
-            body: BodyKey::of(&body, request.headers, options),
-        }
+        let method = request.method.clone();
+        let path = redaction.text(recorded_path(request.path));
+        let body = BodyKey::of(&body, request.headers, options);
+        let mut hasher = DefaultHasher::new();
+        (&method, &path, &parameters, &body).hash(&mut hasher);
+        RequestKey { hash: hasher.finish(), method, path, parameters, body }
     }
 
     /// The model that the body names.
@@ -82,6 +86,12 @@ impl RequestKey {
             BodyKey::Json(body) => body.get("model")?.as_str(),
             BodyKey::Form(_) | BodyKey::Bytes(_) => None,
         }
+    }
+}
+
+impl Hash for RequestKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
     }
 }
 

@@ -153,6 +153,14 @@ async fn a_client_that_goes_first_is_told_from_one_that_had_everything() {
     fn with_length() -> Reply {
         Reply { headers: headers(&[("content-length", "29")]), ..reply() }
     }
+    fn with_two_lengths() -> Reply {
+        let mut headers = headers(&[("content-length", "29")]);
+        headers.append("content-length", "30".parse().unwrap());
+        Reply { headers, ..reply() }
+    }
+    fn with_no_length() -> Reply {
+        Reply { headers: headers(&[("content-length", "+29")]), ..reply() }
+    }
     fn without_body() -> Reply {
         Reply { status: StatusCode::NO_CONTENT, ..reply() }
     }
@@ -161,6 +169,8 @@ async fn a_client_that_goes_first_is_told_from_one_that_had_everything() {
     assert_eq!(end_after(4, reply).await, (End::Complete, 3));
     assert_eq!(end_after(2, with_length).await, (End::Abandoned, 2));
     assert_eq!(end_after(3, with_length).await, (End::Complete, 3));
+    assert_eq!(end_after(3, with_two_lengths).await, (End::Abandoned, 3));
+    assert_eq!(end_after(3, with_no_length).await, (End::Abandoned, 3));
     assert_eq!(end_after(0, without_body).await, (End::Complete, 0));
 }
 
