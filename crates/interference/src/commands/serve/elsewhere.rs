@@ -183,7 +183,7 @@ fn told_recordings(replay: &ReplayBackend) -> String {
     };
     match replay.passed_over() {
         0 => recordings,
-        count => format!("{recordings} ({count} of failures passed over)"),
+        count => format!("{recordings} ({count} passed over)"),
     }
 }
 
