@@ -100,8 +100,8 @@ impl ReplayBackend {
     }
 
     /// Answers from this recording, too, after those that are there: if it is one that is played
-    /// ([`ReplayOptions::played`]), and as long as all have no more than [`LARGEST_FOLDER`](interference_cassette::LARGEST_FOLDER)
-    /// bytes in their bodies.
+    /// ([`ReplayOptions::played`]), and as long as the bodies of all have no more bytes than a folder may have
+    /// ([`LARGEST_FOLDER`](interference_cassette::LARGEST_FOLDER)).
     pub fn add(&self, recording: Recording) {
         let Recording { name, cassette } = recording;
         if !self.options.played.includes(&cassette.outcome) {

@@ -1,14 +1,11 @@
 //! What a server asks, and what a backend answers.
 //!
-//! Owns the trait, its request and reply types, and what those who pass an answer on must know of its head. It knows no JSON of any API, no sockets, and no
-//! model: a reply is a status, headers and a body, and the body is whole, a stream of *events* that the server
-//! encodes, or a stream of *frames* that it passes on untouched.
+//! Owns the trait, its request and reply types, and what those who pass an answer on must know of its head. It knows no
+//! JSON of any API, no sockets, and no model: a reply is a status, headers and a body, and the body is whole, a stream of
+//! *events* that the server encodes, or a stream of *frames* that it passes on untouched.
 //!
 //! Cancellation is dropping: whoever drops the future of [`Backend::answer`], or the stream of a reply, tells the
 //! backend that nobody wants the rest.
-
-mod head;
-mod upstream;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,6 +18,9 @@ pub use interference_cassette::is_secret;
 use interference_faults::Drawn;
 use interference_sse::Event;
 pub use upstream::{UPSTREAM_HEADER, UpstreamCode};
+
+mod head;
+mod upstream;
 
 /// A request as it came in, unparsed.
 #[derive(Debug, Clone)]

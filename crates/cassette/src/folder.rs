@@ -107,8 +107,8 @@ impl Folder {
     /// while another thread writes. Files that others put there meanwhile are seen when they have the name that is next.
     ///
     /// # Errors
-    /// The system refuses, the folder is full ([`MOST_FILES`], [`LARGEST_FOLDER`]), or the exchange is beyond a bound of the reader. Under a
-    /// name that is read there is nothing of it then.
+    /// The system refuses, the folder is full ([`MOST_FILES`], [`LARGEST_FOLDER`]), or the exchange is beyond a bound of
+    /// the reader. Under a name that is read there is nothing of it then.
     pub fn write(&self, cassette: &Cassette) -> Result<Recording, WriteError> {
         let text = {
             let mut redacted = cassette.clone();
