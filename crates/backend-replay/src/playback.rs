@@ -8,35 +8,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::stream::unfold;
-use http::header::{CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderName};
-use interference_backend::{FrameStream, Refusal, Reply, ReplyBody, UpstreamFailure, WhenBroken};
+use http::HeaderMap;
+use interference_backend::{
+    FrameStream, Refusal, Reply, ReplyBody, UpstreamCode, UpstreamFailure, WhenBroken, remove_hop_by_hop,
+};
 use interference_cassette::{End, FailureKind, Outcome, REDACTED, RecordedAnswer, RecordedFailure};
 use tokio::time::Instant;
 
 use crate::pace::Pace;
 use crate::shelf::Playable;
-
-/// What concerns a single connection, beside what `Connection` names (RFC 9110, section 7.6.1). No trailers are sent
-/// that `Trailer` could tell of.
-const HOP_BY_HOP: [HeaderName; 7] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    TE,
-    TRAILER,
-    TRANSFER_ENCODING,
-    UPGRADE,
-];
-
-/// The codes of failures that are known; another is told by its kind.
-const CODES: [&str; 5] = [
-    "upstream_unreachable",
-    "upstream_timeout",
-    "upstream_broke_off",
-    "upstream_not_http",
-    "no_upstream_left",
-];
 
 /// Answers a request that came at `start`; resolves when the head is due.
 ///
@@ -66,16 +46,7 @@ fn headers(answer: &RecordedAnswer) -> HeaderMap {
     for (name, value) in answer.headers.iter().filter(|(_, value)| *value != REDACTED) {
         headers.append(name, value.clone());
     }
-    let named: Vec<HeaderName> = headers
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
-    for name in named.iter().chain(&HOP_BY_HOP) {
-        headers.remove(name);
-    }
+    remove_hop_by_hop(&mut headers);
     headers
 }
 
@@ -111,12 +82,13 @@ fn broken_end(end: End) -> Option<io::Error> {
 
 fn refusal(failure: &RecordedFailure) -> Refusal {
     let (kind, code) = match failure.kind {
-        FailureKind::Broken => (UpstreamFailure::Broken, "upstream_broke_off"),
-        FailureKind::TooSlow => (UpstreamFailure::TooSlow, "upstream_timeout"),
+        FailureKind::Broken => (UpstreamFailure::Broken, UpstreamCode::BrokeOff),
+        FailureKind::TooSlow => (UpstreamFailure::TooSlow, UpstreamCode::TimedOut),
         FailureKind::NobodyLeft { retry_after_seconds } => {
-            (UpstreamFailure::NobodyLeft { retry_after_seconds }, "no_upstream_left")
+            (UpstreamFailure::NobodyLeft { retry_after_seconds }, UpstreamCode::NobodyLeft)
         }
     };
-    let code = CODES.into_iter().find(|known| *known == failure.code).unwrap_or(code);
-    Refusal::Upstream { message: failure.message.clone(), code, failure: kind }
+    // One that is not known, as of an edited file, is told by its kind.
+    let code = UpstreamCode::ALL.into_iter().find(|known| known.name() == failure.code).unwrap_or(code);
+    Refusal::Upstream { message: failure.message.clone(), code: code.name(), failure: kind }
 }

@@ -14,21 +14,20 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures::Stream;
-use http::header::CONTENT_TYPE;
-use http::{HeaderName, HeaderValue};
+use http::HeaderValue;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use interference_backend::{
     Backend, FrameStream, Measurement, ModelCard, Readiness, Refusal, Reply, ReplyBody, Request, Scope,
+    UPSTREAM_HEADER,
 };
 use interference_cassette::{End, Folder, RecordedRequest};
 use tokio::time::Instant;
 
 use crate::replay_backend::ReplayBackend;
+use crate::request_key::recorded_path;
 use desk::Desk;
-pub use desk::{MOST_HELD, MOST_HELD_TOGETHER};
+pub use desk::{LONGEST_FLUSH, MOST_HELD, MOST_HELD_TOGETHER};
 use tape::{NO_ROOM, Sent, Tape};
-
-/// In which an answer names who gave it.
-const UPSTREAM: HeaderName = HeaderName::from_static("x-interference-upstream");
 
 /// Records what another backend answers: whole bodies, frames with their times, and refusals that tell of an upstream.
 ///
@@ -46,18 +45,19 @@ impl Recorder {
         Recorder { inner, desk: Arc::new(Desk::new(folder, None)) }
     }
 
-    /// The same, and what it records is answered from by `replay` from then on.
+    /// The same, and what it records is answered from by `replay` from then on, as far as that plays it.
     pub fn shared(inner: Arc<dyn Backend>, folder: Folder, replay: Arc<ReplayBackend>) -> Recorder {
         Recorder { inner, desk: Arc::new(Desk::new(folder, Some(replay))) }
     }
 
-    /// Waits until every answer that has ended is on the disk, or was given up. Whoever ends the runtime waits for it
-    /// first.
+    /// Waits until every answer that has ended is on the disk, or was given up: for [`LONGEST_FLUSH`] at most. Gives how
+    /// many are lost because the disk had not taken them by then. Whoever ends the runtime waits for it first.
     ///
     /// # Cancellation
     /// Safe: what is being written is written all the same.
-    pub async fn written(&self) {
-        self.desk.written().await;
+    #[must_use = "exchanges may be lost"]
+    pub async fn written(&self) -> usize {
+        self.desk.written().await
     }
 }
 
@@ -72,7 +72,7 @@ impl Backend for Recorder {
             recorded_at: SystemTime::now(),
             request: RecordedRequest {
                 method: request.method.clone(),
-                path: request.path.clone(),
+                path: recorded_path(&request.path).to_owned(),
                 query: request.query.clone(),
                 headers: request.headers.clone(),
                 body: request.body.clone(),
@@ -113,12 +113,16 @@ impl Backend for Recorder {
 
 impl Recorder {
     fn record(&self, sent: Sent, mut reply: Reply) -> Reply {
-        let upstream = reply.headers.get(UPSTREAM).and_then(|name| name.to_str().ok()).map(str::to_owned);
+        let upstream =
+            reply.headers.get(UPSTREAM_HEADER).and_then(|name| name.to_str().ok()).map(str::to_owned);
         let mut headers = reply.headers.clone();
         match reply.body {
             ReplyBody::Whole(bytes) => {
                 // As the server tells it where nobody has.
                 headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+                if tape::has_body(&sent.request.method, reply.status) {
+                    headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+                }
                 let mut tape = Tape::new(Arc::clone(&self.desk), sent, upstream, reply.status, headers);
                 tape.push(&bytes);
                 tape.end(End::Complete);

@@ -20,14 +20,21 @@ use crate::models::is_list;
 use crate::nearest::{MOST_ENDPOINTS, of_another_endpoint, of_the_same_endpoint};
 use crate::pace::Pace;
 use crate::playback::play;
+use crate::played::Played;
 use crate::request_key::{RequestKey, RequestParts};
-use crate::shelf::{Playable, Shelf};
+use crate::shelf::{Playable, Shelf, Space};
+
+/// Up to how many bytes a body is read without keeping others waiting, which takes some milliseconds: 256 KiB. Larger ones
+/// are read on a thread of their own.
+pub(crate) const LARGEST_AT_ONCE: usize = 256 * 1024;
 
 /// How recordings are found and played.
 #[derive(Debug, Clone, Default)]
 pub struct ReplayOptions {
     /// How fast.
     pub pace: Pace,
+    /// Which of them. Where somebody else answers what no recording does, those that last.
+    pub played: Played,
     /// What is not compared.
     pub ignore: Vec<IgnoredMember>,
     /// What was taken out of the recordings, and is taken out of requests before they are compared.
@@ -42,10 +49,12 @@ pub struct ReplayOptions {
 pub struct ReplayBackend {
     /// What messages call the recordings.
     name: String,
-    options: ReplayOptions,
+    options: Arc<ReplayOptions>,
     shelf: Arc<Shelf>,
     matched: AtomicU64,
     missed: AtomicU64,
+    passed_over: AtomicU64,
+    without_room: AtomicU64,
 }
 
 /// What was found for a request.
@@ -79,19 +88,37 @@ impl ReplayBackend {
     ) -> ReplayBackend {
         let backend = ReplayBackend {
             name: name.to_owned(),
-            options,
+            options: Arc::new(options),
             shelf: Arc::default(),
             matched: AtomicU64::new(0),
             missed: AtomicU64::new(0),
+            passed_over: AtomicU64::new(0),
+            without_room: AtomicU64::new(0),
         };
         recordings.into_iter().for_each(|recording| backend.add(recording));
         backend
     }
 
-    /// Answers from this recording, too, after those that are there.
+    /// Answers from this recording, too, after those that are there: if it is one that is played
+    /// ([`ReplayOptions::played`]), and as long as the bodies of all have no more bytes than a folder may have
+    /// ([`LARGEST_FOLDER`](interference_cassette::LARGEST_FOLDER)).
     pub fn add(&self, recording: Recording) {
-        let key = RequestKey::of(&RequestParts::from(&recording.cassette.request), &self.options);
-        self.shelf.add(key, Playable { name: recording.name, outcome: recording.cassette.outcome });
+        let Recording { name, cassette } = recording;
+        if !self.options.played.includes(&cassette.outcome) {
+            self.passed_over.fetch_add(1, Ordering::Relaxed);
+            tracing::debug!(recording = name, "a recording of what has passed is not played");
+            return;
+        }
+        let key = RequestKey::of(&RequestParts::from(&cassette.request), &self.options);
+        let bytes = cassette.body_bytes();
+        let playable = Playable { name: name.clone(), outcome: cassette.outcome };
+        if self.shelf.add(key, playable, bytes) == Space::None {
+            self.without_room.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(
+                recording = name,
+                "a recording is not played: the others take all the memory that they may"
+            );
+        }
     }
 
     /// How many recordings there are.
@@ -99,17 +126,40 @@ impl ReplayBackend {
         self.shelf.count()
     }
 
+    /// How many recordings are passed over, since what they tell of has passed.
+    pub fn passed_over(&self) -> u64 {
+        self.passed_over.load(Ordering::Relaxed)
+    }
+
     /// The recording that answers this request, which has had its turn then.
-    pub(crate) fn find(&self, request: &Request) -> Finding {
-        let key = RequestKey::of(&RequestParts::from(request), &self.options);
-        match self.shelf.take(&key) {
+    ///
+    /// # Errors
+    /// A bug: the request could not be read.
+    ///
+    /// # Cancellation
+    /// Safe: no recording has had its turn before it resolves.
+    pub(crate) async fn find(&self, request: &Request) -> Result<Finding, Refusal> {
+        let key = self.key_of(request).await?;
+        Ok(match self.shelf.take(&key) {
             Some(playable) => {
                 self.matched.fetch_add(1, Ordering::Relaxed);
                 tracing::debug!(recording = playable.name, "a recording answers");
                 Finding::Recording(playable)
             }
             None => Finding::Nothing(key),
+        })
+    }
+
+    async fn key_of(&self, request: &Request) -> Result<RequestKey, Refusal> {
+        if request.body.len() <= LARGEST_AT_ONCE {
+            return Ok(RequestKey::of(&RequestParts::from(request), &self.options));
         }
+        let (request, options) = (request.clone(), Arc::clone(&self.options));
+        let key =
+            tokio::task::spawn_blocking(move || RequestKey::of(&RequestParts::from(&request), &options));
+        key.await.map_err(|error| Refusal::Internal {
+            message: format!("The request cannot be compared with recordings: {error}."),
+        })
     }
 
     /// Plays a recording to a request that came at `start`.
@@ -151,7 +201,7 @@ impl ReplayBackend {
 impl Backend for ReplayBackend {
     async fn answer(&self, request: Request) -> Result<Reply, Refusal> {
         let start = Instant::now();
-        match self.find(&request) {
+        match self.find(&request).await? {
             Finding::Recording(playable) => self.play(playable, start).await,
             Finding::Nothing(key) if is_list(&key) => self.model_list(),
             Finding::Nothing(key) => {
@@ -185,6 +235,16 @@ impl Backend for ReplayBackend {
                 help: "Recordings that requests are answered from",
                 value: MeasuredValue::Gauge(self.recordings()),
             },
+            counter(
+                "recordings_passed_over",
+                "Recordings of what has passed, which are not played",
+                &self.passed_over,
+            ),
+            counter(
+                "recordings_without_room",
+                "Recordings that are not played for want of memory",
+                &self.without_room,
+            ),
             counter("recordings_matched", "Requests that a recording has answered", &self.matched),
             counter("recordings_missed", "Requests that no recording matches", &self.missed),
         ]

@@ -1,7 +1,7 @@
 //! Recordings, and somebody else for what was not recorded.
 //!
 //! Owns who is asked. Where that is a [`Recorder`](crate::Recorder) that shares its recordings, what is missing is
-//! recorded, and answered from the recording the next time. Refuses to know how recordings are found.
+//! recorded, and answered from the recording the next time, if it lasts. Refuses to know how recordings are found.
 
 use std::sync::Arc;
 
@@ -17,7 +17,8 @@ pub struct ReplayFirst {
 }
 
 impl ReplayFirst {
-    /// Asks `next` what no recording answers.
+    /// Asks `next` what no recording answers. Recordings of what has passed are to be none of those that are played
+    /// ([`Played::WhatLasts`](crate::Played::WhatLasts)): they would keep `next` from being asked again.
     pub fn new(replay: Arc<ReplayBackend>, next: Arc<dyn Backend>) -> ReplayFirst {
         ReplayFirst { replay, next }
     }
@@ -27,7 +28,7 @@ impl ReplayFirst {
 impl Backend for ReplayFirst {
     async fn answer(&self, request: Request) -> Result<Reply, Refusal> {
         let start = Instant::now();
-        match self.replay.find(&request) {
+        match self.replay.find(&request).await? {
             Finding::Recording(playable) => self.replay.play(playable, start).await,
             Finding::Nothing(_) => {
                 self.replay.miss();

@@ -5,6 +5,8 @@
 //! `"stream": false` make no difference; forms of several parts without the boundary, which is drawn for each; all
 //! others byte by byte. Headers are not compared. Refuses to know recordings.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method};
@@ -16,8 +18,10 @@ use serde_json::{Number, Value};
 use crate::replay_backend::ReplayOptions;
 
 /// What of a request is compared.
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct RequestKey {
+    /// Of all the rest. A body is long, and looked up under a lock.
+    hash: u64,
     pub(crate) method: Method,
     pub(crate) path: String,
     /// Sorted, without secrets.
@@ -62,17 +66,18 @@ impl<'r> From<&'r RecordedRequest> for RequestParts<'r> {
 impl RequestKey {
     /// The key of a request. A recorded one has no secrets any more, so that they are taken out of each.
     pub(crate) fn of(request: &RequestParts<'_>, options: &ReplayOptions) -> RequestKey {
-        let query = options.redaction.query(request.query.unwrap_or_default());
+        let redaction = options.redaction.with_keys_of(request.headers, request.query);
+        let query = redaction.query(request.query.unwrap_or_default());
         let mut parameters: Vec<String> =
             query.split('&').filter(|part| !part.is_empty()).map(str::to_owned).collect();
         parameters.sort_unstable();
-        let body = options.redaction.bytes(request.body);
-        RequestKey {
-            method: request.method.clone(),
-            path: options.redaction.text(request.path),
-            parameters,
-            body: BodyKey::of(&body, request.headers, options),
-        }
+        let body = redaction.bytes(request.body);
+        let method = request.method.clone();
+        let path = redaction.text(recorded_path(request.path));
+        let body = BodyKey::of(&body, request.headers, options);
+        let mut hasher = DefaultHasher::new();
+        (&method, &path, &parameters, &body).hash(&mut hasher);
+        RequestKey { hash: hasher.finish(), method, path, parameters, body }
     }
 
     /// The model that the body names.
@@ -81,6 +86,12 @@ impl RequestKey {
             BodyKey::Json(body) => body.get("model")?.as_str(),
             BodyKey::Form(_) | BodyKey::Bytes(_) => None,
         }
+    }
+}
+
+impl Hash for RequestKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
     }
 }
 
@@ -101,6 +112,11 @@ impl BodyKey {
             _ => BodyKey::Bytes(body.clone()),
         }
     }
+}
+
+/// The path as a recording has it. Where nothing is left behind `/v1`, that is the root (RFC 9110, section 4.2.3).
+pub(crate) fn recorded_path(path: &str) -> &str {
+    if path.is_empty() { "/" } else { path }
 }
 
 /// Brings a value to the one form of all that are alike.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use interference_backend::ModelCard;
-use interference_cassette::Outcome;
+use interference_cassette::{LARGEST_FOLDER, Outcome};
 
 use crate::models::ToldModels;
 use crate::nearest::MOST_COMPARED;
@@ -29,12 +29,25 @@ pub(crate) struct Known {
     pub(crate) key: Arc<RequestKey>,
 }
 
-/// All recordings.
-#[derive(Debug, Default)]
-pub(crate) struct Shelf(Mutex<Content>);
+/// Whether there was space for a recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Space {
+    /// It stands there.
+    Found,
+    /// It does not.
+    None,
+}
+
+/// All recordings, with up to so many bytes in their bodies: as many as a folder has that is read.
+#[derive(Debug)]
+pub(crate) struct Shelf {
+    bytes_max: u64,
+    content: Mutex<Content>,
+}
 
 #[derive(Debug, Default)]
 struct Content {
+    bytes: u64,
     groups: HashMap<Arc<RequestKey>, Group>,
     /// By path and method, for those whose requests match none.
     endpoints: BTreeMap<(String, String), Vec<Known>>,
@@ -50,11 +63,21 @@ struct Group {
     answered: usize,
 }
 
+impl Default for Shelf {
+    fn default() -> Shelf {
+        Shelf { bytes_max: LARGEST_FOLDER, content: Mutex::default() }
+    }
+}
+
 impl Shelf {
-    /// Puts a recording behind those that are there.
-    pub(crate) fn add(&self, key: RequestKey, playable: Playable) {
+    /// Puts a recording, with so many bytes in its bodies, behind those that are there.
+    pub(crate) fn add(&self, key: RequestKey, playable: Playable, bytes: u64) -> Space {
         let key = Arc::new(key);
         let mut content = self.content();
+        if content.bytes.saturating_add(bytes) > self.bytes_max {
+            return Space::None;
+        }
+        content.bytes += bytes;
         content.models.note(&key, &playable.outcome);
         content.count += 1;
         let group = content.groups.entry(Arc::clone(&key)).or_default();
@@ -65,6 +88,7 @@ impl Shelf {
             let endpoint = (key.path.clone(), key.method.to_string());
             content.endpoints.entry(endpoint).or_default().push(Known { name, key });
         }
+        Space::Found
     }
 
     /// The recording whose turn it is.
@@ -102,6 +126,45 @@ impl Shelf {
 
     /// Nothing that is done under the lock can leave it in disorder.
     fn content(&self) -> MutexGuard<'_, Content> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use http::{HeaderMap, Method};
+    use interference_cassette::{FailureKind, RecordedFailure};
+
+    use super::*;
+    use crate::replay_backend::ReplayOptions;
+    use crate::request_key::RequestParts;
+
+    #[test]
+    fn what_has_no_space_is_not_found() {
+        let shelf = Shelf { bytes_max: 10, ..Shelf::default() };
+        let key = |path| {
+            let (method, headers, body) = (&Method::GET, &HeaderMap::new(), &Bytes::new());
+            RequestKey::of(
+                &RequestParts { method, path, query: None, headers, body },
+                &ReplayOptions::default(),
+            )
+        };
+        let failure = RecordedFailure {
+            kind: FailureKind::Broken,
+            code: String::new(),
+            message: String::new(),
+            at: Duration::ZERO,
+        };
+        for (path, bytes, space) in
+            [("/a", 6, Space::Found), ("/b", 5, Space::None), ("/c", 4, Space::Found), ("/d", 1, Space::None)]
+        {
+            let playable = Playable { name: path.to_owned(), outcome: Outcome::Failed(failure.clone()) };
+            assert_eq!(shelf.add(key(path), playable, bytes), space, "{path}");
+            assert_eq!(shelf.take(&key(path)).is_some(), space == Space::Found, "{path}");
+        }
+        assert_eq!(shelf.count(), 2);
     }
 }

@@ -1,8 +1,8 @@
 //! What a server asks, and what a backend answers.
 //!
-//! Owns the trait and its request and reply types; nothing else. It knows no JSON of any API, no sockets, and no
-//! model: a reply is a status, headers and a body, and the body is whole, a stream of *events* that the server
-//! encodes, or a stream of *frames* that it passes on untouched.
+//! Owns the trait, its request and reply types, and what those who pass an answer on must know of its head. It knows no
+//! JSON of any API, no sockets, and no model: a reply is a status, headers and a body, and the body is whole, a stream of
+//! *events* that the server encodes, or a stream of *frames* that it passes on untouched.
 //!
 //! Cancellation is dropping: whoever drops the future of [`Backend::answer`], or the stream of a reply, tells the
 //! backend that nobody wants the rest.
@@ -12,10 +12,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::Stream;
+pub use head::{content_length, remove_hop_by_hop};
 use http::{HeaderMap, Method, StatusCode};
 pub use interference_cassette::is_secret;
 use interference_faults::Drawn;
 use interference_sse::Event;
+pub use upstream::{UPSTREAM_HEADER, UpstreamCode};
+
+mod head;
+mod upstream;
 
 /// A request as it came in, unparsed.
 #[derive(Debug, Clone)]
@@ -210,7 +215,7 @@ pub enum Refusal {
     Upstream {
         /// Who, and what became of it, for a person.
         message: String,
-        /// A stable word for programs.
+        /// A stable word for programs: one of [`UpstreamCode`].
         code: &'static str,
         /// Of what kind it is.
         failure: UpstreamFailure,

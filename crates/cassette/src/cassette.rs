@@ -116,6 +116,17 @@ pub enum FailureKind {
     },
 }
 
+impl Cassette {
+    /// How many bytes its bodies have, that of the request and that of the answer.
+    pub fn body_bytes(&self) -> u64 {
+        let answer = match &self.outcome {
+            Outcome::Answered(answer) => answer.reads.iter().map(|read| read.bytes.len() as u64).sum(),
+            Outcome::Failed(_) => 0,
+        };
+        self.request.body.len() as u64 + answer
+    }
+}
+
 impl End {
     /// Every end, in the order in which documents list them.
     pub const ALL: [End; 5] = [End::Complete, End::Reset, End::TimedOut, End::EndedEarly, End::Abandoned];

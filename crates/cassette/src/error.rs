@@ -143,13 +143,18 @@ pub enum WriteError {
         /// What the system says.
         source: io::Error,
     },
-    /// The folder has as many as are read.
-    #[error("{} has {most} cassettes, and more are not read; begin another folder", folder.display())]
+    /// With one more, the folder would have more than is read.
+    #[error(
+        "{} is full: {files_max} cassettes of {bytes_max} bytes together are read; begin another folder",
+        folder.display()
+    )]
     FolderFull {
         /// The folder.
         folder: PathBuf,
-        /// The bound.
-        most: usize,
+        /// How many files are read.
+        files_max: usize,
+        /// How many bytes they may have together.
+        bytes_max: u64,
     },
     /// It would not be read again.
     #[error("the exchange makes no cassette: {mistake}")]

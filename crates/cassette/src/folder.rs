@@ -19,7 +19,7 @@ use crate::redaction::Redaction;
 /// How many cassettes of a folder are read, and may be written to it.
 pub const MOST_FILES: usize = 100_000;
 
-/// How many bytes all cassettes of a folder may have together to be read: 1 GiB.
+/// How many bytes all cassettes of a folder may have together to be read, and are written to it: 1 GiB.
 pub const LARGEST_FOLDER: u64 = 1024 * 1024 * 1024;
 
 /// How a name ends that is read.
@@ -60,8 +60,27 @@ pub struct Recordings {
 pub struct Folder {
     path: PathBuf,
     redaction: Redaction,
-    /// Held while a file gets its number.
-    numbering: Mutex<()>,
+    bounds: Bounds,
+    /// What is known of the files that are there; nothing before the first is written. Held while one is written.
+    listing: Mutex<Option<Listing>>,
+}
+
+/// How much a folder holds.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    files: usize,
+    bytes: u64,
+}
+
+const BOUNDS: Bounds = Bounds { files: MOST_FILES, bytes: LARGEST_FOLDER };
+
+/// What the next file depends on.
+#[derive(Debug, Clone, Copy)]
+struct Listing {
+    files: usize,
+    bytes: u64,
+    /// The largest number that a name begins with.
+    largest: u64,
 }
 
 impl Folder {
@@ -73,7 +92,7 @@ impl Folder {
     pub fn open(path: impl Into<PathBuf>, redaction: Redaction) -> Result<Folder, FolderError> {
         let path = path.into();
         match fs::create_dir_all(&path) {
-            Ok(()) => Ok(Folder { path, redaction, numbering: Mutex::new(()) }),
+            Ok(()) => Ok(Folder { path, redaction, bounds: BOUNDS, listing: Mutex::default() }),
             Err(source) => Err(FolderError::NotMade { path, source }),
         }
     }
@@ -84,15 +103,18 @@ impl Folder {
     }
 
     /// Writes a cassette without its secrets, under a name that sorts behind all that are there, such as
-    /// `000001-post-chat-completions.json`. Gives it as a reader will find it. It blocks until the disk has it.
+    /// `000001-post-chat-completions.json`. Gives it as a reader will find it. It blocks until the disk has it, and
+    /// while another thread writes. Files that others put there meanwhile are seen when they have the name that is next.
     ///
     /// # Errors
-    /// The system refuses, the folder is full ([`MOST_FILES`]), or the exchange is beyond a bound of the reader. Under a
-    /// name that is read there is nothing of it then.
+    /// The system refuses, the folder is full ([`MOST_FILES`], [`LARGEST_FOLDER`]), or the exchange is beyond a bound of
+    /// the reader. Under a name that is read there is nothing of it then.
     pub fn write(&self, cassette: &Cassette) -> Result<Recording, WriteError> {
-        let mut cassette = cassette.clone();
-        self.redaction.apply(&mut cassette);
-        let text = cassette.to_json();
+        let text = {
+            let mut redacted = cassette.clone();
+            self.redaction.apply(&mut redacted);
+            redacted.to_json()
+        };
         // What could not be read again is better told to whoever records than to whoever plays back.
         let cassette =
             Cassette::from_json(text.as_bytes()).map_err(|mistake| WriteError::NoCassette { mistake })?;
@@ -103,26 +125,47 @@ impl Folder {
     /// Writes a file, and moves it to the next name.
     fn place(&self, text: &[u8], slug: &str) -> Result<String, WriteError> {
         let refused = |source| WriteError::Refused { folder: self.path.clone(), source };
+        let length = text.len() as u64;
+        let mut known = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut listing = self.with_room(*known, length)?;
         let mut file = unfinished(&self.path).map_err(refused)?;
         file.write_all(text).and_then(|()| file.as_file().sync_all()).map_err(refused)?;
-        let _numbering = self.numbering.lock().unwrap_or_else(PoisonError::into_inner);
         for _ in 0..MOST_TRIES {
-            let names = names_in(&self.path).map_err(refused)?;
-            if names.len() >= MOST_FILES {
-                return Err(WriteError::FolderFull { folder: self.path.clone(), most: MOST_FILES });
-            }
-            let largest = names.iter().filter_map(|name| number_of(name)).max().unwrap_or(0);
-            let name = format!("{:0DIGITS$}-{slug}{ENDING}", largest.saturating_add(1));
+            let number = listing.largest.saturating_add(1);
+            let name = format!("{number:0DIGITS$}-{slug}{ENDING}");
             match file.persist_noclobber(self.path.join(&name)) {
                 Ok(_) => {
+                    let (files, bytes) = (listing.files + 1, listing.bytes.saturating_add(length));
+                    *known = Some(Listing { files, bytes, largest: number });
                     sync_folder(&self.path).map_err(refused)?;
                     return Ok(name);
                 }
-                Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => file = error.file,
+                Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
+                    file = error.file;
+                    listing = self.with_room(None, length)?;
+                }
                 Err(error) => return Err(refused(error.error)),
             }
         }
         Err(refused(io::ErrorKind::AlreadyExists.into()))
+    }
+
+    /// The files that are there, if there is room for one more of this length. The folder is looked at where nothing is
+    /// known of it, and before it is called full: files may have been deleted.
+    fn with_room(&self, known: Option<Listing>, length: u64) -> Result<Listing, WriteError> {
+        let Bounds { files: files_max, bytes: bytes_max } = self.bounds;
+        let has_room = |listing: &Listing| {
+            listing.files < files_max && listing.bytes.saturating_add(length) <= bytes_max
+        };
+        if let Some(known) = known.filter(has_room) {
+            return Ok(known);
+        }
+        let refused = |source| WriteError::Refused { folder: self.path.clone(), source };
+        let listing = listing_of(&self.path).map_err(refused)?;
+        if has_room(&listing) {
+            return Ok(listing);
+        }
+        Err(WriteError::FolderFull { folder: self.path.clone(), files_max, bytes_max })
     }
 }
 
@@ -132,11 +175,12 @@ impl Folder {
 /// # Errors
 /// The folder cannot be listed. What is wrong with single files is told beside the good ones.
 pub fn read_folder(path: &Path) -> Result<Recordings, FolderError> {
-    read_within(path, MOST_FILES, LARGEST_FOLDER)
+    read_within(path, BOUNDS)
 }
 
 /// Reads so many cassettes of a folder, which have so many bytes together.
-fn read_within(path: &Path, files_max: usize, bytes_max: u64) -> Result<Recordings, FolderError> {
+fn read_within(path: &Path, bounds: Bounds) -> Result<Recordings, FolderError> {
+    let Bounds { files: files_max, bytes: bytes_max } = bounds;
     let mut names =
         names_in(path).map_err(|source| FolderError::Unreadable { path: path.to_owned(), source })?;
     names.sort_by_cached_key(|name| (number_of(name).unwrap_or(u64::MAX), name.clone()));
@@ -194,6 +238,17 @@ fn names_in(folder: &Path) -> io::Result<Vec<String>> {
         }
     }
     Ok(names)
+}
+
+/// What there is in a folder, as its reader counts it: a file that is too long to be read takes no room of others.
+fn listing_of(folder: &Path) -> io::Result<Listing> {
+    let names = names_in(folder)?;
+    let length = |name: &String| fs::metadata(folder.join(name)).map_or(0, |metadata| metadata.len());
+    Ok(Listing {
+        files: names.len(),
+        bytes: names.iter().map(length).filter(|length| *length <= LONGEST_FILE).fold(0, u64::saturating_add),
+        largest: names.iter().filter_map(|name| number_of(name)).max().unwrap_or(0),
+    })
 }
 
 /// The number that a name begins with.
@@ -256,7 +311,7 @@ mod tests {
         for (files_max, bytes_max, read) in
             [(5, 4 * length, 4), (3, 4 * length, 2), (5, 3 * length, 3), (5, 0, 0)]
         {
-            let found = read_within(place.path(), files_max, bytes_max).unwrap();
+            let found = read_within(place.path(), Bounds { files: files_max, bytes: bytes_max }).unwrap();
             let problems: Vec<String> = found
                 .problems
                 .iter()
@@ -272,6 +327,39 @@ mod tests {
                 ));
             }
             assert_eq!((found.recordings.len(), problems), (read, expected));
+        }
+    }
+    fn exchange() -> Cassette {
+        Cassette::from_json(TEXT.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn no_more_is_written_than_is_read() {
+        let place = tempfile::tempdir().unwrap();
+        let length = exchange().to_json().len() as u64;
+        for (files, bytes, first) in
+            [(2, LARGEST_FOLDER, "000003-get.json"), (9, 2 * length + 1, "000004-get.json")]
+        {
+            let bounds = Bounds { files, bytes };
+            let folder = Folder { bounds, ..Folder::open(place.path(), Redaction::default()).unwrap() };
+            let room = files.min((bytes / length) as usize) - names_in(place.path()).unwrap().len();
+            for _ in 0..room {
+                folder.write(&exchange()).unwrap();
+            }
+            let error = folder.write(&exchange()).unwrap_err();
+            assert_eq!(
+                error.to_string().replace(&place.path().display().to_string(), "F"),
+                format!(
+                    "F is full: {files} cassettes of {bytes} bytes together are read; begin another folder"
+                )
+            );
+            let found = read_within(place.path(), bounds).unwrap();
+            assert_eq!((found.recordings.len(), found.problems.len()), (2, 0));
+            assert_eq!(fs::read_dir(place.path()).unwrap().count(), 2, "nothing unfinished is left");
+
+            // Room that somebody makes is used.
+            fs::remove_file(place.path().join(&found.recordings[0].name)).unwrap();
+            assert_eq!(folder.write(&exchange()).unwrap().name, first);
         }
     }
 }

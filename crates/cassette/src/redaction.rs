@@ -5,10 +5,11 @@
 //! that they were, also where a secret lies across two. Refuses to know where secrets come from.
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue};
+use http::header::{COOKIE, SET_COOKIE};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use memchr::memmem::Finder;
 
-use crate::cassette::{Cassette, Outcome, Read};
+use crate::cassette::{Cassette, Outcome, Read, RecordedRequest};
 
 /// What stands in the place of a secret value.
 pub const REDACTED: &str = "[redacted]";
@@ -19,15 +20,40 @@ pub const SHORTEST_SECRET: usize = 8;
 /// What the bytes of a secret are overwritten with.
 const OVERWRITTEN: u8 = b'*';
 
+/// A key that a client sends is looked for in texts from this length on. What clients without one send in its place, such
+/// as `not-needed`, is shorter, and a word like others.
+pub const SHORTEST_CLIENT_KEY: usize = 16;
+
+/// What turns pages or counts tokens, and carries none: names in lower case without separators.
+const COUNTS_AND_PAGES: [&str; 11] = [
+    "continuationtoken",
+    "maxcompletiontokens",
+    "maxoutputtokens",
+    "maxprompttokens",
+    "maxtokens",
+    "mintokens",
+    "nextpagetoken",
+    "nexttoken",
+    "pagetoken",
+    "previouspagetoken",
+    "prevpagetoken",
+];
+
 /// Whether a header, or a parameter in a query, of this name carries what is not to be kept or repeated: messages,
 /// journals and recordings end up in logs and reports. Upper and lower case alike.
 ///
-/// Headers that tell of limits on rates count tokens, and do not carry them.
+/// Headers that tell of limits on rates count tokens, and do not carry them; nor do parameters such as `max_tokens` and
+/// `page_token`.
 pub fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let has = |word: &str| name.contains(word);
     ["authorization", "cookie", "key", "secret", "password"].into_iter().any(has)
-        || (has("token") && !has("ratelimit"))
+        || (has("token") && !has("ratelimit") && !counts_or_pages(&name))
+}
+
+fn counts_or_pages(name: &str) -> bool {
+    let letters = || name.bytes().filter(|byte| !matches!(byte, b'-' | b'_' | b'.'));
+    COUNTS_AND_PAGES.iter().any(|known| letters().eq(known.bytes()))
 }
 
 /// What is to be taken out of cassettes: by the names of headers and parameters ([`is_secret`]), and to the letter.
@@ -50,8 +76,28 @@ impl Redaction {
         }
     }
 
-    /// The cassette without secrets.
+    /// The same, and to the letter the keys that a request brings itself: the values of its secret headers, an
+    /// `Authorization` without its scheme, and of the secret parameters of its query. Cookies are none, and neither is
+    /// what is shorter than [`SHORTEST_CLIENT_KEY`].
+    #[must_use]
+    pub fn with_keys_of(&self, headers: &HeaderMap, query: Option<&str>) -> Redaction {
+        let in_headers = headers.iter().filter(|(name, _)| is_secret(name.as_str()) && !is_cookie(name));
+        let in_headers = in_headers.map(|(_, value)| without_scheme(value.as_bytes()));
+        let parameters = query.unwrap_or_default().split('&').filter_map(|part| part.split_once('='));
+        let in_query = parameters.filter(|(name, _)| is_secret(name)).map(|(_, value)| value.as_bytes());
+        let is_key = |value: &&[u8]| value.len() >= SHORTEST_CLIENT_KEY && *value != REDACTED.as_bytes();
+        Redaction::new(
+            self.literals.iter().map(Finder::needle).chain(in_headers.chain(in_query).filter(is_key)),
+        )
+    }
+
+    /// The cassette without secrets, those that its request has brought among them.
     pub fn apply(&self, cassette: &mut Cassette) {
+        let RecordedRequest { headers, query, .. } = &cassette.request;
+        self.with_keys_of(headers, query.as_deref()).take_out(cassette);
+    }
+
+    fn take_out(&self, cassette: &mut Cassette) {
         if let Some(upstream) = &mut cassette.upstream {
             self.overwrite_text(upstream);
         }
@@ -146,6 +192,16 @@ impl Redaction {
             }
         }
     }
+}
+
+fn is_cookie(name: &HeaderName) -> bool {
+    [COOKIE, SET_COOKIE].contains(name)
+}
+
+/// The credentials of an `Authorization` (RFC 9110, section 11.4); the whole of what has no scheme.
+fn without_scheme(value: &[u8]) -> &[u8] {
+    let scheme = value.iter().position(|byte| *byte == b' ');
+    scheme.map_or(value, |end| value[end..].trim_ascii())
 }
 
 /// Secrets are not shown.

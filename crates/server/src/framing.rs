@@ -81,36 +81,3 @@ impl Framing {
         }
     }
 }
-
-/// The length of a body, as its head tells it: one number, RFC 9110, section 8.6.
-pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
-    let mut values = headers.get_all(CONTENT_LENGTH).iter();
-    let (value, None) = (values.next()?, values.next()) else { return None };
-    let digits = value.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;
-    digits.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_length_is_one_number() {
-        let table: [(&[&'static str], Option<u64>); 6] = [
-            (&[], None),
-            (&["12"], Some(12)),
-            (&["+12"], None),
-            (&[""], None),
-            (&["12", "12"], None),
-            (&["99999999999999999999"], None),
-        ];
-        for (values, length) in table {
-            let pairs = values.iter().map(|value| (CONTENT_LENGTH, HeaderValue::from_static(value)));
-            let mut headers = HeaderMap::new();
-            for (name, value) in pairs {
-                headers.append(name, value);
-            }
-            assert_eq!(content_length(&headers), length, "{values:?}");
-        }
-    }
-}

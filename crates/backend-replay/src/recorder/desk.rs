@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use interference_backend::{MeasuredValue, Measurement};
 use interference_cassette::{Cassette, Folder};
@@ -17,8 +18,12 @@ use crate::replay_backend::ReplayBackend;
 /// How much of one exchange is held in memory until it is written, in bytes: 64 MiB.
 pub const MOST_HELD: usize = 64 * 1024 * 1024;
 
-/// How much of all exchanges is held together, in bytes: 512 MiB.
+/// How much of all exchanges is held together, in bytes: 512 MiB. The one that is being written takes several times its own
+/// size beside that, as a text and as what is read of it again; there is never more than one.
 pub const MOST_HELD_TOGETHER: usize = 512 * 1024 * 1024;
+
+/// How long is waited for the disk when nothing more is recorded: 10 seconds.
+pub const LONGEST_FLUSH: Duration = Duration::from_secs(10);
 
 /// Writes cassettes, and counts.
 pub(super) struct Desk {
@@ -37,7 +42,7 @@ pub(super) struct Desk {
 /// Exchanges that have ended, the first of them first. Bounded by the room that they take.
 #[derive(Default)]
 struct Queue {
-    exchanges: VecDeque<(Cassette, Room)>,
+    exchanges: VecDeque<(Cassette, Room, Waiting)>,
     /// Whether somebody is there who writes until the queue is empty.
     has_writer: bool,
 }
@@ -46,6 +51,11 @@ struct Queue {
 pub(super) struct Room {
     desk: Arc<Desk>,
     bytes: usize,
+}
+
+/// One exchange among those that are still to be written, until this is dropped.
+struct Waiting {
+    desk: Arc<Desk>,
 }
 
 impl Desk {
@@ -65,10 +75,10 @@ impl Desk {
     /// Has an exchange written that has ended, behind those that have ended before: on a thread that may wait for a disk
     /// where there is a runtime, else at once. Its room is taken until then.
     pub(super) fn keep(self: &Arc<Desk>, cassette: Cassette, room: Room) {
-        self.waiting.send_modify(|count| *count += 1);
+        let waiting = self.one_more();
         let has_writer = {
             let mut queue = self.queue();
-            queue.exchanges.push_back((cassette, room));
+            queue.exchanges.push_back((cassette, room, waiting));
             std::mem::replace(&mut queue.has_writer, true)
         };
         if has_writer {
@@ -82,7 +92,7 @@ impl Desk {
     }
 
     /// The exchange to be written next. Where there is none, the writer has gone.
-    fn next(&self) -> Option<(Cassette, Room)> {
+    fn next(&self) -> Option<(Cassette, Room, Waiting)> {
         let mut queue = self.queue();
         let exchange = queue.exchanges.pop_front();
         queue.has_writer = exchange.is_some();
@@ -121,9 +131,23 @@ impl Desk {
         Room { desk: Arc::clone(self), bytes: 0 }
     }
 
-    pub(super) async fn written(&self) {
-        // An error would mean that there is no sender, which `self` holds.
-        let _ = self.waiting.subscribe().wait_for(|count| *count == 0).await;
+    /// Counts an exchange that is to be written.
+    fn one_more(self: &Arc<Desk>) -> Waiting {
+        self.waiting.send_modify(|count| *count += 1);
+        Waiting { desk: Arc::clone(self) }
+    }
+
+    /// Waits until all is written, for [`LONGEST_FLUSH`] at most; gives up what is not, and tells how many that are.
+    pub(super) async fn written(&self) -> usize {
+        let mut waiting = self.waiting.subscribe();
+        let all = waiting.wait_for(|count| *count == 0);
+        if tokio::time::timeout(LONGEST_FLUSH, all).await.is_ok() {
+            return 0;
+        }
+        let lost = *self.waiting.borrow();
+        let left = std::mem::take(&mut self.queue().exchanges);
+        left.iter().for_each(|_| self.leave_out("the disk does not take it in time"));
+        lost
     }
 
     pub(super) fn measurements(&self) -> Vec<Measurement> {
@@ -162,6 +186,12 @@ impl Drop for Room {
     }
 }
 
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.desk.waiting.send_modify(|count| *count = count.saturating_sub(1));
+    }
+}
+
 /// Writes what is in the queue until that is empty; there is one at most.
 struct Writer {
     desk: Arc<Desk>,
@@ -170,10 +200,10 @@ struct Writer {
 
 impl Writer {
     fn run(mut self) {
-        while let Some((cassette, room)) = self.desk.next() {
+        while let Some((cassette, room, waiting)) = self.desk.next() {
             self.desk.write(&cassette);
             drop(room);
-            self.desk.waiting.send_modify(|count| *count = count.saturating_sub(1));
+            drop(waiting);
         }
         self.is_done = true;
     }
@@ -185,21 +215,79 @@ impl Drop for Writer {
         if !self.is_done {
             let left = std::mem::take(&mut *self.desk.queue());
             left.exchanges.iter().for_each(|_| self.desk.leave_out("whoever was to write it is gone"));
-            self.desk.waiting.send_replace(0);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use interference_cassette::Redaction;
+    use std::path::Path;
+    use std::time::SystemTime;
+
+    use http::{HeaderMap, Method};
+    use interference_cassette::{FailureKind, Outcome, RecordedFailure, RecordedRequest, Redaction};
+    use tokio::time::Instant;
 
     use super::*;
+
+    fn desk(folder: &Path) -> Arc<Desk> {
+        Arc::new(Desk::new(Folder::open(folder, Redaction::default()).unwrap(), None))
+    }
+
+    fn exchange() -> Cassette {
+        let request = RecordedRequest {
+            method: Method::GET,
+            path: "/models".to_owned(),
+            query: None,
+            headers: HeaderMap::new(),
+            body: bytes::Bytes::new(),
+        };
+        let failure = RecordedFailure {
+            kind: FailureKind::Broken,
+            code: "upstream_unreachable".to_owned(),
+            message: String::new(),
+            at: Duration::ZERO,
+        };
+        let outcome = Outcome::Failed(failure);
+        Cassette { recorded_at: SystemTime::UNIX_EPOCH, upstream: None, request, outcome }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_disk_that_takes_nothing_is_waited_for_so_long_and_what_is_lost_is_told() {
+        let place = tempfile::tempdir().unwrap();
+        let desk = desk(place.path());
+        // One that hangs.
+        desk.queue().has_writer = true;
+        for _ in 0..2 {
+            let mut room = desk.room();
+            assert!(room.take(MOST_HELD));
+            desk.keep(exchange(), room);
+        }
+        let start = Instant::now();
+        assert_eq!(desk.written().await, 2);
+        assert_eq!(start.elapsed(), LONGEST_FLUSH);
+        assert_eq!(desk.left_out.load(Ordering::Relaxed), 2);
+        assert_eq!(desk.held.load(Ordering::Relaxed), 0);
+        assert_eq!(desk.written().await, 0);
+    }
+
+    #[test]
+    fn a_writer_that_goes_takes_nothing_along_but_what_was_in_its_queue() {
+        let place = tempfile::tempdir().unwrap();
+        let desk = desk(place.path());
+        // It has counted itself, and stands in no queue yet.
+        let other = desk.one_more();
+        desk.queue().exchanges.push_back((exchange(), desk.room(), desk.one_more()));
+        drop(Writer { desk: Arc::clone(&desk), is_done: false });
+        assert_eq!(*desk.waiting.borrow(), 1);
+        drop(other);
+        assert_eq!(*desk.waiting.borrow(), 0);
+    }
 
     #[test]
     fn room_has_a_bound_for_each_and_for_all_and_comes_back() {
         let place = tempfile::tempdir().unwrap();
-        let desk = Arc::new(Desk::new(Folder::open(place.path(), Redaction::default()).unwrap(), None));
+        let desk = desk(place.path());
         let mut rooms: Vec<Room> = (0..MOST_HELD_TOGETHER / MOST_HELD).map(|_| desk.room()).collect();
         for room in &mut rooms {
             assert!(room.take(MOST_HELD - 1) && room.take(1) && !room.take(1));

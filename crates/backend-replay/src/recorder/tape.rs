@@ -7,9 +7,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method, StatusCode};
-use interference_backend::UpstreamFailure;
+use interference_backend::{UpstreamFailure, content_length};
 use interference_cassette::{
     Cassette, End, FailureKind, MOST_READS, Outcome, Read, RecordedAnswer, RecordedFailure, RecordedRequest,
 };
@@ -148,11 +147,13 @@ impl Draft {
     /// Whether nothing more was to come: whoever sends an answer need not ask for what is behind its length.
     fn is_whole(&self) -> bool {
         let RecordedAnswer { status, headers, .. } = &self.answer;
-        let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-        let is_without_body = self.request.method == Method::HEAD
-            || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(status);
-        is_without_body || length == Some(self.body_bytes)
+        !has_body(&self.request.method, *status) || content_length(headers) == Some(self.body_bytes)
     }
+}
+
+/// Whether an answer has a body, be it an empty one: RFC 9110, section 6.4.1.
+pub(super) fn has_body(method: &Method, status: StatusCode) -> bool {
+    *method != Method::HEAD && ![StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status)
 }
 
 /// How an answer ended that broke off like this.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::FutureExt;
 use http::{HeaderMap, Method};
 use interference_backend::{Backend, Scope};
 use interference_backend_replay::{ReplayBackend, ReplayOptions};
@@ -46,6 +47,19 @@ async fn requests_at_once_get_each_recording_once() {
         futures::future::join_all(tasks).await.into_iter().map(Result::unwrap).collect();
     heard.sort();
     assert_eq!(heard, names);
+}
+
+#[tokio::test]
+async fn a_large_body_is_compared_without_keeping_others_waiting() {
+    let body = |bytes: usize| format!("{{\"input\":\"{}\"}}", "a".repeat(bytes));
+    let options = ReplayOptions { pace: "at-once".parse().unwrap(), ..ReplayOptions::default() };
+    let [small, large] = [100, 300 * 1024].map(body);
+    let backend =
+        ReplayBackend::new("c", [saying("1", &small, "small"), saying("2", &large, "large")], options);
+    assert!(backend.answer(chat(&small)).now_or_never().is_some());
+    assert!(backend.answer(chat(&large)).now_or_never().is_none());
+    assert_eq!(measured(&backend, "recordings_matched"), 1, "nothing was given to who went away");
+    assert_eq!(text_of(&backend, chat(&large)).await, "large");
 }
 
 #[tokio::test(start_paused = true)]

@@ -23,7 +23,7 @@ fn recorder(upstream: Upstream, folder: &Path) -> Recorder {
 
 /// What was recorded, once all of it is written.
 async fn recorded(recorder: &Recorder, folder: &Path) -> Vec<Recording> {
-    recorder.written().await;
+    assert_eq!(recorder.written().await, 0);
     let found = read_folder(folder).unwrap();
     assert!(found.problems.is_empty(), "{:?}", found.problems);
     found.recordings
@@ -76,6 +76,7 @@ async fn a_recording_tells_the_whole_exchange() {
     let answer = answer(recording);
     let expected = headers(&[
         ("content-type", "application/json"),
+        ("content-length", "2"),
         ("x-interference-upstream", "cloud"),
         ("x-a", "1"),
         ("x-a", "2"),
@@ -152,6 +153,14 @@ async fn a_client_that_goes_first_is_told_from_one_that_had_everything() {
     fn with_length() -> Reply {
         Reply { headers: headers(&[("content-length", "29")]), ..reply() }
     }
+    fn with_two_lengths() -> Reply {
+        let mut headers = headers(&[("content-length", "29")]);
+        headers.append("content-length", "30".parse().unwrap());
+        Reply { headers, ..reply() }
+    }
+    fn with_no_length() -> Reply {
+        Reply { headers: headers(&[("content-length", "+29")]), ..reply() }
+    }
     fn without_body() -> Reply {
         Reply { status: StatusCode::NO_CONTENT, ..reply() }
     }
@@ -160,6 +169,8 @@ async fn a_client_that_goes_first_is_told_from_one_that_had_everything() {
     assert_eq!(end_after(4, reply).await, (End::Complete, 3));
     assert_eq!(end_after(2, with_length).await, (End::Abandoned, 2));
     assert_eq!(end_after(3, with_length).await, (End::Complete, 3));
+    assert_eq!(end_after(3, with_two_lengths).await, (End::Abandoned, 3));
+    assert_eq!(end_after(3, with_no_length).await, (End::Abandoned, 3));
     assert_eq!(end_after(0, without_body).await, (End::Complete, 0));
 }
 
@@ -190,7 +201,7 @@ fn a_runtime_that_has_ended_leaves_nobody_waiting() {
     }
 
     let second = runtime();
-    second.block_on(recorder.written());
+    assert_eq!(second.block_on(recorder.written()), 0);
     assert_eq!(measured(&recorder, "exchanges_left_out"), 1);
     drop(second.block_on(recorder.answer(chat("{}"))).unwrap());
     assert_eq!(second.block_on(recorded(&recorder, place.path())).len(), 1);
@@ -277,16 +288,65 @@ async fn no_key_is_in_the_folder() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_key_of_a_client_is_not_in_the_folder_and_the_next_one_finds_the_recording() {
+    let place = tempfile::tempdir().unwrap();
+    let recorder = recorder(
+        Upstream::new(|request| Ok(Reply::new(StatusCode::OK, ReplyBody::Whole(request.body.clone())))),
+        place.path(),
+    );
+    let asked = |key: &str| {
+        let mut asked = request(Method::POST, &format!("/keys/{key}"), &format!("{{\"key\":\"{key}\"}}"));
+        asked.headers.insert("authorization", format!("Bearer {key}").parse().unwrap());
+        asked
+    };
+    hear(&recorder, asked("sk-client-0123456789")).await.unwrap();
+    assert_eq!(recorder.written().await, 0);
+    let entry = fs::read_dir(place.path()).unwrap().next().unwrap().unwrap();
+    let text = fs::read_to_string(entry.path()).unwrap();
+    assert!(!text.contains("sk-client"), "{text}");
+    assert!(!entry.file_name().into_string().unwrap().contains("client"), "{entry:?}");
+    let (replay, _) = ReplayBackend::load(place.path(), ReplayOptions::default()).unwrap();
+    let heard = hear(&replay, asked("sk-client-9876543210")).await.unwrap();
+    assert_eq!(heard.pieces[0].1, "{\"key\":\"********************\"}");
+    refusal_of(&replay, asked("sk-client-of-another-length")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_root_is_recorded_and_a_body_has_a_length_where_it_may() {
+    let place = tempfile::tempdir().unwrap();
+    let recorder = recorder(
+        Upstream::new(|request| {
+            let status = if request.path == "/gone" { StatusCode::NO_CONTENT } else { StatusCode::OK };
+            Ok(Reply::new(status, ReplyBody::Whole(Bytes::new())))
+        }),
+        place.path(),
+    );
+    for (method, path) in [(Method::GET, ""), (Method::HEAD, ""), (Method::DELETE, "/gone")] {
+        hear(&recorder, request(method, path, "")).await.unwrap();
+    }
+    let recordings = recorded(&recorder, place.path()).await;
+    let told: Vec<_> = recordings
+        .iter()
+        .map(|recording| {
+            (recording.cassette.request.path.as_str(), answer(recording).headers.get("content-length"))
+        })
+        .collect();
+    assert_eq!(told, [("/", Some(&http::HeaderValue::from(0))), ("/", None), ("/gone", None)]);
+    let (replay, _) = ReplayBackend::load(place.path(), ReplayOptions::default()).unwrap();
+    hear(&replay, request(Method::GET, "", "")).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_folder_that_vanishes_costs_recordings_and_nothing_else() {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path().join("cassettes");
     let recorder = recorder(Upstream::streaming(&PIECES, None), &folder);
     let first = hear(&recorder, chat("{}")).await.unwrap();
-    recorder.written().await;
+    assert_eq!(recorder.written().await, 0);
     let (replay, _) = ReplayBackend::load(&folder, ReplayOptions::default()).unwrap();
     fs::remove_dir_all(&folder).unwrap();
     assert_eq!(hear(&recorder, chat("{}")).await.unwrap(), first);
-    recorder.written().await;
+    assert_eq!(recorder.written().await, 0);
     assert_eq!(measured(&recorder, "exchanges_recorded"), 1);
     assert_eq!(measured(&recorder, "recordings_not_written"), 1);
     // What was read before is played on.
@@ -300,7 +360,7 @@ async fn good_files_are_served_beside_a_truncated_one() {
     let recorder = recorder(Upstream::streaming(&PIECES, None), place.path());
     for body in ["{\"n\":1}", "{\"n\":2}"] {
         hear(&recorder, chat(body)).await.unwrap();
-        recorder.written().await;
+        assert_eq!(recorder.written().await, 0);
     }
     let cut = place.path().join("000001-post-chat-completions.json");
     let text = fs::read(&cut).unwrap();

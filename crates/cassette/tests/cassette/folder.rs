@@ -27,8 +27,10 @@ fn names_follow_each_other_and_tell_of_the_request() {
     fs::rename(path.join("000001-post-chat-completions.json"), path.join("000041-a_poem.json")).unwrap();
     cassette.request.path = format!("/Files/ü/../{}", "a".repeat(100));
     let slug = format!("post-files-{}", "a".repeat(49));
+    let folder = Folder::open(&path, Redaction::default()).unwrap();
     assert_eq!(folder.write(&cassette).unwrap().name, format!("000042-{slug}.json"));
     fs::rename(path.join("000041-a_poem.json"), path.join("999999-a_poem.json")).unwrap();
+    let folder = Folder::open(&path, Redaction::default()).unwrap();
     cassette.request.path = "/".to_owned();
     let last = folder.write(&cassette).unwrap();
     assert_eq!(last.name, "1000000-post.json");
@@ -61,6 +63,19 @@ fn files_that_are_written_at_once_each_have_their_number() {
 }
 
 #[test]
+fn the_folder_is_listed_again_when_a_name_is_taken() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = Folder::open(place.path(), Redaction::default()).unwrap();
+    let number = || folder.write(&sample::chat()).unwrap().name[..6].parse::<u32>().unwrap();
+    let put = |name: &str| fs::write(place.path().join(name), "{}").unwrap();
+    assert_eq!(number(), 1);
+    put("000009-get.json");
+    assert_eq!(number(), 2);
+    put("000003-post-chat-completions.json");
+    assert_eq!(number(), 10);
+}
+
+#[test]
 fn good_files_are_read_beside_bad_ones_and_unfinished_ones_are_none() {
     let place = tempfile::tempdir().unwrap();
     let folder = Folder::open(place.path(), Redaction::default()).unwrap();
@@ -73,6 +88,7 @@ fn good_files_are_read_beside_bad_ones_and_unfinished_ones_are_none() {
     write(".hidden.json", "{");
     write("README.md", "Recordings of the poem.");
     fs::create_dir(place.path().join("000004.json")).unwrap();
+    let folder = Folder::open(place.path(), Redaction::default()).unwrap();
     let last = folder.write(&sample::chat()).unwrap();
     assert_eq!(last.name, "000005-post-chat-completions.json");
 

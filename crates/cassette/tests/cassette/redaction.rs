@@ -11,10 +11,26 @@ const KEY: &str = "sk-live-0123456789";
 
 #[test]
 fn names_tell_of_secrets() {
-    for name in ["Authorization", "x-api-key", "Set-Cookie", "x-auth-token", "client_secret", "password"] {
+    for name in [
+        "Authorization",
+        "x-api-key",
+        "Set-Cookie",
+        "x-auth-token",
+        "client_secret",
+        "password",
+        "access_token",
+        "next_access_token",
+    ] {
         assert!(is_secret(name), "{name}");
     }
-    for name in ["content-type", "x-ratelimit-remaining-tokens", "anthropic-ratelimit-tokens-reset"] {
+    for name in [
+        "content-type",
+        "x-ratelimit-remaining-tokens",
+        "anthropic-ratelimit-tokens-reset",
+        "page_token",
+        "nextPageToken",
+        "max-tokens",
+    ] {
         assert!(!is_secret(name), "{name}");
     }
     assert!(is_secret("x-ratelimit-key"));
@@ -50,6 +66,36 @@ fn a_secret_is_taken_out_wherever_it_stands() {
     ] {
         assert!(text.contains(expected), "{expected} is not in {text}");
     }
+}
+
+#[test]
+fn what_a_client_brings_for_a_key_is_taken_out_wherever_it_stands() {
+    let mut cassette = sample::chat();
+    let request = &mut cassette.request;
+    request.query = Some("key=in-the-query-0123&max_tokens=1000000000000000".to_owned());
+    for (name, value) in [
+        ("authorization", "Bearer in-a-bearer-0123"),
+        ("x-api-key", "in-a-header-0123"),
+        ("api-key", "not-needed"),
+        ("cookie", "in-a-cookie=01234"),
+    ] {
+        request.headers.insert(name, value.parse().unwrap());
+    }
+    let echo = "in-the-query-0123 in-a-bearer-0123 Bearer in-a-header-0123 not-needed in-a-cookie=01234 1000000000000000";
+    request.body = echo.into();
+    let Outcome::Answered(answer) = &mut cassette.outcome else { unreachable!() };
+    answer.reads =
+        vec![sample::read(20_000, &echo.as_bytes()[..30]), sample::read(20_000, &echo.as_bytes()[30..])];
+    Redaction::default().apply(&mut cassette);
+    let stars = "***************** **************** Bearer **************** not-needed in-a-cookie=01234 1000000000000000";
+    assert_eq!(cassette.request.body, stars);
+    assert_eq!(cassette.request.query.as_deref(), Some("key=[redacted]&max_tokens=1000000000000000"));
+    let Outcome::Answered(answer) = &cassette.outcome else { unreachable!() };
+    assert_eq!([&answer.reads[0].bytes[..], &answer.reads[1].bytes[..]].concat(), stars.as_bytes());
+    // What was taken out before is no key.
+    let again = cassette.clone();
+    Redaction::default().apply(&mut cassette);
+    assert_eq!(cassette, again);
 }
 
 #[test]

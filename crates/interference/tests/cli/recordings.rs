@@ -163,6 +163,20 @@ fn a_disk_that_takes_no_more_costs_no_answer() {
 }
 
 #[test]
+fn a_broken_answer_is_asked_for_again_where_there_is_an_upstream() {
+    let bench = Bench::take();
+    let studio = Studio::new(&bench);
+    let cassettes = studio.cassettes();
+    for (recordings, told) in [(1, "0 recordings, then"), (2, "0 recordings (1 passed over), then")] {
+        let relay = studio.record(&bench, &["--replay", cassettes.to_str().unwrap()]);
+        assert!(relay.said().contains(told), "{}", relay.said());
+        ask_relayed(relay.address, &streamed("break it"));
+        end(relay);
+        assert_eq!(names(&cassettes).len(), recordings);
+    }
+}
+
+#[test]
 fn what_is_missing_is_recorded_and_played_the_next_time() {
     let bench = Bench::take();
     let studio = Studio::new(&bench);

@@ -10,7 +10,9 @@ use bytes::Bytes;
 use futures::{FutureExt, StreamExt};
 use http::HeaderValue;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
-use interference_backend::{EventStream, FrameStream, Reply, ReplyBody, StreamEnd, WhenBroken};
+use interference_backend::{
+    EventStream, FrameStream, Reply, ReplyBody, StreamEnd, WhenBroken, content_length,
+};
 use interference_faults::{AnswerFaults, AnswerKind, Dialect, Drawn};
 
 use super::{Exchange, Shared};
@@ -23,7 +25,7 @@ use crate::event_stream::{self, EventBytes};
 use crate::fault_plan::{APPLIED, WANTED};
 use crate::faulted_answer::{Body, FaultedAnswer};
 use crate::frame_bytes::FrameBytes;
-use crate::framing::{RequestTraits, content_length};
+use crate::framing::RequestTraits;
 use crate::ignored_header;
 use crate::mending::Mending;
 

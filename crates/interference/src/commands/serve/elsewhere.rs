@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use interference_backend::Backend;
 use interference_backend_relay::{RelayBackend, RelayError, RelayOptions, Upstream, read_upstreams_file};
-use interference_backend_replay::{IgnoredMember, Pace, Recorder, ReplayBackend, ReplayFirst, ReplayOptions};
+use interference_backend_replay::{
+    IgnoredMember, LONGEST_FLUSH, Pace, Played, Recorder, ReplayBackend, ReplayFirst, ReplayOptions,
+};
 use interference_cassette::{Folder, FolderError, Redaction};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -63,7 +65,10 @@ impl ElsewhereArguments {
         // What is missing is to be recorded: where both are the same folder, there may be nothing yet.
         let folder = self.record.as_deref().map(|path| Folder::open(path, redaction.clone())).transpose();
         let folder = folder.map_err(|error| not_opened(&error))?;
-        let replay = self.replay.as_deref().map(|path| self.replay(path, redaction.clone())).transpose()?;
+        // A failure that an upstream can be asked about again is not answered for good.
+        let played = if upstreams.is_empty() { Played::Everything } else { Played::WhatLasts };
+        let replay = self.replay.as_deref();
+        let replay = replay.map(|path| self.replay(path, played, redaction.clone())).transpose()?;
         if upstreams.is_empty() {
             return Ok(replay.map(|replay| Elsewhere {
                 summary: told_recordings(&replay),
@@ -87,9 +92,14 @@ impl ElsewhereArguments {
     }
 
     /// The recordings of a folder. Those that cannot be read are told, and the others serve.
-    fn replay(&self, path: &Path, redaction: Redaction) -> anyhow::Result<Arc<ReplayBackend>> {
+    fn replay(
+        &self,
+        path: &Path,
+        played: Played,
+        redaction: Redaction,
+    ) -> anyhow::Result<Arc<ReplayBackend>> {
         let pace = self.replay_pace.unwrap_or_default();
-        let options = ReplayOptions { pace, ignore: self.replay_ignore.clone(), redaction };
+        let options = ReplayOptions { pace, played, ignore: self.replay_ignore.clone(), redaction };
         let loaded = ReplayBackend::load(path, options).map_err(|error| not_opened(&error))?;
         let (replay, problems) = loaded;
         for problem in problems.iter().take(MOST_PROBLEMS_TOLD) {
@@ -150,18 +160,27 @@ impl Elsewhere {
         self.summary.clone()
     }
 
-    /// Waits until all that was recorded is on the disk.
+    /// Waits until all that was recorded is on the disk, and tells what is lost where that takes too long.
     pub(super) async fn written(&self) {
-        if let Some(recorder) = &self.recorder {
-            recorder.written().await;
+        let Some(recorder) = &self.recorder else { return };
+        let lost = recorder.written().await;
+        if lost > 0 {
+            let seconds = LONGEST_FLUSH.as_secs();
+            say(&format!(
+                "warning: {lost} exchanges are not recorded: the disk did not take them within {seconds} s"
+            ));
         }
     }
 }
 
 fn told_recordings(replay: &ReplayBackend) -> String {
-    match replay.recordings() {
+    let recordings = match replay.recordings() {
         1 => "1 recording".to_owned(),
         count => format!("{count} recordings"),
+    };
+    match replay.passed_over() {
+        0 => recordings,
+        count => format!("{recordings} ({count} passed over)"),
     }
 }
 
