@@ -137,6 +137,16 @@ fn set_apart_of_chats(faults: &mut Faults) -> Vec<&'static str> {
     skipped
 }
 
+/// Takes out what reads the JSON of an answer, and names it.
+fn set_apart_of_json(faults: &mut Faults) -> Vec<&'static str> {
+    let taken = [
+        ("finish_reason", faults.finish_reason.take().is_some()),
+        ("role", faults.role.take().is_some()),
+        ("usage", faults.usage.take().is_some()),
+    ];
+    taken.into_iter().filter(|(_, was_there)| *was_there).map(|(name, _)| name).collect()
+}
+
 /// The faults of one answer.
 #[derive(Debug, Clone)]
 pub struct AnswerFaults {
@@ -152,6 +162,12 @@ impl AnswerFaults {
         if dialect == Dialect::Responses {
             self.skipped.extend(set_apart_of_chats(&mut self.faults));
         }
+        self
+    }
+
+    /// The same without what cannot show on an answer whose body is in a content coding, such as gzip: nobody reads in it.
+    pub fn in_content_coding(mut self) -> AnswerFaults {
+        self.skipped.extend(set_apart_of_json(&mut self.faults));
         self
     }
 

@@ -22,7 +22,7 @@ pub(crate) enum Verb {
     /// Send a prompt, print the answer token by token as it arrives
     Chat(chat::ChatArguments),
     /// Run a local OpenAI server with a real model inside
-    Serve(serve::ServeArguments),
+    Serve(Box<serve::ServeArguments>),
     /// Judge an OpenAI-compatible server, case by case, with evidence
     Check(check::CheckArguments),
     /// Fetch a model into the cache and print its path

@@ -27,7 +27,7 @@ fn main() -> ExitCode {
     log::start(command_line.verbosity(), command_line.log_format());
     let outcome = match command_line.verb {
         Verb::Chat(arguments) => commands::chat::run(arguments),
-        Verb::Serve(arguments) => commands::serve::run(arguments),
+        Verb::Serve(arguments) => commands::serve::run(*arguments),
         Verb::Check(arguments) => commands::check::run(arguments),
         Verb::Pull(arguments) => commands::pull::run(&arguments),
         Verb::Models(arguments) => {

@@ -51,7 +51,10 @@ impl Outgoing<'_> {
             let _end = frames.next().now_or_never();
             reply.body = ReplyBody::Whole(Bytes::new());
         }
-        let faults = drawn.map(|drawn| drawn.faults_for(kind(&reply)).in_dialect(self.dialect));
+        let faults = drawn.map(|drawn| {
+            let faults = drawn.faults_for(kind(&reply)).in_dialect(self.dialect);
+            if is_coded(&reply) { faults.in_content_coding() } else { faults }
+        });
         tell(&mut reply, faults.as_ref());
         match faults.filter(|faults| !faults.is_empty()) {
             None if !self.must_leave_the_library(&reply) => self.soundly(reply),
@@ -171,11 +174,15 @@ fn kind(reply: &Reply) -> AnswerKind {
         ReplyBody::Frames(_) => {
             let headers = &reply.headers;
             let content_type = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-            content_type.is_some_and(is_event_stream)
-                && headers.get_all(CONTENT_ENCODING).iter().all(is_identity)
+            content_type.is_some_and(is_event_stream) && !is_coded(reply)
         }
     };
     if is_stream { AnswerKind::Stream } else { AnswerKind::Whole }
+}
+
+/// Whether the body is in a content coding.
+fn is_coded(reply: &Reply) -> bool {
+    !reply.headers.get_all(CONTENT_ENCODING).iter().all(is_identity)
 }
 
 /// RFC 9110, section 8.3.1: types have no case, and parameters may follow.

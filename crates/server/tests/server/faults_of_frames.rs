@@ -149,6 +149,17 @@ async fn what_cannot_show_is_named() {
 }
 
 #[tokio::test]
+async fn what_would_have_to_read_a_coded_body_is_named() {
+    let coded = Passed::new(JSON, &[Frame("\u{1f}packed")]).with("content-encoding", "br");
+    let server = coded.serve(with("finish_reason = \"omit\", usage = \"omit\"")).await;
+    let answer = one_answer(&server, &request("", "")).await;
+    assert_eq!(body(&answer), "\u{1f}packed");
+    let ignored = "x-interference.finish_reason, x-interference.usage";
+    assert_eq!(header(&answer, "x-interference-ignored").as_deref(), Some(ignored));
+    assert_eq!(header(&answer, "x-interference-applied").as_deref(), Some("none, seed=1"));
+}
+
+#[tokio::test]
 async fn codings_are_named_in_their_order() {
     let coded = Passed::new(JSON, &[Frame("\u{1f}packed")]).with("content-encoding", "br");
     let server = coded.serve(with("http.gzip = true")).await;
