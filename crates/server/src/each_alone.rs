@@ -10,7 +10,8 @@ use std::task::{Context, Poll, ready};
 use futures::Stream;
 
 /// Gives each piece alone: one that is ready while the piece before has not been sent waits, and asks for another poll.
-/// So does an error, since the library drops what it has not sent when it meets one. The end follows at once.
+/// So does an error, also the first of all, since the library drops what it has not sent when it meets one, and be it the
+/// head. The end follows at once.
 pub(crate) struct EachAlone<S: Stream> {
     stream: S,
     /// The piece before may be unsent.
@@ -26,19 +27,26 @@ impl<S: Stream> EachAlone<S> {
     }
 }
 
-impl<S: Stream + Unpin> Stream for EachAlone<S>
+impl<S, T, E> Stream for EachAlone<S>
 where
-    S::Item: Unpin,
+    S: Stream<Item = Result<T, E>> + Unpin,
+    T: Unpin,
+    E: Unpin,
 {
-    type Item = S::Item;
+    type Item = Result<T, E>;
 
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<S::Item>> {
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<T, E>>> {
         let next = match self.early.take() {
             Some(early) => Some(early),
             None => {
                 let given = std::mem::take(&mut self.given);
                 let next = ready!(Pin::new(&mut self.stream).poll_next(context));
-                if given && next.is_some() {
+                let waits = match next {
+                    Some(Ok(_)) => given,
+                    Some(Err(_)) => true,
+                    None => false,
+                };
+                if waits {
                     self.early = next;
                     context.waker().wake_by_ref();
                     return Poll::Pending;
@@ -61,6 +69,8 @@ mod tests {
 
     use super::*;
 
+    type Piece = Result<u8, &'static str>;
+
     #[derive(Default)]
     struct Wakes(AtomicUsize);
 
@@ -71,7 +81,7 @@ mod tests {
     }
 
     /// What each poll gives, to the end, and how often another one was asked for.
-    fn polls(items: Vec<Poll<u8>>) -> (Vec<Poll<Option<u8>>>, usize) {
+    fn polls(items: Vec<Poll<Piece>>) -> (Vec<Poll<Option<Piece>>>, usize) {
         let mut items = items.into_iter();
         let source = stream::poll_fn(move |_| match items.next() {
             Some(Poll::Ready(item)) => Poll::Ready(Some(item)),
@@ -90,15 +100,22 @@ mod tests {
 
     #[test]
     fn between_two_that_are_ready_there_is_a_pause() {
-        let (given, wakes) = polls(vec![Poll::Ready(1), Poll::Ready(2)]);
-        let expected = [Poll::Ready(Some(1)), Poll::Pending, Poll::Ready(Some(2)), Poll::Ready(None)];
+        let (given, wakes) = polls(vec![Poll::Ready(Ok(1)), Poll::Ready(Ok(2))]);
+        let expected = [Poll::Ready(Some(Ok(1))), Poll::Pending, Poll::Ready(Some(Ok(2))), Poll::Ready(None)];
         assert_eq!((given.as_slice(), wakes), (expected.as_slice(), 1));
     }
 
     #[test]
     fn one_that_comes_late_costs_no_poll_more() {
-        let (given, wakes) = polls(vec![Poll::Ready(1), Poll::Pending, Poll::Ready(2)]);
-        let expected = [Poll::Ready(Some(1)), Poll::Pending, Poll::Ready(Some(2)), Poll::Ready(None)];
+        let (given, wakes) = polls(vec![Poll::Ready(Ok(1)), Poll::Pending, Poll::Ready(Ok(2))]);
+        let expected = [Poll::Ready(Some(Ok(1))), Poll::Pending, Poll::Ready(Some(Ok(2))), Poll::Ready(None)];
         assert_eq!((given.as_slice(), wakes), (expected.as_slice(), 0));
+    }
+
+    #[test]
+    fn before_an_error_there_is_a_pause() {
+        let (given, wakes) = polls(vec![Poll::Ready(Err("broken"))]);
+        let expected = [Poll::Pending, Poll::Ready(Some(Err("broken"))), Poll::Ready(None)];
+        assert_eq!((given.as_slice(), wakes), (expected.as_slice(), 1));
     }
 }

@@ -159,6 +159,13 @@ async fn a_length_that_was_told_is_kept_to() {
             "complete",
         ),
         (vec![Frame("{\"a\"")], "{\"a\"", Ending::LengthMismatch { expected: 7, received: 4 }, "broken_off"),
+        // The head at least has come.
+        (
+            vec![Broken(io::ErrorKind::UnexpectedEof)],
+            "",
+            Ending::LengthMismatch { expected: 7, received: 0 },
+            "broken_off",
+        ),
         (
             vec![Frame("{\"a\""), Broken(io::ErrorKind::UnexpectedEof)],
             "{\"a\"",
