@@ -19,4 +19,6 @@ pub use cassette::{
 pub use error::{FolderError, Mistake, ReadError, WriteError};
 pub use folder::{Folder, LARGEST_FOLDER, MOST_FILES, Recording, Recordings, read_file, read_folder};
 pub use reading::{LONGEST_FILE, MOST_READS};
-pub use redaction::{REDACTED, Redaction, SHORTEST_CLIENT_KEY, SHORTEST_SECRET, is_secret};
+pub use redaction::{
+    REDACTED, Redaction, SHORTEST_CLIENT_KEY, SHORTEST_SECRET, is_secret, query_without_secrets,
+};

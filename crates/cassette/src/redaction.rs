@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use memchr::memmem::Finder;
+use percent_encoding::percent_decode_str;
 
 use crate::cassette::{Cassette, Outcome, Read, RecordedRequest};
 
@@ -51,6 +52,20 @@ pub fn is_secret(name: &str) -> bool {
         || (has("token") && !has("ratelimit") && !counts_or_pages(&name))
 }
 
+/// A query without the values of parameters whose names tell of secrets ([`is_secret`]), however they are spelled.
+pub fn query_without_secrets(query: &str) -> String {
+    let parts = query.split('&').map(|part| match part.split_once('=') {
+        Some((name, _)) if is_secret_parameter(name) => format!("{name}={REDACTED}"),
+        _ => part.to_owned(),
+    });
+    parts.collect::<Vec<_>>().join("&")
+}
+
+/// Whether a parameter's name tells of a secret, as a query spells it, with percent signs.
+fn is_secret_parameter(spelled: &str) -> bool {
+    is_secret(&percent_decode_str(spelled).decode_utf8_lossy())
+}
+
 fn counts_or_pages(name: &str) -> bool {
     let letters = || name.bytes().filter(|byte| !matches!(byte, b'-' | b'_' | b'.'));
     COUNTS_AND_PAGES.iter().any(|known| letters().eq(known.bytes()))
@@ -84,7 +99,8 @@ impl Redaction {
         let in_headers = headers.iter().filter(|(name, _)| is_secret(name.as_str()) && !is_cookie(name));
         let in_headers = in_headers.map(|(_, value)| without_scheme(value.as_bytes()));
         let parameters = query.unwrap_or_default().split('&').filter_map(|part| part.split_once('='));
-        let in_query = parameters.filter(|(name, _)| is_secret(name)).map(|(_, value)| value.as_bytes());
+        let in_query =
+            parameters.filter(|(name, _)| is_secret_parameter(name)).map(|(_, value)| value.as_bytes());
         let is_key = |value: &&[u8]| value.len() >= SHORTEST_CLIENT_KEY && *value != REDACTED.as_bytes();
         Redaction::new(
             self.literals.iter().map(Finder::needle).chain(in_headers.chain(in_query).filter(is_key)),
@@ -120,11 +136,7 @@ impl Redaction {
 
     /// A query without the values of secret parameters.
     pub fn query(&self, query: &str) -> String {
-        let parts = query.split('&').map(|part| match part.split_once('=') {
-            Some((name, _)) if is_secret(name) => format!("{name}={REDACTED}"),
-            _ => part.to_owned(),
-        });
-        let mut query = parts.collect::<Vec<_>>().join("&");
+        let mut query = query_without_secrets(query);
         self.overwrite_text(&mut query);
         query
     }

@@ -42,7 +42,7 @@ fn a_secret_is_taken_out_wherever_it_stands() {
     cassette.upstream = Some(format!("cloud {KEY}"));
     let request = &mut cassette.request;
     request.path = format!("/files/{KEY}");
-    request.query = Some(format!("api-key=short&user={KEY}&page=2"));
+    request.query = Some(format!("api-%6Bey=short&user={KEY}&page=2"));
     request.headers.insert("x-note", format!("as {KEY}").parse().unwrap());
     request.body = format!("{{\"input\":\"{KEY}, {KEY}\"}}").into();
     let Outcome::Answered(answer) = &mut cassette.outcome else { unreachable!() };
@@ -58,7 +58,7 @@ fn a_secret_is_taken_out_wherever_it_stands() {
     assert!(!text.contains("sk-") && !text.contains("short"), "{text}");
     for expected in [
         "\"/files/******************\"",
-        "\"api-key=[redacted]&user=******************&page=2\"",
+        "\"api-%6Bey=[redacted]&user=******************&page=2\"",
         "[\"authorization\", \"[redacted]\"]",
         "[\"x-note\", \"as ******************\"]",
         "\"input\": \"******************, ******************\"",

@@ -5,7 +5,7 @@ use std::time::UNIX_EPOCH;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
-use interference_backend::is_secret;
+use interference_backend::{is_secret, query_without_secrets};
 use interference_faults::Happening;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -273,15 +273,6 @@ struct AnswerView {
     head_ms: f64,
     first_byte_ms: Option<f64>,
     last_byte_ms: Option<f64>,
-}
-
-/// A query whose secrets were taken out.
-fn query_without_secrets(query: &str) -> String {
-    let parts = query.split('&').map(|part| match part.split_once('=') {
-        Some((name, _)) if is_secret(name) => format!("{name}=[redacted]"),
-        _ => part.to_owned(),
-    });
-    parts.collect::<Vec<_>>().join("&")
 }
 
 /// Headers without secrets, in one piece of memory: the originals are parts of the connection's buffer, and would keep
