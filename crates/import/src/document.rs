@@ -8,8 +8,8 @@ use crate::tree::{Member, Node, Value};
 use crate::yaml::{self, YamlError};
 use crate::{Format, Source};
 
-/// How long a file may be, in bytes: 16 MiB.
-pub const LONGEST_SOURCE: usize = 16 * 1024 * 1024;
+/// How long a file may be, in bytes: 4 MiB. Reading hostile YAML takes many times as much.
+pub const LONGEST_SOURCE: usize = 4 * 1024 * 1024;
 
 /// How many entries a file may have.
 pub const MOST_ENTRIES: usize = 100_000;
