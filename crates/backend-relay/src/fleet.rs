@@ -16,7 +16,7 @@ use crate::RelayError;
 use crate::board::{Board, NobodyReady, Pick};
 use crate::connection::IdleConnections;
 use crate::headers::Key;
-use crate::health::Outcome;
+use crate::health::{Outcome, Purpose};
 use crate::model_list::ModelList;
 use crate::upstream::{
     LARGEST_WEIGHT, MOST_PATTERNS, MOST_RETRIES, MOST_UPSTREAMS, RelayOptions, Upstream, check_name,
@@ -78,7 +78,7 @@ impl Fleet {
     /// Gives a request a place at one of a group; those that were tried before come last.
     pub(crate) fn visit(self: &Arc<Self>, group: &[usize], tried: &[usize]) -> Result<Visit, NobodyReady> {
         let pick = self.board().pick(group, tried, Instant::now())?;
-        Ok(Visit { fleet: Arc::clone(self), pick, verdict: Verdict::Awaited })
+        Ok(Visit { fleet: Arc::clone(self), pick, stage: Stage::Awaited, haste: Haste::Clients })
     }
 
     /// Whether somebody of a group may be asked now.
@@ -173,17 +173,31 @@ fn check_settings(upstream: &Upstream) -> Result<(), RelayError> {
     }
 }
 
-/// One request's place at one upstream. Dropping it frees the place.
+/// One request's place at one upstream, until its outcome is told. Dropping it frees the place, too.
 pub(crate) struct Visit {
     fleet: Arc<Fleet>,
     pick: Pick,
-    verdict: Verdict,
+    stage: Stage,
+    haste: Haste,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
+enum Stage {
+    /// Nothing has come.
     Awaited,
-    Told,
+    /// An answer has begun soundly.
+    Begun,
+    /// The outcome is told, and the place free.
+    Over,
+}
+
+/// What it means that nobody waits any longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Haste {
+    /// The client went away, which says nothing about the upstream.
+    Clients,
+    /// The upstream took longer than it may.
+    OurOwn,
 }
 
 impl Visit {
@@ -197,27 +211,51 @@ impl Visit {
         self.pick.member
     }
 
-    /// What opens connections.
-    pub(crate) fn connector(&self) -> &Connector {
-        &self.fleet.connector
+    /// All upstreams.
+    pub(crate) fn fleet(&self) -> &Fleet {
+        &self.fleet
     }
 
-    /// What became of the request.
+    /// From now on, dropping it before the end is a failure of the upstream: it is given up for its slowness alone.
+    pub(crate) fn must_end_in_time(&mut self) {
+        self.haste = Haste::OurOwn;
+    }
+
+    /// An answer has begun, as sound as its head can tell.
+    pub(crate) fn begin_answer(&mut self) {
+        self.stage = Stage::Begun;
+        self.fleet.board().begin_answer(self.pick, Instant::now());
+        // The probe is over; how the answer ends tells no more than the end of any other.
+        self.pick.purpose = Purpose::Ordinary;
+    }
+
+    /// What became of the request. Only the first outcome counts: an error whose body breaks off is one failure. What
+    /// follows takes no place, so that a failed answer that is still held does not stand in the way of a retry.
     pub(crate) fn record(&mut self, outcome: Outcome) {
-        if matches!(outcome, Outcome::Failed(_)) {
+        self.end(Some(outcome));
+    }
+
+    fn end(&mut self, outcome: Option<Outcome>) {
+        if std::mem::replace(&mut self.stage, Stage::Over) == Stage::Over {
+            return;
+        }
+        if matches!(outcome, Some(Outcome::Failed(_))) {
             self.fleet.failures.fetch_add(1, Ordering::Relaxed);
         }
-        self.verdict = Verdict::Told;
-        self.fleet.board().record(self.pick, outcome, Instant::now());
+        let mut board = self.fleet.board();
+        if let Some(outcome) = outcome {
+            board.record(self.pick, outcome, Instant::now());
+        }
+        board.leave(self.pick);
     }
 }
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        let mut board = self.fleet.board();
-        if self.verdict == Verdict::Awaited {
-            board.abandon(self.pick, Instant::now());
-        }
-        board.leave(self.pick);
+        self.end(match (self.haste, self.stage) {
+            (Haste::OurOwn, _) => Some(Outcome::Failed(None)),
+            (Haste::Clients, Stage::Begun) => Some(Outcome::Answered),
+            (Haste::Clients, _) => None,
+        });
     }
 }
