@@ -3,7 +3,6 @@
 //! Owns the way from a [`Visit`] to a reply whose body is still under way, and tells the visit what became of it. It
 //! refuses to know what is tried next.
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -20,19 +19,18 @@ use crate::fleet::{Member, Visit};
 use crate::frames::Frames;
 use crate::headers::{Key, for_client};
 use crate::health::Outcome;
-use crate::identifiers::{Identifiers, Sight};
+use crate::identifiers::{Collection, Sight};
 
 /// Sends a request to where the visit is. The reply has the upstream's status, its headers as a client may see them,
-/// and its body, which is still to come.
+/// and its body, which is still to come. What it creates is remembered in its collection.
 ///
 /// # Errors
 /// No head of an answer came.
 pub(crate) async fn attempt(
     mut visit: Visit,
     request: Request<Full<Bytes>>,
-    identifiers: &Arc<Identifiers>,
+    collection: Option<Collection>,
 ) -> Result<Reply, Failure> {
-    let method = request.method().clone();
     let answered = head(&visit, request).await.and_then(|(connection, response)| {
         // No request of ours asks for another protocol.
         let status = response.status();
@@ -56,8 +54,12 @@ pub(crate) async fn attempt(
         Outcome::Full(_) if matches!(visit.member().key, Key::Clients) => visit.begin_answer(),
         other => visit.record(other),
     }
-    let creates = method == Method::POST && parts.status.is_success();
-    let sight = if creates { Sight::new(identifiers, visit.index(), &parts.headers) } else { None };
+    let sight = match collection {
+        Some(collection) if parts.status.is_success() => {
+            Sight::new(collection, visit.index(), &parts.headers)
+        }
+        _ => None,
+    };
     let headers = for_client(parts.headers, &visit.member().name);
     let body = ReplyBody::Frames(Box::pin(Frames::new(connection, incoming, visit, sight)));
     Ok(Reply { headers, ..Reply::new(parts.status, body) })

@@ -121,7 +121,8 @@ impl<'c> Course<'c> {
                 return Ok(Next::NobodyReady);
             }
         };
-        let request = self.outgoing.request_to(visit.member())?;
+        let request = self.outgoing.request_to(visit.member(), &self.fleet.pseudonym)?;
+        let collection = self.identifiers.collection(&self.outgoing.method, &self.outgoing.path);
         if !self.tried.is_empty() {
             self.fleet.count_retry();
         }
@@ -129,7 +130,7 @@ impl<'c> Course<'c> {
         self.tried.push(member);
         // The connection of an answer that is not passed on is closed before another is opened.
         self.last = None;
-        let ended = attempt(visit, request, self.identifiers).await;
+        let ended = attempt(visit, request, collection).await;
         let next = match &ended {
             Ok(reply) if is_passing(reply.status, &self.outgoing.method) => Next::Another,
             Err(failure) if failure.done == Done::Nothing || self.outgoing.method.is_idempotent() => {

@@ -19,9 +19,10 @@ use crate::headers::Key;
 use crate::health::{Outcome, Purpose};
 use crate::model_list::ModelList;
 use crate::upstream::{
-    LARGEST_WEIGHT, MOST_PATTERNS, MOST_RETRIES, MOST_UPSTREAMS, RelayOptions, Upstream, check_name,
-    check_pattern,
+    LARGEST_WEIGHT, LONGEST_TIMEOUT, MOST_FALLBACKS, MOST_PATTERNS, MOST_RETRIES, MOST_UPSTREAMS,
+    RelayOptions, Upstream, UpstreamTimeouts, check_name, check_pattern,
 };
+use crate::via::Pseudonym;
 
 /// One upstream, made ready.
 pub(crate) struct Member {
@@ -41,6 +42,8 @@ pub(crate) struct Fleet {
     pub(crate) members: Vec<Member>,
     pub(crate) connector: Connector,
     pub(crate) backoff: Duration,
+    pub(crate) list_timeout: Duration,
+    pub(crate) pseudonym: Pseudonym,
     board: Mutex<Board>,
     failures: AtomicU64,
     retries: AtomicU64,
@@ -69,6 +72,8 @@ impl Fleet {
             members,
             connector: connector.map_err(|error| RelayError::Roots(Box::new(error)))?,
             backoff: options.backoff,
+            list_timeout: options.list_timeout.min(LONGEST_TIMEOUT),
+            pseudonym: Pseudonym::new(),
             board: Mutex::new(Board::new(weights, options.in_flight_max, Instant::now())),
             failures: AtomicU64::new(0),
             retries: AtomicU64::new(0),
@@ -78,7 +83,7 @@ impl Fleet {
     /// Gives a request a place at one of a group; those that were tried before come last.
     pub(crate) fn visit(self: &Arc<Self>, group: &[usize], tried: &[usize]) -> Result<Visit, NobodyReady> {
         let pick = self.board().pick(group, tried, Instant::now())?;
-        Ok(Visit { fleet: Arc::clone(self), pick, stage: Stage::Awaited, haste: Haste::Clients })
+        Ok(Visit { fleet: Arc::clone(self), pick, stage: Stage::Awaited, deadline: None })
     }
 
     /// Whether somebody of a group may be asked now.
@@ -131,7 +136,7 @@ impl Member {
         check_name(&upstream.name).map_err(wrong_name)?;
         let name = HeaderValue::from_str(&upstream.name);
         let name = name.map_err(|_| wrong_name("it does not fit a header"))?;
-        check_settings(&upstream)?;
+        check_settings(&upstream, options)?;
         let target = upstream.target()?;
         let authorization = target.authorization().map_err(|source| RelayError::BaseUrl {
             upstream: upstream.name.clone(),
@@ -139,7 +144,10 @@ impl Member {
         })?;
         let key = match authorization {
             Some(value) => Key::Own(value),
-            None if options.pass_client_keys => Key::Clients,
+            // A key for one of several would be told to the others.
+            None if options.pass_client_keys && (names.len() == 1 || upstream.pass_client_keys) => {
+                Key::Clients
+            }
             None => Key::None,
         };
         let fallback = |fallback: &String| {
@@ -156,7 +164,7 @@ impl Member {
     }
 }
 
-fn check_settings(upstream: &Upstream) -> Result<(), RelayError> {
+fn check_settings(upstream: &Upstream, options: &RelayOptions) -> Result<(), RelayError> {
     let wrong = |problem| Err(RelayError::Setting { upstream: upstream.name.clone(), problem });
     if !(1..=LARGEST_WEIGHT).contains(&upstream.weight) {
         return wrong(format!("its weight must be from 1 to {LARGEST_WEIGHT}, not {}", upstream.weight));
@@ -166,6 +174,31 @@ fn check_settings(upstream: &Upstream) -> Result<(), RelayError> {
     }
     if upstream.models.len() > MOST_PATTERNS {
         return wrong(format!("it may have at most {MOST_PATTERNS} patterns, not {}", upstream.models.len()));
+    }
+    if upstream.fallbacks.len() > MOST_FALLBACKS {
+        return wrong(format!(
+            "it may have at most {MOST_FALLBACKS} fall-backs, not {}",
+            upstream.fallbacks.len()
+        ));
+    }
+    let UpstreamTimeouts { connect, first_byte, between_bytes } = upstream.timeouts;
+    let fits = |timeout: &Duration| (Duration::from_nanos(1)..=LONGEST_TIMEOUT).contains(timeout);
+    if let Some(timeout) = [connect, first_byte, between_bytes].into_iter().find(|timeout| !fits(timeout)) {
+        return wrong(format!(
+            "its timeouts must be longer than nothing, and at most {LONGEST_TIMEOUT:?}, not {timeout:?}"
+        ));
+    }
+    if upstream.pass_client_keys && upstream.key.is_some() {
+        return wrong(
+            "with a key of its own it gets no client's: leave out `key`, or `pass_client_keys`".to_owned(),
+        );
+    }
+    if upstream.pass_client_keys && !options.pass_client_keys {
+        return wrong(
+            "its clients' keys are those of this server, which asks for keys itself: leave out `pass_client_keys`, or \
+             let this server ask for none"
+                .to_owned(),
+        );
     }
     match upstream.models.iter().find_map(|pattern| check_pattern(pattern).err()) {
         Some(problem) => wrong(problem.to_owned()),
@@ -178,7 +211,8 @@ pub(crate) struct Visit {
     fleet: Arc<Fleet>,
     pick: Pick,
     stage: Stage,
-    haste: Haste,
+    /// When it is given up for the upstream's slowness alone.
+    deadline: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -189,15 +223,6 @@ enum Stage {
     Begun,
     /// The outcome is told, and the place free.
     Over,
-}
-
-/// What it means that nobody waits any longer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Haste {
-    /// The client went away, which says nothing about the upstream.
-    Clients,
-    /// The upstream took longer than it may.
-    OurOwn,
 }
 
 impl Visit {
@@ -216,9 +241,10 @@ impl Visit {
         &self.fleet
     }
 
-    /// From now on, dropping it before the end is a failure of the upstream: it is given up for its slowness alone.
-    pub(crate) fn must_end_in_time(&mut self) {
-        self.haste = Haste::OurOwn;
+    /// Dropping it after this time is a failure of the upstream, which took too long. Else whoever drops it has gone
+    /// away for reasons of its own.
+    pub(crate) fn must_end_by(&mut self, deadline: Instant) {
+        self.deadline = Some(deadline);
     }
 
     /// An answer has begun, as sound as its head can tell.
@@ -252,10 +278,11 @@ impl Visit {
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        self.end(match (self.haste, self.stage) {
-            (Haste::OurOwn, _) => Some(Outcome::Failed(None)),
-            (Haste::Clients, Stage::Begun) => Some(Outcome::Answered),
-            (Haste::Clients, _) => None,
+        let is_late = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
+        self.end(match self.stage {
+            _ if is_late => Some(Outcome::Failed(None)),
+            Stage::Begun => Some(Outcome::Answered),
+            Stage::Awaited | Stage::Over => None,
         });
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::Method;
 use interference_backend::{Backend, MeasuredValue, Refusal, UpstreamFailure};
-use interference_backend_relay::{RelayBackend, RelayOptions, Upstream};
+use interference_backend_relay::{RelayBackend, RelayOptions, Upstream, UpstreamTimeouts};
 use interference_wire::{Step, chunk};
 
 use crate::server::{EVENTS, Server, json, silence, write};
@@ -202,6 +202,25 @@ async fn a_relay_is_made_of_sound_upstreams_only() {
         (vec![Upstream { weight: 0, ..upstream("a", &a) }], "its weight must be from 1 to 1000, not 0"),
         (vec![Upstream { retries: 11, ..upstream("a", &a) }], "at most 10 retries"),
         (vec![Upstream { key: Some("a\nb".into()), ..upstream("a", &a) }], "upstream `a`: The API key"),
+        (
+            vec![Upstream { fallbacks: vec!["b".to_owned(); 33], ..upstream("a", &a) }],
+            "at most 32 fall-backs, not 33",
+        ),
+        (
+            vec![Upstream { pass_client_keys: true, ..upstream("a", &a) }],
+            "this server, which asks for keys itself",
+        ),
+        (
+            vec![Upstream { pass_client_keys: true, key: Some("own".into()), ..upstream("a", &a) }],
+            "with a key of its own",
+        ),
+        (
+            vec![Upstream {
+                timeouts: UpstreamTimeouts { first_byte: Duration::MAX, ..UpstreamTimeouts::default() },
+                ..upstream("a", &a)
+            }],
+            "longer than nothing, and at most 3600s",
+        ),
         (vec![Upstream::new("a", "localhost:1")], "must begin with `http://`"),
     ] {
         let error = made(upstreams).unwrap_err();
