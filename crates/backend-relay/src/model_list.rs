@@ -210,6 +210,7 @@ impl Listed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{RelayOptions, Upstream};
 
     #[test]
     fn lists_are_read_tolerantly() {
@@ -243,6 +244,24 @@ mod tests {
         let cards: Vec<ModelCard> = list.known().iter().map(Listed::card).collect();
         assert_eq!((cards[0].created, cards[0].owned_by.as_str()), (5, "me"));
         assert_eq!((cards[1].created, cards[1].owned_by.as_str()), (0, "upstream"));
+    }
+
+    #[tokio::test]
+    async fn old_news_serve_until_there_are_new_ones() {
+        // Nothing listens there any more.
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let gone = Upstream::new("a", format!("http://127.0.0.1:{port}/v1"));
+        let fleet = Arc::new(Fleet::new(vec![gone], RelayOptions::default()).unwrap());
+        let list = &fleet.members[0].list;
+        let listed = || listed_in(br#"{"data":[{"id":"x"}]}"#);
+        list.remember(listed(), Instant::now());
+        assert_eq!(members_listing(&fleet, "x").await, [0]);
+        assert!(list.asking.try_lock().is_ok(), "young news are not asked for again");
+        list.remember(listed(), Instant::now().checked_sub(BELIEVED).unwrap());
+        assert_eq!(members_listing(&fleet, "x").await, [0]);
+        assert!(list.told().is_some(), "nothing was waited for");
+        drop(list.asking.lock().await);
+        assert!(list.told().is_none() && list.has("x"), "it was asked, and did not tell");
     }
 
     #[test]
