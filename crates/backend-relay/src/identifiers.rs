@@ -43,8 +43,8 @@ impl Identifiers {
     pub(crate) fn member_in(&self, path: &str) -> Option<usize> {
         let memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
-        let places = ends.take_while(|end| *end <= LONGEST_PLACE).filter_map(|end| path.get(..end));
-        places.into_iter().find_map(|place| memory.members.get(place).copied())
+        let mut places = ends.take_while(|end| *end <= LONGEST_PLACE).filter_map(|end| path.get(..end));
+        places.find_map(|place| memory.members.get(place).copied())
     }
 
     /// Where the ids of answers to this request belong, if it may create something.

@@ -70,7 +70,7 @@ impl Outgoing {
 }
 
 /// Whether a segment of a path means a place relative to it (RFC 3986 section 3.3), however it is spelled: some servers
-/// decode a path before they split it, and some take `\\` for `/`.
+/// decode a path before they split it, and some take `\` for `/`.
 fn has_dot_segment(path: &str) -> bool {
     let decoded: Vec<u8> = percent_decode_str(path).collect();
     let mut segments = decoded.split(|byte| matches!(byte, b'/' | b'\\'));

@@ -41,8 +41,8 @@ pub struct Upstream {
     pub base_url: String,
     /// The key that it wants.
     pub key: Option<SecretString>,
-    /// Whether it gets the client's own key. An upstream without a key that is the only one does so in any case;
-    /// where [`RelayOptions::pass_client_keys`] says no, none does. Default: no.
+    /// Whether it gets the client's own key, even beside others. Refused with a key of its own, and where
+    /// [`RelayOptions::pass_client_keys`] says no. Default: no.
     pub pass_client_keys: bool,
     /// The models that are known to be here; `*` at the end of one stands for anything. At most [`MOST_PATTERNS`].
     pub models: Vec<String>,
