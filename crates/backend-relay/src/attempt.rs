@@ -3,7 +3,6 @@
 //! Owns the way from a [`Visit`] to a reply whose body is still under way, and tells the visit what became of it. It
 //! refuses to know what is tried next.
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -18,21 +17,20 @@ use crate::connection::Connection;
 use crate::failure::{Done, Failure};
 use crate::fleet::{Member, Visit};
 use crate::frames::Frames;
-use crate::headers::for_client;
+use crate::headers::{Key, for_client};
 use crate::health::Outcome;
-use crate::identifiers::{Identifiers, Sight};
+use crate::identifiers::{Collection, Sight};
 
 /// Sends a request to where the visit is. The reply has the upstream's status, its headers as a client may see them,
-/// and its body, which is still to come.
+/// and its body, which is still to come. What it creates is remembered in its collection.
 ///
 /// # Errors
 /// No head of an answer came.
 pub(crate) async fn attempt(
     mut visit: Visit,
     request: Request<Full<Bytes>>,
-    identifiers: &Arc<Identifiers>,
+    collection: Option<Collection>,
 ) -> Result<Reply, Failure> {
-    let method = request.method().clone();
     let answered = head(&visit, request).await.and_then(|(connection, response)| {
         // No request of ours asks for another protocol.
         let status = response.status();
@@ -50,17 +48,31 @@ pub(crate) async fn attempt(
         }
     };
     let (parts, incoming) = response.into_parts();
-    visit.record(outcome(parts.status, &parts.headers));
-    let creates = method == Method::POST && parts.status.is_success();
-    let sight = if creates { Sight::new(identifiers, visit.index(), &parts.headers) } else { None };
+    match outcome(parts.status, &parts.headers) {
+        Outcome::Answered => visit.begin_answer(),
+        // The quota is that client's alone.
+        Outcome::Full(_) if matches!(visit.member().key, Key::Clients) => visit.begin_answer(),
+        other => visit.record(other),
+    }
+    let sight = match collection {
+        Some(collection) if parts.status.is_success() => {
+            Sight::new(collection, visit.index(), &parts.headers)
+        }
+        _ => None,
+    };
     let headers = for_client(parts.headers, &visit.member().name);
     let body = ReplyBody::Frames(Box::pin(Frames::new(connection, incoming, visit, sight)));
     Ok(Reply { headers, ..Reply::new(parts.status, body) })
 }
 
-/// Whether an answer says that somebody else, or a later time, may do better.
-pub(crate) fn is_passing(status: StatusCode) -> bool {
-    status == StatusCode::TOO_MANY_REQUESTS || is_failure(status)
+/// Whether an answer says that somebody else, or a later time, may do better, and the request may be sent again. A 502
+/// or a 504 comes from a gateway that had passed the request on (RFC 9110 sections 15.6.3 and 15.6.5): what is not
+/// idempotent may have been carried out behind it.
+pub(crate) fn is_passing(status: StatusCode, method: &Method) -> bool {
+    match status {
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => true,
+        status => is_failure(status) && method.is_idempotent(),
+    }
 }
 
 fn is_failure(status: StatusCode) -> bool {
@@ -96,7 +108,7 @@ async fn head(
             answered => return answered.map_err(|unsent| unsent.failure),
         }
     }
-    let socket = visit.connector().connect(&member.target, member.upstream.timeouts.connect).await;
+    let socket = visit.fleet().connector.connect(&member.target, member.upstream.timeouts.connect).await;
     let socket = socket.map_err(|error| Failure::connecting(&error))?;
     let connection = Connection::over(socket).await;
     let connection = connection.map_err(|error| Failure::before_head(&error, Done::Nothing))?;
@@ -149,9 +161,18 @@ mod tests {
         for code in [200, 302, 400, 401, 404, 422, 500, 501] {
             let status = StatusCode::from_u16(code).unwrap();
             assert_eq!(outcome(status, &HeaderMap::new()), Outcome::Answered, "{code}");
-            assert!(!is_passing(status), "{code}");
+            assert!(!is_passing(status, &Method::GET), "{code}");
         }
         assert_eq!(outcome(StatusCode::TOO_MANY_REQUESTS, &HeaderMap::new()), Outcome::Full(None));
         assert_eq!(outcome(StatusCode::BAD_GATEWAY, &HeaderMap::new()), Outcome::Failed(None));
+    }
+
+    #[test]
+    fn what_a_gateway_may_have_passed_on_is_not_sent_again() {
+        for (code, again) in [(429, true), (502, false), (503, true), (504, false)] {
+            let status = StatusCode::from_u16(code).unwrap();
+            assert_eq!(is_passing(status, &Method::POST), again, "{code}");
+            assert!(is_passing(status, &Method::PUT), "{code}");
+        }
     }
 }

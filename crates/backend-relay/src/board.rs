@@ -90,16 +90,14 @@ impl Board {
         group.iter().any(|member| self.members[*member].purpose(now).is_some())
     }
 
+    /// An answer has begun soundly.
+    pub(crate) fn begin_answer(&mut self, pick: Pick, now: Instant) {
+        self.members[pick.member].health.begin_answer(pick.purpose, now);
+    }
+
     /// What became of a request, as soon as it is known.
     pub(crate) fn record(&mut self, pick: Pick, outcome: Outcome, now: Instant) {
         self.members[pick.member].health.record(outcome, pick.purpose, now);
-    }
-
-    /// Nobody waits any more for what would have become of a request.
-    pub(crate) fn abandon(&mut self, pick: Pick, now: Instant) {
-        if pick.purpose == Purpose::Probe {
-            self.members[pick.member].health.abandon_probe(now);
-        }
     }
 
     /// A request has left its upstream, however it ended.
@@ -228,9 +226,8 @@ mod tests {
         let probe = Pick { member: 0, purpose: Purpose::Probe };
         assert_eq!(board.pick(&[0], &[], later), Ok(probe));
         assert!(board.pick(&[0], &[], later).is_err());
-        board.abandon(probe, later);
         board.leave(probe);
-        assert_eq!(board.pick(&[0], &[], later), Ok(probe));
+        assert!(board.pick(&[0], &[], later).is_err(), "a probe that is given up keeps its pause");
     }
 
     proptest! {

@@ -1,15 +1,15 @@
 //! Connections to one upstream: opened, spoken over, and kept for a short while for the next request.
 //!
-//! Nothing runs in the background. Whoever waits for a head or a body drives the connection too, and dropping it closes
-//! it at once; one that is kept is looked at when it is wanted again. It refuses to know which upstream is asked, and
-//! what a failure means for the request.
+//! Nothing drives a connection in the background. Whoever waits for a head or a body drives it too, and dropping it
+//! closes it at once; one that is kept is looked at when it is wanted again, and closed by a task of one timer if it is
+//! not. It refuses to know which upstream is asked, and what a failure means for the request.
 
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -18,6 +18,9 @@ use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1};
 use hyper_util::rt::TokioIo;
 use interference_client::Socket;
+use tokio::time::{Instant, sleep_until};
+
+use crate::rationed_socket::{Ration, RationedSocket};
 
 /// How long a connection is kept without a request. Servers close theirs after five seconds or more, and a request that
 /// meets its connection's end cannot be sent again without knowing whether it was carried out.
@@ -32,13 +35,14 @@ pub const LONGEST_HEAD: usize = 64 * 1024;
 /// How many headers an answer may have.
 pub const MOST_HEADERS: usize = 256;
 
-type Running = http1::Connection<TokioIo<Box<dyn Socket>>, Full<Bytes>>;
+type Running = http1::Connection<TokioIo<RationedSocket>, Full<Bytes>>;
 
 /// One connection, for one request at a time.
 pub(crate) struct Connection {
     sender: http1::SendRequest<Full<Bytes>>,
     /// None once it has ended, however it did: the body, or the wait for the head, ends with the same error.
     running: Option<Pin<Box<Running>>>,
+    ration: Ration,
 }
 
 impl Connection {
@@ -46,13 +50,14 @@ impl Connection {
     pub(crate) async fn over(socket: Box<dyn Socket>) -> Result<Connection, hyper::Error> {
         let mut builder = http1::Builder::new();
         builder.max_headers(MOST_HEADERS).max_header_size(LONGEST_HEAD);
+        let (socket, ration) = RationedSocket::new(socket);
         let (sender, running) = builder.handshake(TokioIo::new(socket)).await?;
-        Ok(Connection { sender, running: Some(Box::pin(running)) })
+        Ok(Connection { sender, running: Some(Box::pin(running)), ration })
     }
 
     /// Moves it on, as far as it goes without waiting.
     pub(crate) fn drive(&mut self, context: &mut Context<'_>) {
-        drive(&mut self.running, context);
+        drive(&mut self.running, &self.ration, context);
     }
 
     /// Whether it takes another request, as far as is known without waiting.
@@ -69,14 +74,15 @@ impl Connection {
     ) -> Result<Response<Incoming>, TrySendError<Request<Full<Bytes>>>> {
         let mut head = pin!(self.sender.try_send_request(request));
         std::future::poll_fn(|context| {
-            drive(&mut self.running, context);
+            drive(&mut self.running, &self.ration, context);
             head.as_mut().poll(context)
         })
         .await
     }
 }
 
-fn drive(running: &mut Option<Pin<Box<Running>>>, context: &mut Context<'_>) {
+fn drive(running: &mut Option<Pin<Box<Running>>>, ration: &Ration, context: &mut Context<'_>) {
+    ration.renew();
     if running.as_mut().is_some_and(|running| running.as_mut().poll(context).is_ready()) {
         *running = None;
     }
@@ -84,13 +90,30 @@ fn drive(running: &mut Option<Pin<Box<Running>>>, context: &mut Context<'_>) {
 
 /// The connections of one upstream that have no request.
 #[derive(Default)]
-pub(crate) struct IdleConnections(Mutex<VecDeque<(Connection, Instant)>>);
+pub(crate) struct IdleConnections(Arc<Mutex<Kept>>);
+
+#[derive(Default)]
+struct Kept {
+    /// In the order in which they came.
+    connections: VecDeque<(Connection, Instant)>,
+    sweep: Sweep,
+}
+
+/// Whether a task closes what has been kept for long enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Sweep {
+    /// There is nothing to close.
+    #[default]
+    Idle,
+    /// It does.
+    Running,
+}
 
 impl IdleConnections {
     /// The one that was used last, if it still takes requests.
     pub(crate) async fn take(&self) -> Option<Connection> {
         loop {
-            let (mut connection, since) = self.lock().pop_back()?;
+            let (mut connection, since) = lock(&self.0).connections.pop_back()?;
             let ready = std::future::poll_fn(|context| Poll::Ready(connection.is_ready(context))).await;
             if ready && since.elapsed() < IDLE_CONNECTION {
                 return Some(connection);
@@ -98,18 +121,74 @@ impl IdleConnections {
         }
     }
 
-    /// Keeps one, and closes those that were kept for long enough.
+    /// Keeps one for a while, if there is room.
     pub(crate) fn put(&self, connection: Connection) {
-        let mut idle = self.lock();
-        while idle.front().is_some_and(|(_, since)| since.elapsed() >= IDLE_CONNECTION) {
-            idle.pop_front();
+        let mut kept = lock(&self.0);
+        if kept.connections.len() >= MOST_IDLE {
+            return;
         }
-        if idle.len() < MOST_IDLE {
-            idle.push_back((connection, Instant::now()));
+        kept.connections.push_back((connection, Instant::now()));
+        if kept.sweep == Sweep::Idle {
+            kept.sweep = Sweep::Running;
+            tokio::spawn(sweep(Arc::downgrade(&self.0)));
         }
     }
+}
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<(Connection, Instant)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+/// Closes connections when their time is over, until there are none.
+async fn sweep(kept: Weak<Mutex<Kept>>) {
+    while let Some(due) = kept.upgrade().and_then(|kept| lock(&kept).close_old()) {
+        sleep_until(due).await;
+    }
+}
+
+impl Kept {
+    /// Closes those whose time is over, and says when that of the next one is.
+    fn close_old(&mut self) -> Option<Instant> {
+        while self.connections.front().is_some_and(|(_, since)| since.elapsed() >= IDLE_CONNECTION) {
+            self.connections.pop_front();
+        }
+        let due = self.connections.front().map(|(_, since)| *since + IDLE_CONNECTION);
+        if due.is_none() {
+            self.sweep = Sweep::Idle;
+        }
+        due
+    }
+}
+
+fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+    use tokio::time::{sleep, timeout};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_nobody_wants_again_is_closed_in_time() {
+        let idle = IdleConnections::default();
+        // Twice, since the task ends with the last connection.
+        for _ in 0..2 {
+            let (socket, mut upstream) = tokio::io::duplex(64);
+            let (late_socket, mut late_upstream) = tokio::io::duplex(64);
+            idle.put(Connection::over(Box::new(socket)).await.unwrap());
+            sleep(Duration::from_secs(1)).await;
+            idle.put(Connection::over(Box::new(late_socket)).await.unwrap());
+            let kept_at = Instant::now();
+            let mut buffer = [0];
+            let patience = IDLE_CONNECTION * 2;
+            let just_before = IDLE_CONNECTION - Duration::from_millis(1_010);
+            assert!(timeout(just_before, upstream.read(&mut buffer)).await.is_err());
+            let end = timeout(patience, upstream.read(&mut buffer)).await;
+            assert_eq!(end.unwrap().unwrap(), 0);
+            assert!(kept_at.elapsed() < IDLE_CONNECTION - Duration::from_millis(900));
+            let end = timeout(patience, late_upstream.read(&mut buffer)).await;
+            assert_eq!(end.unwrap().unwrap(), 0);
+            assert!(kept_at.elapsed() >= IDLE_CONNECTION);
+        }
+        assert!(lock(&idle.0).connections.is_empty());
     }
 }

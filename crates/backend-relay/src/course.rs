@@ -6,21 +6,23 @@
 //! A request is tried again only before the head of an answer that is passed on, and only
 //! - when no byte of it was sent, whatever its method;
 //! - when its method is idempotent (RFC 9110 section 9.2.2);
-//! - when the answer is a 429, 502, 503 or 504, by which a server says that it did not do what was asked.
+//! - when the answer is a 429 or a 503, by which a server says that it did not do what was asked.
 //!
-//! A POST whose connection broke after it was sent, or that was not answered in time, may have been carried out and
-//! charged for. It is never sent again, to nobody: the client is told, and decides.
+//! A POST whose connection broke after it was sent, that was not answered in time, or that a gateway lost (502, 504), may
+//! have been carried out and charged for. It is never sent again, to nobody: the client is told, and decides.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::StatusCode;
 use interference_backend::{Refusal, Reply};
 
 use crate::attempt::{attempt, is_passing};
 use crate::board::NobodyReady;
 use crate::failure::{Done, Failure, Tries, nobody_left};
 use crate::fleet::Fleet;
+use crate::headers::Key;
 use crate::identifiers::Identifiers;
 use crate::outgoing::Outgoing;
 
@@ -44,6 +46,8 @@ pub(crate) struct Course<'c> {
     started_at: Instant,
     /// The members that were tried, in order.
     tried: Vec<usize>,
+    /// Of them, those that have no more room for this client: its own key is there, and its quota used up.
+    exhausted: Vec<usize>,
     /// Who was tried last, and what that came to.
     last: Option<(usize, Result<Reply, Failure>)>,
     /// When somebody may be asked again, where nobody was ready.
@@ -69,7 +73,16 @@ impl<'c> Course<'c> {
         outgoing: &'c Outgoing,
     ) -> Course<'c> {
         let started_at = Instant::now();
-        Course { fleet, identifiers, outgoing, started_at, tried: Vec::new(), last: None, ready_at: None }
+        Course {
+            fleet,
+            identifiers,
+            outgoing,
+            started_at,
+            tried: Vec::new(),
+            exhausted: Vec::new(),
+            last: None,
+            ready_at: None,
+        }
     }
 
     /// Tries until there is an answer, or nothing is left to try. The last outcome is the request's.
@@ -80,11 +93,12 @@ impl<'c> Course<'c> {
         let mut next = self.attempt(&group.members).await?;
         let retries = self.tried.first().map_or(0, |first| self.fleet.members[*first].upstream.retries);
         for retry in 0..retries {
-            if next != Next::Another || !self.fleet.is_ready(&group.members) {
+            let members = self.not_exhausted(&group.members);
+            if next != Next::Another || !self.fleet.is_ready(&members) {
                 break;
             }
             tokio::time::sleep(backoff(self.fleet.backoff, retry)).await;
-            next = self.attempt(&group.members).await?;
+            next = self.attempt(&members).await?;
         }
         for fallback in &group.fallbacks {
             if next == Next::Settled {
@@ -95,6 +109,10 @@ impl<'c> Course<'c> {
         self.outcome(group)
     }
 
+    fn not_exhausted(&self, members: &[usize]) -> Vec<usize> {
+        members.iter().copied().filter(|member| !self.exhausted.contains(member)).collect()
+    }
+
     async fn attempt(&mut self, group: &[usize]) -> Result<Next, Refusal> {
         let visit = match self.fleet.visit(group, &self.tried) {
             Ok(visit) => visit,
@@ -103,22 +121,29 @@ impl<'c> Course<'c> {
                 return Ok(Next::NobodyReady);
             }
         };
-        let request = self.outgoing.request_to(visit.member())?;
+        let request = self.outgoing.request_to(visit.member(), &self.fleet.pseudonym)?;
+        let collection = self.identifiers.collection(&self.outgoing.method, &self.outgoing.path);
         if !self.tried.is_empty() {
             self.fleet.count_retry();
         }
         let member = visit.index();
         self.tried.push(member);
-        // An answer that is not passed on goes before another is asked for.
+        // The connection of an answer that is not passed on is closed before another is opened.
         self.last = None;
-        let ended = attempt(visit, request, self.identifiers).await;
+        let ended = attempt(visit, request, collection).await;
         let next = match &ended {
-            Ok(reply) if is_passing(reply.status) => Next::Another,
+            Ok(reply) if is_passing(reply.status, &self.outgoing.method) => Next::Another,
             Err(failure) if failure.done == Done::Nothing || self.outgoing.method.is_idempotent() => {
                 Next::Another
             }
             _ => Next::Settled,
         };
+        if let Ok(reply) = &ended
+            && reply.status == StatusCode::TOO_MANY_REQUESTS
+            && matches!(self.fleet.members[member].key, Key::Clients)
+        {
+            self.exhausted.push(member);
+        }
         if let Err(failure) = &ended {
             let upstream = &self.fleet.members[member].upstream.name;
             tracing::warn!(upstream, told = failure.told, "the upstream failed");

@@ -76,9 +76,19 @@ pub enum RelayError {
         reason: String,
     },
     /// The file of upstreams is wrong. At least one problem, in the order of the file.
-    #[error("{}", problems.iter().map(FileProblem::to_string).collect::<Vec<_>>().join("\n"))]
+    #[error("{}", told(problems, *untold))]
     File {
-        /// All that is wrong.
+        /// What is wrong, at most [`MOST_PROBLEMS`](crate::MOST_PROBLEMS).
         problems: Vec<FileProblem>,
+        /// How many more there are.
+        untold: usize,
     },
+}
+
+fn told(problems: &[FileProblem], untold: usize) -> String {
+    let mut lines: Vec<String> = problems.iter().map(FileProblem::to_string).collect();
+    if untold > 0 {
+        lines.push(format!("and {untold} more"));
+    }
+    lines.join("\n")
 }

@@ -123,7 +123,8 @@ impl std::fmt::Display for Tries {
 
 /// Nobody is asked for now.
 pub(crate) fn nobody_left(names: &[&str], wait: Duration) -> Refusal {
-    let retry_after_seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    // The time may have come while the request was refused.
+    let retry_after_seconds = (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1);
     let named: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
     Refusal::Upstream {
         message: format!(
@@ -194,5 +195,7 @@ mod tests {
         };
         assert_eq!(failure, UpstreamFailure::NobodyLeft { retry_after_seconds: 2 });
         assert!(message.contains("`a`, `b`") && message.ends_with("Try again in 2 s."), "{message}");
+        let Refusal::Upstream { failure, .. } = nobody_left(&["a"], Duration::ZERO) else { panic!() };
+        assert_eq!(failure, UpstreamFailure::NobodyLeft { retry_after_seconds: 1 });
     }
 }

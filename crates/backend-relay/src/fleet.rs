@@ -16,12 +16,13 @@ use crate::RelayError;
 use crate::board::{Board, NobodyReady, Pick};
 use crate::connection::IdleConnections;
 use crate::headers::Key;
-use crate::health::Outcome;
+use crate::health::{Outcome, Purpose};
 use crate::model_list::ModelList;
 use crate::upstream::{
-    LARGEST_WEIGHT, MOST_PATTERNS, MOST_RETRIES, MOST_UPSTREAMS, RelayOptions, Upstream, check_name,
-    check_pattern,
+    LARGEST_WEIGHT, LONGEST_TIMEOUT, MOST_FALLBACKS, MOST_PATTERNS, MOST_RETRIES, MOST_UPSTREAMS,
+    RelayOptions, Upstream, UpstreamTimeouts, check_name, check_pattern,
 };
+use crate::via::Pseudonym;
 
 /// One upstream, made ready.
 pub(crate) struct Member {
@@ -41,6 +42,8 @@ pub(crate) struct Fleet {
     pub(crate) members: Vec<Member>,
     pub(crate) connector: Connector,
     pub(crate) backoff: Duration,
+    pub(crate) list_timeout: Duration,
+    pub(crate) pseudonym: Pseudonym,
     board: Mutex<Board>,
     failures: AtomicU64,
     retries: AtomicU64,
@@ -69,6 +72,8 @@ impl Fleet {
             members,
             connector: connector.map_err(|error| RelayError::Roots(Box::new(error)))?,
             backoff: options.backoff,
+            list_timeout: options.list_timeout.min(LONGEST_TIMEOUT),
+            pseudonym: Pseudonym::new(),
             board: Mutex::new(Board::new(weights, options.in_flight_max, Instant::now())),
             failures: AtomicU64::new(0),
             retries: AtomicU64::new(0),
@@ -78,7 +83,7 @@ impl Fleet {
     /// Gives a request a place at one of a group; those that were tried before come last.
     pub(crate) fn visit(self: &Arc<Self>, group: &[usize], tried: &[usize]) -> Result<Visit, NobodyReady> {
         let pick = self.board().pick(group, tried, Instant::now())?;
-        Ok(Visit { fleet: Arc::clone(self), pick, verdict: Verdict::Awaited })
+        Ok(Visit { fleet: Arc::clone(self), pick, stage: Stage::Awaited, deadline: None })
     }
 
     /// Whether somebody of a group may be asked now.
@@ -131,7 +136,7 @@ impl Member {
         check_name(&upstream.name).map_err(wrong_name)?;
         let name = HeaderValue::from_str(&upstream.name);
         let name = name.map_err(|_| wrong_name("it does not fit a header"))?;
-        check_settings(&upstream)?;
+        check_settings(&upstream, options)?;
         let target = upstream.target()?;
         let authorization = target.authorization().map_err(|source| RelayError::BaseUrl {
             upstream: upstream.name.clone(),
@@ -139,7 +144,10 @@ impl Member {
         })?;
         let key = match authorization {
             Some(value) => Key::Own(value),
-            None if options.pass_client_keys => Key::Clients,
+            // A key for one of several would be told to the others.
+            None if options.pass_client_keys && (names.len() == 1 || upstream.pass_client_keys) => {
+                Key::Clients
+            }
             None => Key::None,
         };
         let fallback = |fallback: &String| {
@@ -156,7 +164,7 @@ impl Member {
     }
 }
 
-fn check_settings(upstream: &Upstream) -> Result<(), RelayError> {
+fn check_settings(upstream: &Upstream, options: &RelayOptions) -> Result<(), RelayError> {
     let wrong = |problem| Err(RelayError::Setting { upstream: upstream.name.clone(), problem });
     if !(1..=LARGEST_WEIGHT).contains(&upstream.weight) {
         return wrong(format!("its weight must be from 1 to {LARGEST_WEIGHT}, not {}", upstream.weight));
@@ -167,23 +175,54 @@ fn check_settings(upstream: &Upstream) -> Result<(), RelayError> {
     if upstream.models.len() > MOST_PATTERNS {
         return wrong(format!("it may have at most {MOST_PATTERNS} patterns, not {}", upstream.models.len()));
     }
+    if upstream.fallbacks.len() > MOST_FALLBACKS {
+        return wrong(format!(
+            "it may have at most {MOST_FALLBACKS} fall-backs, not {}",
+            upstream.fallbacks.len()
+        ));
+    }
+    let UpstreamTimeouts { connect, first_byte, between_bytes } = upstream.timeouts;
+    let fits = |timeout: &Duration| (Duration::from_nanos(1)..=LONGEST_TIMEOUT).contains(timeout);
+    if let Some(timeout) = [connect, first_byte, between_bytes].into_iter().find(|timeout| !fits(timeout)) {
+        return wrong(format!(
+            "its timeouts must be longer than nothing, and at most {LONGEST_TIMEOUT:?}, not {timeout:?}"
+        ));
+    }
+    if upstream.pass_client_keys && upstream.key.is_some() {
+        return wrong(
+            "with a key of its own it gets no client's: leave out `key`, or `pass_client_keys`".to_owned(),
+        );
+    }
+    if upstream.pass_client_keys && !options.pass_client_keys {
+        return wrong(
+            "its clients' keys are those of this server, which asks for keys itself: leave out `pass_client_keys`, or \
+             let this server ask for none"
+                .to_owned(),
+        );
+    }
     match upstream.models.iter().find_map(|pattern| check_pattern(pattern).err()) {
         Some(problem) => wrong(problem.to_owned()),
         None => Ok(()),
     }
 }
 
-/// One request's place at one upstream. Dropping it frees the place.
+/// One request's place at one upstream, until its outcome is told. Dropping it frees the place, too.
 pub(crate) struct Visit {
     fleet: Arc<Fleet>,
     pick: Pick,
-    verdict: Verdict,
+    stage: Stage,
+    /// When it is given up for the upstream's slowness alone.
+    deadline: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
+enum Stage {
+    /// Nothing has come.
     Awaited,
-    Told,
+    /// An answer has begun soundly.
+    Begun,
+    /// The outcome is told, and the place free.
+    Over,
 }
 
 impl Visit {
@@ -197,27 +236,53 @@ impl Visit {
         self.pick.member
     }
 
-    /// What opens connections.
-    pub(crate) fn connector(&self) -> &Connector {
-        &self.fleet.connector
+    /// All upstreams.
+    pub(crate) fn fleet(&self) -> &Fleet {
+        &self.fleet
     }
 
-    /// What became of the request.
+    /// Dropping it after this time is a failure of the upstream, which took too long. Else whoever drops it has gone
+    /// away for reasons of its own.
+    pub(crate) fn must_end_by(&mut self, deadline: Instant) {
+        self.deadline = Some(deadline);
+    }
+
+    /// An answer has begun, as sound as its head can tell.
+    pub(crate) fn begin_answer(&mut self) {
+        self.stage = Stage::Begun;
+        self.fleet.board().begin_answer(self.pick, Instant::now());
+        // The probe is over; how the answer ends tells no more than the end of any other.
+        self.pick.purpose = Purpose::Ordinary;
+    }
+
+    /// What became of the request. Only the first outcome counts: an error whose body breaks off is one failure. What
+    /// follows takes no place, so that a failed answer that is still held does not stand in the way of a retry.
     pub(crate) fn record(&mut self, outcome: Outcome) {
-        if matches!(outcome, Outcome::Failed(_)) {
+        self.end(Some(outcome));
+    }
+
+    fn end(&mut self, outcome: Option<Outcome>) {
+        if std::mem::replace(&mut self.stage, Stage::Over) == Stage::Over {
+            return;
+        }
+        if matches!(outcome, Some(Outcome::Failed(_))) {
             self.fleet.failures.fetch_add(1, Ordering::Relaxed);
         }
-        self.verdict = Verdict::Told;
-        self.fleet.board().record(self.pick, outcome, Instant::now());
+        let mut board = self.fleet.board();
+        if let Some(outcome) = outcome {
+            board.record(self.pick, outcome, Instant::now());
+        }
+        board.leave(self.pick);
     }
 }
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        let mut board = self.fleet.board();
-        if self.verdict == Verdict::Awaited {
-            board.abandon(self.pick, Instant::now());
-        }
-        board.leave(self.pick);
+        let is_late = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
+        self.end(match self.stage {
+            _ if is_late => Some(Outcome::Failed(None)),
+            Stage::Begun => Some(Outcome::Answered),
+            Stage::Awaited | Stage::Over => None,
+        });
     }
 }

@@ -29,8 +29,11 @@ pub(crate) struct Frames {
     sight: Option<Sight>,
     /// How long the next byte may take.
     patience: Duration,
-    /// Runs only while the upstream is waited for: a client that reads slowly is not its fault.
-    waiting: Option<Pin<Box<Sleep>>>,
+    /// Since when the upstream is waited for, while it is: a client that reads slowly is not its fault.
+    waiting_since: Option<Instant>,
+    /// None before the first wait. Moved only when it would come late or has come early, since moving it costs more than
+    /// a chunk.
+    silence: Option<Pin<Box<Sleep>>>,
 }
 
 impl Frames {
@@ -42,11 +45,19 @@ impl Frames {
         sight: Option<Sight>,
     ) -> Frames {
         let patience = visit.member().upstream.timeouts.first_byte;
-        Frames { connection: Some(connection), incoming, visit, sight, patience, waiting: None }
+        Frames {
+            connection: Some(connection),
+            incoming,
+            visit,
+            sight,
+            patience,
+            waiting_since: None,
+            silence: None,
+        }
     }
 
     fn received(&mut self, bytes: Bytes) -> Bytes {
-        self.waiting = None;
+        self.waiting_since = None;
         self.patience = self.visit.member().upstream.timeouts.between_bytes;
         if self.sight.as_mut().is_some_and(|sight| sight.look(&bytes).is_break()) {
             self.sight = None;
@@ -62,6 +73,7 @@ impl Frames {
 
     /// The body has ended in order; the connection is kept if it may have another request.
     fn ended(&mut self, context: &mut Context<'_>) {
+        self.visit.record(Outcome::Answered);
         if let Some(mut connection) = self.connection.take()
             && connection.is_ready(context)
         {
@@ -72,8 +84,16 @@ impl Frames {
     /// Resolves when the upstream has been silent for too long.
     fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
         let patience = self.patience;
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + patience)));
-        ready!(waiting.as_mut().poll(context));
+        let due = *self.waiting_since.get_or_insert_with(Instant::now) + patience;
+        let silence = self.silence.get_or_insert_with(|| Box::pin(sleep_until(due)));
+        if silence.deadline() > due {
+            silence.as_mut().reset(due);
+        }
+        while silence.deadline() < due {
+            ready!(silence.as_mut().poll(context));
+            silence.as_mut().reset(due);
+        }
+        ready!(silence.as_mut().poll(context));
         let told = format!("the upstream sent nothing for {patience:?}");
         Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, told))
     }

@@ -3,10 +3,12 @@
 //! Owns both lists, and the rule about keys. It refuses to know what any header means for the request.
 
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, PROXY_AUTHENTICATE,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST, PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::upstream::KeySource;
 
 /// Names the upstream that an answer came from.
 pub const UPSTREAM_HEADER: HeaderName = HeaderName::from_static("x-interference-upstream");
@@ -38,9 +40,9 @@ const HOP_BY_HOP: [HeaderName; 9] = [
     UPGRADE,
 ];
 
-/// The headers in which clients send their keys: that of the API, and those that some hosts of it have.
-const KEYS: [HeaderName; 3] =
-    [AUTHORIZATION, HeaderName::from_static("api-key"), HeaderName::from_static("x-api-key")];
+/// What the names of headers have in them in which clients send their keys: that of the API, and those of its many hosts.
+const KEYS: [&str; 7] =
+    ["authorization", "api-key", "api_key", "apikey", "subscription-key", "secret", "token"];
 
 /// Which key an upstream sees.
 #[derive(Debug, Clone)]
@@ -53,15 +55,28 @@ pub(crate) enum Key {
     None,
 }
 
-/// What an upstream gets of a request's headers. `Host` and the body's length are not among them.
+impl Key {
+    /// Whose it is.
+    pub(crate) fn source(&self) -> KeySource {
+        match self {
+            Key::Own(_) => KeySource::Upstream,
+            Key::Clients => KeySource::Client,
+            Key::None => KeySource::Nobody,
+        }
+    }
+}
+
+/// What an upstream gets of a request's headers. `Host` and the body's length are not among them, nor are cookies: a
+/// browser sends those of one port to all ports of a host.
 pub(crate) fn for_upstream(client: &HeaderMap, key: &Key) -> HeaderMap {
     let mut headers = client.clone();
     remove_hop_by_hop(&mut headers);
-    for name in [HOST, CONTENT_LENGTH, EXPECT, FAULTS] {
+    for name in [HOST, CONTENT_LENGTH, EXPECT, COOKIE, FAULTS] {
         headers.remove(name);
     }
     if !matches!(key, Key::Clients) {
-        KEYS.into_iter().for_each(|name| drop(headers.remove(name)));
+        let keys: Vec<HeaderName> = headers.keys().filter(|name| is_key(name)).cloned().collect();
+        keys.into_iter().for_each(|name| drop(headers.remove(name)));
     }
     if let Key::Own(value) = key {
         headers.insert(AUTHORIZATION, value.clone());
@@ -74,8 +89,7 @@ pub(crate) fn for_client(mut headers: HeaderMap, upstream: &HeaderValue) -> Head
     // Beside a transfer coding, a length is wrong (RFC 9112 section 6.3).
     let is_coded = headers.contains_key(TRANSFER_ENCODING);
     remove_hop_by_hop(&mut headers);
-    // A stream of events may be mended, and is then longer than was said.
-    if is_coded || is_event_stream(&headers) {
+    if is_coded {
         headers.remove(CONTENT_LENGTH);
     }
     if let Some(name) = headers.remove(REQUEST_ID) {
@@ -92,6 +106,10 @@ pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
     media_type.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
 }
 
+fn is_key(name: &HeaderName) -> bool {
+    KEYS.into_iter().any(|word| name.as_str().contains(word))
+}
+
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = headers
         .get_all(CONNECTION)
@@ -99,7 +117,7 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
         .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
         .collect();
-    named.into_iter().chain(HOP_BY_HOP).for_each(|name| while headers.remove(&name).is_some() {});
+    named.into_iter().chain(HOP_BY_HOP).for_each(|name| drop(headers.remove(name)));
 }
 
 #[cfg(test)]
@@ -119,10 +137,15 @@ mod tests {
         lines
     }
 
-    const REQUEST: [(&str, &str); 11] = [
+    const REQUEST: [(&str, &str); 16] = [
         ("accept-encoding", "br"),
         ("authorization", "Bearer client"),
         ("x-api-key", "client"),
+        ("x-goog-api-key", "client"),
+        ("ocp-apim-subscription-key", "client"),
+        ("x-auth-token", "client"),
+        ("cookie", "session=1"),
+        ("idempotency-key", "once"),
         ("connection", "close, X-Hop"),
         ("connection", "keep-alive"),
         ("x-hop", "1"),
@@ -135,16 +158,25 @@ mod tests {
 
     #[test]
     fn requests_lose_what_is_not_for_the_upstream() {
-        let passed = ["accept-encoding: br", "openai-organization: org"];
+        let passed = ["accept-encoding: br", "idempotency-key: once", "openai-organization: org"];
         assert_eq!(shown(&for_upstream(&map(&REQUEST), &Key::None)), passed);
         let own = Key::Own(HeaderValue::from_static("Bearer own"));
-        let with_key = ["accept-encoding: br", "authorization: Bearer own", "openai-organization: org"];
+        let with_key = [
+            "accept-encoding: br",
+            "authorization: Bearer own",
+            "idempotency-key: once",
+            "openai-organization: org",
+        ];
         assert_eq!(shown(&for_upstream(&map(&REQUEST), &own)), with_key);
         let with_keys = [
             "accept-encoding: br",
             "authorization: Bearer client",
+            "idempotency-key: once",
+            "ocp-apim-subscription-key: client",
             "openai-organization: org",
             "x-api-key: client",
+            "x-auth-token: client",
+            "x-goog-api-key: client",
         ];
         assert_eq!(shown(&for_upstream(&map(&REQUEST), &Key::Clients)), with_keys);
     }
@@ -170,7 +202,11 @@ mod tests {
         ];
         assert_eq!(shown(&for_client(map(&answer), &name)), passed);
         let events = [("content-type", "Text/Event-Stream; charset=utf-8"), ("content-length", "5")];
-        let passed = ["content-type: Text/Event-Stream; charset=utf-8", "x-interference-upstream: a"];
+        let passed = [
+            "content-length: 5",
+            "content-type: Text/Event-Stream; charset=utf-8",
+            "x-interference-upstream: a",
+        ];
         assert_eq!(shown(&for_client(map(&events), &name)), passed);
         let coded = [("content-length", "5"), ("transfer-encoding", "chunked")];
         assert_eq!(shown(&for_client(map(&coded), &name)), ["x-interference-upstream: a"]);

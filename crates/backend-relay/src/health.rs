@@ -85,15 +85,13 @@ impl Health {
 
     /// Whether it may be asked now.
     pub(crate) fn standing(&self, now: Instant) -> Standing {
-        if let Some(until) = self.full_until.filter(|until| *until > now) {
-            return Standing::Closed(until);
-        }
-        match self.breaker {
-            Breaker::Closed => Standing::Open(Purpose::Ordinary),
-            Breaker::Open { until, .. } | Breaker::Probing { until, .. } if until > now => {
-                Standing::Closed(until)
-            }
-            Breaker::Open { .. } | Breaker::Probing { .. } => Standing::Open(Purpose::Probe),
+        let (left_alone_until, purpose) = match self.breaker {
+            Breaker::Closed => (None, Purpose::Ordinary),
+            Breaker::Open { until, .. } | Breaker::Probing { until, .. } => (Some(until), Purpose::Probe),
+        };
+        match self.full_until.max(left_alone_until).filter(|until| *until > now) {
+            Some(until) => Standing::Closed(until),
+            None => Standing::Open(purpose),
         }
     }
 
@@ -107,21 +105,26 @@ impl Health {
         self.recent.count(now).failed
     }
 
-    /// A probe sets out.
+    /// A probe sets out. If it is given up before anything is known, the next one waits as long as beside it.
     pub(crate) fn begin_probe(&mut self, now: Instant) {
         if let Breaker::Open { pause, .. } | Breaker::Probing { pause, .. } = self.breaker {
             self.breaker = Breaker::Probing { until: now + PROBING, pause };
         }
     }
 
-    /// Whoever waited for the probe went away: another may set out.
-    pub(crate) fn abandon_probe(&mut self, now: Instant) {
-        if let Breaker::Probing { pause, .. } = self.breaker {
-            self.breaker = Breaker::Open { until: now, pause };
+    /// An answer has begun soundly, which ends a probe: the whole of it may take minutes. What became of the request
+    /// is told when the answer has ended.
+    pub(crate) fn begin_answer(&mut self, purpose: Purpose, now: Instant) {
+        if purpose == Purpose::Probe {
+            self.breaker = Breaker::Closed;
+            // What failed before must not count against it a second time; the row of failures goes on until an answer
+            // has ended as it should.
+            self.recent = Recent::new(now);
         }
     }
 
-    /// What became of a request. Once the breaker is open, probes alone decide.
+    /// What became of a request, told once; an answer that had begun is an ordinary one. Once the breaker is open,
+    /// probes alone decide.
     pub(crate) fn record(&mut self, outcome: Outcome, purpose: Purpose, now: Instant) {
         match outcome {
             Outcome::Answered => self.answered(purpose, now),
@@ -142,12 +145,8 @@ impl Health {
     }
 
     fn answered(&mut self, purpose: Purpose, now: Instant) {
+        self.begin_answer(purpose, now);
         self.in_a_row = 0;
-        if purpose == Purpose::Probe {
-            self.breaker = Breaker::Closed;
-            // What failed before must not count against it a second time.
-            self.recent = Recent::new(now);
-        }
         self.recent.add(now, |second| second.sound += 1);
     }
 
@@ -322,8 +321,51 @@ mod tests {
         patient.health.record(Outcome::Answered, Purpose::Ordinary, patient.now);
         patient.health.record(FAILED, Purpose::Ordinary, patient.now);
         assert_eq!(patient.purpose(), None);
-        patient.health.abandon_probe(patient.now);
+        // One that is given up is no reason for another at once.
+        patient.wait(999);
+        assert_eq!(patient.purpose(), None);
+        patient.wait(1);
         assert_eq!(patient.purpose(), Some(Purpose::Probe));
+    }
+
+    #[test]
+    fn answers_that_break_off_open_it() {
+        let mut patient = Patient::new();
+        let break_off = |patient: &mut Patient| {
+            let Some(purpose) = patient.purpose() else { return false };
+            patient.health.begin_answer(purpose, patient.now);
+            patient.health.record(FAILED, purpose, patient.now);
+            true
+        };
+        for _ in 0..5 {
+            assert!(break_off(&mut patient));
+        }
+        assert!(!break_off(&mut patient));
+        // The answer to a probe begins, lets others pass, and breaks off: that one failure is enough.
+        patient.wait(1_000);
+        patient.health.begin_probe(patient.now);
+        patient.health.begin_answer(Purpose::Probe, patient.now);
+        assert_eq!(patient.purpose(), Some(Purpose::Ordinary));
+        patient.health.record(FAILED, Purpose::Ordinary, patient.now);
+        assert_eq!(patient.purpose(), None);
+        patient.wait(1_000);
+        assert!(patient.ask(Outcome::Answered));
+        assert!(break_off(&mut patient));
+        assert_eq!(patient.purpose(), Some(Purpose::Ordinary), "an answer that ended well ends the row");
+    }
+
+    #[test]
+    fn of_two_reasons_to_wait_the_longer_one_is_told() {
+        let mut patient = Patient::new();
+        for _ in 0..4 {
+            patient.ask(FAILED);
+        }
+        let seconds = Duration::from_secs;
+        patient.ask(Outcome::Failed(Some(seconds(7))));
+        assert_eq!(patient.health.standing(patient.now), Standing::Closed(patient.now + seconds(7)));
+        patient.wait(7_000);
+        assert!(patient.ask(Outcome::Failed(Some(seconds(1)))));
+        assert_eq!(patient.health.standing(patient.now), Standing::Closed(patient.now + seconds(2)));
     }
 
     #[test]

@@ -23,10 +23,12 @@ mod model_list;
 mod model_name;
 mod model_union;
 mod outgoing;
+mod rationed_socket;
 mod relay_backend;
 mod routing;
 mod upstream;
 mod upstreams_file;
+mod via;
 
 pub use connection::{IDLE_CONNECTION, LONGEST_HEAD, MOST_HEADERS, MOST_IDLE};
 pub use error::RelayError;
@@ -36,7 +38,7 @@ pub use identifiers::MOST_IDENTIFIERS;
 pub use interference_client::RootCertStore;
 pub use relay_backend::RelayBackend;
 pub use upstream::{
-    LARGEST_WEIGHT, LONGEST_NAME, MOST_PATTERNS, MOST_RETRIES, MOST_UPSTREAMS, RelayOptions, Upstream,
-    UpstreamTimeouts, key_variable,
+    KeySource, LARGEST_WEIGHT, LONGEST_NAME, LONGEST_TIMEOUT, MOST_FALLBACKS, MOST_PATTERNS, MOST_RETRIES,
+    MOST_UPSTREAMS, RelayOptions, Upstream, UpstreamTimeouts, key_variable,
 };
 pub use upstreams_file::{FileProblem, LONGEST_FILE, MOST_PROBLEMS, read_upstreams_file};

@@ -1,13 +1,15 @@
 //! What an upstream says about its own models, and for how long that is believed.
 //!
-//! Owns the reading of a list, its memory, and when it is asked for again. Lists are asked for by requests that need
-//! them, and one at a time of each upstream. It refuses to know what follows from a model's being there.
+//! Owns the reading of a list, its memory, and when it is asked for again. Lists are asked for when requests need them,
+//! by a task of their own and once at a time of each upstream, with the upstream's key and nothing of the client's: all
+//! clients share what comes. It refuses to know what follows from a model's being there.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures::TryStreamExt;
-use http::HeaderMap;
+use futures::future::join_all;
+use futures::stream::FuturesUnordered;
+use futures::{StreamExt, TryStreamExt};
 use interference_backend::{ModelCard, ReplyBody};
 use serde::Deserialize;
 use serde_json::Value;
@@ -15,36 +17,41 @@ use serde_json::value::RawValue;
 
 use crate::attempt::attempt;
 use crate::fleet::Fleet;
-use crate::identifiers::Identifiers;
 use crate::outgoing::Outgoing;
 
-/// How long a list is believed.
+/// How long a list is believed about a model that is in it. Older news are still acted on, while new ones are asked for.
 const BELIEVED: Duration = Duration::from_secs(60);
 
-/// How long a list is believed about a model that is not in it.
-const BELIEVED_WITHOUT: Duration = Duration::from_secs(5);
-
-/// How long an upstream may take for its list.
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// How long all lists are believed about a model that is in none, and each about what is in it where all of it is wanted.
+const BELIEVED_WHOLE: Duration = Duration::from_secs(5);
 
 /// How long a list may be, in bytes.
 const LONGEST_LIST: usize = 16 * 1024 * 1024;
 
-/// How many models of one upstream are remembered.
+/// How many models a list may have.
 const MOST_MODELS: usize = 10_000;
 
 /// The list of one upstream.
 #[derive(Default)]
 pub(crate) struct ModelList {
     known: Mutex<Option<Known>>,
-    /// Held by whoever asks.
-    asking: tokio::sync::Mutex<()>,
+    /// Held by the task that asks.
+    asking: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Clone)]
 struct Known {
     asked_at: Instant,
-    models: Arc<Vec<ModelCard>>,
+    answer: Answer,
+    /// What was told last, even if it was not told now.
+    listed: Arc<Vec<Listed>>,
+}
+
+/// Whether an upstream told its models when it was asked last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Told,
+    NotTold,
 }
 
 /// A model as an upstream lists it.
@@ -57,70 +64,105 @@ pub(crate) struct Listed {
 
 impl ModelList {
     /// The models that are known, however old the news.
-    pub(crate) fn known(&self) -> Arc<Vec<ModelCard>> {
-        self.read().map(|known| known.models).unwrap_or_default()
+    pub(crate) fn known(&self) -> Arc<Vec<Listed>> {
+        self.read().map(|known| known.listed).unwrap_or_default()
     }
 
-    /// Keeps what an upstream has listed now.
-    fn remember(&self, listed: &[Listed], now: Instant) {
-        let models = listed.iter().take(MOST_MODELS).map(card).collect();
-        self.write(Known { asked_at: now, models: Arc::new(models) });
+    /// What the upstream told when it was asked last.
+    fn told(&self) -> Option<Arc<Vec<Listed>>> {
+        self.read().filter(|known| known.answer == Answer::Told).map(|known| known.listed)
     }
 
-    /// An upstream did not tell: what it told before stays, and it is not asked again at once.
-    fn remember_failure(&self, now: Instant) {
-        let models = self.known();
-        self.write(Known { asked_at: now, models });
+    /// Keeps what an upstream has told now. If that is nothing, what it told before stays.
+    fn remember(&self, listed: Option<Vec<Listed>>, now: Instant) {
+        let (answer, listed) = match listed {
+            Some(listed) => (Answer::Told, Arc::new(listed)),
+            None => (Answer::NotTold, self.known()),
+        };
+        let known = Known { asked_at: now, answer, listed };
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
     }
 
-    /// Whether a model is in the list, if that is known well enough not to ask.
-    fn says(&self, model: &str, now: Instant) -> Option<bool> {
-        let Known { asked_at, models } = self.read()?;
-        let age = now.saturating_duration_since(asked_at);
-        match models.iter().any(|card| card.id == model) {
-            true => (age < BELIEVED).then_some(true),
-            false => (age < BELIEVED_WITHOUT).then_some(false),
-        }
+    fn has(&self, model: &str) -> bool {
+        self.known().iter().any(|listed| listed.id == model)
+    }
+
+    /// Whether it was asked for lately.
+    fn is_younger_than(&self, age: Duration, now: Instant) -> bool {
+        self.read().is_some_and(|known| now.saturating_duration_since(known.asked_at) < age)
     }
 
     fn read(&self) -> Option<Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
-
-    fn write(&self, known: Known) {
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
-    }
 }
 
-/// Whether a member lists a model, asked for with the headers of a client where that is not known.
-pub(crate) async fn lists(fleet: &Arc<Fleet>, member: usize, model: &str, client: &HeaderMap) -> bool {
+/// The members that list a model. Lists are waited for only while none that is known has it: an upstream that is slow
+/// to tell delays no request for another one's model.
+pub(crate) async fn members_listing(fleet: &Arc<Fleet>, model: &str) -> Vec<usize> {
+    let members = 0..fleet.members.len();
+    let listing = || -> Vec<usize> {
+        members.clone().filter(|member| fleet.members[*member].list.has(model)).collect()
+    };
+    let known = listing();
+    if !known.is_empty() {
+        let now = Instant::now();
+        if !known.iter().any(|member| fleet.members[*member].list.is_younger_than(BELIEVED, now)) {
+            members.for_each(|member| ask(fleet, member, BELIEVED));
+        }
+        return known;
+    }
+    let mut asked: FuturesUnordered<_> =
+        members.clone().map(|member| asked(fleet, member, BELIEVED_WHOLE)).collect();
+    while asked.next().await.is_some() {
+        let known = listing();
+        if !known.is_empty() {
+            return known;
+        }
+    }
+    Vec::new()
+}
+
+/// The lists of all members, in their order, `None` for those that tell none.
+pub(crate) async fn all_lists(fleet: &Arc<Fleet>) -> Vec<Option<Arc<Vec<Listed>>>> {
+    join_all((0..fleet.members.len()).map(|member| asked(fleet, member, BELIEVED_WHOLE))).await;
+    fleet.members.iter().map(|member| member.list.told()).collect()
+}
+
+/// Sees to it that a list is younger than this, and waits for it.
+async fn asked(fleet: &Arc<Fleet>, member: usize, age: Duration) {
+    ask(fleet, member, age);
+    drop(fleet.members[member].list.asking.lock().await);
+}
+
+/// Begins to ask for a list that is as old as this or older, unless it is being asked for.
+fn ask(fleet: &Arc<Fleet>, member: usize, age: Duration) {
     let list = &fleet.members[member].list;
-    if let Some(answer) = list.says(model, Instant::now()) {
-        return answer;
+    let Ok(asking) = Arc::clone(&list.asking).try_lock_owned() else { return };
+    if list.is_younger_than(age, Instant::now()) {
+        return;
     }
-    let _asking = list.asking.lock().await;
-    // Somebody may have asked meanwhile.
-    if let Some(answer) = list.says(model, Instant::now()) {
-        return answer;
-    }
-    if fetch(fleet, member, &Outgoing::models(client, None)).await.is_none() {
-        list.remember_failure(Instant::now());
-    }
-    list.known().iter().any(|card| card.id == model)
+    let fleet = Arc::clone(fleet);
+    tokio::spawn(async move {
+        let listed = fetch(&fleet, member).await;
+        fleet.members[member].list.remember(listed, Instant::now());
+        drop(asking);
+    });
 }
 
-/// Asks a member for its list, and remembers it. `None` if it has none to give, whatever the reason.
-pub(crate) async fn fetch(fleet: &Arc<Fleet>, member: usize, outgoing: &Outgoing) -> Option<Vec<Listed>> {
-    let whole = tokio::time::timeout(LONGEST_WAIT, read_whole(fleet, member, outgoing)).await.ok()??;
-    let listed = listed_in(&whole)?;
-    fleet.members[member].list.remember(&listed, Instant::now());
-    Some(listed)
+/// Asks a member for its list. `None` if it has none to give, whatever the reason.
+async fn fetch(fleet: &Arc<Fleet>, member: usize) -> Option<Vec<Listed>> {
+    let deadline = Instant::now() + fleet.list_timeout;
+    let whole =
+        tokio::time::timeout_at(deadline.into(), read_whole(fleet, member, deadline)).await.ok()??;
+    listed_in(&whole)
 }
 
-async fn read_whole(fleet: &Arc<Fleet>, member: usize, outgoing: &Outgoing) -> Option<Vec<u8>> {
-    let visit = fleet.visit(&[member], &[]).ok()?;
-    let request = outgoing.request_to(visit.member()).ok()?;
-    let reply = attempt(visit, request, &Arc::new(Identifiers::default())).await.ok()?;
+async fn read_whole(fleet: &Arc<Fleet>, member: usize, deadline: Instant) -> Option<Vec<u8>> {
+    let mut visit = fleet.visit(&[member], &[]).ok()?;
+    visit.must_end_by(deadline);
+    let request = Outgoing::models().request_to(visit.member(), &fleet.pseudonym).ok()?;
+    let reply = attempt(visit, request, None).await.ok()?;
     let ReplyBody::Frames(mut frames) = reply.body else { return None };
     let mut whole = Vec::new();
     while let Some(bytes) = frames.try_next().await.ok()? {
@@ -147,23 +189,28 @@ fn listed_in(body: &[u8]) -> Option<Vec<Listed>> {
         let OnlyId { id } = serde_json::from_str(raw.get()).ok()?;
         Some(Listed { id, raw })
     };
-    Some(list.data.unwrap_or_default().into_iter().filter_map(with_id).collect())
+    let data = list.data.unwrap_or_default();
+    (data.len() <= MOST_MODELS).then(|| data.into_iter().filter_map(with_id).collect())
 }
 
-fn card(listed: &Listed) -> ModelCard {
-    let object: Value = serde_json::from_str(listed.raw.get()).unwrap_or_default();
-    ModelCard {
-        id: listed.id.clone(),
-        created: object.get("created").and_then(Value::as_u64).unwrap_or_default(),
-        owned_by: object.get("owned_by").and_then(Value::as_str).unwrap_or("upstream").to_owned(),
-        aliases: Vec::new(),
-        context_length: None,
+impl Listed {
+    /// What this server tells of it.
+    pub(crate) fn card(&self) -> ModelCard {
+        let object: Value = serde_json::from_str(self.raw.get()).unwrap_or_default();
+        ModelCard {
+            id: self.id.clone(),
+            created: object.get("created").and_then(Value::as_u64).unwrap_or_default(),
+            owned_by: object.get("owned_by").and_then(Value::as_str).unwrap_or("upstream").to_owned(),
+            aliases: Vec::new(),
+            context_length: None,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{RelayOptions, Upstream};
 
     #[test]
     fn lists_are_read_tolerantly() {
@@ -178,34 +225,54 @@ mod tests {
         assert_eq!(ids(r#"{"object":"list","data":null}"#).unwrap(), "");
         assert_eq!(ids("<html>"), None);
         assert_eq!(ids("[]"), None);
+        assert_eq!(ids(&format!(r#"{{"data":[{}0]}}"#, "0,".repeat(MOST_MODELS))), None);
     }
 
     #[test]
-    fn a_list_is_believed_for_a_while() {
+    fn a_list_is_known_and_young_for_a_while() {
         let list = ModelList::default();
         let asked_at = Instant::now();
-        let says = |list: &ModelList, model: &str, age_ms: u64| {
-            list.says(model, asked_at + Duration::from_millis(age_ms))
-        };
-        assert_eq!(says(&list, "a", 0), None);
-        let listed = listed_in(br#"{"data":[{"id":"a","created":5,"owned_by":"me"},{"id":"b"}]}"#).unwrap();
-        list.remember(&listed, asked_at);
-        assert_eq!((says(&list, "a", 59_999), says(&list, "a", 60_000)), (Some(true), None));
-        assert_eq!((says(&list, "c", 4_999), says(&list, "c", 5_000)), (Some(false), None));
-        let cards = list.known();
+        assert!(!list.is_younger_than(BELIEVED, asked_at) && !list.has("a") && list.told().is_none());
+        list.remember(
+            listed_in(br#"{"data":[{"id":"a","created":5,"owned_by":"me"},{"id":"b"}]}"#),
+            asked_at,
+        );
+        let just_before = BELIEVED - Duration::from_millis(1);
+        assert!(list.is_younger_than(BELIEVED, asked_at + just_before));
+        assert!(!list.is_younger_than(BELIEVED, asked_at + BELIEVED));
+        assert!(list.has("a") && !list.has("c"));
+        let cards: Vec<ModelCard> = list.known().iter().map(Listed::card).collect();
         assert_eq!((cards[0].created, cards[0].owned_by.as_str()), (5, "me"));
         assert_eq!((cards[1].created, cards[1].owned_by.as_str()), (0, "upstream"));
     }
 
+    #[tokio::test]
+    async fn old_news_serve_until_there_are_new_ones() {
+        // Nothing listens there any more.
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let gone = Upstream::new("a", format!("http://127.0.0.1:{port}/v1"));
+        let fleet = Arc::new(Fleet::new(vec![gone], RelayOptions::default()).unwrap());
+        let list = &fleet.members[0].list;
+        let listed = || listed_in(br#"{"data":[{"id":"x"}]}"#);
+        list.remember(listed(), Instant::now());
+        assert_eq!(members_listing(&fleet, "x").await, [0]);
+        assert!(list.asking.try_lock().is_ok(), "young news are not asked for again");
+        list.remember(listed(), Instant::now().checked_sub(BELIEVED).unwrap());
+        assert_eq!(members_listing(&fleet, "x").await, [0]);
+        assert!(list.told().is_some(), "nothing was waited for");
+        drop(list.asking.lock().await);
+        assert!(list.told().is_none() && list.has("x"), "it was asked, and did not tell");
+    }
+
     #[test]
-    fn an_upstream_that_does_not_tell_is_not_asked_at_once() {
+    fn an_upstream_that_does_not_tell_keeps_what_it_told() {
         let list = ModelList::default();
         let now = Instant::now();
-        list.remember_failure(now);
-        assert_eq!(list.says("a", now), Some(false));
-        list.remember(&listed_in(br#"{"data":[{"id":"a"}]}"#).unwrap(), now);
+        list.remember(None, now);
+        assert!(list.is_younger_than(BELIEVED_WHOLE, now) && list.told().is_none());
+        list.remember(listed_in(br#"{"data":[{"id":"a"}]}"#), now);
         let later = now + BELIEVED;
-        list.remember_failure(later);
-        assert_eq!((list.says("a", later), list.says("b", later)), (Some(true), Some(false)));
+        list.remember(None, later);
+        assert!(list.has("a") && list.told().is_none() && list.is_younger_than(BELIEVED_WHOLE, later));
     }
 }

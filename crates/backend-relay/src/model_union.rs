@@ -7,22 +7,23 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::future::join_all;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
-use interference_backend::{Refusal, Reply, ReplyBody, UpstreamFailure};
+use interference_backend::{Refusal, Reply, ReplyBody, Request, UpstreamFailure};
 
 use crate::fleet::Fleet;
 use crate::headers::FAILED_HEADER;
-use crate::model_list::{Listed, fetch};
-use crate::outgoing::Outgoing;
+use crate::model_list::{Listed, all_lists};
 
-/// Asks all upstreams at the same time. Those that give no list are left out, and named in a header.
+/// The lists of all upstreams. Those that give none are left out, and named in a header. A query is ignored, since it
+/// could mean something else to each of them.
 ///
 /// # Errors
-/// None gave a list.
-pub(crate) async fn union(fleet: &Arc<Fleet>, outgoing: &Outgoing) -> Result<Reply, Refusal> {
-    let lists = join_all((0..fleet.members.len()).map(|member| fetch(fleet, member, outgoing))).await;
+/// None gave a list, or there is a query and the server is strict.
+pub(crate) async fn union(fleet: &Arc<Fleet>, request: &Request) -> Result<Reply, Refusal> {
+    let ignored: Vec<String> = request.query.iter().map(|_| "query".to_owned()).collect();
+    request.strictness.check(&ignored)?;
+    let lists = all_lists(fleet).await;
     let named = fleet.members.iter().map(|member| member.upstream.name.as_str()).zip(&lists);
     let failed: Vec<&str> = named.filter(|(_, list)| list.is_none()).map(|(name, _)| name).collect();
     if failed.len() == lists.len() {
@@ -35,10 +36,11 @@ pub(crate) async fn union(fleet: &Arc<Fleet>, outgoing: &Outgoing) -> Result<Rep
             failure: UpstreamFailure::Broken,
         });
     }
-    let body = merged(lists.iter().flatten().flatten());
+    let body = merged(lists.iter().flatten().flat_map(|listed| listed.iter()));
     let length = HeaderValue::from(body.len());
     let frames = futures::stream::once(std::future::ready(Ok(Bytes::from(body))));
     let mut reply = Reply::new(StatusCode::OK, ReplyBody::Frames(Box::pin(frames)));
+    reply.ignored = ignored;
     reply.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     reply.headers.insert(CONTENT_LENGTH, length);
     if !failed.is_empty() {

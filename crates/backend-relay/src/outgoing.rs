@@ -4,9 +4,7 @@
 //! refuses to know who gets it.
 
 use bytes::Bytes;
-use http::header::{
-    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE,
-};
+use http::header::{ACCEPT, ACCEPT_ENCODING, HOST};
 use http::uri::InvalidUri;
 use http::{HeaderMap, HeaderValue, Method};
 use http_body_util::Full;
@@ -15,6 +13,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::fleet::Member;
 use crate::headers::for_upstream;
+use crate::via::Pseudonym;
 
 /// A request, without what differs from one upstream to another.
 #[derive(Debug, Clone)]
@@ -29,36 +28,39 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
-    /// Asks for the list of models, with the headers of a client, in a form that can be read here.
-    pub(crate) fn models(client: &HeaderMap, query: Option<String>) -> Outgoing {
-        let mut headers = client.clone();
-        // What describes another body, or asks for less than a whole list.
-        for name in [CONTENT_TYPE, CONTENT_ENCODING, IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE] {
-            headers.remove(name);
-        }
+    /// Asks for the list of models, in a form that can be read here, and for no client in particular.
+    pub(crate) fn models() -> Outgoing {
+        let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        Outgoing { method: Method::GET, path: "/models".to_owned(), query, headers, body: Bytes::new() }
+        Outgoing { method: Method::GET, path: "/models".to_owned(), query: None, headers, body: Bytes::new() }
     }
 
     /// The request that this upstream gets. The HTTP library adds the length of the body.
     ///
     /// # Errors
     /// The path is longer than a URL may be, or leads out of the base URL, for which alone the upstream's key is meant.
-    pub(crate) fn request_to(&self, member: &Member) -> Result<http::Request<Full<Bytes>>, Refusal> {
+    pub(crate) fn request_to(
+        &self,
+        member: &Member,
+        pseudonym: &Pseudonym,
+    ) -> Result<http::Request<Full<Bytes>>, Refusal> {
         let refused = |problem: &dyn std::fmt::Display| Refusal::InvalidRequest {
             message: format!("The path of the request cannot be passed on: {problem}."),
             param: None,
             code: Some("invalid_path"),
         };
-        if self.path.split('/').any(is_dot_segment) {
+        if has_dot_segment(&self.path) {
             return Err(refused(&"it has a segment `.` or `..`; name the place itself"));
         }
         let mut request = http::Request::new(Full::new(self.body.clone()));
         let path = member.target.path_with_query(&self.path, self.query.as_deref());
+        // An origin has no empty path (RFC 9112 section 3.2.1).
+        let path = if path.starts_with('/') { path } else { format!("/{path}") };
         *request.uri_mut() = path.parse().map_err(|error: InvalidUri| refused(&error))?;
         *request.method_mut() = self.method.clone();
         *request.headers_mut() = for_upstream(&self.headers, &member.key);
+        pseudonym.add_to(request.headers_mut());
         let host = HeaderValue::from_str(member.target.authority());
         request
             .headers_mut()
@@ -67,7 +69,10 @@ impl Outgoing {
     }
 }
 
-/// Whether a segment of a path means a place relative to it (RFC 3986 section 3.3), however it is spelled.
-fn is_dot_segment(segment: &str) -> bool {
-    percent_decode_str(segment).eq(*b".") || percent_decode_str(segment).eq(*b"..")
+/// Whether a segment of a path means a place relative to it (RFC 3986 section 3.3), however it is spelled: some servers
+/// decode a path before they split it, and some take `\` for `/`.
+fn has_dot_segment(path: &str) -> bool {
+    let decoded: Vec<u8> = percent_decode_str(path).collect();
+    let mut segments = decoded.split(|byte| matches!(byte, b'/' | b'\\'));
+    segments.any(|segment| matches!(segment, b"." | b".."))
 }

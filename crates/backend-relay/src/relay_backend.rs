@@ -12,10 +12,10 @@ use crate::RelayError;
 use crate::course::Course;
 use crate::fleet::Fleet;
 use crate::identifiers::Identifiers;
+use crate::model_list::Listed;
 use crate::model_union::union;
-use crate::outgoing::Outgoing;
 use crate::routing::route;
-use crate::upstream::{RelayOptions, Upstream};
+use crate::upstream::{KeySource, RelayOptions, Upstream};
 
 /// Passes every request on to one of its upstreams. Replies are frames, also those with plain JSON.
 pub struct RelayBackend {
@@ -40,14 +40,29 @@ impl RelayBackend {
         let fleet = Arc::new(Fleet::new(upstreams, options)?);
         Ok(RelayBackend { fleet, identifiers: Arc::default() })
     }
+
+    /// The names of the upstreams in their order, each with whose key it gets to see.
+    pub fn key_sources(&self) -> impl Iterator<Item = (&str, KeySource)> {
+        self.fleet.members.iter().map(|member| (member.upstream.name.as_str(), member.key.source()))
+    }
 }
 
 #[async_trait::async_trait]
 impl Backend for RelayBackend {
     async fn answer(&self, request: Request) -> Result<Reply, Refusal> {
-        let asks_for_models = request.method == Method::GET && request.path == "/models";
+        if request.method == Method::TRACE {
+            return Err(Refusal::InvalidRequest {
+                message: "TRACE is not passed on: its answer would show what upstreams alone get to see."
+                    .to_owned(),
+                param: None,
+                code: Some("method_not_passed_on"),
+            });
+        }
+        self.fleet.pseudonym.check(&request.headers)?;
+        let asks_for_models =
+            matches!(request.method, Method::GET | Method::HEAD) && request.path == "/models";
         if asks_for_models && self.fleet.members.len() > 1 {
-            return union(&self.fleet, &Outgoing::models(&request.headers, request.query)).await;
+            return union(&self.fleet, &request).await;
         }
         let route = route(&self.fleet, &self.identifiers, request).await?;
         Course::new(&self.fleet, &self.identifiers, &route.outgoing).run(&route.group).await
@@ -59,7 +74,7 @@ impl Backend for RelayBackend {
         let mut names = std::collections::HashSet::new();
         for member in &self.fleet.members {
             let listed = member.list.known();
-            cards.extend(listed.iter().filter(|card| names.insert(card.id.clone())).cloned());
+            cards.extend(listed.iter().filter(|listed| names.insert(listed.id.clone())).map(Listed::card));
         }
         cards
     }

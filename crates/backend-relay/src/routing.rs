@@ -6,14 +6,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::future::join_all;
 use interference_backend::{Refusal, Request, alias_covers};
 use percent_encoding::percent_decode_str;
 
 use crate::course::Group;
 use crate::fleet::{Fleet, Member};
 use crate::identifiers::Identifiers;
-use crate::model_list::lists;
+use crate::model_list::members_listing;
 use crate::model_name::ModelName;
 use crate::outgoing::Outgoing;
 
@@ -48,7 +47,7 @@ pub(crate) async fn route(
         (Some(creator), _) => Group { members: vec![creator], fallbacks: Vec::new() },
         (None, Some(Wanted::Of(member))) => with_fallbacks(fleet, vec![member]),
         (None, Some(Wanted::Model(model))) => {
-            let members = members_for(fleet, &model, &outgoing).await;
+            let members = members_for(fleet, &model).await;
             if members.is_empty() {
                 return Err(Refusal::UnknownModel { model, known: known_models(fleet) });
             }
@@ -98,7 +97,7 @@ fn model_in_body(fleet: &Fleet, body: &mut Bytes) -> Option<Wanted> {
     }
 }
 
-async fn members_for(fleet: &Arc<Fleet>, model: &str, outgoing: &Outgoing) -> Vec<usize> {
+async fn members_for(fleet: &Arc<Fleet>, model: &str) -> Vec<usize> {
     let covering = most_specific(&fleet.members, model);
     if !covering.is_empty() {
         return covering;
@@ -108,10 +107,7 @@ async fn members_for(fleet: &Arc<Fleet>, model: &str, outgoing: &Outgoing) -> Ve
     if fleet.members.len() == 1 {
         return open;
     }
-    let answers = (0..fleet.members.len()).map(|member| lists(fleet, member, model, &outgoing.headers));
-    let answers = join_all(answers).await;
-    let listing: Vec<usize> =
-        answers.iter().enumerate().filter(|(_, lists)| **lists).map(|(member, _)| member).collect();
+    let listing = members_listing(fleet, model).await;
     if listing.is_empty() { open } else { listing }
 }
 
@@ -147,7 +143,7 @@ fn known_models(fleet: &Fleet) -> Vec<String> {
     let mut known: Vec<String> = Vec::new();
     for member in &fleet.members {
         let listed = member.list.known();
-        let names = member.upstream.models.iter().chain(listed.iter().map(|card| &card.id));
+        let names = member.upstream.models.iter().chain(listed.iter().map(|listed| &listed.id));
         for name in names {
             if known.len() < MOST_NAMED && !known.contains(name) {
                 known.push(name.clone());

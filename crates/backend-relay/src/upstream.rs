@@ -25,6 +25,12 @@ pub const LARGEST_WEIGHT: u32 = 1_000;
 /// How often a request may be tried again at most.
 pub const MOST_RETRIES: u32 = 10;
 
+/// How many fall-backs an upstream may have.
+pub const MOST_FALLBACKS: usize = 32;
+
+/// The longest time that an upstream may be given for anything.
+pub const LONGEST_TIMEOUT: Duration = Duration::from_secs(3_600);
+
 /// An OpenAI-compatible server that requests are passed on to.
 #[derive(Debug, Clone)]
 pub struct Upstream {
@@ -33,13 +39,17 @@ pub struct Upstream {
     pub name: String,
     /// Its URL as SDKs take it; as a rule it ends in `/v1`.
     pub base_url: String,
-    /// The key that it wants. Without one, the client's own is passed on, if [`RelayOptions::pass_client_keys`] says so.
+    /// The key that it wants.
     pub key: Option<SecretString>,
+    /// Whether it gets the client's own key, even beside others. Refused with a key of its own, and where
+    /// [`RelayOptions::pass_client_keys`] says no. Default: no.
+    pub pass_client_keys: bool,
     /// The models that are known to be here; `*` at the end of one stands for anything. At most [`MOST_PATTERNS`].
     pub models: Vec<String>,
     /// Its share of the requests, beside other upstreams with the same models: from 1 to [`LARGEST_WEIGHT`].
     pub weight: u32,
-    /// The names of the upstreams that are asked, in this order, when this one and those beside it fail.
+    /// The names of the upstreams that are asked, in this order, when this one and those beside it fail. At most
+    /// [`MOST_FALLBACKS`].
     pub fallbacks: Vec<String>,
     /// How long it may take.
     pub timeouts: UpstreamTimeouts,
@@ -47,13 +57,25 @@ pub struct Upstream {
     pub retries: u32,
 }
 
-/// How long an upstream may take.
+/// Whose key an upstream gets to see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeySource {
+    /// Its own, which this server knows.
+    Upstream,
+    /// That of the client that asks.
+    Client,
+    /// It gets none.
+    Nobody,
+}
+
+/// How long an upstream may take, each at most [`LONGEST_TIMEOUT`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UpstreamTimeouts {
     /// To be connected: name resolution, TCP and TLS together. Default: 5 s.
     pub connect: Duration,
-    /// From the connection to the head of the answer, and from there to the first byte of its body. Default: 600 s,
-    /// since an answer that is not streamed comes only when all of it is made.
+    /// From the connection to the head of the answer, and from there to the first byte of its body. Default: 300 s,
+    /// since an answer that is not streamed comes only when all of it is made; and well below the time that this server
+    /// gives a request, which would end it without a word about the upstream.
     pub first_byte: Duration,
     /// From one byte of the body to the next, whatever they mean: comments keep a stream alive. Default: 300 s.
     pub between_bytes: Duration,
@@ -63,7 +85,7 @@ impl Default for UpstreamTimeouts {
     fn default() -> UpstreamTimeouts {
         UpstreamTimeouts {
             connect: Duration::from_secs(5),
-            first_byte: Duration::from_secs(600),
+            first_byte: Duration::from_secs(300),
             between_bytes: Duration::from_secs(300),
         }
     }
@@ -72,14 +94,17 @@ impl Default for UpstreamTimeouts {
 /// What holds for all upstreams of a relay.
 #[derive(Debug, Clone)]
 pub struct RelayOptions {
-    /// Whether a client's own key goes to upstreams that have none. Meant for a server that asks for no key itself:
-    /// else its own keys would be told to others. Default: no.
+    /// Whether clients' own keys may go anywhere: to the only upstream, if it has no key, and to those that say
+    /// [`Upstream::pass_client_keys`]. Meant for a server that asks for no key itself: else its own keys would be told to
+    /// others. Default: no.
     pub pass_client_keys: bool,
     /// How many requests one upstream may have at the same time, answers that are under way included. Default: 1,024.
     pub in_flight_max: u32,
     /// The wait before the first retry; it doubles from one to the next, and each is shortened by up to a half, by
     /// chance. Default: 100 ms.
     pub backoff: Duration,
+    /// How long an upstream may take for its list of models. Default: 5 s; at most [`LONGEST_TIMEOUT`].
+    pub list_timeout: Duration,
     /// The certificate authorities that are trusted; without any, those of the machine.
     pub roots: Option<RootCertStore>,
 }
@@ -90,6 +115,7 @@ impl Default for RelayOptions {
             pass_client_keys: false,
             in_flight_max: 1_024,
             backoff: Duration::from_millis(100),
+            list_timeout: Duration::from_secs(5),
             roots: None,
         }
     }
@@ -102,6 +128,7 @@ impl Upstream {
             name: name.into(),
             base_url: base_url.into(),
             key: None,
+            pass_client_keys: false,
             models: Vec::new(),
             weight: 1,
             fallbacks: Vec::new(),

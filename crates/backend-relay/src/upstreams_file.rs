@@ -14,7 +14,7 @@ use secrecy::SecretString;
 use toml::de::DeTable;
 
 use crate::upstream::{
-    LARGEST_WEIGHT, MOST_PATTERNS, MOST_RETRIES, MOST_UPSTREAMS, check_name, check_pattern,
+    LARGEST_WEIGHT, MOST_FALLBACKS, MOST_PATTERNS, MOST_RETRIES, MOST_UPSTREAMS, check_name, check_pattern,
 };
 use crate::{RelayError, Upstream, UpstreamTimeouts};
 use values::{Node, Problems, listed};
@@ -22,16 +22,17 @@ use values::{Node, Problems, listed};
 /// How long a file of upstreams may be, in bytes.
 pub const LONGEST_FILE: usize = 1024 * 1024;
 
-/// How many problems of a file are told.
+/// How many problems of a file are told one by one.
 pub const MOST_PROBLEMS: usize = 50;
 
 /// How long a file with a key may be, in bytes.
 const LONGEST_KEY_FILE: usize = 4096;
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "name",
     "url",
     "key",
+    "pass_client_keys",
     "models",
     "weight",
     "fallback",
@@ -64,7 +65,7 @@ impl fmt::Display for FileProblem {
 /// from that file, whose path is relative to the folder of this one.
 ///
 /// # Errors
-/// [`RelayError::Unreadable`]; [`RelayError::File`] with at most [`MOST_PROBLEMS`].
+/// [`RelayError::Unreadable`]; [`RelayError::File`] with at most [`MOST_PROBLEMS`], and the number of the others.
 pub fn read_upstreams_file(
     path: &Path,
     environment: impl Fn(&str) -> Option<String>,
@@ -157,6 +158,9 @@ impl<'n, 'i> UpstreamTable<'n, 'i> {
             }
         }
         upstream.key = table.get("key").and_then(|node| key(node, keys, problems));
+        let passes = table.get("pass_client_keys");
+        upstream.pass_client_keys =
+            passes.and_then(|node| problems.boolean(node, "pass_client_keys")).unwrap_or_default();
         upstream.models = table.get("models").map(|node| patterns(node, problems)).unwrap_or_default();
         let count = |key: &str, low, high, otherwise, problems: &mut Problems| {
             table.get(key).and_then(|node| problems.count(node, key, low, high)).unwrap_or(otherwise)
@@ -166,6 +170,9 @@ impl<'n, 'i> UpstreamTable<'n, 'i> {
         upstream.timeouts = timeouts(table, problems);
         let fallbacks = table.get("fallback").and_then(|node| problems.array(node, "fallback"));
         let fallbacks = fallbacks.unwrap_or_default();
+        if let Some(surplus) = fallbacks.get(MOST_FALLBACKS) {
+            problems.add(surplus.span(), format!("{MOST_FALLBACKS} fall-backs are the most"));
+        }
         let texts = fallbacks.iter().filter_map(|node| problems.text(node, "fallback"));
         upstream.fallbacks = texts.map(str::to_owned).collect();
         Some(UpstreamTable { upstream, name, fallbacks })
@@ -290,6 +297,11 @@ mod tests {
             name = "b"
             url = "http://localhost:8000/v1"
             key = "@key.txt"
+
+            [[upstream]]
+            name = "c"
+            url = "http://localhost:8001/v1"
+            pass_client_keys = true
             "#,
         );
         let upstreams = upstreams.unwrap();
@@ -305,6 +317,7 @@ mod tests {
             between_bytes: Duration::from_millis(500),
         };
         assert_eq!(a.timeouts, timeouts);
+        assert!(!a.pass_client_keys && upstreams[2].pass_client_keys);
         let b = &upstreams[1];
         assert_eq!((b.weight, b.retries, b.timeouts), (1, 2, UpstreamTimeouts::default()));
     }
@@ -350,6 +363,23 @@ u.toml:16:8: another upstream is named `c`
 u.toml:18:7: `key`: the key has a character that no header can carry, such as a line end
 u.toml:19:25: `between_bytes_timeout` must be longer than nothing";
         assert_eq!(problems.unwrap_err(), expected);
+    }
+
+    #[test]
+    fn of_many_problems_the_rest_is_counted() {
+        let wrong = "[[upstream]]\nname = \"a\"\nurl = \"http://localhost\"\npass_client_keys = 1\n";
+        // Each has one problem, and all but the first the same name.
+        let told = read_here(&wrong.repeat(40)).unwrap_err();
+        assert_eq!(told.lines().count(), MOST_PROBLEMS + 1);
+        assert!(
+            told.starts_with("u.toml:4:20: `pass_client_keys` must be a boolean, not an integer\n"),
+            "{told}"
+        );
+        assert!(told.ends_with("\nand 29 more"), "{told}");
+        let surplus = vec!["\"b\""; MOST_FALLBACKS + 1].join(",");
+        let text =
+            format!("[[upstream]]\nname = \"a\"\nurl = \"http://localhost\"\nfallback = [{surplus}]\n");
+        assert!(read_here(&text).unwrap_err().contains("32 fall-backs are the most"));
     }
 
     #[test]

@@ -22,6 +22,7 @@ const LONGEST_KEY: usize = 60;
 #[derive(Debug, Default)]
 pub(super) struct Problems {
     found: Vec<(usize, String)>,
+    untold: usize,
 }
 
 impl Problems {
@@ -29,6 +30,8 @@ impl Problems {
     pub(super) fn add(&mut self, span: Range<usize>, message: impl Into<String>) {
         if self.found.len() < MOST_PROBLEMS {
             self.found.push((span.start, message.into()));
+        } else {
+            self.untold += 1;
         }
     }
 
@@ -50,7 +53,7 @@ impl Problems {
                 message,
             }
         };
-        RelayError::File { problems: self.found.into_iter().map(problem).collect() }
+        RelayError::File { problems: self.found.into_iter().map(problem).collect(), untold: self.untold }
     }
 
     /// Notes the keys of a table that are not known; `place` is such as `an upstream`.
@@ -71,6 +74,15 @@ impl Problems {
             self.wrong_type(node, key, "a string");
         }
         text
+    }
+
+    /// A boolean.
+    pub(super) fn boolean(&mut self, node: &Node<'_>, key: &str) -> Option<bool> {
+        let boolean = node.get_ref().as_bool();
+        if boolean.is_none() {
+            self.wrong_type(node, key, "a boolean");
+        }
+        boolean
     }
 
     /// A whole number within bounds.

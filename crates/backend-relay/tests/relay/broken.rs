@@ -40,12 +40,16 @@ async fn a_head_that_never_comes_is_a_time_out() {
 async fn a_body_that_stops_is_a_time_out() {
     // Enough for a head on a busy machine.
     let a_while = Duration::from_millis(500);
+    let first = || write(chunk(b"data: 1\n\n"));
     for (begun, first_byte, between_bytes) in [
-        (chunk(b"data: 1\n\n"), PATIENCE, SOON),
-        (b"5\r\nda".to_vec(), PATIENCE, SOON),
+        (vec![first()], PATIENCE, SOON),
+        // The wait for the first piece was to be longer than that for the second.
+        (vec![Step::Wait(SOON), first()], PATIENCE, SOON),
+        (vec![write("5\r\nda")], PATIENCE, SOON),
         (Vec::new(), a_while, PATIENCE),
     ] {
-        let mut server = Server::start([vec![write(EVENTS), write(&begun), silence()]]).await;
+        let play = std::iter::once(write(EVENTS)).chain(begun).chain([silence()]).collect();
+        let mut server = Server::start([play]).await;
         let relay = relay([impatient(&server, first_byte, between_bytes)]);
         let told = answer(&relay, post("{}")).await.unwrap();
         assert_eq!(told.broke_off, Some(ErrorKind::TimedOut));

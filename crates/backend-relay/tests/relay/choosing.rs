@@ -107,8 +107,8 @@ async fn what_was_created_somewhere_is_asked_for_there() {
     let file = vec![write(json("200 OK", r#"{"object":"file","id":"file-1"}"#))];
     let b = Server::start([events.to_vec(), file, vec![write(json("200 OK", r#"{"data":[]}"#))]]).await;
     let relay = relay([upstream("a", &a), upstream("b", &b)]);
-    for body in [r#"{"model":"b/x"}"#, r#"{"model":"b/y"}"#] {
-        assert_eq!(answer(&relay, post(body)).await.unwrap().from(), "b");
+    for (path, body) in [("/responses", r#"{"model":"b/x"}"#), ("/files", r#"{"model":"b/y"}"#)] {
+        assert_eq!(answer(&relay, request(Method::POST, path, body)).await.unwrap().from(), "b");
     }
     for path in ["/responses/resp_1", "/responses/resp_1/input_items", "/files/file-1/content"] {
         assert_eq!(answer(&relay, get(path)).await.unwrap().from(), "b", "{path}");
@@ -116,4 +116,14 @@ async fn what_was_created_somewhere_is_asked_for_there() {
     let deleting = request(Method::DELETE, "/responses/resp_1", "");
     assert_eq!(answer(&relay, deleting).await.unwrap().from(), "b");
     assert_eq!(answer(&relay, get("/responses/resp_2")).await.unwrap().from(), "a");
+}
+
+#[tokio::test]
+async fn an_id_takes_over_no_request_that_is_not_about_it() {
+    let a = Server::saying(&json("200 OK", r#"{"data":[{"id":"x"}]}"#)).await;
+    let b = Server::saying(&json("200 OK", r#"{"id":"completions","data":[]}"#)).await;
+    let relay = relay([upstream("a", &a), upstream("b", &b)]);
+    assert_eq!(goes_to(&relay, "b/y").await, "b");
+    assert_eq!(goes_to(&relay, "x").await, "a");
+    assert_eq!(answer(&relay, get("/chat/completions/completions")).await.unwrap().from(), "b");
 }

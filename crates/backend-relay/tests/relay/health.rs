@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use http::Method;
 use interference_backend::{Backend, MeasuredValue, Refusal, UpstreamFailure};
-use interference_backend_relay::{RelayBackend, RelayOptions, Upstream};
+use interference_backend_relay::{RelayBackend, RelayOptions, Upstream, UpstreamTimeouts};
 use interference_wire::{Step, chunk};
 
 use crate::server::{EVENTS, Server, json, silence, write};
-use crate::{PATIENCE, answer, post, refused, relay, upstream};
+use crate::{PATIENCE, answer, post, refused, relay, request, upstream};
 
 const ASKED: &str = r#"{"model":"x"}"#;
 
@@ -30,11 +31,69 @@ async fn an_error_that_passes_is_tried_at_another() {
         let mut a = Server::saying(&json(status, "{}")).await;
         let mut b = Server::saying(&json("200 OK", "[]")).await;
         let relay = relay([for_x("a", &a), for_x("b", &b)]);
-        let told = answer(&relay, post(ASKED)).await.unwrap();
+        let told = answer(&relay, request(Method::PUT, "/files/f", ASKED)).await.unwrap();
         assert_eq!((told.status, told.from(), told.text().as_str()), (200, "b", "[]"), "{status}");
         assert_eq!((a.seen_so_far().len(), b.seen_so_far().len()), (1, 1));
         assert_eq!(measured(&relay, "upstream_retries"), 1);
     }
+}
+
+#[tokio::test]
+async fn a_post_that_a_gateway_may_have_passed_on_is_sent_once() {
+    for (status, sent_again) in [
+        ("429 Too Many Requests", 1),
+        ("502 Bad Gateway", 0),
+        ("503 Service Unavailable", 1),
+        ("504 Gateway Timeout", 0),
+    ] {
+        let a = Server::saying(&json(status, "{}")).await;
+        let mut b = Server::saying(&json("200 OK", "[]")).await;
+        let a = Upstream { retries: 0, fallbacks: vec!["b".to_owned()], ..for_x("a", &a) };
+        let told = answer(&relay([a, upstream("b", &b)]), post(ASKED)).await.unwrap();
+        assert_eq!((told.status == 200, b.seen_so_far().len()), (sent_again == 1, sent_again), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn answers_that_break_off_leave_an_upstream_alone() {
+    let broken = vec![write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst"), Step::Close];
+    let a = Server::start([broken]).await;
+    let relay = relay([for_x("a", &a)]);
+    for _ in 0..5 {
+        assert!(answer(&relay, post(ASKED)).await.unwrap().broke_off.is_some());
+    }
+    assert_eq!(refused(&relay, post(ASKED)).await.0, "no_upstream_left");
+    assert_eq!(measured(&relay, "upstream_failures"), 5);
+}
+
+#[tokio::test]
+async fn an_error_whose_body_breaks_off_is_one_failure() {
+    let said = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 10\r\n\r\nfirst";
+    let a = Server::start([vec![write(said), Step::Close]]).await;
+    let relay = relay([Upstream { retries: 0, ..for_x("a", &a) }]);
+    assert!(answer(&relay, post(ASKED)).await.unwrap().broke_off.is_some());
+    assert_eq!(measured(&relay, "upstream_failures"), 1);
+}
+
+#[tokio::test]
+async fn a_discarded_answer_takes_no_place_from_its_own_retry() {
+    let unavailable = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 10\r\n\r\n";
+    let a = Server::start([vec![write(unavailable), silence()], vec![write(json("200 OK", "[]"))]]).await;
+    let options =
+        RelayOptions { in_flight_max: 1, backoff: Duration::from_millis(1), ..RelayOptions::default() };
+    let relay = RelayBackend::new(vec![for_x("a", &a)], options).unwrap();
+    assert_eq!(answer(&relay, post(ASKED)).await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn one_clients_quota_is_not_that_of_others() {
+    let said = "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 7\r\nContent-Length: 2\r\n\r\n{}";
+    let mut a = Server::start([vec![write(said)], vec![write(json("200 OK", "[]"))]]).await;
+    let options = RelayOptions { pass_client_keys: true, ..RelayOptions::default() };
+    let relay = RelayBackend::new(vec![for_x("a", &a)], options).unwrap();
+    assert_eq!(answer(&relay, post(ASKED)).await.unwrap().status, 429);
+    assert_eq!(a.seen_so_far().len(), 1, "the same client is not tried again");
+    assert_eq!(answer(&relay, post(ASKED)).await.unwrap().status, 200);
 }
 
 #[tokio::test]
@@ -143,6 +202,25 @@ async fn a_relay_is_made_of_sound_upstreams_only() {
         (vec![Upstream { weight: 0, ..upstream("a", &a) }], "its weight must be from 1 to 1000, not 0"),
         (vec![Upstream { retries: 11, ..upstream("a", &a) }], "at most 10 retries"),
         (vec![Upstream { key: Some("a\nb".into()), ..upstream("a", &a) }], "upstream `a`: The API key"),
+        (
+            vec![Upstream { fallbacks: vec!["b".to_owned(); 33], ..upstream("a", &a) }],
+            "at most 32 fall-backs, not 33",
+        ),
+        (
+            vec![Upstream { pass_client_keys: true, ..upstream("a", &a) }],
+            "this server, which asks for keys itself",
+        ),
+        (
+            vec![Upstream { pass_client_keys: true, key: Some("own".into()), ..upstream("a", &a) }],
+            "with a key of its own",
+        ),
+        (
+            vec![Upstream {
+                timeouts: UpstreamTimeouts { first_byte: Duration::MAX, ..UpstreamTimeouts::default() },
+                ..upstream("a", &a)
+            }],
+            "longer than nothing, and at most 3600s",
+        ),
         (vec![Upstream::new("a", "localhost:1")], "must begin with `http://`"),
     ] {
         let error = made(upstreams).unwrap_err();

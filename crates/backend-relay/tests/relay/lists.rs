@@ -1,9 +1,14 @@
 //! `GET /models`, of one upstream and of several.
 
-use interference_backend::{Backend, Refusal, UpstreamFailure};
+use std::time::Duration;
 
-use crate::server::{Server, json};
-use crate::{answer, get, relay, upstream};
+use futures::future::join_all;
+use http::Method;
+use interference_backend::{Backend, MeasuredValue, Refusal, Strictness, UpstreamFailure};
+use interference_backend_relay::{RelayBackend, RelayOptions, Upstream};
+
+use crate::server::{Server, json, silence, write};
+use crate::{PATIENCE, answer, get, post, relay, request, upstream};
 
 const OF_A: &str = r#"{"object":"list","data":[ {"id":"x","created":1.0,"extra":{ "b":1e2 }}, {"id":"y"}]}"#;
 const OF_B: &str = r#"{"data":[{"id":"y","created":2},{"id":"z","owned_by":"b"}],"has_more":false}"#;
@@ -40,6 +45,67 @@ async fn of_several_it_is_the_union() {
         relay.models().into_iter().map(|card| (card.id, card.created, card.owned_by)).collect();
     let card = |id: &str, created, owned_by: &str| (id.to_owned(), created, owned_by.to_owned());
     assert_eq!(known, [card("x", 0, "upstream"), card("y", 0, "upstream"), card("z", 0, "b")]);
+}
+
+#[tokio::test]
+async fn a_head_request_is_about_the_union_too() {
+    let (a, b) = (Server::saying(&json("200 OK", OF_A)).await, Server::saying(&json("200 OK", OF_B)).await);
+    let relay = relay([upstream("a", &a), upstream("b", &b)]);
+    let length = answer(&relay, get("/models")).await.unwrap().text().len();
+    let told = answer(&relay, request(Method::HEAD, "/models", "")).await.unwrap();
+    assert_eq!((told.header("content-length"), told.from()), (length.to_string().as_str(), ""));
+}
+
+#[tokio::test]
+async fn each_list_is_asked_for_once_whoever_wants_it() {
+    let (mut a, mut b) =
+        (Server::saying(&json("200 OK", OF_A)).await, Server::saying(&json("200 OK", OF_B)).await);
+    let relay = relay([upstream("a", &a), upstream("b", &b)]);
+    let asking = (0..20).map(|_| answer(&relay, get("/models")));
+    assert!(join_all(asking).await.iter().all(|told| told.as_ref().unwrap().status == 200));
+    assert_eq!((a.seen_so_far().len(), b.seen_so_far().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_query_is_not_passed_on_to_several() {
+    let (mut a, b) =
+        (Server::saying(&json("200 OK", OF_A)).await, Server::saying(&json("200 OK", OF_B)).await);
+    let relay = relay([upstream("a", &a), upstream("b", &b)]);
+    let mut asked = get("/models");
+    asked.query = Some("limit=1".to_owned());
+    assert_eq!(relay.answer(asked.clone()).await.unwrap().ignored, ["query"]);
+    assert_eq!(a.seen().await.line(), "GET /v1/models HTTP/1.1");
+    asked.strictness = Strictness::RefuseIgnored;
+    let refusal = answer(&relay, asked).await.unwrap_err();
+    assert!(matches!(refusal, Refusal::InvalidRequest { .. }), "{refusal:?}");
+}
+
+fn with_list_timeout(upstreams: Vec<Upstream>, list_timeout: Duration) -> RelayBackend {
+    RelayBackend::new(upstreams, RelayOptions { list_timeout, ..RelayOptions::default() }).unwrap()
+}
+
+#[tokio::test]
+async fn an_upstream_that_does_not_tell_delays_nobody_elses_model() {
+    let a = Server::saying(&json("200 OK", OF_A)).await;
+    let silent = Server::start([vec![silence()]]).await;
+    // Far longer than the test waits for an answer.
+    let relay = with_list_timeout(vec![upstream("silent", &silent), upstream("a", &a)], PATIENCE * 100);
+    for model in ["x", "y"] {
+        let told = answer(&relay, post(&format!(r#"{{"model":"{model}"}}"#))).await.unwrap();
+        assert_eq!(told.from(), "a");
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_does_not_come_in_time_is_a_failure() {
+    let silent = Server::start([vec![silence()]]).await;
+    // The beginning of a list is none.
+    let slow = Server::start([vec![write("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"), silence()]]).await;
+    let upstreams = vec![upstream("silent", &silent), upstream("slow", &slow)];
+    let relay = with_list_timeout(upstreams, Duration::from_millis(100));
+    assert!(answer(&relay, get("/models")).await.is_err());
+    let failures = relay.measurements().into_iter().find(|one| one.name == "upstream_failures").unwrap();
+    assert_eq!(failures.value, MeasuredValue::Counter(2));
 }
 
 #[tokio::test]

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use futures::StreamExt;
 use http::Method;
 use interference_backend::{Backend, Refusal, ReplyBody};
-use interference_backend_relay::{RelayBackend, RelayOptions, Upstream};
+use interference_backend_relay::{KeySource, RelayBackend, RelayOptions, Upstream};
 use interference_wire::{LAST_CHUNK, Step, chunk};
 use secrecy::SecretString;
 
 use crate::server::{EVENTS, Server, json, silence, write};
-use crate::{answer, get, post, relay, request, upstream};
+use crate::{answer, get, post, refused, relay, request, upstream};
 
 /// Boundaries that no event has, a comment, both line ends, bytes that are no UTF-8.
 const PIECES: [&[u8]; 6] =
@@ -116,6 +116,7 @@ async fn an_upstream_sees_the_request_as_it_was() {
         ("connection", "close"),
         ("expect", "100-continue"),
         ("x-interference", "seed=1"),
+        ("cookie", "session=1"),
         ("accept-encoding", "br"),
     ] {
         multipart.headers.insert(name, value.parse().unwrap());
@@ -135,6 +136,8 @@ async fn an_upstream_sees_the_request_as_it_was() {
     let mut lines: Vec<&str> = head.split("\r\n").collect();
     lines[1..].sort_unstable();
     expected[1..].sort_unstable();
+    let via = lines.pop().unwrap().strip_prefix("via: 1.1 interference-").unwrap();
+    assert!(via.len() == 16 && via.bytes().all(|byte| byte.is_ascii_hexdigit()), "{via}");
     assert_eq!(lines, expected);
     assert_eq!(body, "--b\r\n\r\n{\"model\":\"a/b\"}\r\n--b--");
 }
@@ -159,15 +162,115 @@ async fn a_clients_key_passes_only_where_it_may() {
     }
 }
 
+/// What each upstream gets of a client's key, and whose key the relay says that is.
+async fn keys_told(
+    pass_client_keys: bool,
+    upstreams: Vec<Upstream>,
+    servers: &mut [Server],
+) -> Vec<(KeySource, Option<String>)> {
+    let options = RelayOptions { pass_client_keys, ..RelayOptions::default() };
+    let relay = RelayBackend::new(upstreams, options).unwrap();
+    let mut told = Vec::new();
+    for ((name, source), server) in relay.key_sources().zip(servers) {
+        // A list is asked for first, since nothing says who has the model; then the model of this one.
+        for model in ["unheard-of".to_owned(), format!("{name}/x")] {
+            let mut asked = post(&format!(r#"{{"model":"{model}"}}"#));
+            asked.headers.insert("authorization", "Bearer clients".parse().unwrap());
+            answer(&relay, asked).await.unwrap();
+        }
+        let lines = server.seen_so_far().into_iter().map(|seen| {
+            let key = seen.raw.lines().find_map(|line| line.strip_prefix("authorization: "));
+            (seen.line().to_owned(), key.map(str::to_owned))
+        });
+        let (lists, others): (Vec<_>, Vec<_>) =
+            lines.partition(|(line, _)| line.starts_with("GET /v1/models "));
+        assert!(lists.iter().all(|(_, key)| key.as_deref() != Some("Bearer clients")), "a list is nobody's");
+        told.push((source, others.last().unwrap().1.clone()));
+    }
+    told
+}
+
+#[tokio::test]
+async fn of_several_upstreams_only_the_named_ones_get_a_clients_key() {
+    let said = json("200 OK", r#"{"data":[]}"#);
+    let mut servers = [Server::saying(&said).await, Server::saying(&said).await, Server::saying(&said).await];
+    let upstreams = vec![
+        upstream("a", &servers[0]),
+        Upstream { pass_client_keys: true, ..upstream("b", &servers[1]) },
+        Upstream { key: Some("own".into()), ..upstream("c", &servers[2]) },
+    ];
+    let key = |key: &str| Some(format!("Bearer {key}"));
+    let expected =
+        [(KeySource::Nobody, None), (KeySource::Client, key("clients")), (KeySource::Upstream, key("own"))];
+    assert_eq!(keys_told(true, upstreams, &mut servers).await, expected);
+    let alone = vec![upstream("a", &servers[0])];
+    assert_eq!(
+        keys_told(true, alone.clone(), &mut servers[..1]).await,
+        [(KeySource::Client, key("clients"))]
+    );
+    assert_eq!(keys_told(false, alone, &mut servers[..1]).await, [(KeySource::Nobody, None)]);
+}
+
+#[tokio::test]
+async fn a_request_that_comes_back_is_told() {
+    let mut server = Server::saying(&json("200 OK", "{}")).await;
+    let (inner, outer) = (relay([upstream("a", &server)]), relay([upstream("a", &server)]));
+    answer(&outer, get("/files")).await.unwrap();
+    let seen = server.seen().await;
+    let mut back = get("/files");
+    let via = seen.raw.lines().find_map(|line| line.strip_prefix("via: ")).unwrap();
+    back.headers.insert("via", via.parse().unwrap());
+    assert_eq!(answer(&inner, back.clone()).await.unwrap().status, 200, "another relay is no loop");
+    let vias = server.seen().await.raw.lines().filter(|line| line.starts_with("via: ")).count();
+    assert_eq!(vias, 2);
+    let (code, message) = refused(&outer, back).await;
+    assert_eq!(code, "upstream_loop", "{message}");
+    assert_eq!(server.seen_so_far().len(), 0);
+}
+
+#[tokio::test]
+async fn a_trace_would_show_keys_and_is_not_passed_on() {
+    let mut server = Server::saying(&json("200 OK", "{}")).await;
+    let refusal = answer(&relay([upstream("a", &server)]), request(Method::TRACE, "/files", "")).await;
+    let code = Some("method_not_passed_on");
+    assert!(
+        matches!(&refusal, Err(Refusal::InvalidRequest { code: told, .. }) if *told == code),
+        "{refusal:?}"
+    );
+    assert_eq!(server.seen_so_far().len(), 0);
+}
+
+#[tokio::test]
+async fn a_base_url_without_a_path_has_one_on_the_wire() {
+    let mut server = Server::saying(&json("200 OK", "{}")).await;
+    let url = server.url().replace("/v1", "");
+    let relay = relay([Upstream::new("a", url)]);
+    for (query, line) in [(None, "GET / HTTP/1.1"), (Some("a=b"), "GET /?a=b HTTP/1.1")] {
+        let mut asked = get("");
+        asked.query = query.map(str::to_owned);
+        assert_eq!(answer(&relay, asked).await.unwrap().status, 200);
+        assert_eq!(server.seen().await.line(), line);
+    }
+}
+
 #[tokio::test]
 async fn paths_do_not_lead_out_of_the_base_url() {
     let mut server = Server::saying(&json("200 OK", "{}")).await;
     let relay = relay([upstream("a", &server)]);
-    for path in ["/../admin", "/files/./x", "/files/%2E%2e/x", "/files/.%2e"] {
+    for path in [
+        "/../admin",
+        "/files/./x",
+        "/files/%2E%2e/x",
+        "/files/.%2e",
+        "/files/..%2F..%2Fadmin",
+        "/files/%2e%2e%5cadmin",
+        "/files/x%2f..",
+        "/files/..\\x",
+    ] {
         let refusal = answer(&relay, get(path)).await.unwrap_err();
         assert!(matches!(refusal, Refusal::InvalidRequest { code: Some("invalid_path"), .. }), "{refusal:?}");
     }
-    assert!(answer(&relay, get("/files/..x/...")).await.is_ok());
+    assert!(answer(&relay, get("/files/..x/.../a%2Fb..%2Fc")).await.is_ok());
     assert_eq!(server.seen_so_far().len(), 1);
 }
 

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use interference_backend::Backend;
-use interference_backend_relay::{RelayBackend, RelayError, RelayOptions, Upstream, read_upstreams_file};
+use interference_backend_relay::{
+    KeySource, RelayBackend, RelayError, RelayOptions, Upstream, read_upstreams_file,
+};
 use interference_backend_replay::{
     IgnoredMember, LONGEST_FLUSH, Pace, Played, Recorder, ReplayBackend, ReplayFirst, ReplayOptions,
 };
@@ -50,7 +52,7 @@ pub(super) struct Elsewhere {
 
 impl ElsewhereArguments {
     /// What the arguments name, if they name anything. The keys of the server itself, none if it asks for none, stand in
-    /// no recording; a server that asks for none passes the keys of its clients on.
+    /// no recording; a server that asks for none may pass the keys of its clients on.
     ///
     /// # Errors
     /// An upstream is described wrongly, a file or a folder cannot be used, or there is nothing to record.
@@ -115,14 +117,15 @@ impl ElsewhereArguments {
 /// A relay, and how it is told of.
 struct Relayed {
     relay: Arc<dyn Backend>,
+    /// The upstreams, each with whose key it gets to see: a variable that is not set should be noticed.
     names: Vec<String>,
 }
 
 impl Relayed {
     fn new(upstreams: Vec<Upstream>, pass_client_keys: bool) -> Result<Relayed, Failure> {
-        let names = upstreams.iter().map(|upstream| upstream.name.clone()).collect();
         let options = RelayOptions { pass_client_keys, ..RelayOptions::default() };
         let relay = RelayBackend::new(upstreams, options).map_err(|error| not_described(&error))?;
+        let names = relay.key_sources().map(told_upstream).collect();
         Ok(Relayed { relay: Arc::new(relay), names })
     }
 
@@ -173,6 +176,14 @@ impl Elsewhere {
     }
 }
 
+fn told_upstream((name, key): (&str, KeySource)) -> String {
+    match key {
+        KeySource::Upstream => name.to_owned(),
+        KeySource::Client => format!("{name} (with its clients' keys)"),
+        KeySource::Nobody => format!("{name} (without a key)"),
+    }
+}
+
 fn told_recordings(replay: &ReplayBackend) -> String {
     let recordings = match replay.recordings() {
         1 => "1 recording".to_owned(),
@@ -198,4 +209,21 @@ fn not_described(error: &RelayError) -> Failure {
 fn not_opened(error: &FolderError) -> Failure {
     let hint = "`--record DIR --upstream NAME=URL` makes such a folder, and `--replay DIR` answers from it";
     Failure::new(WRONG_USAGE, error.to_string(), hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_says_which_upstreams_get_which_keys() {
+        let upstream = |name: &str| Upstream::new(name, "http://localhost:8000/v1");
+        let with_key = Upstream { key: Some("own".to_owned().into()), ..upstream("a") };
+        let summary = |upstreams, pass_client_keys| {
+            Relayed::new(upstreams, pass_client_keys).unwrap().behind(None, None).summary()
+        };
+        assert_eq!(summary(vec![with_key, upstream("b")], true), "upstream a, b (without a key)");
+        assert_eq!(summary(vec![upstream("b")], true), "upstream b (with its clients' keys)");
+        assert_eq!(summary(vec![upstream("b")], false), "upstream b (without a key)");
+    }
 }
