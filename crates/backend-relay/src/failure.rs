@@ -8,7 +8,7 @@ use std::io;
 use std::time::Duration;
 
 use http::StatusCode;
-use interference_backend::{Refusal, UpstreamFailure};
+use interference_backend::{Refusal, UpstreamCode, UpstreamFailure};
 use interference_client::ClientError;
 
 use crate::connection::{LONGEST_HEAD, MOST_HEADERS};
@@ -101,13 +101,13 @@ impl Failure {
     /// What the client is told. `base_url` has no secrets.
     pub(crate) fn refusal(&self, upstream: &str, base_url: &str, tries: Tries) -> Refusal {
         let (code, failure) = match self.kind {
-            FailureKind::Unreachable => ("upstream_unreachable", UpstreamFailure::Broken),
-            FailureKind::TimedOut => ("upstream_timeout", UpstreamFailure::TooSlow),
-            FailureKind::BrokeOff => ("upstream_broke_off", UpstreamFailure::Broken),
-            FailureKind::NotHttp => ("upstream_not_http", UpstreamFailure::Broken),
+            FailureKind::Unreachable => (UpstreamCode::Unreachable, UpstreamFailure::Broken),
+            FailureKind::TimedOut => (UpstreamCode::TimedOut, UpstreamFailure::TooSlow),
+            FailureKind::BrokeOff => (UpstreamCode::BrokeOff, UpstreamFailure::Broken),
+            FailureKind::NotHttp => (UpstreamCode::NotHttp, UpstreamFailure::Broken),
         };
         let message = format!("The upstream `{upstream}` ({base_url}) {} {tries}", self.told);
-        Refusal::Upstream { message, code, failure }
+        Refusal::Upstream { message, code: code.name(), failure }
     }
 }
 
@@ -132,7 +132,7 @@ pub(crate) fn nobody_left(names: &[&str], wait: Duration) -> Refusal {
              {retry_after_seconds} s.",
             named.join(", ")
         ),
-        code: "no_upstream_left",
+        code: UpstreamCode::NobodyLeft.name(),
         failure: UpstreamFailure::NobodyLeft { retry_after_seconds },
     }
 }

@@ -2,16 +2,11 @@
 //!
 //! Owns both lists, and the rule about keys. It refuses to know what any header means for the request.
 
-use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST, PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
-};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use interference_backend::{UPSTREAM_HEADER, remove_hop_by_hop};
 
 use crate::upstream::KeySource;
-
-/// Names the upstream that an answer came from.
-pub const UPSTREAM_HEADER: HeaderName = HeaderName::from_static("x-interference-upstream");
 
 /// Names the upstreams whose models are missing in a list, separated by commas.
 pub const FAILED_HEADER: HeaderName = HeaderName::from_static("x-interference-upstreams-failed");
@@ -25,20 +20,6 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Asks this server for faults; it is not meant for others.
 const FAULTS: HeaderName = HeaderName::from_static("x-interference");
-
-/// What concerns one connection alone (RFC 9110 section 7.6.1), beside what `Connection` names. `Trailer` is among them
-/// since trailers are not passed on, and the two about proxies since they are for the next proxy.
-const HOP_BY_HOP: [HeaderName; 9] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION,
-    HeaderName::from_static("proxy-connection"),
-    TE,
-    TRAILER,
-    TRANSFER_ENCODING,
-    UPGRADE,
-];
 
 /// What the names of headers have in them in which clients send their keys: that of the API, and those of its many hosts.
 const KEYS: [&str; 7] =
@@ -108,16 +89,6 @@ pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
 
 fn is_key(name: &HeaderName) -> bool {
     KEYS.into_iter().any(|word| name.as_str().contains(word))
-}
-
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
-        .get_all(CONNECTION)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
-        .collect();
-    named.into_iter().chain(HOP_BY_HOP).for_each(|name| drop(headers.remove(name)));
 }
 
 #[cfg(test)]

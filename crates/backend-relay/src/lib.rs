@@ -32,7 +32,7 @@ mod via;
 
 pub use connection::{IDLE_CONNECTION, LONGEST_HEAD, MOST_HEADERS, MOST_IDLE};
 pub use error::RelayError;
-pub use headers::{FAILED_HEADER, UPSTREAM_HEADER, UPSTREAM_REQUEST_ID_HEADER};
+pub use headers::{FAILED_HEADER, UPSTREAM_REQUEST_ID_HEADER};
 pub use identifiers::MOST_IDENTIFIERS;
 /// The certificate authorities that [`RelayOptions::roots`] holds.
 pub use interference_client::RootCertStore;

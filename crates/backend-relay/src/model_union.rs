@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
-use interference_backend::{Refusal, Reply, ReplyBody, Request, UpstreamFailure};
+use interference_backend::{Refusal, Reply, ReplyBody, Request, UpstreamCode, UpstreamFailure};
 
 use crate::fleet::Fleet;
 use crate::headers::FAILED_HEADER;
@@ -32,7 +32,7 @@ pub(crate) async fn union(fleet: &Arc<Fleet>, request: &Request) -> Result<Reply
                 "No upstream gave a list of its models; asked were {}. Look at their own `/models`.",
                 failed.join(", ")
             ),
-            code: "no_upstream_left",
+            code: UpstreamCode::NobodyLeft.name(),
             failure: UpstreamFailure::Broken,
         });
     }

@@ -7,7 +7,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 
 use http::header::VIA;
 use http::{HeaderMap, HeaderValue};
-use interference_backend::{Refusal, UpstreamFailure};
+use interference_backend::{Refusal, UpstreamCode, UpstreamFailure};
 
 /// A name that no other relay has.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl Pseudonym {
             message: "The request has come back to the relay that passed it on. Look for the upstream whose base URL \
                       leads here, perhaps through others."
                 .to_owned(),
-            code: "upstream_loop",
+            code: UpstreamCode::Loop.name(),
             failure: UpstreamFailure::Broken,
         })
     }

@@ -21,16 +21,19 @@ pub enum UpstreamCode {
     NotHttp,
     /// Nobody is asked for now, since too much has failed.
     NobodyLeft,
+    /// The request has been here before.
+    Loop,
 }
 
 impl UpstreamCode {
     /// Every code.
-    pub const ALL: [UpstreamCode; 5] = [
+    pub const ALL: [UpstreamCode; 6] = [
         UpstreamCode::Unreachable,
         UpstreamCode::TimedOut,
         UpstreamCode::BrokeOff,
         UpstreamCode::NotHttp,
         UpstreamCode::NobodyLeft,
+        UpstreamCode::Loop,
     ];
 
     /// The word for it.
@@ -41,6 +44,7 @@ impl UpstreamCode {
             UpstreamCode::BrokeOff => "upstream_broke_off",
             UpstreamCode::NotHttp => "upstream_not_http",
             UpstreamCode::NobodyLeft => "no_upstream_left",
+            UpstreamCode::Loop => "upstream_loop",
         }
     }
 }
