@@ -102,8 +102,11 @@ impl ReportError {
             ReportError::Read { .. } => {
                 "`interference check … --report json=FILE`, or `baseline=FILE`, writes such files".to_owned()
             }
-            ReportError::TooLong { .. } | ReportError::Document { .. } => {
+            ReportError::TooLong { .. } => {
                 "what is read are files that `--report json=FILE`, or `baseline=FILE`, has written".to_owned()
+            }
+            ReportError::Document { .. } => {
+                "what is read are files that `--report json=FILE` has written".to_owned()
             }
             ReportError::Baseline { .. } => {
                 "one slug a line, such as `sse.done-last # a reason`; `--report baseline=FILE` writes one"
