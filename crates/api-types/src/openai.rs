@@ -11,6 +11,7 @@ pub mod error;
 pub mod identity;
 pub mod inputs;
 pub mod metadata;
+pub mod model_name;
 pub mod models;
 pub mod response_format;
 pub mod responses;

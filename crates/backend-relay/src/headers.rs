@@ -2,7 +2,7 @@
 //!
 //! Owns both lists, and the rule about keys. It refuses to know what any header means for the request.
 
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST, TRANSFER_ENCODING};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use interference_backend::{UPSTREAM_HEADER, remove_hop_by_hop};
 
@@ -78,13 +78,6 @@ pub(crate) fn for_client(mut headers: HeaderMap, upstream: &HeaderValue) -> Head
     }
     headers.insert(UPSTREAM_HEADER, upstream.clone());
     headers
-}
-
-/// Whether a body is said to be a stream of events.
-pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
-    let value = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-    let media_type = value.split(|byte| *byte == b';').next().unwrap_or_default();
-    media_type.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
 }
 
 fn is_key(name: &HeaderName) -> bool {

@@ -12,9 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, Method};
+use interference_backend::is_event_stream;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
-
-use crate::headers::is_event_stream;
 
 /// How many ids are remembered; the oldest are forgotten first.
 pub const MOST_IDENTIFIERS: usize = 10_000;

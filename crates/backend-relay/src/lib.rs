@@ -20,7 +20,6 @@ mod headers;
 mod health;
 mod identifiers;
 mod model_list;
-mod model_name;
 mod model_union;
 mod outgoing;
 mod rationed_socket;

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use interference_api_types::openai::model_name::ModelName;
 use interference_backend::{Refusal, Request, alias_covers};
 use percent_encoding::percent_decode_str;
 
@@ -13,7 +14,6 @@ use crate::course::Group;
 use crate::fleet::{Fleet, Member};
 use crate::identifiers::Identifiers;
 use crate::model_list::members_listing;
-use crate::model_name::ModelName;
 use crate::outgoing::Outgoing;
 
 /// How many models a refusal names.
@@ -90,7 +90,7 @@ fn model_in_body(fleet: &Fleet, body: &mut Bytes) -> Option<Wanted> {
     let prefix = found.name.split_once('/').map(|(name, _)| name);
     match prefix.and_then(|name| Some((fleet.member_named(name)?, format!("{name}/")))) {
         Some((member, prefix)) => {
-            *body = found.without_prefix(body, &prefix);
+            *body = Bytes::from(found.without_prefix(body, &prefix));
             Some(Wanted::Of(member))
         }
         None => Some(Wanted::Model(found.name)),

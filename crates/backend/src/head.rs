@@ -1,13 +1,13 @@
 //! The head of an answer that somebody passes on, or plays again.
 //!
-//! Owns which headers concern a single connection, and the length that a head promises. Refuses to know statuses, and who
+//! Owns which headers concern a single connection, the length that a head promises, and whether events follow it. Refuses to know statuses, and who
 //! sent the head to whom.
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING,
-    UPGRADE,
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE,
 };
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// What concerns a single connection, beside what `Connection` names. `Trailer` is among them since no trailers are
 /// passed on, and the two about proxies since they are for the next one alone.
@@ -46,10 +46,16 @@ pub fn content_length(headers: &HeaderMap) -> Option<u64> {
     digits.parse().ok()
 }
 
+/// Whether a body is said to be a stream of events; types have no case, and parameters may follow (RFC 9110, section
+/// 8.3.1).
+pub fn is_event_stream(headers: &HeaderMap) -> bool {
+    let value = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    let media_type = value.split(|byte| *byte == b';').next().unwrap_or_default();
+    media_type.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
+}
+
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     fn map(lines: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -92,5 +98,16 @@ mod tests {
             let lines: Vec<_> = values.iter().map(|value| ("content-length", *value)).collect();
             assert_eq!(content_length(&map(&lines)), length, "{values:?}");
         }
+    }
+
+    #[test]
+    fn a_stream_of_events_is_known_by_its_type() {
+        for stream in ["text/event-stream", "Text/Event-Stream ; charset=utf-8"] {
+            assert!(is_event_stream(&map(&[("content-type", stream)])), "{stream}");
+        }
+        for other in ["", "text/event-streams", "application/json", "text/plain; text/event-stream"] {
+            assert!(!is_event_stream(&map(&[("content-type", other)])), "{other}");
+        }
+        assert!(!is_event_stream(&map(&[])));
     }
 }

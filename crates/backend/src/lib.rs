@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::Stream;
-pub use head::{content_length, remove_hop_by_hop};
+pub use head::{content_length, is_event_stream, remove_hop_by_hop};
 use http::{HeaderMap, Method, StatusCode};
 pub use interference_cassette::{is_secret, query_without_secrets};
 use interference_faults::Drawn;

@@ -8,12 +8,13 @@ mod body;
 
 use std::time::{Duration, SystemTime};
 
-use http::header::{CONTENT_LENGTH, DATE};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, DATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use interference_backend::is_event_stream;
 use interference_cassette::{Cassette, End, Outcome, Read, RecordedAnswer, RecordedRequest};
 
 pub use self::body::LONGEST_BODY;
-use self::body::{decompressed, event_blocks, is_event_stream};
+use self::body::{decompressed, event_blocks};
 use crate::document::Document;
 use crate::notes::{Listing, Notes, Unfit};
 use crate::tree::{Members, Node, Value};
@@ -97,7 +98,7 @@ fn answer(mut members: Members, notes: &mut Notes<'_>) -> Result<RecordedAnswer,
     if headers.get(CONTENT_LENGTH).is_some_and(|told| told.as_bytes() != length.as_bytes()) {
         headers.remove(CONTENT_LENGTH);
     }
-    let pieces = if is_event_stream(&headers) {
+    let pieces = if is_event_stream(&headers) && !headers.contains_key(CONTENT_ENCODING) {
         let blocks = event_blocks(&bytes);
         let reason = format!("it has no times: {} reads, one for each event, all at 0 ms", blocks.len());
         notes.changed("response.body", reason);

@@ -5,9 +5,8 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
+use interference_api_types::openai::model_name::ModelName;
 use interference_faults::{Drawn, Plan, PlanError, StandingPlan};
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
 /// Asks for faults.
 pub(crate) const WANTED: HeaderName = HeaderName::from_static("x-interference");
@@ -100,28 +99,15 @@ impl FaultPlans {
 
 /// Takes the plan out of `"model":"name#plan"`, and leaves all other bytes as they are.
 fn split_model(body: Bytes) -> Result<(Option<Plan>, Bytes), FaultRequestError> {
-    #[derive(Deserialize)]
-    struct OnlyModel<'body> {
-        #[serde(borrow)]
-        model: Option<&'body RawValue>,
-    }
     // Without one there is no plan, and no need to read the JSON a second time.
     if !body.contains(&(SEPARATOR as u8)) {
         return Ok((None, body));
     }
-    let found = serde_json::from_slice::<OnlyModel<'_>>(&body).ok().and_then(|only| only.model);
-    let Some(raw) = found.map(RawValue::get) else { return Ok((None, body)) };
-    let name: Option<String> = serde_json::from_str(raw).ok();
-    let Some((name, plan)) = name.as_deref().and_then(|name| name.split_once(SEPARATOR)) else {
-        return Ok((None, body));
-    };
+    let Some(found) = ModelName::find(&body) else { return Ok((None, body)) };
+    let Some((name, plan)) = found.name.split_once(SEPARATOR) else { return Ok((None, body)) };
     let plan =
         Plan::parse(plan).map_err(|error| FaultRequestError::Wrong { place: "the model's name", error })?;
-    // `raw` is a part of `body`.
-    let start = raw.as_ptr().addr() - body.as_ptr().addr();
-    let name = serde_json::Value::from(name).to_string();
-    let without = [&body[..start], name.as_bytes(), &body[start + raw.len()..]].concat();
-    Ok((Some(plan), Bytes::from(without)))
+    Ok((Some(plan), Bytes::from(found.replaced(&body, name))))
 }
 
 #[cfg(test)]

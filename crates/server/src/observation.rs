@@ -10,8 +10,8 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
+use interference_api_types::openai::model_name::ModelName;
 use interference_faults::Happening;
-use serde::Deserialize;
 
 use crate::journal::{Ended, Journal, Record};
 use crate::meters::{Before, ErrorCode, Meters};
@@ -114,7 +114,7 @@ impl Observation {
             record.body(body);
         }
         if let Some(log) = &self.0.log {
-            *locked(&log.model) = model_of(body);
+            *locked(&log.model) = ModelName::find(body).map(|found| shortened(&found.name));
         }
     }
 
@@ -236,15 +236,6 @@ impl LogWords {
             model: Mutex::default(),
         }
     }
-}
-
-/// The model that a body of JSON names.
-fn model_of(body: &[u8]) -> Option<String> {
-    #[derive(Deserialize)]
-    struct OnlyModel {
-        model: Option<String>,
-    }
-    serde_json::from_slice::<OnlyModel>(body).ok()?.model.as_deref().map(shortened)
 }
 
 fn shortened(text: &str) -> String {

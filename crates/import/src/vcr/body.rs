@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use http::HeaderMap;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 
 use crate::notes::{Notes, Unfit};
 use crate::tree::{Members, Value};
@@ -106,13 +106,6 @@ fn within(decoder: impl Read) -> Result<Bytes, Unfit> {
         Ok(_) => Ok(plain.into()),
         Err(error) => Err(Unfit(format!("its body cannot be decompressed: {error}"))),
     }
-}
-
-/// Whether an answer is an event stream that can be read.
-pub(super) fn is_event_stream(headers: &HeaderMap) -> bool {
-    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    kind.trim_start().to_ascii_lowercase().starts_with("text/event-stream")
-        && !headers.contains_key(CONTENT_ENCODING)
 }
 
 /// The events of a stream, each with the blank line that ends it (WHATWG HTML, section 9.2.6), and what follows the

@@ -11,7 +11,7 @@ use futures::{FutureExt, StreamExt};
 use http::HeaderValue;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use interference_backend::{
-    EventStream, FrameStream, Reply, ReplyBody, StreamEnd, WhenBroken, content_length,
+    EventStream, FrameStream, Reply, ReplyBody, StreamEnd, WhenBroken, content_length, is_event_stream,
 };
 use interference_faults::{AnswerFaults, AnswerKind, Dialect, Drawn};
 
@@ -171,11 +171,7 @@ fn kind(reply: &Reply) -> AnswerKind {
     let is_stream = match reply.body {
         ReplyBody::Whole(_) => false,
         ReplyBody::Events(_) => true,
-        ReplyBody::Frames(_) => {
-            let headers = &reply.headers;
-            let content_type = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-            content_type.is_some_and(is_event_stream) && !is_coded(reply)
-        }
+        ReplyBody::Frames(_) => is_event_stream(&reply.headers) && !is_coded(reply),
     };
     if is_stream { AnswerKind::Stream } else { AnswerKind::Whole }
 }
@@ -183,12 +179,6 @@ fn kind(reply: &Reply) -> AnswerKind {
 /// Whether the body is in a content coding.
 fn is_coded(reply: &Reply) -> bool {
     !reply.headers.get_all(CONTENT_ENCODING).iter().all(is_identity)
-}
-
-/// RFC 9110, section 8.3.1: types have no case, and parameters may follow.
-fn is_event_stream(content_type: &[u8]) -> bool {
-    let essence = content_type.split(|byte| *byte == b';').next().unwrap_or_default();
-    essence.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
 }
 
 /// Names in the head what was passed over, and what is to go wrong.
@@ -218,21 +208,6 @@ fn set_headers(reply: &mut Reply) {
                 headers.remove(CONTENT_LENGTH);
             }
             cross_origin::take_out(headers);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_stream_of_events_is_known_by_its_type() {
-        for stream in ["text/event-stream", "Text/Event-Stream ; charset=utf-8"] {
-            assert!(is_event_stream(stream.as_bytes()), "{stream}");
-        }
-        for other in ["", "text/event-streams", "application/json", "text/plain; text/event-stream"] {
-            assert!(!is_event_stream(other.as_bytes()), "{other}");
         }
     }
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use http::Method;
+use interference_api_types::openai::model_name::ModelName;
 use interference_backend::{Backend, Measurement, ModelCard, Readiness, Refusal, Reply, Request, Scope};
 use percent_encoding::percent_decode_str;
-use serde::Deserialize;
 
 use super::models;
 
@@ -40,8 +40,9 @@ fn way(request: &Request, here: &[ModelCard]) -> Way {
     let path = request.path.as_str();
     let is_here = |name: &str| here.iter().any(|card| card.id == name);
     if request.method == Method::POST && ASKED_OF_MODELS.contains(&path) {
-        return match model(&request.body) {
-            Some(name) if !is_here(&name) => Way::Elsewhere,
+        // What is no JSON names none; whoever answers says so.
+        return match ModelName::find(&request.body) {
+            Some(found) if !is_here(&found.name) => Way::Elsewhere,
             _ => Way::Local,
         };
     }
@@ -53,15 +54,6 @@ fn way(request: &Request, here: &[ModelCard]) -> Way {
         .iter()
         .any(|above| path.strip_prefix(above).is_some_and(|rest| rest.starts_with('/')));
     if is_kept { Way::LocalIfKept } else { Way::Elsewhere }
-}
-
-/// The model that a body names. What is no JSON names none; whoever answers says so.
-fn model(body: &[u8]) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Named {
-        model: Option<String>,
-    }
-    serde_json::from_slice::<Named>(body).ok()?.model
 }
 
 #[async_trait::async_trait]

@@ -1,26 +1,24 @@
-//! The name of the model in a request's body, and how a part of it is cut out.
+//! The name of the model in a request's body, for those who read nothing else of it, and how another takes its place.
 //!
-//! Owns the one look that is taken at a request's body. All bytes but those of the name stay as they are. It refuses to
-//! know which models there are.
+//! All bytes but those of the name stay as they are. It refuses to know which models there are.
 
 use std::ops::Range;
 
-use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 /// A model's name in the JSON of a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ModelName {
+pub struct ModelName {
     /// The name.
-    pub(crate) name: String,
+    pub name: String,
     /// Where its string stands in the body, with the quotation marks.
     place: Range<usize>,
 }
 
 impl ModelName {
     /// The member `model` of a body that is a JSON object, if it is a string.
-    pub(crate) fn find(body: &Bytes) -> Option<ModelName> {
+    pub fn find(body: &[u8]) -> Option<ModelName> {
         #[derive(Deserialize)]
         struct OnlyModel<'body> {
             #[serde(borrow)]
@@ -37,18 +35,23 @@ impl ModelName {
         Some(ModelName { name, place: start..start + raw.len() })
     }
 
-    /// The body with the end of this name, behind a prefix, in its place.
-    pub(crate) fn without_prefix(&self, body: &Bytes, prefix: &str) -> Bytes {
+    /// The body with another name in the place of this one.
+    pub fn replaced(&self, body: &[u8], name: &str) -> Vec<u8> {
+        self.spelled(body, serde_json::Value::from(name).to_string().as_bytes())
+    }
+
+    /// The body with the end of this name, behind a prefix, in its place, spelled as it was.
+    pub fn without_prefix(&self, body: &[u8], prefix: &str) -> Vec<u8> {
         let raw = &body[self.place.clone()];
-        let rest = match raw.strip_prefix(b"\"").and_then(|raw| raw.strip_prefix(prefix.as_bytes())) {
-            Some(rest) => [b"\"", rest].concat(),
+        match raw.strip_prefix(b"\"").and_then(|raw| raw.strip_prefix(prefix.as_bytes())) {
+            Some(rest) => self.spelled(body, &[b"\"", rest].concat()),
             // The prefix is spelled with escapes.
-            None => {
-                let name = self.name.strip_prefix(prefix).unwrap_or(&self.name);
-                serde_json::Value::from(name).to_string().into_bytes()
-            }
-        };
-        Bytes::from([&body[..self.place.start], &rest, &body[self.place.end..]].concat())
+            None => self.replaced(body, self.name.strip_prefix(prefix).unwrap_or(&self.name)),
+        }
+    }
+
+    fn spelled(&self, body: &[u8], name: &[u8]) -> Vec<u8> {
+        [&body[..self.place.start], name, &body[self.place.end..]].concat()
     }
 }
 
@@ -59,10 +62,9 @@ mod tests {
     use super::*;
 
     fn cut(body: &str, prefix: &str) -> Option<(String, String)> {
-        let body = Bytes::copy_from_slice(body.as_bytes());
-        let found = ModelName::find(&body)?;
-        let without = found.without_prefix(&body, prefix);
-        Some((found.name, String::from_utf8(without.to_vec()).unwrap()))
+        let found = ModelName::find(body.as_bytes())?;
+        let without = found.without_prefix(body.as_bytes(), prefix);
+        Some((found.name, String::from_utf8(without).unwrap()))
     }
 
     #[test]
@@ -83,9 +85,16 @@ mod tests {
 
     #[test]
     fn other_bodies_have_no_model() {
-        for body in
-            ["", "[]", "{", r#"{"model":1}"#, r#"{"a":{"model":"a/b"}}"#, "--boundary", r#"{"model":null}"#]
-        {
+        for body in [
+            "",
+            "[]",
+            "[\"a/b\"]",
+            "{",
+            r#"{"model":1}"#,
+            r#"{"a":{"model":"a/b"}}"#,
+            "--boundary",
+            r#"{"model":null}"#,
+        ] {
             assert_eq!(cut(body, "a/"), None, "{body}");
         }
     }
