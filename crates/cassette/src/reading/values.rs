@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -29,15 +29,18 @@ impl<'de> Deserialize<'de> for Version {
     }
 }
 
-/// A moment, as RFC 3339 has it, in UTC.
+/// A moment, as RFC 3339 has it, in UTC; to the millisecond, which is all that is written.
 pub(super) struct Timestamp(pub(super) SystemTime);
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
         let text = String::deserialize(deserializer)?;
-        humantime::parse_rfc3339(&text).map(Timestamp).map_err(|_| {
+        let time = humantime::parse_rfc3339(&text).map_err(|_| {
             Error::custom("it is no time of RFC 3339 in UTC, such as `2026-01-31T12:00:00.000Z`")
-        })
+        })?;
+        // What is parsed lies after 1970.
+        let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Ok(Timestamp(time - Duration::from_nanos(u64::from(since_epoch.subsec_nanos() % 1_000_000))))
     }
 }
 

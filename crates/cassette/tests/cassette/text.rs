@@ -135,6 +135,13 @@ fn every_cassette_follows_the_schema_and_is_read_as_it_was() {
     });
 }
 
+#[test]
+fn what_is_finer_than_is_written_is_not_kept() {
+    let text = sample::chat().to_json().replace(".042Z", ".0429999Z").replace("12.345", "12.3449999");
+    assert!(text.contains(".0429999Z") && text.contains("12.3449999"));
+    assert_eq!(Cassette::from_json(text.as_bytes()), Ok(sample::chat()));
+}
+
 /// Members of objects, by what the schema calls the object.
 type Members = BTreeMap<String, BTreeSet<String>>;
 
