@@ -12,9 +12,8 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
-use interference_check_server::{
-    Judge, Judgement, Pattern, PreflightError, Selection, Target, TargetError, Wishes, cases,
-};
+use interference_catalogue::{Pattern, Selection};
+use interference_check_server::{Judge, Judgement, PreflightError, Target, TargetError, Wishes, cases, cost};
 use interference_report::terminal::{self, Style};
 use interference_report::{Baseline, FORMAT, Level, Output, Summary, Tool, Verdicts, json};
 
@@ -158,7 +157,7 @@ pub(crate) fn run(arguments: CheckArguments) -> anyhow::Result<()> {
 fn selection(arguments: &CheckArguments) -> anyhow::Result<Selection> {
     let patterns = |given: &[String]| given.iter().map(Pattern::new).collect();
     let selection = Selection { only: patterns(&arguments.only), skip: patterns(&arguments.skip) };
-    if let Some(stray) = selection.strays().first() {
+    if let Some(stray) = selection.strays(cases()).first() {
         let message = format!("no case is called `{}`", stray.as_str());
         return Err(Failure::new(WRONG_USAGE, message, "`interference check --list` names them all").into());
     }
@@ -238,7 +237,7 @@ fn shell_word(text: &str) -> String {
 async fn verdicts(arguments: &CheckArguments, judge: &Judge) -> anyhow::Result<Verdicts> {
     end_at_ctrl_c()?;
     let began = SystemTime::now();
-    let (cases, (requests, tokens)) = (judge.selection.judged(), judge.selection.cost());
+    let (cases, (requests, tokens)) = (judge.selection.judged(cases()), cost(&judge.selection));
     let progress = Progress::new(cases.len());
     say(&format!(
         "{} cases on {}: at most {requests} requests and {tokens} tokens of answers, {} at a time",

@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use interference_check_server::{Case, Company, Selection};
+use interference_catalogue::Selection;
+use interference_check_server::{Case, Company, cases, cost};
 use interference_report::Level;
 use serde_json::{Value, json};
 
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 /// # Errors
 /// stdout takes nothing.
 pub(super) fn print(selection: &Selection, as_json: bool) -> anyhow::Result<()> {
-    let cases = selection.judged();
+    let cases = selection.judged(cases());
     let mut stdout = io::stdout().lock();
     if as_json {
         serde_json::to_writer_pretty(&mut stdout, &listing(selection))?;
@@ -26,7 +27,7 @@ pub(super) fn print(selection: &Selection, as_json: bool) -> anyhow::Result<()> 
         }
         writeln!(stdout, "  {:<32} {:<6} {}", case.slug, level(case), case.requirement)?;
     }
-    let (requests, tokens) = selection.cost();
+    let (requests, tokens) = cost(selection);
     writeln!(
         stdout,
         "{} cases: at most {requests} requests and {tokens} tokens of answers, less where cases share an answer",
@@ -36,8 +37,8 @@ pub(super) fn print(selection: &Selection, as_json: bool) -> anyhow::Result<()> 
 }
 
 fn listing(selection: &Selection) -> Value {
-    let (requests, tokens) = selection.cost();
-    let cases: Vec<Value> = selection.judged().into_iter().map(one).collect();
+    let (requests, tokens) = cost(selection);
+    let cases: Vec<Value> = selection.judged(cases()).into_iter().map(one).collect();
     json!({"requests": requests, "tokens": tokens, "cases": cases})
 }
 
