@@ -8,10 +8,10 @@ const calls = new Map();
 
 function take(chunk) {
   answer.usage = chunk.usage ?? answer.usage;
-  for (const { delta, finish_reason } of chunk.choices) {
+  for (const { delta, finish_reason } of chunk.choices ?? []) {
     answer.finish_reason = finish_reason ?? answer.finish_reason;
-    answer.text += delta.content ?? '';
-    for (const { index, id, function: piece } of delta.tool_calls ?? []) {
+    answer.text += delta?.content ?? '';
+    for (const { index, id, function: piece } of delta?.tool_calls ?? []) {
       if (!calls.has(index)) calls.set(index, { id, type: 'function', function: { name: '', arguments: '' } });
       calls.get(index).function.name += piece?.name ?? '';
       calls.get(index).function.arguments += piece?.arguments ?? '';

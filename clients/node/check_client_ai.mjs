@@ -14,7 +14,9 @@ function failed(error) {
 function take(part) {
   if (part.type === 'text-delta') answer.text += part.text;
   if (part.type === 'tool-call') {
-    const called = { name: part.toolName, arguments: JSON.stringify(part.input) };
+    // Arguments come parsed; those that the SDK cannot read stay a text.
+    const input = typeof part.input === 'string' ? part.input : JSON.stringify(part.input);
+    const called = { name: part.toolName, arguments: input };
     answer.tool_calls.push({ id: part.toolCallId, type: 'function', function: called });
   }
   if (part.type === 'finish-step') {

@@ -13,14 +13,16 @@ calls = {}
 
 def take(chunk):
     answer["usage"] = chunk.get("usage") or answer["usage"]
-    for choice in chunk["choices"]:
-        answer["finish_reason"] = choice["finish_reason"] or answer["finish_reason"]
-        answer["text"] += choice["delta"].get("content") or ""
-        for fragment in choice["delta"].get("tool_calls") or []:
+    for choice in chunk.get("choices") or []:
+        answer["finish_reason"] = choice.get("finish_reason") or answer["finish_reason"]
+        delta = choice.get("delta") or {}
+        answer["text"] += delta.get("content") or ""
+        for fragment in delta.get("tool_calls") or []:
             new = {"id": fragment.get("id"), "type": "function", "function": {"name": "", "arguments": ""}}
-            function = calls.setdefault(fragment["index"], new)["function"]
-            function["name"] += fragment["function"].get("name") or ""
-            function["arguments"] += fragment["function"].get("arguments") or ""
+            function = calls.setdefault(fragment.get("index"), new)["function"]
+            piece = fragment.get("function") or {}
+            function["name"] += piece.get("name") or ""
+            function["arguments"] += piece.get("arguments") or ""
 
 
 openai.api_key = os.environ["OPENAI_API_KEY"]

@@ -13,8 +13,10 @@ calls = {}
 def take(chunk):
     if chunk.usage:
         answer["usage"] = chunk.usage.to_dict()
-    for choice in chunk.choices:
+    for choice in chunk.choices or []:
         answer["finish_reason"] = choice.finish_reason or answer["finish_reason"]
+        if choice.delta is None:
+            continue
         answer["text"] += choice.delta.content or ""
         for fragment in choice.delta.tool_calls or []:
             new = {"id": fragment.id, "type": "function", "function": {"name": "", "arguments": ""}}
