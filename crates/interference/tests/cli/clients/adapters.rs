@@ -17,7 +17,7 @@ struct Adapter {
     name: &'static str,
     command: Vec<String>,
     /// The type of the error, and whether it is one of the SDK's own.
-    cut: Option<(&'static str, bool)>,
+    cut: (&'static str, bool),
 }
 
 fn adapters() -> Vec<Adapter> {
@@ -32,13 +32,17 @@ fn adapters() -> Vec<Adapter> {
     let rust = from_xtask("INTERFERENCE_TEST_RUST_CLIENT").with_file_name("check_client");
     let adapter = |name, command, cut| Adapter { name, command, cut };
     vec![
-        adapter("openai-python", python("python/check_client.py"), None),
-        adapter("openai-python 0.28", python_028("python-0.28/check_client.py"), None),
-        adapter("LangChain", python("python/check_client_langchain.py"), None),
-        adapter("openai-node", node("check_client.mjs"), None),
-        adapter("AI SDK", node("check_client_ai.mjs"), None),
-        adapter("async-openai", vec![rust.to_str().unwrap().to_owned()], None),
-        adapter("interference chat", vec![file("chat/check_client.sh")], Some(("broke_off", true))),
+        adapter("openai-python", python("python/check_client.py"), ("APIConnectionError", true)),
+        adapter(
+            "openai-python 0.28",
+            python_028("python-0.28/check_client.py"),
+            ("ChunkedEncodingError", false),
+        ),
+        adapter("LangChain", python("python/check_client_langchain.py"), ("OpenAIConnectionError", true)),
+        adapter("openai-node", node("check_client.mjs"), ("TypeError", false)),
+        adapter("AI SDK", node("check_client_ai.mjs"), ("APICallError", true)),
+        adapter("async-openai", vec![rust.to_str().unwrap().to_owned()], ("OpenAIError", true)),
+        adapter("interference chat", vec![file("chat/check_client.sh")], ("broke_off", true)),
     ]
 }
 
@@ -89,9 +93,12 @@ fn check(adapter: &Adapter, whole: &Value, cut: &Value) {
 
     assert_eq!((&cut["text"], &cut["finish_reason"]), (&json!("Let me look."), &Value::Null), "{name}");
     assert_eq!(cut["tool_calls"], json!([]), "{name}");
-    let error = cut["error"].as_object();
-    let told = error.map(|error| (error["type"].as_str().unwrap(), error["typed"].as_bool().unwrap()));
-    assert_eq!(told, adapter.cut, "{name}: {cut}");
+    let (kind, typed) = adapter.cut;
+    assert_eq!(
+        (&cut["error"]["type"], &cut["error"]["typed"]),
+        (&json!(kind), &json!(typed)),
+        "{name}: {cut}"
+    );
 }
 
 #[test]
