@@ -104,16 +104,21 @@ pub(super) const GROUP: Group = Group {
                 |_| stream([event(envelope()), DONE.to_owned()]),
             )
         },
-        broken(
-            "errors.bad-json",
-            Level::Must,
-            "An event whose data is no JSON is an error of the client's own kind, and not passed over.",
-            &[NOT_JSON, TYPED_ERRORS],
-            "Three pieces, a fourth whose JSON breaks off, and then the rest of the ordinary stream.",
-            bad_json,
-        ),
         Case {
-            oracle: |seen| after(seen, 2),
+            oracle: |seen| without(seen, &PIECES[BEFORE..=BEFORE]),
+            sound: TYPED_ERROR_WITHOUT,
+            ..broken(
+                "errors.bad-json",
+                Level::Must,
+                "An event whose data is no JSON is an error of the client's own kind, and not passed over.",
+                &[NOT_JSON, TYPED_ERRORS],
+                "Three pieces, a fourth whose JSON breaks off, and then the rest of the ordinary stream.",
+                bad_json,
+            )
+        },
+        Case {
+            oracle: |seen| without(seen, &PIECES[2..=3]),
+            sound: TYPED_ERROR_WITHOUT,
             ..broken(
                 "errors.interleaved",
                 Level::Must,
@@ -160,6 +165,16 @@ fn envelope() -> String {
 
 fn flat(members: &str) -> String {
     format!(r#"{{"message":"{MESSAGE}",{members}}}"#)
+}
+
+const TYPED_ERROR_WITHOUT: &str =
+    "a typed error, with a beginning of the text or of what is left without the pieces that cannot be read";
+
+/// A typed error is required. The client may have ended at what it could not read, or have told of it and read on.
+fn without(seen: &Seen, unreadable: &[&str]) -> Outcome {
+    let rest = unreadable.iter().fold(TEXT.to_owned(), |text, piece| text.replace(piece, ""));
+    let ended = seen.typed_error(TEXT.split(unreadable[0]).next().unwrap_or_default());
+    Ok(told(ended.or_else(|_| seen.typed_error(&rest))?))
 }
 
 /// Three pieces, this, and [DONE], so that nothing but this tells of the error.
