@@ -2,10 +2,12 @@
 //!
 //! `cargo xtask check` is what to run before a commit, `cargo xtask test` runs every test and brings what they need,
 //! `cargo xtask fuzz` looks for bytes that crash what reads them, `cargo xtask tidy` holds the house rules that no
-//! compiler knows, `cargo xtask bench` tells how fast the program is, `cargo xtask matrix` judges other people's servers.
+//! compiler knows, `cargo xtask bench` tells how fast the program is, `cargo xtask matrix` judges other people's servers,
+//! `cargo xtask client-matrix` real clients.
 
 mod bench;
 mod check;
+mod client_matrix;
 mod fuzz;
 mod matrix;
 mod metadata;
@@ -39,6 +41,8 @@ enum Command {
     Bench(bench::Bench),
     /// Other people's servers, judged: `docs/matrix.md`
     Matrix(matrix::Options),
+    /// Real clients, examined: `docs/client-matrix.md`
+    ClientMatrix(client_matrix::Options),
 }
 
 fn main() -> ExitCode {
@@ -50,6 +54,7 @@ fn main() -> ExitCode {
         Command::Tidy => tidy::run(),
         Command::Bench(bench) => bench::run(&bench),
         Command::Matrix(options) => matrix::run(&options),
+        Command::ClientMatrix(options) => client_matrix::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

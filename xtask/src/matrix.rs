@@ -5,7 +5,7 @@
 //! installed, started or judged is told of there with the reason, and the others go on. Knows nothing of what is
 //! judged, nor of reports beyond their paths.
 
-mod evidence;
+pub(crate) mod evidence;
 mod installation;
 mod judge;
 mod peer;

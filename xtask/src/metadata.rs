@@ -49,6 +49,11 @@ impl Metadata {
         Ok(metadata)
     }
 
+    /// Where a development build puts the program.
+    pub(crate) fn program(&self) -> PathBuf {
+        self.target_directory.join("debug").join(format!("interference{}", std::env::consts::EXE_SUFFIX))
+    }
+
     /// The packages of this workspace.
     pub(crate) fn members(&self) -> impl Iterator<Item = &Package> {
         self.packages.iter().filter(|package| self.workspace_members.contains(&package.id))

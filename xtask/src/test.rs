@@ -53,10 +53,8 @@ pub(crate) fn run() -> anyhow::Result<()> {
 
 /// Has the binary fetch the default model, and returns the path that it prints.
 fn pull(metadata: &Metadata) -> anyhow::Result<String> {
-    let binary =
-        metadata.target_directory.join("debug").join(format!("interference{}", std::env::consts::EXE_SUFFIX));
     let mut path = String::new();
-    succeed_reading(Command::new(binary).arg("pull"), |line| line.clone_into(&mut path))?;
+    succeed_reading(Command::new(metadata.program()).arg("pull"), |line| line.clone_into(&mut path))?;
     ensure!(!path.is_empty(), "`interference pull` printed no path");
     Ok(path)
 }

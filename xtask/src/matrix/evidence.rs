@@ -1,4 +1,4 @@
-//! The evidence that goes with the matrix: for each failure of each server, what was asked and what crossed the wire.
+//! The evidence that goes with a matrix: for each failure of each target, what was asked and what crossed the wire.
 //!
 //! Owns how much of a report is kept for the repository: enough to see that a failure is true, and no more.
 
@@ -29,14 +29,28 @@ pub(super) fn write(ground: &Ground, peer: &Peer, report: &Path) -> anyhow::Resu
     let folder = ground.document.with_extension("");
     fs::create_dir_all(&folder)?;
     let place = folder.join(format!("{}.md", peer.name));
-    fs::write(&place, page(&report)).with_context(|| place.display().to_string())
+    fs::write(&place, page(&report, Sides::Server)).with_context(|| place.display().to_string())
 }
 
-fn page(report: &Value) -> String {
+/// Whose failures a page shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sides {
+    /// A server's: broken MUSTs, each with the exchange that shows it.
+    Server,
+    /// A client's: broken SHOULDs too, each with what it was sent first, and what it said in the end.
+    Client,
+}
+
+/// A page of a report's failures.
+pub(crate) fn page(report: &Value, sides: Sides) -> String {
     let member = |name: &str| report.get(name).and_then(Value::as_str).unwrap_or_default();
+    let (start, verdicts): (&str, &[&str]) = match sides {
+        Sides::Server => ("been sent", &["FAIL"]),
+        Sides::Client => ("come", &["FAIL", "NON-STRICT"]),
+    };
     let mut page = format!(
         "# {}: failures, and what crossed the wire\n\nJudged on {}. Times are in milliseconds from when the request had \
-         been sent; of long logs the beginning and the end are kept.\n",
+         {start}; of long logs the beginning and the end are kept.\n",
         member("target_name"),
         member("started_at"),
     );
@@ -44,14 +58,14 @@ fn page(report: &Value) -> String {
     for case in cases
         .into_iter()
         .flatten()
-        .filter(|case| case.get("verdict").is_some_and(|verdict| verdict == "FAIL"))
+        .filter(|case| case.get("verdict").and_then(Value::as_str).is_some_and(|one| verdicts.contains(&one)))
     {
-        failure(&mut page, case);
+        failure(&mut page, case, sides);
     }
     page
 }
 
-fn failure(page: &mut String, case: &Value) {
+fn failure(page: &mut String, case: &Value, sides: Sides) {
     let member = |name: &str| case.get(name).and_then(Value::as_str).unwrap_or_default();
     // Writing to a string does not fail.
     let _ = write!(
@@ -66,7 +80,15 @@ fn failure(page: &mut String, case: &Value) {
         let _ =
             write!(page, "\nClause: {}, {}: `{}`\n", part("source"), part("place"), inline(part("quote")));
     }
-    let Some(exchange) = case.get("evidence").and_then(|evidence| evidence.get(0)) else { return };
+    let evidence = case.get("evidence").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let (Some(first), Some(last)) = (evidence.first(), evidence.last()) else { return };
+    exchange_shown(page, first);
+    if sides == Sides::Client && evidence.len() > 1 {
+        exchange_shown(page, last);
+    }
+}
+
+fn exchange_shown(page: &mut String, exchange: &Value) {
     let curl = exchange.get("curl").and_then(Value::as_str).unwrap_or_default();
     let _ = write!(page, "\n```text\n{}\n\n", shortened(curl, LONGEST_COMMAND));
     let wire = exchange.get("wire").and_then(Value::as_array).cloned().unwrap_or_default();
@@ -123,7 +145,7 @@ mod tests {
             {"slug": "sse.done-once", "verdict": "FAIL", "requirement": "One.", "seen": "no `[DONE]`",
              "clauses": [{"source": "a", "place": "b", "quote": "c"}], "evidence": [{"curl": "curl x", "wire": wire}]},
         ]});
-        let page = page(&report);
+        let page = page(&report, Sides::Server);
         assert!(page.starts_with("# a server 1.0: failures"), "{page}");
         assert!(
             !page.contains("sse.utf8") && page.contains("## sse.done-once\n\nOne.\n\nSeen: `no '[DONE]'`"),
