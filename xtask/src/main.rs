@@ -10,6 +10,7 @@ mod fuzz;
 mod matrix;
 mod metadata;
 mod mutants;
+mod proof;
 mod steps;
 mod system_packages;
 mod test;
@@ -31,7 +32,7 @@ enum Command {
     /// A fuzzer against what reads bytes from outside; fails when something crashes
     Fuzz(fuzz::Options),
     /// The proof of the judge of servers: bugs that it must catch, sound variants that it must pass
-    Mutants(mutants::Options),
+    Mutants(proof::Options),
     /// The house rules alone
     Tidy,
     /// How fast it is

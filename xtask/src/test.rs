@@ -8,6 +8,7 @@ use anyhow::{Context, ensure};
 use crate::fuzz;
 use crate::metadata::Metadata;
 use crate::mutants;
+use crate::proof;
 use crate::steps::{Steps, cargo, succeed_reading};
 use crate::system_packages;
 use crate::test_environment::TestEnvironment;
@@ -16,7 +17,7 @@ use crate::test_environment::TestEnvironment;
 const FUZZ: fuzz::Options = fuzz::Options { seconds: 10, input: None, targets: Vec::new() };
 
 /// All of them: the proof that the judge of servers judges.
-const MUTANTS: mutants::Options = mutants::Options { only: None, jobs: 3, verbose: false };
+const MUTANTS: proof::Options = proof::Options { only: None, jobs: 3, verbose: false };
 
 /// Sets up real clients and the default model, then runs all tests, the judge's mutants, and the fuzzer. The tests learn from variables where things are:
 ///
