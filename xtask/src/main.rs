@@ -6,6 +6,7 @@
 
 mod bench;
 mod check;
+mod client_mutants;
 mod fuzz;
 mod matrix;
 mod metadata;
@@ -33,6 +34,9 @@ enum Command {
     Fuzz(fuzz::Options),
     /// The proof of the judge of servers: bugs that it must catch, sound variants that it must pass
     Mutants(proof::Options),
+    /// A sound client, and one with a bug: what the judge of clients is put to the proof with
+    #[command(hide = true)]
+    ReferenceClient(client_mutants::reference::Options),
     /// The house rules alone
     Tidy,
     /// How fast it is
@@ -48,6 +52,7 @@ fn main() -> ExitCode {
         Command::Test => test::run(),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Mutants(options) => mutants::run(&options),
+        Command::ReferenceClient(options) => client_mutants::reference::run(&options),
         Command::Tidy => tidy::run(),
         Command::Bench(bench) => bench::run(&bench),
         Command::Matrix(options) => matrix::run(&options),
