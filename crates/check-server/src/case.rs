@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use interference_report::{Level, Verdict};
 
-use crate::clause::Clause;
 use crate::trial::Trial;
+use interference_catalogue::{Clause, Named};
 
 /// One requirement of the catalogue.
 #[derive(Debug)]
@@ -150,6 +150,12 @@ impl Objection {
             (ObjectionKind::NotApplicable, _) => Verdict::NotApplicable,
             (ObjectionKind::Harness, _) => Verdict::HarnessError,
         }
+    }
+}
+
+impl Named for Case {
+    fn slug(&self) -> &'static str {
+        self.slug
     }
 }
 

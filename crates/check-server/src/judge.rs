@@ -5,13 +5,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use interference_catalogue::Selection;
 use interference_report::{CaseVerdict, Finding, Verdict};
 
 use crate::asker::{Asker, Patience};
 use crate::preflight::{PreflightError, Wishes, preflight};
 use crate::runner::{Run, run, unjudged};
 use crate::sections::cases;
-use crate::selection::Selection;
 use crate::target::Target;
 
 /// Everything that a run is told.
@@ -71,7 +71,7 @@ impl Judge {
         }
         found(&findings);
         let (skipped, judged): (Vec<_>, Vec<_>) =
-            self.selection.cases().into_iter().partition(|case| self.selection.skips(case));
+            self.selection.told(cases()).into_iter().partition(|case| self.selection.skips(case.slug));
         let how = Run { jobs: self.jobs, evidence_of_all: self.evidence_of_all, repeat: self.repeat.clone() };
         let mut verdicts = run(&bench, &judged, &how, &mut done).await;
         verdicts.extend(skipped.into_iter().map(|case| CaseVerdict {

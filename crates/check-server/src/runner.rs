@@ -127,7 +127,7 @@ pub(crate) fn unjudged(case: &Case, verdict: Verdict, repeat: &str) -> CaseVerdi
         section: case.section().to_owned(),
         level: case.level,
         requirement: case.requirement.to_owned(),
-        clauses: case.clauses.iter().map(crate::clause::Clause::told).collect(),
+        clauses: case.clauses.iter().map(interference_catalogue::Clause::told).collect(),
         trigger: case.trigger.to_owned(),
         verdict,
         expected: case.requirement.to_owned(),

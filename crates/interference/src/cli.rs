@@ -3,7 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 use tracing::level_filters::LevelFilter;
 
-use crate::commands::{chat, check, import, models, pull, report, serve};
+use crate::commands::{chat, check, check_client, import, models, pull, report, serve};
 use crate::log::LogFormat;
 
 /// A test bench for everything that speaks the OpenAI API.
@@ -25,6 +25,8 @@ pub(crate) enum Verb {
     Serve(Box<serve::ServeArguments>),
     /// Judge an OpenAI-compatible server, case by case, with evidence
     Check(check::CheckArguments),
+    /// Judge a client: serve it every kind of stream, and ask what it got
+    CheckClient(check_client::CheckClientArguments),
     /// Fetch a model into the cache and print its path
     Pull(pull::PullArguments),
     /// List the models that have a name, and their aliases
@@ -57,6 +59,7 @@ impl CommandLine {
             Verb::Serve(arguments) => arguments.log_format(),
             Verb::Chat(_)
             | Verb::Check(_)
+            | Verb::CheckClient(_)
             | Verb::Pull(_)
             | Verb::Models(_)
             | Verb::Report(_)

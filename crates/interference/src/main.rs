@@ -8,6 +8,7 @@ mod commands;
 mod failure;
 mod fetch_progress;
 mod interrupt;
+mod judging;
 mod local_server;
 mod log;
 mod settings;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         Verb::Chat(arguments) => commands::chat::run(arguments),
         Verb::Serve(arguments) => commands::serve::run(*arguments),
         Verb::Check(arguments) => commands::check::run(arguments),
+        Verb::CheckClient(arguments) => commands::check_client::run(&arguments),
         Verb::Pull(arguments) => commands::pull::run(&arguments),
         Verb::Models(arguments) => {
             commands::models::run(&arguments, &interference_backend_local::HABITUAL_NAMES)

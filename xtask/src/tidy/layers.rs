@@ -33,6 +33,7 @@ const LAYERS: &[(&str, Layer)] = &[
     ("interference-faults", Layer::Middle),
     ("interference-client", Layer::Middle),
     ("interference-report", Layer::Middle),
+    ("interference-catalogue", Layer::Middle),
     ("interference-engine", Layer::Ground),
     ("interference-api-types", Layer::Ground),
     ("interference-sse", Layer::Ground),
@@ -43,7 +44,8 @@ const LAYERS: &[(&str, Layer)] = &[
 ];
 
 /// Imports within a layer that are meant: a backend is made of the trait, a reply may bring a plan of
-/// faults, and the relay asks as a client does (and reads durations as plans of faults have them).
+/// faults, the relay asks as a client does (and reads durations as plans of faults have them), and a catalogue tells
+/// its clauses as reports have them.
 const BESIDE: &[(&str, &str)] = &[
     ("interference-backend-local", "interference-backend"),
     ("interference-backend-script", "interference-backend"),
@@ -54,6 +56,7 @@ const BESIDE: &[(&str, &str)] = &[
     ("interference-backend-relay", "interference-client"),
     ("interference-backend-relay", "interference-faults"),
     ("interference-backend-replay", "interference-backend"),
+    ("interference-catalogue", "interference-report"),
 ];
 
 /// Imports downward that are not meant, and why.
@@ -61,6 +64,9 @@ const FORBIDDEN: &[(&str, &str, &str)] = &[
     ("interference-check-server", "interference-api-types", "a judge does not share its defendant's code"),
     ("interference-check-server", "interference-client", "a judge does not share its defendant's code"),
     ("interference-check-server", "interference-sse", "a judge does not share its defendant's code"),
+    ("interference-check-client", "interference-api-types", "the examiner writes literal bytes"),
+    ("interference-check-client", "interference-client", "a judge does not share its defendant's code"),
+    ("interference-check-client", "interference-sse", "the examiner writes literal bytes"),
     ("interference-server", "interference-engine", "the server knows no model files"),
     ("interference-server", "interference-backend-local", "the server knows backends by their trait alone"),
 ];

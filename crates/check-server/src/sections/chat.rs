@@ -11,8 +11,8 @@ use interference_report::Level::{Must, Should};
 
 use super::Section;
 use crate::case::{Case, Company, Cost};
-use crate::clause::Clause;
 use crate::samples::{PLAIN_COST, POEM_TOKENS};
+use interference_catalogue::Clause;
 
 const PLAIN: &str =
     "Plain chats of several kinds: ordinary, of one token, of emoji, with a tool call, with n = 2.";

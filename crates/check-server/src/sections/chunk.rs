@@ -18,12 +18,12 @@ use self::track::{Track, read_choices};
 use super::Section;
 use crate::case::{Case, Company, Cost, Objection, Outcome, held};
 use crate::chat_stream::{ChatStream, Chunk, finish_reason_of};
-use crate::clause::Clause;
 use crate::exchange::{Exchange, excerpt};
 use crate::samples::{self, POEM_TOKENS, STREAMS_COST};
 use crate::stream_errors;
 use crate::trial::Trial;
 use crate::value::told;
+use interference_catalogue::Clause;
 
 /// What of a text is told, in characters.
 const TEXT_CHARACTERS: usize = 60;

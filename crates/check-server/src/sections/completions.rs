@@ -9,12 +9,12 @@ use serde_json::{Map, Value, json};
 
 use super::Section;
 use crate::case::{Case, Company, Cost, Objection, Outcome, held};
-use crate::clause::Clause;
 use crate::exchange::{Exchange, excerpt};
 use crate::json_answer::must_be_json;
 use crate::question::Question;
 use crate::schema::{Schema, shown};
 use crate::trial::Trial;
+use interference_catalogue::Clause;
 
 /// What all cases ask to be continued.
 const PROMPT: &str = "The old oak tree";

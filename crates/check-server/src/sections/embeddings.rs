@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 
 use super::Section;
 use crate::case::{Case, Company, Cost, Objection, Outcome, held};
-use crate::clause::Clause;
 use crate::exchange::Exchange;
 use crate::json_answer::must_be_json;
 use crate::question::Question;
@@ -17,6 +16,7 @@ use crate::refusal::refused;
 use crate::schema::{Schema, shown};
 use crate::trial::Trial;
 use crate::vectors::{cosine, of_base64, of_numbers};
+use interference_catalogue::Clause;
 
 /// Texts that have nothing to do with each other.
 const TEXTS: [&str; 4] = [

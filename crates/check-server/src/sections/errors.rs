@@ -19,7 +19,6 @@ use self::keys::{WRONG_KEYS, key_not_echoed, no_key, with_wrong_key, without_key
 use super::Section;
 use crate::case::{Case, Company, Cost, Objection, Outcome, held};
 use crate::chat::CHAT_PATH;
-use crate::clause::{Clause, Source};
 use crate::companion::{Companion, Leaving};
 use crate::ending::told_ending;
 use crate::exchange::{Exchange, excerpt};
@@ -29,6 +28,7 @@ use crate::refusal::{
 };
 use crate::samples::{self, POEM};
 use crate::trial::Trial;
+use interference_catalogue::{Clause, Source};
 
 /// The limit of answers that should not be given at all.
 const FEW_TOKENS: u32 = 8;

@@ -14,7 +14,6 @@ use interference_wire::{BodyExpected, Connection};
 use super::Section;
 use crate::case::{Case, Company, Cost, Objection, ObjectionKind, Outcome, held};
 use crate::chat_stream::ChatStream;
-use crate::clause::Clause;
 use crate::companion::{Companion, Leaving, Progress};
 use crate::crowd::{Crowd, IDLE_PROBES, Kind, LONG_TOKENS, MOST_LONG, SHORT_TOKENS, STEPS, Short, long};
 use crate::exchange::{Exchange, excerpt};
@@ -22,6 +21,7 @@ use crate::question::Question;
 use crate::refusal::dropped;
 use crate::samples;
 use crate::trial::Trial;
+use interference_catalogue::Clause;
 
 /// A client that nobody answers for so long gives up, or a box between it and the server does.
 const LONGEST_SILENCE: Duration = Duration::from_secs(15);

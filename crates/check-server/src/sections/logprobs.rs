@@ -12,10 +12,10 @@ use super::Section;
 use crate::case::{Case, Company, Cost, Objection, ObjectionKind, Outcome};
 use crate::chat::Chat;
 use crate::chat_answer::{Answers, ChatAnswer, Choice};
-use crate::clause::Clause;
 use crate::exchange::excerpt;
 use crate::refusal::{all_refused, held_by};
 use crate::trial::Trial;
+use interference_catalogue::Clause;
 
 /// The limit of an answer.
 const ANSWER_TOKENS: u32 = 24;

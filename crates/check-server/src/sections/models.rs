@@ -6,12 +6,12 @@ use serde_json::Value;
 
 use super::Section;
 use crate::case::{Case, Company, Cost, Objection, Outcome, held};
-use crate::clause::Clause;
 use crate::exchange::Exchange;
 use crate::json_answer::must_be_json;
 use crate::question::Question;
 use crate::schema::{Schema, shown};
 use crate::trial::Trial;
+use interference_catalogue::Clause;
 
 /// Listed models that are asked for, at most.
 const MOST_RETRIEVED: usize = 3;

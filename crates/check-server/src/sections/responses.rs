@@ -12,9 +12,9 @@ use interference_report::Level::{Must, Should};
 
 use super::Section;
 use crate::case::{Case, Company, Cost};
-use crate::clause::Clause;
 use crate::response_request::LEAST_LIMIT;
 use crate::response_samples::{ENOUGH_TOKENS, STREAMS_COST};
+use interference_catalogue::Clause;
 
 const STREAMS: &str = "Streamed responses of several kinds: a short one, one of emoji, one that its limit cuts off, one that must call a function.";
 

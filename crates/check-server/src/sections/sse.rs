@@ -12,13 +12,13 @@ use serde_json::{Value, json};
 use super::Section;
 use crate::case::{Case, Company, Cost, Objection, Outcome, held};
 use crate::chat_stream::{ChatStream, Chunk, says_something};
-use crate::clause::Clause;
 use crate::ending::told_ending;
 use crate::exchange::excerpt;
 use crate::lines::LineKind;
 use crate::refusal::chats_are_answered;
 use crate::samples::{self, POEM, STREAMS_COST};
 use crate::trial::Trial;
+use interference_catalogue::Clause;
 
 /// What of an event is told, in characters.
 const EVENT_CHARACTERS: usize = 120;

@@ -11,11 +11,11 @@ use super::Section;
 use crate::case::{Case, Company, Cost, Objection, ObjectionKind, Outcome, held};
 use crate::chat::Chat;
 use crate::chat_answer::{Answers, ChatAnswer};
-use crate::clause::{Clause, Source};
 use crate::exchange::excerpt;
 use crate::question::Question;
 use crate::refusal::{all_refused, chats_are_answered, held_by, refusal, refused};
 use crate::trial::Trial;
+use interference_catalogue::{Clause, Source};
 
 /// The limit of an answer; the objects that are asked for need half of it.
 const ANSWER_TOKENS: u32 = 96;

@@ -10,7 +10,7 @@ use interference_report::Level::{Must, Should};
 
 use super::Section;
 use crate::case::{Case, Company, Cost};
-use crate::clause::Clause;
+use interference_catalogue::Clause;
 use questions::{CALL_TOKENS, CUT_LIMITS, REQUIRED_TOKENS, TWO_CALLS_TOKENS};
 
 /// What the answers with calls cost, whole and streamed: one call, two, and at most one.

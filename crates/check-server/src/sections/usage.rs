@@ -13,13 +13,13 @@ use super::Section;
 use crate::case::{Case, Company, Cost, Objection, Outcome, held};
 use crate::chat::Chat;
 use crate::chat_stream::{ChatStream, Chunk};
-use crate::clause::Clause;
 use crate::exchange::excerpt;
 use crate::knowledge::LimitParameter;
 use crate::refusal;
 use crate::samples::{self, POEM, POEM_TOKENS};
 use crate::trial::Trial;
 use crate::value::told;
+use interference_catalogue::Clause;
 
 /// How many tokens a short answer has.
 const SHORT: u32 = 4;

@@ -6,7 +6,8 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-use interference_check_server::{Judge, PreflightError, Selection, Target, Wishes, cases};
+use interference_catalogue::Selection;
+use interference_check_server::{Judge, PreflightError, Target, Wishes, cases};
 use interference_report::Verdict;
 use interference_wire::{Limits, Responder};
 use tokio::net::TcpListener;

@@ -1,28 +1,25 @@
 //! `interference check`: judges an OpenAI-compatible server, case by case, with evidence.
 //!
-//! Owns the command line, the progress on stderr, and the exit code. What is judged is `check-server`'s business, how
-//! it is told `report`'s.
+//! Owns the command line, and what is said of the target. What is judged is `check-server`'s business, how it is told
+//! that of `judging` and `report`.
 
-mod listing;
-mod progress;
-
-use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::Context;
+use interference_catalogue::Selection;
 use interference_check_server::{
-    Judge, Judgement, Pattern, PreflightError, Selection, Target, TargetError, Wishes, cases,
+    Case, Company, Judge, Judgement, PreflightError, Target, TargetError, Wishes, cases, cost,
 };
-use interference_report::terminal::{self, Style};
-use interference_report::{Baseline, FORMAT, Level, Output, Summary, Tool, Verdicts, json};
 
-use crate::failure::{Failure, TEST_FAILED, TOOL_FAILED, WRONG_USAGE, may_colour};
+use crate::failure::{Failure, TOOL_FAILED, WRONG_USAGE};
 use crate::interrupt::end_at_ctrl_c;
+use crate::judging::listing::{self, Listed};
+use crate::judging::progress::Progress;
+use crate::judging::{Found, JudgingArguments, shell_word};
 use crate::settings;
 use crate::talk::say;
-use progress::Progress;
 
 /// Of `--timeout`, in seconds.
 const DEFAULT_TIMEOUT: &str = "30";
@@ -48,18 +45,6 @@ pub(crate) struct CheckArguments {
     /// Certificates of authorities to trust besides the system's, a PEM file
     #[arg(long, value_name = "FILE")]
     cacert: Option<PathBuf>,
-    /// Judge only these: a slug, a section, or a pattern with `*` (repeatable)
-    #[arg(long, value_name = "PATTERN")]
-    only: Vec<String>,
-    /// Leave these out (repeatable)
-    #[arg(long, value_name = "PATTERN")]
-    skip: Vec<String>,
-    /// Print the cases, what they rest on and what they cost, and ask nothing
-    #[arg(long)]
-    list: bool,
-    /// Print the document of verdicts as JSON
-    #[arg(long)]
-    json: bool,
     /// Cases side by side
     #[arg(long, value_name = "N", default_value = "4")]
     jobs: NonZeroUsize,
@@ -69,39 +54,8 @@ pub(crate) struct CheckArguments {
     /// Seconds that the whole run may take; what is not judged by then is INCONCLUSIVE
     #[arg(long, value_name = "SECONDS", default_value = "1800", value_parser = settings::seconds)]
     max_time: Duration,
-    /// Known failures, one slug a line: they do not count, and one that has become sound counts as a failure
-    #[arg(long, value_name = "FILE")]
-    baseline: Option<PathBuf>,
-    /// A report besides: json, junit, sarif, html, badge, matrix, matrix-md, baseline or text, and its file (repeatable)
-    #[arg(long = "report", value_name = "FORMAT=PATH")]
-    reports: Vec<String>,
-    /// From which level on a broken requirement makes the run fail
-    #[arg(long, value_enum, default_value_t = CountedLevel::Must)]
-    level: CountedLevel,
-    /// Which cases bring their evidence
-    #[arg(long, value_enum, default_value_t = Evidence::NotPassed)]
-    evidence: Evidence,
-    /// What to call the server in reports, such as `llama.cpp b6100`
-    #[arg(long, value_name = "NAME")]
-    name: Option<String>,
-}
-
-/// `--level`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum CountedLevel {
-    /// Broken MUSTs alone
-    Must,
-    /// Broken SHOULDs too
-    Should,
-}
-
-/// `--evidence`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Evidence {
-    /// Those that are not passed
-    NotPassed,
-    /// All
-    All,
+    #[command(flatten)]
+    judging: JudgingArguments,
 }
 
 fn header(given: &str) -> Result<(String, String), String> {
@@ -119,50 +73,51 @@ fn header(given: &str) -> Result<(String, String), String> {
 /// # Errors
 /// The server is broken, cannot be reached, or the command line asks for what cannot be.
 pub(crate) fn run(arguments: CheckArguments) -> anyhow::Result<()> {
-    let selection = selection(&arguments)?;
-    if arguments.list {
-        return listing::print(&selection, arguments.json);
+    let judging = &arguments.judging;
+    let selection = judging.selection(cases(), "check")?;
+    if judging.list {
+        return list(&selection, judging.json);
     }
-    let outputs =
-        arguments.reports.iter().map(|report| report.parse()).collect::<Result<Vec<Output>, _>>()?;
-    for output in &outputs {
-        output.format.accept(1)?;
-    }
-    let known: Vec<&str> = cases().map(|case| case.slug).collect();
-    let baseline = arguments.baseline.as_deref().map(|path| Baseline::read(path, &known)).transpose()?;
+    let telling = judging.telling(cases())?;
     let judge = judge(&arguments, selection)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let mut verdicts = runtime.block_on(verdicts(&arguments, &judge))?;
-    if let Some(baseline) = baseline {
-        baseline.apply(&mut verdicts);
-    }
-    for output in &outputs {
-        output.write(std::slice::from_ref(&verdicts))?;
-    }
-    tell(&arguments, &verdicts)?;
-    if verdicts.summary.harness_error > 0 {
-        let message = format!(
-            "{} cases could not be judged by a fault of this program",
-            verdicts.summary.harness_error
-        );
-        return Err(Failure::new(TOOL_FAILED, message, "what was seen names it; it is worth a report").into());
-    }
-    if !verdicts.is_sound() {
-        let hint = "each failure names the command that repeats it";
-        return Err(Failure::new(TEST_FAILED, verdicts.conclusion(), hint).into());
-    }
-    Ok(())
+    let judgement = runtime.block_on(judgement(&judge))?;
+    telling.tell(Found {
+        command: judge.repeat,
+        target: judgement.base_url,
+        findings: judgement.findings,
+        cases: judgement.cases,
+    })
 }
 
-/// Which cases; a pattern that fits none is a mistake.
-fn selection(arguments: &CheckArguments) -> anyhow::Result<Selection> {
-    let patterns = |given: &[String]| given.iter().map(Pattern::new).collect();
-    let selection = Selection { only: patterns(&arguments.only), skip: patterns(&arguments.skip) };
-    if let Some(stray) = selection.strays().first() {
-        let message = format!("no case is called `{}`", stray.as_str());
-        return Err(Failure::new(WRONG_USAGE, message, "`interference check --list` names them all").into());
+/// Prints the catalogue, and what it costs.
+fn list(selection: &Selection, as_json: bool) -> anyhow::Result<()> {
+    let cases: Vec<Listed> = selection.judged(cases()).into_iter().map(listed).collect();
+    let (requests, tokens) = cost(selection);
+    if as_json {
+        return listing::print_json(&cases, vec![("requests", requests.into()), ("tokens", tokens.into())]);
     }
-    Ok(selection)
+    let sum = format!(
+        "{} cases: at most {requests} requests and {tokens} tokens of answers, less where cases share an answer",
+        cases.len()
+    );
+    listing::print_lines(&cases, &sum)
+}
+
+fn listed(case: &'static Case) -> Listed {
+    Listed {
+        slug: case.slug,
+        section: case.section(),
+        level: case.level,
+        requirement: case.requirement,
+        clauses: case.clauses,
+        more: vec![
+            ("trigger", case.trigger.into()),
+            ("runs_alone", (case.company != Company::Others).into()),
+            ("requests", case.cost.requests.into()),
+            ("tokens", case.cost.tokens.into()),
+        ],
+    }
 }
 
 fn judge(arguments: &CheckArguments, selection: Selection) -> anyhow::Result<Judge> {
@@ -184,7 +139,7 @@ fn judge(arguments: &CheckArguments, selection: Selection) -> anyhow::Result<Jud
         jobs: arguments.jobs.get(),
         silence: arguments.timeout,
         longest_run: arguments.max_time,
-        evidence_of_all: arguments.evidence == Evidence::All,
+        evidence_of_all: arguments.judging.evidence_of_all(),
         repeat,
     })
 }
@@ -226,30 +181,20 @@ fn repeat(arguments: &CheckArguments, base_url: &str) -> String {
     command
 }
 
-/// As a POSIX shell takes it.
-fn shell_word(text: &str) -> String {
-    let plain = |character: char| character.is_ascii_alphanumeric() || "-._~:/@%+=,".contains(character);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
-async fn verdicts(arguments: &CheckArguments, judge: &Judge) -> anyhow::Result<Verdicts> {
+async fn judgement(judge: &Judge) -> anyhow::Result<Judgement> {
     end_at_ctrl_c()?;
-    let began = SystemTime::now();
-    let (cases, (requests, tokens)) = (judge.selection.judged(), judge.selection.cost());
-    let progress = Progress::new(cases.len());
+    let (cases, (requests, tokens)) = (judge.selection.judged(cases()), cost(&judge.selection));
+    let progress = Progress::new(cases.len(), "finding out what the server is");
     say(&format!(
         "{} cases on {}: at most {requests} requests and {tokens} tokens of answers, {} at a time",
         cases.len(),
         judge.target.base_url(),
         judge.jobs
     ));
-    let outcome = judge.run(|findings| progress.found(findings), |verdict| progress.done(verdict)).await;
+    let outcome =
+        judge.run(|findings| progress.found(findings, "model"), |verdict| progress.done(verdict)).await;
     progress.finish();
-    let judgement = outcome.map_err(|error| cannot_be_judged(&error))?;
-    Ok(document(arguments, judge, judgement, began))
+    Ok(outcome.map_err(|error| cannot_be_judged(&error))?)
 }
 
 fn cannot_be_judged(error: &PreflightError) -> Failure {
@@ -258,38 +203,4 @@ fn cannot_be_judged(error: &PreflightError) -> Failure {
         PreflightError::Locked { .. } => "give the key with `--api-key env:NAME`, or in OPENAI_API_KEY",
     };
     Failure::new(TOOL_FAILED, error.to_string(), hint)
-}
-
-fn document(arguments: &CheckArguments, judge: &Judge, judgement: Judgement, began: SystemTime) -> Verdicts {
-    let duration = began.elapsed().unwrap_or_default();
-    let mut verdicts = Verdicts {
-        format: FORMAT.to_owned(),
-        tool: Tool { name: "interference".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
-        command: judge.repeat.clone(),
-        target: judgement.base_url,
-        target_name: arguments.name.clone(),
-        started_at: humantime::format_rfc3339_seconds(began).to_string(),
-        duration_ms: (duration.as_secs_f64() * 1e3).round(),
-        level: match arguments.level {
-            CountedLevel::Must => Level::Must,
-            CountedLevel::Should => Level::Should,
-        },
-        findings: judgement.findings,
-        summary: Summary::default(),
-        stale_baseline: Vec::new(),
-        cases: judgement.cases,
-    };
-    verdicts.recount();
-    verdicts
-}
-
-fn tell(arguments: &CheckArguments, verdicts: &Verdicts) -> anyhow::Result<()> {
-    let mut stdout = std::io::stdout().lock();
-    if arguments.json {
-        writeln!(stdout, "{}", json::render(verdicts)?)?;
-        return Ok(());
-    }
-    let style = if may_colour(&stdout) { Style::Coloured } else { Style::Plain };
-    write!(stdout, "{}", terminal::render(verdicts, style))?;
-    Ok(())
 }

@@ -4,7 +4,8 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use interference_check_server::{CATALOGUE, Case, Section, Source};
+use interference_catalogue::Source;
+use interference_check_server::{CATALOGUE, Case, Section};
 use interference_report::Level;
 
 use crate::bench::{Bench, finish};

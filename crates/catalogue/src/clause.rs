@@ -58,47 +58,47 @@ impl Source {
 
 impl Clause {
     /// From OpenAI's API description: `CreateChatCompletionStreamResponse.id`, and its words.
-    pub(crate) const fn openai(place: &'static str, quote: &'static str) -> Clause {
+    pub const fn openai(place: &'static str, quote: &'static str) -> Clause {
         Clause { source: Source::OpenAi, place, quote }
     }
 
     /// From the parser of OpenAI's Python SDK.
-    pub(crate) const fn python(place: &'static str, quote: &'static str) -> Clause {
+    pub const fn python(place: &'static str, quote: &'static str) -> Clause {
         Clause { source: Source::OpenAiPython, place, quote }
     }
 
     /// From the parser of OpenAI's Node SDK.
-    pub(crate) const fn node(place: &'static str, quote: &'static str) -> Clause {
+    pub const fn node(place: &'static str, quote: &'static str) -> Clause {
         Clause { source: Source::OpenAiNode, place, quote }
     }
 
     /// From the standard of server-sent events: `section 9.2.5`.
-    pub(crate) const fn event_stream(place: &'static str, quote: &'static str) -> Clause {
+    pub const fn event_stream(place: &'static str, quote: &'static str) -> Clause {
         Clause { source: Source::EventStream, place, quote }
     }
 
     /// From HTTP semantics: `section 15.5.6`.
-    pub(crate) const fn rfc9110(place: &'static str, quote: &'static str) -> Clause {
+    pub const fn rfc9110(place: &'static str, quote: &'static str) -> Clause {
         Clause { source: Source::Rfc9110, place, quote }
     }
 
     /// From HTTP/1.1: `section 7.1`.
-    pub(crate) const fn rfc9112(place: &'static str, quote: &'static str) -> Clause {
+    pub const fn rfc9112(place: &'static str, quote: &'static str) -> Clause {
         Clause { source: Source::Rfc9112, place, quote }
     }
 
     /// From JSON: `section 8.1`.
-    pub(crate) const fn rfc8259(place: &'static str, quote: &'static str) -> Clause {
+    pub const fn rfc8259(place: &'static str, quote: &'static str) -> Clause {
         Clause { source: Source::Rfc8259, place, quote }
     }
 
     /// A report: `llama.cpp #14566`, and what happened, in our words.
-    pub(crate) const fn field(place: &'static str, what: &'static str) -> Clause {
+    pub const fn field(place: &'static str, what: &'static str) -> Clause {
         Clause { source: Source::FieldReport, place, quote: what }
     }
 
     /// As reports tell it.
-    pub(crate) fn told(&self) -> ToldClause {
+    pub fn told(&self) -> ToldClause {
         ToldClause {
             source: self.source.name().to_owned(),
             place: self.place.to_owned(),

@@ -1,4 +1,4 @@
-//! How a run gets on, on stderr: a bar on a terminal, and nothing elsewhere.
+//! How a judge gets on, on stderr: a bar on a terminal, and nothing elsewhere.
 
 use std::io::IsTerminal;
 
@@ -11,34 +11,34 @@ const BAR: &str = "[{bar:30}] {pos}/{len} {msg}";
 
 /// The progress of a run.
 #[derive(Debug)]
-pub(super) struct Progress {
+pub(crate) struct Progress {
     /// Only on a terminal.
     bar: Option<ProgressBar>,
 }
 
 impl Progress {
-    /// Of so many cases.
-    pub(super) fn new(cases: usize) -> Progress {
+    /// Of so many cases; `beginning` says what comes before the first.
+    pub(crate) fn new(cases: usize, beginning: &'static str) -> Progress {
         if is_quiet() || !std::io::stderr().is_terminal() {
             return Progress { bar: None };
         }
         let style = ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = ProgressBar::new(u64::try_from(cases).unwrap_or(u64::MAX)).with_style(style);
-        bar.set_message("finding out what the server is");
+        bar.set_message(beginning);
         bar.tick();
         Progress { bar: Some(bar) }
     }
 
-    /// What the server is.
-    pub(super) fn found(&self, findings: &[Finding]) {
+    /// What was found out beforehand: the finding of this name is said, where no bar shows that something goes on.
+    pub(crate) fn found(&self, findings: &[Finding], name: &str) {
         if self.bar.is_none() {
-            let model = findings.iter().find(|finding| finding.name == "model");
-            say(&format!("judging with the model {}", model.map_or("", |finding| finding.value.as_str())));
+            let finding = findings.iter().find(|finding| finding.name == name);
+            say(&format!("judging with the {name} {}", finding.map_or("", |finding| finding.value.as_str())));
         }
     }
 
     /// A case has come to its verdict.
-    pub(super) fn done(&self, verdict: &CaseVerdict) {
+    pub(crate) fn done(&self, verdict: &CaseVerdict) {
         let Some(bar) = &self.bar else { return };
         bar.inc(1);
         bar.set_message(verdict.slug.clone());
@@ -48,7 +48,7 @@ impl Progress {
     }
 
     /// The bar goes.
-    pub(super) fn finish(&self) {
+    pub(crate) fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }

@@ -1,10 +1,12 @@
-//! Which cases of the catalogue are judged.
+//! Which cases of a catalogue are meant.
 //!
-//! Owns patterns and what they select, and what that costs. Knows no server.
+//! Owns patterns and what they select. Knows of a case only what it is called.
 
-use crate::case::{Case, Cost};
-use crate::preflight::PREFLIGHT_COST;
-use crate::sections::cases;
+/// What has a slug: a case of a catalogue.
+pub trait Named {
+    /// Its name, which never changes, with that of its section before the dot: `sse.done-last`.
+    fn slug(&self) -> &'static str;
+}
 
 /// Which cases are judged: a slug, or a pattern in which `*` stands for anything; a section's name alone means all of
 /// it.
@@ -57,38 +59,30 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// The cases that are told of.
-    pub fn cases(&self) -> Vec<&'static Case> {
-        let told =
-            |case: &&Case| self.only.is_empty() || self.only.iter().any(|pattern| pattern.fits(case.slug));
-        cases().filter(told).collect()
+    /// The cases that are told of, in their order.
+    pub fn told<'a, C: Named>(&self, cases: impl IntoIterator<Item = &'a C>) -> Vec<&'a C> {
+        cases.into_iter().filter(|case| self.tells(case.slug())).collect()
     }
 
-    /// The cases that are judged.
-    pub fn judged(&self) -> Vec<&'static Case> {
-        self.cases().into_iter().filter(|case| !self.skips(case)).collect()
+    /// The cases that are judged, in their order.
+    pub fn judged<'a, C: Named>(&self, cases: impl IntoIterator<Item = &'a C>) -> Vec<&'a C> {
+        cases.into_iter().filter(|case| self.tells(case.slug()) && !self.skips(case.slug())).collect()
     }
 
-    /// What they ask of a server at most, the preflight included: requests, and tokens of answers. Less where cases share
-    /// an answer, more where the server refuses something or is busy, and is asked another way or again.
-    pub fn cost(&self) -> (u64, u64) {
-        let judged = self.judged();
-        let sum = |of: fn(&Case) -> u32| -> u64 { judged.iter().map(|case| u64::from(of(case))).sum() };
-        let Cost { requests, tokens } = PREFLIGHT_COST;
-        (
-            sum(|case| case.cost.requests) + u64::from(requests),
-            sum(|case| case.cost.tokens) + u64::from(tokens),
-        )
+    /// Whether a case is told of.
+    fn tells(&self, slug: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|pattern| pattern.fits(slug))
     }
 
     /// Whether a case is left out.
-    pub fn skips(&self, case: &Case) -> bool {
-        self.skip.iter().any(|pattern| pattern.fits(case.slug))
+    pub fn skips(&self, slug: &str) -> bool {
+        self.skip.iter().any(|pattern| pattern.fits(slug))
     }
 
     /// The patterns that fit no case, which are mistakes as a rule.
-    pub fn strays(&self) -> Vec<&Pattern> {
-        let stray = |pattern: &&Pattern| !cases().any(|case| pattern.fits(case.slug));
+    pub fn strays<'a, C: Named + 'a>(&self, cases: impl IntoIterator<Item = &'a C>) -> Vec<&Pattern> {
+        let slugs: Vec<&str> = cases.into_iter().map(Named::slug).collect();
+        let stray = |pattern: &&Pattern| !slugs.iter().any(|slug| pattern.fits(slug));
         self.only.iter().chain(&self.skip).filter(stray).collect()
     }
 }

@@ -1,0 +1,10 @@
+//! What the catalogues of both judges have in common.
+//!
+//! Owns what a requirement may rest on ([`Clause`], [`Source`]), and how people name cases ([`Pattern`],
+//! [`Selection`]). Refuses to know what a case does, and whom it judges.
+
+mod clause;
+mod selection;
+
+pub use clause::{Clause, Source};
+pub use selection::{Named, Pattern, Selection};

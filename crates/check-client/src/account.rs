@@ -1,0 +1,213 @@
+//! What a client says of its answer: the one JSON object on its stdout.
+//!
+//! Owns how that object is found and read. It is read tolerantly, since every author writes it anew: absent members are
+//! null, and calls may have their function's members beside the id. Refuses to judge it.
+
+use serde_json::Value;
+
+/// The account of a client.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Account {
+    /// The text of the answer, or what of it had arrived.
+    pub text: String,
+    /// Why the model stopped; none where nobody said.
+    pub finish_reason: Option<String>,
+    /// The calls of tools, in their order.
+    pub tool_calls: Vec<Call>,
+    /// The usage as it was reported.
+    pub usage: Option<Value>,
+    /// The error, if the answer was not whole.
+    pub error: Option<AccountError>,
+}
+
+/// A call of a tool.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Call {
+    /// Its id.
+    pub id: Option<String>,
+    /// The name of the function.
+    pub name: Option<String>,
+    /// Its arguments: the text of them, or, where the client parses them, their JSON.
+    pub arguments: String,
+}
+
+/// The error of an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountError {
+    /// What kind: the name of an exception.
+    pub kind: String,
+    /// What it says.
+    pub message: String,
+    /// Whether it is one of the client's own.
+    pub typed: bool,
+}
+
+/// Why there is no account.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoAccount {
+    /// stdout is empty.
+    #[error("it printed nothing on stdout")]
+    Nothing,
+    /// Neither stdout as a whole nor its last line is a JSON object.
+    #[error("what it printed on stdout is no JSON object")]
+    NoObject,
+    /// A member has another type than the contract says.
+    #[error("member `{member}` of its account is not {expected}")]
+    Member {
+        /// Which.
+        member: &'static str,
+        /// What it is to be.
+        expected: &'static str,
+    },
+}
+
+/// Exceptions of languages and of their JSON parsers, which no SDK can mean to be its own: where an account does not say
+/// whether its error is typed, these are not.
+const FOREIGN: &[&str] = &[
+    "AssertionError",
+    "AttributeError",
+    "BaseException",
+    "Error",
+    "Exception",
+    "IndexError",
+    "JSONDecodeError",
+    "KeyError",
+    "RangeError",
+    "RecursionError",
+    "ReferenceError",
+    "RuntimeError",
+    "SyntaxError",
+    "TypeError",
+    "UnboundLocalError",
+    "UnicodeDecodeError",
+    "UnicodeError",
+    "ValueError",
+];
+
+impl Account {
+    /// Reads what a command printed: the whole of it is the object, or its last line is, where something else chatters.
+    ///
+    /// # Errors
+    /// [`NoAccount`]
+    pub fn read(stdout: &[u8]) -> Result<Account, NoAccount> {
+        let stdout = stdout.trim_ascii();
+        if stdout.is_empty() {
+            return Err(NoAccount::Nothing);
+        }
+        let last_line = stdout.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+        let object = [stdout, last_line]
+            .into_iter()
+            .find_map(|text| serde_json::from_slice::<Value>(text).ok().filter(Value::is_object));
+        Account::from_value(&object.ok_or(NoAccount::NoObject)?)
+    }
+
+    /// Reads the object.
+    ///
+    /// # Errors
+    /// [`NoAccount::Member`]
+    pub fn from_value(object: &Value) -> Result<Account, NoAccount> {
+        let calls = match member(object, "tool_calls") {
+            None => Vec::new(),
+            Some(Value::Array(calls)) => calls.iter().map(Call::from_value).collect::<Result<_, _>>()?,
+            Some(_) => return Err(NoAccount::Member { member: "tool_calls", expected: "an array" }),
+        };
+        Ok(Account {
+            text: text(object, "text")?.unwrap_or_default(),
+            finish_reason: text(object, "finish_reason")?,
+            tool_calls: calls,
+            usage: member(object, "usage").cloned(),
+            error: member(object, "error").map(AccountError::from_value).transpose()?,
+        })
+    }
+}
+
+impl Call {
+    fn from_value(call: &Value) -> Result<Call, NoAccount> {
+        let function = member(call, "function").unwrap_or(call);
+        let arguments = match member(function, "arguments") {
+            None => String::new(),
+            Some(Value::String(text)) => text.clone(),
+            Some(parsed) => parsed.to_string(),
+        };
+        Ok(Call { id: text(call, "id")?, name: text(function, "name")?, arguments })
+    }
+}
+
+impl AccountError {
+    fn from_value(error: &Value) -> Result<AccountError, NoAccount> {
+        if let Value::String(message) = error {
+            return Ok(AccountError { kind: String::new(), message: message.clone(), typed: true });
+        }
+        let kind = text(error, "type")?.unwrap_or_default();
+        let typed = match member(error, "typed") {
+            Some(Value::Bool(typed)) => *typed,
+            None => !FOREIGN.contains(&kind.as_str()),
+            Some(_) => return Err(NoAccount::Member { member: "error.typed", expected: "true or false" }),
+        };
+        Ok(AccountError { typed, message: text(error, "message")?.unwrap_or_default(), kind })
+    }
+}
+
+/// A member that is there, and not null.
+fn member<'a>(object: &'a Value, name: &str) -> Option<&'a Value> {
+    object.get(name).filter(|value| !value.is_null())
+}
+
+fn text(object: &Value, name: &'static str) -> Result<Option<String>, NoAccount> {
+    match member(object, name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(NoAccount::Member { member: name, expected: "a string" }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_is_found_behind_chatter_and_may_lack_members() {
+        let account = Account::read(b"warming up\n{\"text\": \"An oak\"}\n").unwrap();
+        assert_eq!(account, Account { text: "An oak".to_owned(), ..Account::default() });
+        let account = Account::read(b"{\n \"text\": null,\n \"error\": null\n}\n").unwrap();
+        assert_eq!(account, Account::default());
+    }
+
+    #[test]
+    fn calls_are_read_in_both_forms() {
+        let stdout = br#"{"tool_calls": [
+            {"id": "call_1", "type": "function", "function": {"name": "get_weather", "arguments": "{}"}},
+            {"id": "call_2", "name": "get_weather", "arguments": {"city": "Oslo"}}
+        ]}"#;
+        let [first, second] = Account::read(stdout).unwrap().tool_calls.try_into().unwrap();
+        assert_eq!((first.name.as_deref(), first.arguments.as_str()), (Some("get_weather"), "{}"));
+        assert_eq!((second.id.as_deref(), second.arguments.as_str()), (Some("call_2"), r#"{"city":"Oslo"}"#));
+    }
+
+    #[test]
+    fn what_is_no_account_is_told() {
+        for (stdout, reason) in [
+            (&b" \n"[..], "it printed nothing on stdout"),
+            (b"done", "what it printed on stdout is no JSON object"),
+            (b"[]", "what it printed on stdout is no JSON object"),
+            (b"{\"text\": 1}", "member `text` of its account is not a string"),
+            (b"{\"tool_calls\": {}}", "member `tool_calls` of its account is not an array"),
+            (b"{\"error\": {\"typed\": 1}}", "member `error.typed` of its account is not true or false"),
+        ] {
+            assert_eq!(Account::read(stdout).unwrap_err().to_string(), reason);
+        }
+    }
+
+    #[test]
+    fn an_error_that_does_not_say_is_typed_unless_it_is_the_languages_own() {
+        for (stdout, typed) in [
+            (&br#"{"error": {"type": "APIError"}}"#[..], true),
+            (br#"{"error": {"type": "JSONDecodeError"}}"#, false),
+            (br#"{"error": {"type": "JSONDecodeError", "typed": true}}"#, true),
+            (br#"{"error": {"type": "APIError", "typed": false}}"#, false),
+            (br#"{"error": "the stream broke off"}"#, true),
+        ] {
+            assert_eq!(Account::read(stdout).unwrap().error.unwrap().typed, typed);
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! What a verdict rests on: what was asked, what was sent and when, and what the client said of it.
+//!
+//! Owns what is shown, and bounds it: what is left out is told. Times count from when the client's request had come.
+
+use std::time::Instant;
+
+use interference_report::{Direction, Exchange, WireEntry};
+use interference_wire::{Request, Step, Written, escaped};
+
+use crate::examiner::Asked;
+use crate::program::{Run, RunEnd};
+
+/// Requests of a client that are shown.
+const MOST_EXCHANGES: usize = 6;
+/// Writes of one answer that are shown: the first and the last of them.
+const MOST_WRITES: usize = 120;
+/// Bytes of one write, or of a request, that are shown.
+const SHOWN_BYTES: usize = 2 << 10;
+/// Bytes of the client's stdout and stderr that are shown.
+const SHOWN_OUTPUT: usize = 8 << 10;
+
+/// A request of the client's, and the answer to it, which is over.
+#[derive(Debug)]
+pub struct Attempt {
+    /// Which of the client's requests in this case, from 0 on.
+    pub(crate) number: usize,
+    pub(crate) asked: Asked,
+    pub(crate) request: Request,
+    /// When the request had been read.
+    pub(crate) came_at: Instant,
+    pub(crate) steps: Vec<Step>,
+    /// The writes that the system took.
+    pub(crate) writes: Vec<Written>,
+    /// When the client was seen to go before the answer was over.
+    pub(crate) left_at: Option<Instant>,
+}
+
+impl Attempt {
+    /// When the last byte was handed to the system; without any, when the request had come.
+    pub(crate) fn last_write_at(&self) -> Instant {
+        self.writes.last().map_or(self.came_at, |write| write.taken_at)
+    }
+}
+
+/// The client's requests with their answers, and what it printed after them.
+pub(crate) fn evidence(attempts: &[Attempt], run: &Run, command: &str) -> Vec<Exchange> {
+    let mut exchanges: Vec<Exchange> =
+        attempts.iter().take(MOST_EXCHANGES).map(|attempt| exchange(attempt, command)).collect();
+    exchanges.push(output(run, attempts.first().map_or(run.began_at, |attempt| attempt.came_at), command));
+    exchanges
+}
+
+fn exchange(attempt: &Attempt, command: &str) -> Exchange {
+    let start = attempt.came_at;
+    let received = &attempt.request.received;
+    let mut wire = vec![WireEntry {
+        at_ms: 0.0,
+        direction: Direction::Received,
+        offset: 0,
+        bytes: received.raw.len(),
+        text: shown(&received.raw, SHOWN_BYTES),
+    }];
+    wire.extend(writes(attempt));
+    let event = |at: Instant, text: &str| happened(at, start, text.to_owned());
+    if let Some(left_at) = attempt.left_at {
+        wire.push(event(left_at, "the client closed the connection"));
+    }
+    match attempt.steps.last() {
+        Some(Step::Reset) if attempt.left_at.is_none() => {
+            wire.push(event(attempt.last_write_at(), "the connection was reset"));
+        }
+        Some(Step::Close) if attempt.left_at.is_none() => {
+            wire.push(event(attempt.last_write_at(), "the connection was closed"));
+        }
+        _ => {}
+    }
+    let title = format!("request {} of the client, and what it was sent", attempt.number + 1);
+    Exchange { title, curl: command.to_owned(), wire }
+}
+
+/// A line for each write; in the middle of many, one that counts those left out.
+fn writes(attempt: &Attempt) -> Vec<WireEntry> {
+    let mut offset = 0;
+    let lines = attempt.writes.iter().map(|write| {
+        let bytes = match attempt.steps.get(write.step) {
+            Some(Step::Write(bytes)) => bytes.as_ref(),
+            _ => &[],
+        };
+        let line = WireEntry {
+            at_ms: milliseconds(write.at, attempt.came_at),
+            direction: Direction::Sent,
+            offset,
+            bytes: write.len,
+            text: String::new(),
+        };
+        offset += write.len;
+        (line, bytes)
+    });
+    let lines: Vec<(WireEntry, &[u8])> = lines.collect();
+    let finished =
+        |(line, bytes): &(WireEntry, &[u8])| WireEntry { text: shown(bytes, SHOWN_BYTES), ..line.clone() };
+    if lines.len() <= MOST_WRITES {
+        return lines.iter().map(finished).collect();
+    }
+    let (head, tail) = (&lines[..MOST_WRITES / 2], &lines[lines.len() - MOST_WRITES / 2..]);
+    let left_out = &lines[head.len()..lines.len() - tail.len()];
+    let gap = left_out.first().map(|(first, _)| WireEntry {
+        direction: Direction::Event,
+        bytes: left_out.iter().map(|(line, _)| line.bytes).sum(),
+        text: format!("{} writes are left out here", left_out.len()),
+        ..first.clone()
+    });
+    head.iter().map(finished).chain(gap).chain(tail.iter().map(finished)).collect()
+}
+
+fn output(run: &Run, start: Instant, command: &str) -> Exchange {
+    let printed = |name: &str, bytes: &[u8]| WireEntry {
+        at_ms: milliseconds(run.ended_at, start),
+        direction: Direction::Received,
+        offset: 0,
+        bytes: bytes.len(),
+        text: format!("{name}: {}", shown(bytes, SHOWN_OUTPUT)),
+    };
+    let ended = match run.end {
+        RunEnd::Exited(status) => format!("it ended: {status}"),
+        RunEnd::TimedOut => "it was killed at the limit of time".to_owned(),
+        RunEnd::Flooded => "it was killed, since it printed too much".to_owned(),
+    };
+    let mut wire = vec![printed("stdout", &run.stdout)];
+    if !run.stderr.is_empty() {
+        wire.push(printed("stderr", &run.stderr));
+    }
+    wire.push(happened(run.ended_at, start, ended));
+    Exchange { title: "what the client said".to_owned(), curl: command.to_owned(), wire }
+}
+
+fn happened(at: Instant, start: Instant, text: String) -> WireEntry {
+    WireEntry { at_ms: milliseconds(at, start), direction: Direction::Event, offset: 0, bytes: 0, text }
+}
+
+/// Bytes with escapes visible, long ones cut.
+fn shown(bytes: &[u8], most: usize) -> String {
+    let mut text = escaped(&bytes[..bytes.len().min(most)]);
+    if bytes.len() > most {
+        text.push_str(&format!("… and {} bytes more", bytes.len() - most));
+    }
+    text
+}
+
+fn milliseconds(at: Instant, start: Instant) -> f64 {
+    let (sign, time) = match at.checked_duration_since(start) {
+        Some(time) => (1.0, time),
+        None => (-1.0, start.duration_since(at)),
+    };
+    // Microseconds are what the clock is good for.
+    sign * (time.as_secs_f64() * 1e6).round() / 1e3
+}

@@ -1,0 +1,231 @@
+//! The examiner: serves the answers of cases on a loopback port, to the byte, and keeps what was asked and sent.
+//!
+//! Owns the listener, its connections, and the record of each case. A case is found by the first segment of the path,
+//! `/framing.crlf/v1/chat/completions`. Whatever is no chat gets a list with the one model, or a 404. Refuses to know
+//! who asks, and whether what it serves was understood.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use interference_wire::{Limits, PlayEnd, Played, ReadLimits, Request, Responder, Step, TimeLimits};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use crate::answer::{whole, write};
+use crate::case::{Case, Turn};
+use crate::evidence::Attempt;
+
+/// Connections at once; further ones are closed.
+const MOST_CONNECTIONS: usize = 64;
+/// Requests of a case that are answered and kept; further ones find the connection closed.
+pub(crate) const MOST_ATTEMPTS: usize = 32;
+/// What is read of a request, in bytes.
+const LONGEST_REQUEST: usize = 1 << 20;
+/// How long a connection may lie without a request.
+const LONGEST_IDLE: Duration = Duration::from_secs(300);
+
+/// What the examiner has served of one case.
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) case: &'static Case,
+    timeout: Duration,
+    served: Mutex<Served>,
+}
+
+#[derive(Debug, Default)]
+struct Served {
+    /// Chats that were answered, or are being answered.
+    chats: usize,
+    /// Requests that came.
+    requests: usize,
+    /// Those whose answer is over.
+    attempts: Vec<Attempt>,
+}
+
+impl Record {
+    pub(crate) fn new(case: &'static Case, timeout: Duration) -> Arc<Record> {
+        Arc::new(Record { case, timeout, served: Mutex::default() })
+    }
+
+    /// What was served, in the order in which it was asked for; nothing of it is kept here.
+    pub(crate) fn take(&self) -> Vec<Attempt> {
+        let mut served = std::mem::take(&mut *self.served());
+        served.attempts.sort_by_key(|attempt| attempt.number);
+        served.attempts
+    }
+
+    fn served(&self) -> std::sync::MutexGuard<'_, Served> {
+        // What a panic has left is still a list.
+        self.served.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number of a request, and the steps of its answer; none when there were too many.
+    fn admit(&self, asked: Asked) -> Option<(usize, Vec<Step>)> {
+        let mut served = self.served();
+        served.requests += 1;
+        if served.requests > MOST_ATTEMPTS {
+            return None;
+        }
+        let number = served.requests - 1;
+        let steps = match asked {
+            Asked::Chat => {
+                served.chats += 1;
+                let turn = Turn { before: served.chats - 1, now: SystemTime::now(), timeout: self.timeout };
+                (self.case.answer)(turn)
+            }
+            Asked::Models => whole("200 OK", "application/json", "", MODELS),
+            Asked::Other => whole("404 Not Found", "application/json", "", NOT_FOUND),
+        };
+        Some((number, steps))
+    }
+}
+
+const MODELS: &str = r#"{"object":"list","data":[{"id":"exam","object":"model","created":1700000000,"owned_by":"interference"}]}"#;
+
+const NOT_FOUND: &str = r#"{"error":{"message":"only chat completions are examined","type":"invalid_request_error","param":null,"code":"not_found"}}"#;
+
+/// What a request asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// A chat completion.
+    Chat,
+    /// The list of models.
+    Models,
+    /// Anything else.
+    Other,
+}
+
+impl Asked {
+    fn of(request: &Request) -> Asked {
+        let Some(head) = &request.head else { return Asked::Other };
+        let path = head.target.split(|byte| *byte == b'?').next().unwrap_or_default();
+        match head.method.as_slice() {
+            b"POST" if path.ends_with(b"/chat/completions") => Asked::Chat,
+            b"GET" if path.ends_with(b"/models") => Asked::Models,
+            _ => Asked::Other,
+        }
+    }
+}
+
+/// Serves cases until it is dropped, or dismissed.
+#[derive(Debug)]
+pub(crate) struct Examiner {
+    address: SocketAddr,
+    accepting: tokio::task::JoinHandle<()>,
+    stop: tokio::sync::watch::Sender<bool>,
+}
+
+impl Examiner {
+    /// Listens on a free port of the loopback, and serves these cases.
+    ///
+    /// # Errors
+    /// No port is free.
+    pub(crate) async fn open(records: Vec<Arc<Record>>) -> io::Result<Examiner> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let address = listener.local_addr()?;
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        let accepting = tokio::spawn(accept(listener, records.into(), stopped));
+        Ok(Examiner { address, accepting, stop })
+    }
+
+    /// What an SDK takes for its base URL.
+    pub(crate) fn base_url(&self, case: &Case) -> String {
+        format!("http://{}/{}/v1", self.address, case.slug)
+    }
+
+    /// Accepts nobody any more, and waits, at most so long, until the answers that run are over, as they are soon when
+    /// the client is.
+    pub(crate) async fn dismiss(mut self, patience: Duration) {
+        // It fails only when nobody listens, and then all is over.
+        let _ = self.stop.send(true);
+        let _ = tokio::time::timeout(patience, &mut self.accepting).await;
+    }
+}
+
+impl Drop for Examiner {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+async fn accept(
+    listener: TcpListener,
+    records: Arc<[Arc<Record>]>,
+    mut stopped: tokio::sync::watch::Receiver<bool>,
+) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) if connections.len() < MOST_CONNECTIONS => {
+                    connections.spawn(attend(stream, Arc::clone(&records)));
+                }
+                // One too many, or one that was gone before it was taken.
+                Ok(_) | Err(_) => {}
+            },
+            Some(_) = connections.join_next() => {}
+            _ = stopped.changed() => break,
+        }
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+/// One connection, request after request.
+async fn attend(stream: TcpStream, records: Arc<[Arc<Record>]>) {
+    let mut responder = Responder::new(stream);
+    loop {
+        let request = responder.read_request(&limits()).await;
+        if !request.received.ending.is_complete() {
+            return;
+        }
+        let Some(record) = records.iter().find(|record| names(&request, record.case.slug)) else {
+            if responder.write(&lost()).await.is_err() {
+                return;
+            }
+            continue;
+        };
+        let came_at = Instant::now();
+        let asked = Asked::of(&request);
+        let Some((number, steps)) = record.admit(asked) else { return };
+        let Played { writes, left_during_hold, end } = responder.play(steps.clone()).await;
+        let left_at = left_during_hold.map(|(_, at)| at);
+        let (left_at, open) = match end {
+            PlayEnd::Open(responder) => (left_at, Some(responder)),
+            PlayEnd::Closed | PlayEnd::Reset => (left_at, None),
+            PlayEnd::PeerGone { at, .. } => (left_at.or(Some(at)), None),
+        };
+        let attempt = Attempt { number, asked, request, came_at, steps, writes, left_at };
+        record.served().attempts.push(attempt);
+        let Some(open) = open else { return };
+        responder = open;
+    }
+}
+
+/// Whether a request's path begins with this slug.
+fn names(request: &Request, slug: &str) -> bool {
+    let target = request.head.as_ref().map(|head| head.target.as_slice()).unwrap_or_default();
+    target
+        .strip_prefix(b"/")
+        .and_then(|path| path.strip_prefix(slug.as_bytes()))
+        .is_some_and(|rest| rest.starts_with(b"/"))
+}
+
+/// The answer to a path that names no case.
+fn lost() -> Vec<u8> {
+    let steps = whole("404 Not Found", "application/json", "", NOT_FOUND);
+    steps
+        .into_iter()
+        .filter_map(|step| if let Step::Write(bytes) = step { Some(bytes) } else { None })
+        .flatten()
+        .collect()
+}
+
+fn limits() -> Limits {
+    let read =
+        ReadLimits { body_bytes: LONGEST_REQUEST, raw_bytes: 2 * LONGEST_REQUEST, ..ReadLimits::default() };
+    let time = TimeLimits { first_byte: LONGEST_IDLE, total: 2 * LONGEST_IDLE, ..TimeLimits::default() };
+    Limits { read, time }
+}

@@ -1,0 +1,134 @@
+//! `interference check-client`: judges a client of the OpenAI API, stream by stream, by what it says it got.
+//!
+//! Owns the command line, and that nothing of the client is left when the run ends, however it ends. What is judged is
+//! `check-client`'s business, how it is told that of `judging` and `report`.
+
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use interference_catalogue::Selection;
+use interference_check_client::{Case, Exam, ExamError, Judgement, Program, cases};
+
+use crate::failure::{Failure, INTERRUPTED, TOOL_FAILED};
+use crate::interrupt::asked_to_end;
+use crate::judging::listing::{self, Listed};
+use crate::judging::progress::Progress;
+use crate::judging::{Found, JudgingArguments, shell_word};
+use crate::settings;
+use crate::talk::say;
+
+/// Of `--timeout`, in seconds.
+const DEFAULT_TIMEOUT: &str = "2";
+
+/// What `interference check-client` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CheckClientArguments {
+    /// The client, run once for each case: it asks once, and prints one JSON object of what it got
+    #[arg(last = true, value_name = "COMMAND", required_unless_present = "list")]
+    command: Vec<OsString>,
+    #[command(flatten)]
+    judging: JudgingArguments,
+    /// Runs of the command side by side
+    #[arg(long, value_name = "N", default_value = "4")]
+    jobs: NonZeroUsize,
+    /// Seconds that the client is told to wait for the next byte (INTERFERENCE_TIMEOUT_MS)
+    #[arg(long, value_name = "SECONDS", default_value = DEFAULT_TIMEOUT, value_parser = settings::seconds)]
+    timeout: Duration,
+    /// Seconds that one run of the command may take before it is killed
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = settings::seconds)]
+    limit: Duration,
+}
+
+/// Examines, and tells.
+///
+/// # Errors
+/// The client is broken, cannot be run, or the command line asks for what cannot be.
+pub(crate) fn run(arguments: &CheckClientArguments) -> anyhow::Result<()> {
+    let judging = &arguments.judging;
+    let selection = judging.selection(cases(), "check-client")?;
+    if judging.list {
+        return list(&selection, judging.json);
+    }
+    let telling = judging.telling(cases())?;
+    let words: Vec<String> =
+        arguments.command.iter().map(|word| shell_word(&word.to_string_lossy())).collect();
+    let exam = exam(arguments, selection, &words.join(" "));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let judgement = runtime.block_on(judgement(&exam))?;
+    telling.tell(Found {
+        command: format!("{} {}", exam.repeat.0, exam.repeat.1),
+        target: words.join(" "),
+        findings: judgement.findings,
+        cases: judgement.cases,
+    })
+}
+
+fn exam(arguments: &CheckClientArguments, selection: Selection, words: &str) -> Exam {
+    let mut words_of_command = arguments.command.iter().cloned();
+    let mut repeat = "interference check-client".to_owned();
+    if settings::seconds(DEFAULT_TIMEOUT) != Ok(arguments.timeout) {
+        repeat.push_str(&format!(" --timeout {}", arguments.timeout.as_secs_f64()));
+    }
+    Exam {
+        program: Program {
+            command: words_of_command.next().unwrap_or_default(),
+            arguments: words_of_command.collect(),
+        },
+        selection,
+        jobs: arguments.jobs.get(),
+        timeout: arguments.timeout,
+        limit: arguments.limit,
+        evidence_of_all: arguments.judging.evidence_of_all(),
+        repeat: (repeat, format!("-- {words}")),
+    }
+}
+
+async fn judgement(exam: &Exam) -> anyhow::Result<Judgement> {
+    let cases = exam.selection.judged(cases());
+    let progress = Progress::new(cases.len(), "an ordinary stream first");
+    say(&format!("{} cases, {} runs of the client at a time", cases.len(), exam.jobs));
+    let judging =
+        exam.run(|findings| progress.found(findings, "user agent"), |verdict| progress.done(verdict));
+    // Dropped at a signal, it ends all that it has started; a process that just ended would leave it behind.
+    let outcome = tokio::select! {
+        outcome = judging => outcome,
+        _ = tokio::signal::ctrl_c() => return Err(interrupted().into()),
+        () = asked_to_end()? => return Err(interrupted().into()),
+    };
+    progress.finish();
+    Ok(outcome.map_err(|error| cannot_be_examined(&error))?)
+}
+
+fn interrupted() -> Failure {
+    Failure::new(
+        INTERRUPTED,
+        "interrupted: the client's processes are ended, and no report is written",
+        "run it again",
+    )
+}
+
+fn cannot_be_examined(error: &ExamError) -> Failure {
+    let hint = "as in: interference check-client -- python3 my_client.py";
+    Failure::new(TOOL_FAILED, error.to_string(), hint)
+}
+
+/// Prints the catalogue.
+fn list(selection: &Selection, as_json: bool) -> anyhow::Result<()> {
+    let cases: Vec<Listed> = selection.judged(cases()).into_iter().map(listed).collect();
+    if as_json {
+        return listing::print_json(&cases, Vec::new());
+    }
+    listing::print_lines(&cases, &format!("{} cases, a run of the client for each", cases.len()))
+}
+
+fn listed(case: &'static Case) -> Listed {
+    Listed {
+        slug: case.slug,
+        section: case.group(),
+        level: case.level,
+        requirement: case.requirement,
+        clauses: case.clauses,
+        more: vec![("served", case.served.into()), ("sound", case.sound.into())],
+    }
+}

@@ -1,0 +1,206 @@
+//! What the commands of both judges have in common: which cases, which reports, and what is told in the end.
+//!
+//! Owns the arguments that both take, the document around the verdicts, and the exit code. Refuses to know whom a judge
+//! judges.
+
+pub(crate) mod listing;
+pub(crate) mod progress;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use interference_catalogue::{Named, Pattern, Selection};
+use interference_report::terminal::{self, Style};
+use interference_report::{
+    Baseline, CaseVerdict, FORMAT, Finding, Level, Output, Summary, Tool, Verdicts, json,
+};
+
+use crate::failure::{Failure, TEST_FAILED, TOOL_FAILED, WRONG_USAGE, may_colour};
+
+/// What both judges take.
+#[derive(Debug, clap::Args)]
+pub(crate) struct JudgingArguments {
+    /// Judge only these: a slug, a section, or a pattern with `*` (repeatable)
+    #[arg(long, value_name = "PATTERN")]
+    only: Vec<String>,
+    /// Leave these out (repeatable)
+    #[arg(long, value_name = "PATTERN")]
+    skip: Vec<String>,
+    /// Print the cases, what they rest on and what they do, and run none
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Print the document of verdicts as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Known failures, one slug a line: they do not count, and one that has become sound counts as a failure
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// A report besides: json, junit, sarif, html, badge, matrix, matrix-md, baseline or text, and its file (repeatable)
+    #[arg(long = "report", value_name = "FORMAT=PATH")]
+    reports: Vec<String>,
+    /// From which level on a broken requirement makes the run fail
+    #[arg(long, value_enum, default_value_t = CountedLevel::Must)]
+    level: CountedLevel,
+    /// Which cases bring their evidence
+    #[arg(long, value_enum, default_value_t = Evidence::NotPassed)]
+    evidence: Evidence,
+    /// What to call the one that is judged in reports, such as `llama.cpp b6100`
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+}
+
+/// `--level`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum CountedLevel {
+    /// Broken MUSTs alone
+    Must,
+    /// Broken SHOULDs too
+    Should,
+}
+
+/// `--evidence`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Evidence {
+    /// Those that are not passed
+    NotPassed,
+    /// All
+    All,
+}
+
+/// The way from verdicts to whoever wants to know of them; all that can be wrong with it is found before a judge begins.
+pub(crate) struct Telling<'a> {
+    arguments: &'a JudgingArguments,
+    outputs: Vec<Output>,
+    baseline: Option<Baseline>,
+    began: SystemTime,
+}
+
+/// What a run has come to.
+pub(crate) struct Found {
+    /// The command that was run, without what is secret.
+    pub(crate) command: String,
+    /// Who was judged.
+    pub(crate) target: String,
+    pub(crate) findings: Vec<Finding>,
+    pub(crate) cases: Vec<CaseVerdict>,
+}
+
+impl JudgingArguments {
+    /// Which cases; `verb` is the judge's.
+    ///
+    /// # Errors
+    /// A pattern fits none.
+    pub(crate) fn selection<'a, C: Named + 'a>(
+        &self,
+        cases: impl IntoIterator<Item = &'a C>,
+        verb: &str,
+    ) -> anyhow::Result<Selection> {
+        let patterns = |given: &[String]| given.iter().map(Pattern::new).collect();
+        let selection = Selection { only: patterns(&self.only), skip: patterns(&self.skip) };
+        if let Some(stray) = selection.strays(cases).first() {
+            let message = format!("no case is called `{}`", stray.as_str());
+            let hint = format!("`interference {verb} --list` names them all");
+            return Err(Failure::new(WRONG_USAGE, message, hint).into());
+        }
+        Ok(selection)
+    }
+
+    /// Whether cases that pass bring their evidence too.
+    pub(crate) fn evidence_of_all(&self) -> bool {
+        self.evidence == Evidence::All
+    }
+
+    /// Opens what the verdicts will be told with.
+    ///
+    /// # Errors
+    /// A report cannot be made of one run, or the baseline cannot be read or names unknown cases.
+    pub(crate) fn telling<'a, C: Named + 'a>(
+        &self,
+        cases: impl IntoIterator<Item = &'a C>,
+    ) -> anyhow::Result<Telling<'_>> {
+        let outputs = self.reports.iter().map(|report| report.parse()).collect::<Result<Vec<Output>, _>>()?;
+        for output in &outputs {
+            output.format.accept(1)?;
+        }
+        let known: Vec<&str> = cases.into_iter().map(Named::slug).collect();
+        let baseline = self.baseline.as_deref().map(|path| Baseline::read(path, &known)).transpose()?;
+        Ok(Telling { arguments: self, outputs, baseline, began: SystemTime::now() })
+    }
+}
+
+impl Telling<'_> {
+    /// Writes the reports, prints the verdicts, and fails if they do.
+    ///
+    /// # Errors
+    /// What was judged is broken, the judge failed, or something cannot be written.
+    pub(crate) fn tell(self, found: Found) -> anyhow::Result<()> {
+        let mut verdicts = self.document(found);
+        if let Some(baseline) = &self.baseline {
+            baseline.apply(&mut verdicts);
+        }
+        for output in &self.outputs {
+            output.write(std::slice::from_ref(&verdicts))?;
+        }
+        print(&verdicts, self.arguments.json)?;
+        conclude(&verdicts)
+    }
+
+    fn document(&self, found: Found) -> Verdicts {
+        let duration = self.began.elapsed().unwrap_or_default();
+        let mut verdicts = Verdicts {
+            format: FORMAT.to_owned(),
+            tool: Tool { name: "interference".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
+            command: found.command,
+            target: found.target,
+            target_name: self.arguments.name.clone(),
+            started_at: humantime::format_rfc3339_seconds(self.began).to_string(),
+            duration_ms: (duration.as_secs_f64() * 1e3).round(),
+            level: match self.arguments.level {
+                CountedLevel::Must => Level::Must,
+                CountedLevel::Should => Level::Should,
+            },
+            findings: found.findings,
+            summary: Summary::default(),
+            stale_baseline: Vec::new(),
+            cases: found.cases,
+        };
+        verdicts.recount();
+        verdicts
+    }
+}
+
+fn print(verdicts: &Verdicts, as_json: bool) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    if as_json {
+        writeln!(stdout, "{}", json::render(verdicts)?)?;
+        return Ok(());
+    }
+    let style = if may_colour(&stdout) { Style::Coloured } else { Style::Plain };
+    write!(stdout, "{}", terminal::render(verdicts, style))?;
+    Ok(())
+}
+
+fn conclude(verdicts: &Verdicts) -> anyhow::Result<()> {
+    if verdicts.summary.harness_error > 0 {
+        let message = format!(
+            "{} cases could not be judged by a fault of this program",
+            verdicts.summary.harness_error
+        );
+        return Err(Failure::new(TOOL_FAILED, message, "what was seen names it; it is worth a report").into());
+    }
+    if !verdicts.is_sound() {
+        let hint = "each failure names the command that repeats it";
+        return Err(Failure::new(TEST_FAILED, verdicts.conclusion(), hint).into());
+    }
+    Ok(())
+}
+
+/// As a POSIX shell takes it.
+pub(crate) fn shell_word(text: &str) -> String {
+    let plain = |character: char| character.is_ascii_alphanumeric() || "-._~:/@%+=,".contains(character);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
