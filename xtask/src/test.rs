@@ -24,7 +24,7 @@ const MUTANTS: proof::Options = proof::Options { only: None, jobs: 3, verbose: f
 /// - `INTERFERENCE_TEST_PYTHON`, `INTERFERENCE_TEST_PYTHON_028`: interpreters that have what
 ///   `clients/python/requirements.txt` and `clients/python-0.28/requirements.txt` list
 /// - `INTERFERENCE_TEST_NODE_CLIENT`: `clients/node`, with its packages
-/// - `INTERFERENCE_TEST_RUST_CLIENT`: the first program of `clients/rust`, built; the second lies beside it
+/// - `INTERFERENCE_TEST_RUST_CLIENT`: the first program of `clients/rust`, built; the others lie beside it
 /// - `INTERFERENCE_TEST_MODEL`: the default model's file
 pub(crate) fn run() -> anyhow::Result<()> {
     let mut steps = Steps::default();

@@ -23,7 +23,7 @@ pub(crate) struct TestEnvironment {
     pub(crate) python_028: PathBuf,
     /// The folder with `chat.mjs`, tests, and the packages of both.
     pub(crate) node_client: PathBuf,
-    /// The first program of `clients/rust`; the second, `endpoints`, lies beside it.
+    /// The first program of `clients/rust`; the others, `endpoints` and `check_client`, lie beside it.
     pub(crate) rust_client: PathBuf,
 }
 

@@ -68,7 +68,6 @@ pub struct Objection {
 pub(crate) enum ObjectionKind {
     Broken(Harm),
     Inconclusive,
-    NotApplicable,
     Harness,
 }
 
@@ -89,6 +88,8 @@ pub enum Harm {
     NoAccount,
     /// It asked again when, or sooner than, it should not.
     Retry,
+    /// It took in more than anybody can want.
+    Unbounded,
 }
 
 impl Harm {
@@ -102,6 +103,7 @@ impl Harm {
             Harm::Hang => "hang",
             Harm::NoAccount => "no account",
             Harm::Retry => "retry",
+            Harm::Unbounded => "unbounded",
         }
     }
 }
@@ -118,11 +120,6 @@ impl Objection {
         Objection { kind: ObjectionKind::Inconclusive, seen: seen.into() }
     }
 
-    /// There is nothing to judge with this client.
-    pub(crate) fn not_applicable(seen: impl Into<String>) -> Objection {
-        Objection { kind: ObjectionKind::NotApplicable, seen: seen.into() }
-    }
-
     /// Something failed on this side.
     pub(crate) fn harness(seen: impl Into<String>) -> Objection {
         Objection { kind: ObjectionKind::Harness, seen: seen.into() }
@@ -132,7 +129,7 @@ impl Objection {
     pub fn harm(&self) -> Option<Harm> {
         match self.kind {
             ObjectionKind::Broken(harm) => Some(harm),
-            ObjectionKind::Inconclusive | ObjectionKind::NotApplicable | ObjectionKind::Harness => None,
+            ObjectionKind::Inconclusive | ObjectionKind::Harness => None,
         }
     }
 
@@ -142,7 +139,6 @@ impl Objection {
             (ObjectionKind::Broken(_), Level::Must) => Verdict::Fail,
             (ObjectionKind::Broken(_), Level::Should) => Verdict::NonStrict,
             (ObjectionKind::Inconclusive, _) => Verdict::Inconclusive,
-            (ObjectionKind::NotApplicable, _) => Verdict::NotApplicable,
             (ObjectionKind::Harness, _) => Verdict::HarnessError,
         }
     }

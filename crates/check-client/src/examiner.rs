@@ -13,7 +13,7 @@ use interference_wire::{Limits, PlayEnd, Played, ReadLimits, Request, Responder,
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use crate::answer::{whole, write};
+use crate::answer::whole;
 use crate::case::{Case, Turn};
 use crate::evidence::Attempt;
 

@@ -13,7 +13,8 @@ use serde_json::Value;
 use crate::body::Body;
 use crate::chat_stream::{ChatStream, Found};
 use crate::exchange::{Response, header_text};
-use crate::{ChatEvent, ClientError, json};
+use crate::tool_calls::ToolCalls;
+use crate::{ChatEvent, ClientError, ToolCall, json};
 
 /// How long an answer may be that comes whole. A stream is bounded by the event only: its text is passed on.
 const WHOLE_ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -28,6 +29,7 @@ pub struct ChatAnswer {
     stage: Stage,
     /// Pieces that were read and not yet handed out.
     ready: VecDeque<ChatEvent>,
+    calls: ToolCalls,
 }
 
 enum Stage {
@@ -50,6 +52,7 @@ impl ChatAnswer {
             body: response.body,
             stage: Stage::Opening(Vec::new()),
             ready: VecDeque::new(),
+            calls: ToolCalls::default(),
         }
     }
 
@@ -75,11 +78,19 @@ impl ChatAnswer {
         }
     }
 
+    /// The functions that the model wants called, as far as they have come, in the order in which they began.
+    ///
+    /// They are whole once [`ChatAnswer::next`] has given `None` without an error before, and the reason why the answer
+    /// ended is not `length`.
+    pub fn tool_calls(&self) -> &[ToolCall] {
+        self.calls.calls()
+    }
+
     /// Reads one event, or waits once for more bytes.
     async fn advance(&mut self) -> Result<(), ClientError> {
         if let Stage::Stream { stream, unread } = &mut self.stage {
             let mut input = &unread[..];
-            let found = stream.read(&mut input);
+            let found = stream.read(&mut input, &mut self.calls);
             unread.advance(unread.len() - input.len());
             match found? {
                 Found::Pieces(pieces) => self.ready.extend(pieces),
@@ -122,15 +133,13 @@ impl ChatAnswer {
 
     fn take_whole(&mut self, whole: &[u8]) -> Result<(), ClientError> {
         let text = whole.strip_prefix(BYTE_ORDER_MARK).unwrap_or(whole);
-        let document: Option<Value> = serde_json::from_slice(text).ok();
-        if let Some(error) =
-            document.as_ref().and_then(|document| json::declared_error(document, self.status))
-        {
+        let Ok(document) = serde_json::from_slice::<Value>(text) else { return Err(self.unexpected()) };
+        if let Some(error) = json::declared_error(&document, self.status) {
             return Err(ClientError::Api(Box::new(error)));
         }
-        let pieces = document.as_ref().and_then(json::completion_events).ok_or_else(|| self.unexpected())?;
+        let pieces = json::completion_events(&document).ok_or_else(|| self.unexpected())?;
         self.ready.extend(pieces);
-        Ok(())
+        self.calls.add(json::completion_calls(&document))
     }
 
     fn says_event_stream(&self) -> bool {

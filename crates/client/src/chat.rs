@@ -1,6 +1,7 @@
 //! What is asked, and the pieces an answer is made of.
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 /// A chat completion to ask for. What is `None` or empty is not sent, so that the server's own default holds.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -21,6 +22,8 @@ pub struct ChatRequest {
     pub seed: Option<u64>,
     /// Texts that end the answer.
     pub stop: Vec<String>,
+    /// Functions that the model may call, each as the API describes a tool. They are sent as they are.
+    pub tools: Vec<Map<String, Value>>,
 }
 
 /// One message of a conversation.
@@ -32,7 +35,8 @@ pub struct Message {
     pub content: String,
 }
 
-/// A piece of an answer, in the order of arrival.
+/// A piece of an answer, in the order of arrival. Calls of functions are no pieces: see
+/// [`ChatAnswer::tool_calls`](crate::ChatAnswer::tool_calls).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChatEvent {
     /// More of the text; never empty.
@@ -67,6 +71,7 @@ impl ChatRequest {
             max_tokens: self.max_tokens,
             seed: self.seed,
             stop: &self.stop,
+            tools: &self.tools,
         })
     }
 }
@@ -88,6 +93,8 @@ struct ChatBody<'request> {
     seed: Option<u64>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     stop: &'request [String],
+    #[serde(skip_serializing_if = "<[Map<String, Value>]>::is_empty")]
+    tools: &'request [Map<String, Value>],
 }
 
 #[derive(Serialize)]
@@ -122,12 +129,14 @@ mod tests {
             max_tokens: Some(5),
             seed: Some(u64::MAX),
             stop: vec!["\n".into()],
+            tools: serde_json::from_str(r#"[{"type":"function","function":{"name":"f"},"a":1.0}]"#).unwrap(),
             ..ChatRequest::default()
         };
         assert_eq!(
             json(&request),
             r#"{"model":"","messages":[],"stream":true,"stream_options":{"include_usage":true},"#.to_owned()
-                + r#""temperature":0.7,"top_p":0.9,"max_tokens":5,"seed":18446744073709551615,"stop":["\n"]}"#
+                + r#""temperature":0.7,"top_p":0.9,"max_tokens":5,"seed":18446744073709551615,"stop":["\n"],"#
+                + r#""tools":[{"type":"function","function":{"name":"f"},"a":1.0}]}"#
         );
     }
 }

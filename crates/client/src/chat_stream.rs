@@ -7,6 +7,7 @@ use interference_sse::{DecodeError, Decoded, Decoder};
 use serde_json::Value;
 
 use crate::body::quotation;
+use crate::tool_calls::ToolCalls;
 use crate::{ChatEvent, ClientError, Cut, json};
 
 /// Reads one stream.
@@ -29,13 +30,15 @@ pub(crate) enum Found {
 }
 
 impl ChatStream {
-    /// Reads from the front of `input` up to the end of the next event.
+    /// Reads from the front of `input` up to the end of the next event; what it says of calls of functions goes to
+    /// `calls`.
     ///
     /// # Errors
-    /// [`ClientError::Stream`], [`ClientError::MalformedEvent`], [`ClientError::Api`], [`ClientError::BrokeOff`].
-    pub(crate) fn read(&mut self, input: &mut &[u8]) -> Result<Found, ClientError> {
+    /// [`ClientError::Stream`], [`ClientError::MalformedEvent`], [`ClientError::Api`], [`ClientError::BrokeOff`], and
+    /// what [`ToolCalls::add`] refuses.
+    pub(crate) fn read(&mut self, input: &mut &[u8], calls: &mut ToolCalls) -> Result<Found, ClientError> {
         match self.decoder.decode(input)? {
-            Some(event) => self.interpret(&event),
+            Some(event) => self.interpret(&event, calls),
             None => Ok(Found::NeedsMore),
         }
     }
@@ -58,7 +61,7 @@ impl ChatStream {
         self.has_chunk
     }
 
-    fn interpret(&mut self, event: &Decoded) -> Result<Found, ClientError> {
+    fn interpret(&mut self, event: &Decoded, calls: &mut ToolCalls) -> Result<Found, ClientError> {
         let data = event.data.trim();
         if event.name.as_deref() == Some("error") {
             return Err(ClientError::Api(Box::new(error_event(data))));
@@ -77,6 +80,7 @@ impl ChatStream {
         if !chunk.is_object() {
             return Err(malformed("it is no JSON object".to_owned()));
         }
+        calls.add(json::chunk_calls(&chunk))?;
         let pieces = json::chunk_events(&chunk);
         self.has_chunk = true;
         self.has_finish |= pieces.iter().any(|piece| matches!(piece, ChatEvent::Finished(_)));
@@ -101,10 +105,11 @@ mod tests {
     /// All pieces of a stream that arrives cut in this way, and how it ends.
     fn read_all<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> (Vec<ChatEvent>, String) {
         let mut stream = ChatStream::default();
+        let mut calls = ToolCalls::default();
         let mut pieces = Vec::new();
         for mut part in parts {
             loop {
-                match stream.read(&mut part) {
+                match stream.read(&mut part, &mut calls) {
                     Ok(Found::Pieces(found)) => pieces.extend(found),
                     Ok(Found::NeedsMore) => break,
                     Ok(Found::Done) => return (pieces, "done".to_owned()),

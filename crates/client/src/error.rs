@@ -117,11 +117,17 @@ pub enum ClientError {
         /// What is wrong with it.
         problem: String,
     },
-    /// A whole answer is longer than this client takes.
+    /// A whole answer, or what it calls functions with, is longer than this client takes.
     #[error("The answer is longer than {bytes_max} bytes.")]
     TooLong {
         /// The limit.
         bytes_max: usize,
+    },
+    /// The answer calls more functions than this client takes.
+    #[error("The answer calls more than {calls_max} functions.")]
+    TooManyCalls {
+        /// The limit.
+        calls_max: usize,
     },
 }
 
@@ -219,7 +225,8 @@ impl ClientError {
             | ClientError::MalformedEvent { .. }
             | ClientError::Stream(_)
             | ClientError::ContentEncoding { .. }
-            | ClientError::TooLong { .. } => {
+            | ClientError::TooLong { .. }
+            | ClientError::TooManyCalls { .. } => {
                 "The fault is the server's, or a proxy's before it; its log may say more."
             }
         };

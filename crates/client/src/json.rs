@@ -15,6 +15,16 @@ pub(crate) fn chunk_events(chunk: &Value) -> Vec<ChatEvent> {
     answer_events(text, choice, chunk)
 }
 
+/// What a chunk of a stream says of calls of functions.
+pub(crate) fn chunk_calls(chunk: &Value) -> &[Value] {
+    calls_at(first_choice(chunk), "/delta/tool_calls")
+}
+
+/// The calls of functions in a whole answer.
+pub(crate) fn completion_calls(completion: &Value) -> &[Value] {
+    calls_at(first_choice(completion), "/message/tool_calls")
+}
+
 /// The pieces of a whole answer; `None` if this is not one.
 pub(crate) fn completion_events(completion: &Value) -> Option<Vec<ChatEvent>> {
     let choice = first_choice(completion)?;
@@ -54,9 +64,16 @@ pub(crate) fn error_with_message(message: String, status: StatusCode) -> ApiErro
     ApiError { status, message, kind: None, param: None, code: None, retry_after: None }
 }
 
+fn calls_at<'document>(choice: Option<&'document Value>, pointer: &str) -> &'document [Value] {
+    let calls = choice.and_then(|choice| choice.pointer(pointer)).and_then(Value::as_array);
+    calls.map_or(&[], Vec::as_slice)
+}
+
 fn answer_events(text: Option<&Value>, choice: Option<&Value>, document: &Value) -> Vec<ChatEvent> {
     let text = text.and_then(Value::as_str).filter(|text| !text.is_empty());
+    // Some servers send an empty one with every chunk.
     let finish_reason = choice.and_then(|choice| choice.get("finish_reason")).and_then(Value::as_str);
+    let finish_reason = finish_reason.filter(|reason| !reason.is_empty());
     [
         text.map(|text| ChatEvent::Text(text.to_owned())),
         finish_reason.map(|reason| ChatEvent::Finished(reason.to_owned())),
@@ -137,7 +154,7 @@ mod tests {
             json!({"choices": []}),
             json!({"choices": [{}]}),
             json!({"choices": [{"delta": null, "finish_reason": null}], "usage": null}),
-            json!({"choices": [{"delta": {"content": ""}}]}),
+            json!({"choices": [{"delta": {"content": ""}, "finish_reason": ""}]}),
             json!({"choices": [{"index": 1, "delta": {"content": "other"}}]}),
             json!({"usage": {"prompt_tokens": "many"}}),
         ] {

@@ -9,7 +9,7 @@
 //!
 //! - [`Target`]: where to and with which key; [`Client`]: the requests.
 //! - [`Connector`]: connections alone, for those who pass on what others say over them.
-//! - [`ChatAnswer`]: the answer, event by event.
+//! - [`ChatAnswer`]: the answer, event by event, and the [`ToolCall`]s in it.
 //! - [`ClientError`]: everything that can go wrong, in sentences for people.
 
 mod answer;
@@ -23,6 +23,7 @@ mod error;
 mod exchange;
 mod json;
 mod target;
+mod tool_calls;
 
 pub use answer::ChatAnswer;
 pub use chat::{ChatEvent, ChatRequest, Message, Usage};
@@ -32,3 +33,4 @@ pub use error::{ApiError, ClientError, Cut};
 pub use target::Target;
 /// The certificate authorities that [`Client::with_roots`] trusts.
 pub use tokio_rustls::rustls::RootCertStore;
+pub use tool_calls::{FunctionCall, ToolCall};

@@ -6,11 +6,10 @@ use interference_catalogue::Clause;
 use interference_report::Level;
 use interference_wire::{LAST_CHUNK, Step, chunk};
 
-use super::Group;
-use crate::answer::{CHUNKED, open_stream, stream, until_closed, write};
-use crate::case::{Case, Outcome, Tools, Turn};
-use crate::oracle::{Seen, told};
-use crate::sample::{TEXT, event, open_poem, poem};
+use super::{Group, WHOLE, whole_poem};
+use crate::answer::{CHUNKED, stream, until_closed, write};
+use crate::case::{Case, Tools, Turn};
+use crate::sample::{event, open_poem, poem};
 
 /// Between two packets that are to arrive alone.
 const BETWEEN_PACKETS: Duration = Duration::from_millis(5);
@@ -29,10 +28,10 @@ const fn legal(
         requirement,
         clauses,
         served,
-        sound: "the whole text, and no error",
+        sound: WHOLE,
         tools: Tools::None,
         answer,
-        oracle: whole,
+        oracle: whole_poem,
     }
 }
 
@@ -58,7 +57,7 @@ pub(super) const GROUP: Group = Group {
             "framing.mixed-line-ends",
             "Lines may end differently in one stream, and in one event.",
             &[LINE_ENDS],
-            "The ordinary stream, its events ended in turn by CRLF LF, LF CRLF, CR CR and CR LF LF.",
+            "The ordinary stream, its events ended in turn by CRLF LF, LF CRLF, CR CR and CRLF CR.",
             mixed_line_ends,
         ),
         legal(
@@ -205,10 +204,6 @@ const BYTES: Clause = Clause::rfc9112(
     "section 2.2",
     "A recipient MUST parse an HTTP message as a sequence of octets in an encoding that is a superset of US-ASCII",
 );
-
-fn whole(seen: &Seen) -> Outcome {
-    Ok(told(seen.whole(TEXT)?))
-}
 
 fn mixed_line_ends(_: Turn) -> Vec<Step> {
     let ends = ["\r\n\n", "\n\r\n", "\r\r", "\r\n\r"];

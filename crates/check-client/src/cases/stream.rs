@@ -4,7 +4,7 @@ use interference_catalogue::Clause;
 use interference_report::Level;
 use interference_wire::Step;
 
-use super::Group;
+use super::{Group, WHOLE, whole_poem};
 use crate::answer::stream;
 use crate::case::{Case, Harm, Objection, Outcome, Tools, Turn};
 use crate::oracle::{Seen, told};
@@ -23,10 +23,10 @@ pub(super) const GROUP: Group = Group {
                 "the model response data will be streamed to the client as it is generated using server-sent events",
             )],
             served: "An ordinary stream: role, six pieces of text, finish reason stop, [DONE]; each event in a chunk of its own.",
-            sound: "the whole text, and no error",
+            sound: WHOLE,
             tools: Tools::None,
             answer: ordinary,
-            oracle: whole,
+            oracle: whole_poem,
         },
         Case {
             slug: "stream.finish-reason",
@@ -47,10 +47,6 @@ pub(super) const GROUP: Group = Group {
 
 fn ordinary(_: Turn) -> Vec<Step> {
     stream(poem())
-}
-
-fn whole(seen: &Seen) -> Outcome {
-    Ok(told(seen.whole(TEXT)?))
 }
 
 fn whole_and_why(seen: &Seen) -> Outcome {

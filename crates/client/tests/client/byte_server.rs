@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use interference_client::{
-    ChatAnswer, ChatEvent, ChatRequest, Client, ClientError, ClientTimeouts, Message, Target, Usage,
+    ChatAnswer, ChatEvent, ChatRequest, Client, ClientError, ClientTimeouts, Message, Target, ToolCall, Usage,
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -142,6 +142,7 @@ pub(crate) fn sound_stream() -> String {
 pub(crate) struct Outcome {
     pub(crate) text: String,
     pub(crate) finish_reason: Option<String>,
+    pub(crate) tool_calls: Vec<ToolCall>,
     pub(crate) usage: Option<Usage>,
     pub(crate) error: Option<ClientError>,
 }
@@ -183,6 +184,7 @@ async fn read(mut answer: ChatAnswer) -> Outcome {
         }
         assert!(outcome.error.is_none() || answer.next().await.is_none(), "an error ends the answer");
     }
+    outcome.tool_calls = answer.tool_calls().to_vec();
     outcome
 }
 

@@ -44,6 +44,9 @@ async fn a_stream_without_its_end_broke_off() {
     assert_broke_off(&outcome_of_stream(text("tree")).await, "tree", Cut::WithoutFinish);
     assert_broke_off(&outcome_of_stream(": ping\n\n").await, "", Cut::WithoutFinish);
     assert_broke_off(&outcome_of_stream(DONE).await, "", Cut::WithoutChunk);
+    // A reason that says nothing is none.
+    let blank = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"\"}]}\n\n";
+    assert_broke_off(&outcome_of_stream(text("tree") + blank).await, "tree", Cut::WithoutFinish);
     let unterminated = text("tree") + FINISH.trim_end();
     assert_broke_off(&outcome_of_stream(unterminated).await, "tree", Cut::InsideEvent);
 }

@@ -15,4 +15,5 @@ mod endings;
 mod errors;
 mod framing;
 mod requests;
+mod tools;
 mod wrong_answers;

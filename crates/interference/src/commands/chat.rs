@@ -6,17 +6,20 @@
 mod answer_printer;
 mod conversation;
 mod reach_server;
+mod tools;
 
 use std::io::{IsTerminal, Read};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use interference_client::{ChatRequest, Client, ClientError, Message};
+use interference_client::{ChatAnswer, ChatRequest, ClientError, Message};
 
 use crate::failure::{Failure, WRONG_USAGE};
 use crate::interrupt::end_at_ctrl_c;
+use crate::settings;
 use answer_printer::{AnswerPrinter, Format};
 use reach_server::{Reached, reach};
+use tools::Tools;
 
 /// What `interference chat` takes.
 #[derive(Debug, clap::Args)]
@@ -53,15 +56,18 @@ pub(crate) struct ChatArguments {
     /// A text that ends the answer (repeatable)
     #[arg(long, value_name = "S")]
     stop: Vec<String>,
+    /// Functions that the model may call: a JSON array as the API has it, or `@FILE` with one in it
+    #[arg(long, value_name = "JSON", value_parser = tools::parse)]
+    tools: Option<Tools>,
     /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
     /// Tell time to first token and tokens per second, on stderr
     #[arg(long)]
     stats: bool,
-    /// Seconds to wait for the next byte
-    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
-    timeout: u64,
+    /// Seconds to wait for the next byte, with or without a fraction
+    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = settings::seconds)]
+    timeout: Duration,
     /// Threads that compute, when the server runs in this process
     #[arg(long, value_name = "N", env = "INTERFERENCE_THREADS")]
     threads: Option<NonZeroUsize>,
@@ -82,6 +88,10 @@ enum Prompt {
 /// When there is no answer, or not all of it.
 pub(crate) fn run(arguments: ChatArguments) -> anyhow::Result<()> {
     let prompt = prompt(arguments.prompt.as_deref())?;
+    if matches!(prompt, Prompt::Conversation) && arguments.tools.is_some() {
+        let message = "a conversation cannot give the results of functions back to the model";
+        return Err(Failure::new(WRONG_USAGE, message, "with `--tools`, give a prompt").into());
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(chat(&arguments, prompt));
     // A download that was cut off, or a line of stdin that never comes, is not waited for.
@@ -163,9 +173,14 @@ async fn ask(
         max_tokens: arguments.max_tokens,
         seed: arguments.seed,
         stop: arguments.stop.clone(),
+        tools: arguments.tools.clone().unwrap_or_default().0,
     };
     printer.begin();
-    match print_answer(&reached.client, &request, printer).await {
+    let outcome = match reached.client.chat(&request).await {
+        Ok(answer) => print_answer(answer, printer).await,
+        Err(error) => Err(PrintError::Client(error)),
+    };
+    match outcome {
         Ok(()) => printer.end(),
         Err(PrintError::Client(error)) => {
             let error = anyhow::Error::from(error);
@@ -181,20 +196,15 @@ enum PrintError {
     Output(anyhow::Error),
 }
 
-async fn print_answer(
-    client: &Client,
-    request: &ChatRequest,
-    printer: &mut AnswerPrinter,
-) -> Result<(), PrintError> {
-    let mut answer = client.chat(request).await.map_err(PrintError::Client)?;
-    while let Some(event) = answer.next().await {
-        printer.event(event.map_err(PrintError::Client)?).map_err(PrintError::Output)?;
-    }
-    Ok(())
-}
-
-impl ChatArguments {
-    fn idle_timeout(&self) -> Duration {
-        Duration::from_secs(self.timeout)
-    }
+/// Prints each piece as it comes. Calls of functions are the printer's at the end, whole or not.
+async fn print_answer(mut answer: ChatAnswer, printer: &mut AnswerPrinter) -> Result<(), PrintError> {
+    let outcome = loop {
+        match answer.next().await {
+            Some(Ok(event)) => printer.event(event).map_err(PrintError::Output)?,
+            Some(Err(error)) => break Err(PrintError::Client(error)),
+            None => break Ok(()),
+        }
+    };
+    printer.tool_calls(answer.tool_calls());
+    outcome
 }

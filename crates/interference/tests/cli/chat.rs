@@ -119,3 +119,31 @@ fn a_parameter_that_is_out_of_bounds_is_refused_with_a_hint() {
     assert!(hot.failed_with(1).contains("temperature"), "{}", hot.stderr);
     assert_eq!(hot.stdout, "");
 }
+
+/// The tools for which a rule of the script asks.
+const TOOLS: &str = r#"[{"type":"function","function":{"name":"get_weather"}}]"#;
+
+#[test]
+fn functions_are_offered_and_their_calls_are_told() {
+    let bench = Bench::take();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../clients/conversations.toml");
+    let server = bench.serve(&["--script", script]);
+    let question = "the weather in Oslo and Rome?";
+    let asked = ["chat", "--base-url", &server.base_url(), "--tools", TOOLS, question];
+    let oslo = r#"{"city":"Oslo","days":1}"#;
+    let rome = r#"{"city":"Rome","days":2}"#;
+    for delivery in [&[][..], &["--no-stream"]] {
+        let told = finish(bench.command(&asked).args(delivery)).succeeded();
+        assert_eq!(told, format!("Let me look.\nget_weather({oslo})\nget_weather({rome})\n"), "{delivery:?}");
+        let told = finish(bench.command(&asked).arg("--json").args(delivery)).succeeded();
+        let object: Value = serde_json::from_str(&told).unwrap();
+        assert_eq!(object["finish_reason"], "tool_calls");
+        let functions: Vec<&Value> =
+            object["tool_calls"].as_array().unwrap().iter().map(|call| &call["function"]).collect();
+        assert_eq!(functions[0], &json!({"name": "get_weather", "arguments": oslo}));
+        assert_eq!(functions[1], &json!({"name": "get_weather", "arguments": rome}));
+        assert_eq!(functions.len(), 2);
+    }
+    let wrong = bench.run(&["chat", "--base-url", &server.base_url(), "--tools", "[1]", question]);
+    assert!(wrong.code == Some(2) && wrong.stderr.contains("--tools"), "{wrong:#?}");
+}

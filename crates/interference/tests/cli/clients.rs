@@ -1,6 +1,7 @@
 //! Real clients of the API against the real server: here each plain and streamed, all with the same text from the local
 //! model. What else they do is in files of tests in their own languages, below `clients`, which the modules here run.
 
+mod adapters;
 mod node;
 mod page;
 mod python;

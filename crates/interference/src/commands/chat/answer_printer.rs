@@ -1,9 +1,9 @@
-//! The answer on stdout: text as it comes, or one JSON object at the end.
+//! The answer on stdout: text as it comes and then calls of functions, or one JSON object at the end.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use interference_client::{ChatEvent, ClientError, Usage};
+use interference_client::{ChatEvent, ClientError, ToolCall, Usage};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -11,7 +11,7 @@ use crate::failure::Failure;
 /// What stdout gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
-    /// The text, each piece at once.
+    /// The text, each piece at once; at the end the calls, each on a line: `name(arguments)`.
     Text,
     /// One object, at the end.
     Json,
@@ -30,7 +30,7 @@ pub(super) struct AnswerPrinter {
 struct Answer {
     text: String,
     finish_reason: Option<String>,
-    tool_calls: [(); 0],
+    tool_calls: Vec<ToolCall>,
     usage: Option<Usage>,
     error: Option<ErrorObject>,
 }
@@ -81,6 +81,11 @@ impl AnswerPrinter {
         Ok(())
     }
 
+    /// The functions that the answer calls, whole or as far as they have come.
+    pub(super) fn tool_calls(&mut self, calls: &[ToolCall]) {
+        self.answer.tool_calls = calls.to_vec();
+    }
+
     /// The answer is whole; gives its text.
     pub(super) fn end(&mut self) -> anyhow::Result<String> {
         self.finish_output()?;
@@ -105,10 +110,14 @@ impl AnswerPrinter {
         let mut stdout = std::io::stdout().lock();
         match self.format {
             Format::Json => writeln!(stdout, "{}", serde_json::to_string(&self.answer)?)?,
-            Format::Text if !self.answer.text.is_empty() && !self.answer.text.ends_with('\n') => {
-                writeln!(stdout)?
+            Format::Text => {
+                if !self.answer.text.is_empty() && !self.answer.text.ends_with('\n') {
+                    writeln!(stdout)?;
+                }
+                for ToolCall { function, .. } in &self.answer.tool_calls {
+                    writeln!(stdout, "{}({})", function.name, function.arguments)?;
+                }
             }
-            Format::Text => {}
         }
         Ok(stdout.flush()?)
     }
@@ -160,22 +169,25 @@ fn kind_of(error: &anyhow::Error) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use interference_client::FunctionCall;
+
     use super::*;
 
     #[test]
     fn the_object_has_the_names_that_others_rely_on() {
         let usage = Usage { prompt_tokens: 3, completion_tokens: 2, total_tokens: 5 };
         let error = ErrorObject { r#type: "broke_off".to_owned(), message: "cut".to_owned(), typed: true };
+        let function = FunctionCall { name: "grow".to_owned(), arguments: "{}".to_owned() };
         let answer = Answer {
             text: "Hi".to_owned(),
             finish_reason: Some("stop".to_owned()),
+            tool_calls: vec![ToolCall { id: Some("call_1".to_owned()), function }],
             usage: Some(usage),
             error: Some(error),
-            ..Answer::default()
         };
         assert_eq!(
             serde_json::to_string(&answer).unwrap(),
-            r#"{"text":"Hi","finish_reason":"stop","tool_calls":[],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5},"error":{"type":"broke_off","message":"cut","typed":true}}"#
+            r#"{"text":"Hi","finish_reason":"stop","tool_calls":[{"type":"function","id":"call_1","function":{"name":"grow","arguments":"{}"}}],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5},"error":{"type":"broke_off","message":"cut","typed":true}}"#
         );
     }
 

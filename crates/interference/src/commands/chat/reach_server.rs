@@ -48,7 +48,7 @@ impl Reached {
 /// Finds or starts the server.
 pub(super) async fn reach(arguments: &ChatArguments) -> anyhow::Result<Reached> {
     let base_url = arguments.base_url.as_deref().filter(|url| !url.is_empty());
-    let client = client_for(arguments, base_url, arguments.idle_timeout())?;
+    let client = client_for(arguments, base_url, arguments.timeout)?;
     if base_url.is_some() {
         let model = match &arguments.model {
             Some(model) => model.clone(),
@@ -56,7 +56,7 @@ pub(super) async fn reach(arguments: &ChatArguments) -> anyhow::Result<Reached> 
         };
         return Ok(Reached { client, model, own: None });
     }
-    let probe = client_for(arguments, None, LONGEST_PROBE.min(arguments.idle_timeout()))?;
+    let probe = client_for(arguments, None, LONGEST_PROBE.min(arguments.timeout))?;
     let file = arguments.model.as_deref().and_then(|argument| LocalModel::from_argument(Some(argument)));
     let is_listed = |models: &[String]| models.iter().any(|model| Some(model) == arguments.model.as_ref());
     match probe.models().await {

@@ -1,4 +1,4 @@
-//! The second program of `clients/rust`: what async-openai asks beside the chat of `docs/testing-your-application.md`.
+//! A program of `clients/rust`: what async-openai asks beside the chat of `docs/testing-your-application.md`.
 
 use crate::bench::from_xtask;
 use crate::clients::suite::Served;

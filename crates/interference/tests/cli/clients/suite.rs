@@ -114,9 +114,16 @@ impl Served {
         succeeded(self.client(program, clients()).args(arguments))
     }
 
+    /// Any program, with the server's address and its key.
+    pub(crate) fn command(&self, program: &str) -> Command {
+        let mut command = self.bench.program(program);
+        command.env("OPENAI_BASE_URL", self.server.base_url()).env("OPENAI_API_KEY", KEY);
+        command
+    }
+
     fn client(&self, program: &Path, folder: PathBuf) -> Command {
-        let mut client = self.bench.program(program.to_str().unwrap());
-        client.env("OPENAI_BASE_URL", self.server.base_url()).env("OPENAI_API_KEY", KEY).current_dir(folder);
+        let mut client = self.command(program.to_str().unwrap());
+        client.current_dir(folder);
         client
     }
 }
