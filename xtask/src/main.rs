@@ -34,6 +34,8 @@ enum Command {
     Fuzz(fuzz::Options),
     /// The proof of the judge of servers: bugs that it must catch, sound variants that it must pass
     Mutants(proof::Options),
+    /// The proof of the judge of clients: bugs that it must catch, sound variants that it must pass
+    ClientMutants(proof::Options),
     /// A sound client, and one with a bug: what the judge of clients is put to the proof with
     #[command(hide = true)]
     ReferenceClient(client_mutants::reference::Options),
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         Command::Test => test::run(),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Mutants(options) => mutants::run(&options),
+        Command::ClientMutants(options) => client_mutants::run(&options),
         Command::ReferenceClient(options) => client_mutants::reference::run(&options),
         Command::Tidy => tidy::run(),
         Command::Bench(bench) => bench::run(&bench),

@@ -20,7 +20,9 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
-use bug::{Bug, Manner, Variant};
+pub(super) use bug::{Bug, Variant};
+
+use bug::Manner;
 use chat::Chat;
 use failure::{Failure, Kind};
 use http::{Post, Target};
@@ -47,6 +49,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let mut chat = Chat::new(manner);
     let outcome = ask(&question, &mut chat, manner);
     let mut document = chat.to_json();
+    if outcome.is_err() && manner.has(Bug::TextDroppedWithError) {
+        document = Chat::new(manner).to_json();
+    }
     document["error"] = outcome.as_ref().err().map_or(Value::Null, Failure::to_json);
     let mut stdout = std::io::stdout().lock();
     if manner.is(Variant::PrintsPretty) {
@@ -98,16 +103,15 @@ impl Question {
 fn ask(question: &Question, chat: &mut Chat, manner: Manner) -> Result<(), Failure> {
     let mut retries = 0;
     loop {
-        let body = if retries > 0 && manner.has(Bug::BodyUsedUp) { "" } else { &question.body };
-        let Err(failure) = try_once(question, body, chat, manner) else { return Ok(()) };
+        let Err(failure) = try_once(question, chat, manner) else { return Ok(()) };
         let Some(wait) = retry::wait_before_next(&failure, retries, manner) else { return Err(failure) };
         std::thread::sleep(wait);
         retries += 1;
     }
 }
 
-fn try_once(question: &Question, body: &str, chat: &mut Chat, manner: Manner) -> Result<(), Failure> {
-    let Question { target, key, timeout, .. } = question;
+fn try_once(question: &Question, chat: &mut Chat, manner: Manner) -> Result<(), Failure> {
+    let Question { target, key, body, timeout } = question;
     let post = Post { target, path: "/chat/completions", key, body, timeout: *timeout };
     let mut response = http::post(post, manner)?;
     if (200..300).contains(&response.status) {

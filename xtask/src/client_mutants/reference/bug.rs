@@ -8,20 +8,25 @@ use clap::ValueEnum;
 /// A plausible mistake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum Bug {
+    /// Text is decoded as ISO 8859-1, the default of HTTP's first years
+    TextInLatin1,
+    /// Chunks without text are passed over
+    TextAlone,
+
     /// Lines end with a line feed, and a carriage return before it belongs to the line
     LineFeedsAlone,
     /// Lines end with a line feed, with or without a carriage return before it
     NoLoneCarriageReturns,
     /// An event is over where two line ends of the same kind meet
     SimilarLineEnds,
-    /// A carriage return and a line feed are one line end only if they come in one read
-    LineEndsOfEachRead,
+    /// CRLF is replaced by a line feed in what a read brings, and lines end with line feeds
+    CrlfOfEachRead,
     /// What a read brings is split into lines, and what is left over is taken for a line
     LinesOfEachRead,
     /// What a read brings is decoded as UTF-8 by itself
     CharactersOfEachRead,
-    /// Of what a read brings, the first event is looked at
-    FirstEventOfEachRead,
+    /// A chunk of the body is read into a buffer of 1 KiB, and what has no room in it is lost
+    ChunksCutAt1Kib,
     /// A field is recognised by its name, the colon and a space
     SpaceDemanded,
     /// A line that begins with a colon is no field, and so an error
@@ -42,8 +47,8 @@ pub(crate) enum Bug {
     EachDataLine,
     /// Lines go through a buffer of 64 KiB, and what has no room in it is lost
     LinesCutAt64Kib,
-    /// A line of more than 1 MiB is refused
-    LinesRefusedAt1Mib,
+    /// A line that has no room in 1 MiB is skipped
+    LinesSkippedAt1Mib,
     /// A line may have any length
     LinesWithoutBound,
     /// After 4,096 events nobody expects more
@@ -61,6 +66,8 @@ pub(crate) enum Bug {
     ResetIsTheEnd,
     /// Fewer bytes than Content-Length told are as good
     ShortBodyIsTheEnd,
+    /// An error leaves nothing of the text
+    TextDroppedWithError,
     /// The end marker is passed over like any event without text
     DoneEndsNothing,
     /// What follows the end marker is parsed as JSON
@@ -72,6 +79,8 @@ pub(crate) enum Bug {
 
     /// A member `error` is unknown, and passed over
     ErrorMemberIgnored,
+    /// An error in a stream is told in the client's own words
+    ErrorInOwnWords,
     /// The names of events are not looked at
     ErrorEventIgnored,
     /// The member `object` is not looked at
@@ -111,6 +120,8 @@ pub(crate) enum Bug {
     /// Reasoning is text
     ReasoningIsText,
 
+    /// A fragment's arguments replace those before
+    LastArguments,
     /// A fragment's index is taken without looking whether it is there
     MissingIndexEscapes,
     /// Fragments without an index belong to no call
@@ -149,8 +160,6 @@ pub(crate) enum Bug {
     RetryAfterMillisecondsIgnored,
     /// The HTTP library's exception for statuses escapes, and nothing is tried again
     StatusEscapes,
-    /// The second try sends a body that the first has used up
-    BodyUsedUp,
     /// Whatever is no 2xx is tried again
     EveryStatusRetried,
     /// Streams that break are asked for again, and what comes is appended
@@ -164,6 +173,8 @@ pub(crate) enum Variant {
     NeverRetries,
     /// What has an odd shape is refused instead of passed over
     RefusesOddShapes,
+    /// A line of more than 1 MiB is refused
+    RefusesLongLines,
     /// Each read takes one byte
     ReadsOneByte,
     /// Each read takes up to 64 KiB

@@ -61,7 +61,7 @@ impl Chat {
             return if goes_on { GO_ON } else { Ok(ControlFlow::Break(())) };
         }
         if event.name == "error" && !self.manner.has(Bug::ErrorEventIgnored) {
-            return Err(Failure::new(Kind::Api, message(data)));
+            return Err(self.told(message(data)));
         }
         if data.is_empty() && !PARSERS_OF_NOTHING.iter().any(|bug| self.manner.has(*bug)) {
             return GO_ON;
@@ -157,6 +157,11 @@ impl Chat {
         // One choice was asked for.
         let is_first = |choice: &&Value| choice.get("index").is_none_or(|index| *index == 0);
         for choice in choices.iter().filter(is_first) {
+            if self.manner.has(Bug::TextAlone)
+                && !choice.pointer("/delta/content").is_some_and(Value::is_string)
+            {
+                continue;
+            }
             match choice.get("delta") {
                 Some(delta @ Value::Object(_)) => {
                     self.look_for_unknown(delta, &MEMBERS_OF_DELTAS)?;
@@ -224,7 +229,17 @@ impl Chat {
         let is_object = value.get("object").is_some_and(|object| object == "error");
         let tells = has_member && !self.manner.has(Bug::ErrorMemberIgnored)
             || is_object && !self.manner.has(Bug::ErrorObjectIgnored);
-        if tells { Err(Failure::new(Kind::Api, message_of(value))) } else { Ok(()) }
+        if tells { Err(self.told(message_of(value))) } else { Ok(()) }
+    }
+
+    /// The failure that the server told of.
+    fn told(&self, message: String) -> Failure {
+        let message = if self.manner.has(Bug::ErrorInOwnWords) {
+            "the stream ended with an error".to_owned()
+        } else {
+            message
+        };
+        Failure::new(Kind::Api, message)
     }
 
     fn look_for_unknown(&self, value: &Value, members: &[&str]) -> Result<(), Failure> {

@@ -3,7 +3,7 @@
 //! Owns lines, fields and blocks: bytes are split into lines first, and decoded after, so that no character is ever
 //! split. Refuses to know what data means, and that a stream of chats has an end marker.
 
-use super::bug::{Bug, Manner};
+use super::bug::{Bug, Manner, Variant};
 use super::failure::{Failure, Kind};
 
 /// No chunk of an answer comes near this.
@@ -55,14 +55,17 @@ impl EventStream {
     /// # Errors
     /// When a line or an event is longer than any chunk could be.
     pub(super) fn push(&mut self, piece: &[u8]) -> Result<Vec<Event>, Failure> {
-        let decoded;
+        let (text, bytes);
         let mut rest = piece;
         if self.manner.has(Bug::CharactersOfEachRead) {
-            decoded = String::from_utf8_lossy(piece).into_owned();
-            rest = decoded.as_bytes();
-        }
-        if self.manner.has(Bug::LineEndsOfEachRead) {
-            self.after_carriage_return = false;
+            text = String::from_utf8_lossy(piece).into_owned();
+            rest = text.as_bytes();
+        } else if self.manner.has(Bug::TextInLatin1) {
+            text = piece.iter().copied().map(char::from).collect::<String>();
+            rest = text.as_bytes();
+        } else if self.manner.has(Bug::CrlfOfEachRead) {
+            bytes = without_carriage_returns(piece);
+            rest = &bytes;
         }
         let mut events = Vec::new();
         while let Some(first) = rest.first() {
@@ -80,9 +83,6 @@ impl EventStream {
         }
         if self.manner.has(Bug::LinesOfEachRead) && !self.line.is_empty() {
             events.extend(self.end_line(b'\n')?);
-        }
-        if self.manner.has(Bug::FirstEventOfEachRead) {
-            events.truncate(1);
         }
         if self.manner.has(Bug::EventsCountedTo4096) {
             let left = 4096_u64.saturating_sub(self.events);
@@ -107,15 +107,18 @@ impl EventStream {
     }
 
     fn ends_line(&self, byte: u8) -> bool {
-        let knows_carriage_returns =
-            !self.manner.has(Bug::LineFeedsAlone) && !self.manner.has(Bug::NoLoneCarriageReturns);
+        const NO_CARRIAGE_RETURNS: [Bug; 3] =
+            [Bug::LineFeedsAlone, Bug::NoLoneCarriageReturns, Bug::CrlfOfEachRead];
+
+        let knows_carriage_returns = !NO_CARRIAGE_RETURNS.iter().any(|bug| self.manner.has(*bug));
         byte == b'\n' || byte == b'\r' && knows_carriage_returns
     }
 
     fn extend_line(&mut self, part: &[u8]) -> Result<(), Failure> {
         let longest = match self.manner {
-            manner if manner.has(Bug::LinesRefusedAt1Mib) => 1 << 20,
+            manner if manner.is(Variant::RefusesLongLines) => 1 << 20,
             manner if manner.has(Bug::LinesWithoutBound) => usize::MAX,
+            manner if manner.has(Bug::LinesSkippedAt1Mib) => usize::MAX,
             _ => LONGEST_LINE,
         };
         if part.len() > longest.saturating_sub(self.line.len()) {
@@ -124,6 +127,10 @@ impl EventStream {
         self.line.extend_from_slice(part);
         if self.manner.has(Bug::LinesCutAt64Kib) {
             self.line.truncate(64 << 10);
+        }
+        if self.manner.has(Bug::LinesSkippedAt1Mib) && self.line.len() > 1 << 20 {
+            // What goes on in this way is a comment.
+            b":".as_slice().clone_into(&mut self.line);
         }
         Ok(())
     }
@@ -190,6 +197,12 @@ impl EventStream {
             || self.manner.has(Bug::NamedBlocksAreEvents) && block.name.is_some();
         is_event.then(|| Event { name: block.name.unwrap_or_default(), data: block.data.unwrap_or_default() })
     }
+}
+
+/// The bytes without the carriage returns that a line feed follows.
+fn without_carriage_returns(bytes: &[u8]) -> Vec<u8> {
+    let is_kept = |at: &usize| bytes[*at] != b'\r' || bytes.get(at + 1) != Some(&b'\n');
+    (0..bytes.len()).filter(is_kept).map(|at| bytes[at]).collect()
 }
 
 impl Block {

@@ -77,6 +77,9 @@ impl ToolCalls {
         if call.name.is_empty() && (is_first || !manner.has(Bug::NameOfFirstFragment)) {
             name.clone_into(&mut call.name);
         }
+        if manner.has(Bug::LastArguments) && !arguments.is_empty() {
+            call.arguments.clear();
+        }
         call.arguments.push_str(arguments);
         Ok(())
     }

@@ -32,6 +32,9 @@ pub(super) struct Body {
     framing: Framing,
     decoder: Option<GzDecoder<Vec<u8>>>,
     is_first_chunk: bool,
+    /// Of the chunk, for the mistake that has no room for more.
+    room: usize,
+    manner: Manner,
     bytes: u64,
 }
 
@@ -52,7 +55,7 @@ impl Body {
             }
         };
         let framing = framing(status, header)?;
-        Ok(Body { framing, decoder, is_first_chunk: true, bytes: 0 })
+        Ok(Body { framing, decoder, is_first_chunk: true, room: 0, bytes: 0, manner })
     }
 
     /// The next piece, as soon as there is one; `None` at the end.
@@ -105,17 +108,22 @@ impl Body {
                 return Err(Failure::new(Kind::Protocol, "a chunk is longer than its size"));
             }
             left = chunk_size(&incoming.line()?.ok_or_else(cut)?)?;
+            self.room = 1 << 10;
         }
         if left == 0 {
             while !incoming.line()?.ok_or_else(cut)?.is_empty() {}
             self.framing = Framing::Ended;
             return Ok(None);
         }
-        let piece = incoming.piece(left)?;
+        let mut piece = incoming.piece(left)?;
         if piece.is_empty() {
             return Err(cut());
         }
         self.framing = Framing::Chunks(left - piece.len() as u64);
+        if self.manner.has(Bug::ChunksCutAt1Kib) {
+            piece.truncate(self.room);
+            self.room -= piece.len();
+        }
         Ok(Some(piece))
     }
 
