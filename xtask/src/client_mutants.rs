@@ -15,7 +15,7 @@ use clap::ValueEnum;
 use crate::metadata::Metadata;
 use crate::proof::{self, Declared, Options, Verdicts};
 use crate::steps::{cargo, succeed};
-use reference::{Bug, Variant};
+use reference::Variant;
 
 /// Puts the reference, all mutants and all variants before the judge.
 ///
@@ -36,9 +36,6 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
 }
 
 const VERB: &str = "check-client";
-
-/// The time-out of the client: half the usual one, since every bug waits for it.
-const TIMEOUT_SECONDS: &str = "1";
 
 /// Of one run of the client: more than any takes that ends by itself.
 const LIMIT_SECONDS: &str = "15";
@@ -69,7 +66,7 @@ struct Judge {
 impl Judge {
     fn judge(&self, arguments: &[String]) -> anyhow::Result<Verdicts> {
         let mut command = Command::new(&self.program);
-        command.args(["--quiet", VERB, "--json", "--timeout", TIMEOUT_SECONDS, "--limit", LIMIT_SECONDS]);
+        command.args(["--quiet", VERB, "--json", "--limit", LIMIT_SECONDS]);
         command.arg("--").arg(&self.client).arg("reference-client");
         proof::verdicts(command.args(arguments))
     }
@@ -79,6 +76,7 @@ impl Judge {
 mod tests {
     use std::collections::BTreeSet;
 
+    use super::reference::Bug;
     use super::*;
 
     #[test]

@@ -126,7 +126,7 @@ pub(crate) enum Bug {
     MissingIndexEscapes,
     /// Fragments without an index belong to no call
     MissingIndexDropped,
-    /// A fragment belongs to the call that came last
+    /// A fragment belongs to the call that came last, unless it has another identifier
     FragmentsInOrderOfArrival,
     /// A fragment's place in its chunk is its index
     FragmentsByPosition,
@@ -175,8 +175,8 @@ pub(crate) enum Variant {
     RefusesOddShapes,
     /// A line of more than 1 MiB is refused
     RefusesLongLines,
-    /// Each read takes one byte
-    ReadsOneByte,
+    /// Each read takes up to 16 bytes
+    ReadsLittle,
     /// Each read takes up to 64 KiB
     ReadsMuch,
     /// The connection is to be closed after the answer

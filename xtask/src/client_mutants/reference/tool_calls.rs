@@ -55,7 +55,7 @@ impl ToolCalls {
         let arguments = text(fragment.pointer("/function/arguments"), "arguments")?;
 
         let manner = self.manner;
-        let is_new = fragment.pointer("/function/name").is_some();
+        let is_new = !id.is_empty() && self.calls.last().is_none_or(|last| last.id != id);
         let call = match manner {
             manner if manner.has(Bug::FragmentsByPosition) => self.with_index(position as u64)?,
             manner if manner.has(Bug::FragmentsInOrderOfArrival) && !is_new => self.last()?,

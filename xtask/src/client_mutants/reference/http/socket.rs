@@ -7,23 +7,14 @@ use std::time::{Duration, Instant};
 use crate::client_mutants::reference::bug::{Bug, Manner, Variant};
 use crate::client_mutants::reference::failure::{Failure, Kind};
 
-/// A connection whose reads wait with some patience.
+/// A connection whose reads wait no longer than the time-out.
 #[derive(Debug)]
 pub(in super::super) struct Socket {
     stream: TcpStream,
-    patience: Patience,
+    /// When reads end, for the mistake that has a time-out for all of them together.
+    deadline: Option<Instant>,
     /// The most that one read brings.
     read_bytes: usize,
-}
-
-/// How long a read waits.
-#[derive(Debug, Clone, Copy)]
-enum Patience {
-    /// So long for the next byte.
-    Between(Duration),
-    /// Until then, however many bytes come.
-    Until(Instant),
-    Endless,
 }
 
 impl Socket {
@@ -41,14 +32,10 @@ impl Socket {
                 Ok(stream) => {
                     stream.set_nodelay(true).map_err(unreached)?;
                     stream.set_write_timeout(Some(timeout)).map_err(unreached)?;
-                    let patience = match manner {
-                        manner if manner.has(Bug::NoTimeout) => Patience::Endless,
-                        manner if manner.has(Bug::TimeoutOfTheWhole) => {
-                            Patience::Until(Instant::now() + timeout)
-                        }
-                        _ => Patience::Between(timeout),
-                    };
-                    return Ok(Socket { stream, patience, read_bytes: read_bytes(manner) });
+                    let wait = Some(timeout).filter(|_| !manner.has(Bug::NoTimeout));
+                    stream.set_read_timeout(wait).map_err(unreached)?;
+                    let deadline = manner.has(Bug::TimeoutOfTheWhole).then(|| Instant::now() + timeout);
+                    return Ok(Socket { stream, deadline, read_bytes: read_bytes(manner) });
                 }
                 Err(error) => last = error,
             }
@@ -59,7 +46,7 @@ impl Socket {
 
 fn read_bytes(manner: Manner) -> usize {
     match manner.variant {
-        Some(Variant::ReadsOneByte) => 1,
+        Some(Variant::ReadsLittle) => 16,
         Some(Variant::ReadsMuch) => 64 << 10,
         _ => 16 << 10,
     }
@@ -67,16 +54,14 @@ fn read_bytes(manner: Manner) -> usize {
 
 impl Read for Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let wait = match self.patience {
-            Patience::Between(wait) => Some(wait),
-            Patience::Until(end) => Some(end.saturating_duration_since(Instant::now())),
-            Patience::Endless => None,
-        };
-        // The system knows no time-out of zero.
-        if wait.is_some_and(|wait| wait.is_zero()) {
-            return Err(io::ErrorKind::TimedOut.into());
+        if let Some(deadline) = self.deadline {
+            let left = deadline.saturating_duration_since(Instant::now());
+            // The system knows no time-out of zero.
+            if left.is_zero() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            self.stream.set_read_timeout(Some(left))?;
         }
-        self.stream.set_read_timeout(wait)?;
         let most = self.read_bytes.min(buffer.len());
         self.stream.read(&mut buffer[..most])
     }
