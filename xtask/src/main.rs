@@ -8,10 +8,12 @@
 mod bench;
 mod check;
 mod client_matrix;
+mod client_mutants;
 mod fuzz;
 mod matrix;
 mod metadata;
 mod mutants;
+mod proof;
 mod steps;
 mod system_packages;
 mod test;
@@ -33,7 +35,12 @@ enum Command {
     /// A fuzzer against what reads bytes from outside; fails when something crashes
     Fuzz(fuzz::Options),
     /// The proof of the judge of servers: bugs that it must catch, sound variants that it must pass
-    Mutants(mutants::Options),
+    Mutants(proof::Options),
+    /// The proof of the judge of clients: bugs that it must catch, sound variants that it must pass
+    ClientMutants(proof::Options),
+    /// A sound client, and one with a bug: what the judge of clients is put to the proof with
+    #[command(hide = true)]
+    ReferenceClient(client_mutants::reference::Options),
     /// The house rules alone
     Tidy,
     /// How fast it is
@@ -51,6 +58,8 @@ fn main() -> ExitCode {
         Command::Test => test::run(),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Mutants(options) => mutants::run(&options),
+        Command::ClientMutants(options) => client_mutants::run(&options),
+        Command::ReferenceClient(options) => client_mutants::reference::run(&options),
         Command::Tidy => tidy::run(),
         Command::Bench(bench) => bench::run(&bench),
         Command::Matrix(options) => matrix::run(&options),

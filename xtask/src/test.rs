@@ -5,9 +5,11 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 
+use crate::client_mutants;
 use crate::fuzz;
 use crate::metadata::Metadata;
 use crate::mutants;
+use crate::proof;
 use crate::steps::{Steps, cargo, succeed_reading};
 use crate::system_packages;
 use crate::test_environment::TestEnvironment;
@@ -15,10 +17,10 @@ use crate::test_environment::TestEnvironment;
 /// The last step: some seconds a target, which finds what a change broke openly. `cargo xtask fuzz` digs deeper.
 const FUZZ: fuzz::Options = fuzz::Options { seconds: 10, input: None, targets: Vec::new() };
 
-/// All of them: the proof that the judge of servers judges.
-const MUTANTS: mutants::Options = mutants::Options { only: None, jobs: 3, verbose: false };
+/// All of them: the proof that the judges judge.
+const MUTANTS: proof::Options = proof::Options { only: None, jobs: 3, verbose: false };
 
-/// Sets up real clients and the default model, then runs all tests, the judge's mutants, and the fuzzer. The tests learn from variables where things are:
+/// Sets up real clients and the default model, then runs all tests, the judges' mutants, and the fuzzer. The tests learn from variables where things are:
 ///
 /// - `INTERFERENCE_TEST_PYTHON`, `INTERFERENCE_TEST_PYTHON_028`: interpreters that have what
 ///   `clients/python/requirements.txt` and `clients/python-0.28/requirements.txt` list
@@ -43,8 +45,12 @@ pub(crate) fn run() -> anyhow::Result<()> {
         .env("INTERFERENCE_TEST_RUST_CLIENT", &environment.rust_client)
         .env("INTERFERENCE_TEST_MODEL", &model);
     let outcome = steps.step("all tests", || succeed_reading(&mut tests, |line| totals.add(line)));
-    let proved = outcome.and_then(|()| steps.step("the judge before its mutants", || mutants::run(&MUTANTS)));
-    let fuzzed = proved.and_then(|()| fuzz::steps_of(&FUZZ, &metadata, &mut steps));
+    let proved = outcome
+        .and_then(|()| steps.step("the judge of servers before its mutants", || mutants::run(&MUTANTS)));
+    let clients_proved = proved.and_then(|()| {
+        steps.step("the judge of clients before its mutants", || client_mutants::run(&MUTANTS))
+    });
+    let fuzzed = clients_proved.and_then(|()| fuzz::steps_of(&FUZZ, &metadata, &mut steps));
     steps.summarise()?;
     let Totals { passed, failed, ignored } = totals;
     writeln!(std::io::stdout().lock(), "tests: {passed} passed, {failed} failed, {ignored} skipped")?;

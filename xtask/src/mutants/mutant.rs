@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::proof::Declared;
+pub(super) use crate::proof::{Fails, MEANT};
+
 /// A bug of a server, and the cases that it fails.
 #[derive(Clone, Copy)]
 pub(super) struct Mutant {
@@ -24,13 +27,6 @@ pub(super) struct Mutant {
     pub(super) places: Places,
 }
 
-/// A case that a mutant fails, and why.
-#[derive(Clone, Copy)]
-pub(super) struct Fails(pub(super) &'static str, pub(super) &'static str);
-
-/// Why the case that a mutant is meant for fails.
-pub(super) const MEANT: &str = "meant";
-
 /// How many answers a server gives at once.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Places {
@@ -46,6 +42,11 @@ impl Mutant {
     /// A bug that does nothing yet.
     pub(super) const fn new(name: &'static str, bug: &'static str, fails: &'static [Fails]) -> Mutant {
         Mutant { name, bug, fails, ask: |_| {}, tell: |_, _| {}, places: Places::Unbounded }
+    }
+
+    /// What it is called, and what it must fail.
+    pub(super) fn declared(&self) -> Declared {
+        Declared { name: self.name.to_owned(), wrong: self.bug.to_owned(), fails: self.fails.to_vec() }
     }
 
     /// Does this to each request before the sound server gets it.
