@@ -174,6 +174,7 @@ impl<'path> Route<'path> {
 }
 
 /// What a request reaches of its connection.
+#[derive(Clone)]
 pub(crate) struct Handles {
     pub(crate) takeover: Takeover,
     pub(crate) socket: SocketWatch,
