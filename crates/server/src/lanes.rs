@@ -28,14 +28,17 @@ impl Lanes {
     /// These; where there are none, the runtime of the caller, who must have one.
     pub(crate) fn new(runtimes: Vec<Handle>) -> Lanes {
         let mut lanes = runtimes.into_iter().map(|runtime| Lane { runtime, connections: Place::default() });
-        let first =
-            lanes.next().unwrap_or_else(|| Lane { runtime: Handle::current(), connections: Place::default() });
+        let first = lanes
+            .next()
+            .unwrap_or_else(|| Lane { runtime: Handle::current(), connections: Place::default() });
         Lanes { first, others: lanes.collect() }
     }
 
     /// The one with the fewest connections, the first of several.
     pub(crate) fn emptiest(&self) -> &Lane {
-        self.others.iter().fold(&self.first, |best, lane| if lane.count() < best.count() { lane } else { best })
+        self.others
+            .iter()
+            .fold(&self.first, |best, lane| if lane.count() < best.count() { lane } else { best })
     }
 }
 
@@ -58,7 +61,8 @@ mod tests {
     #[tokio::test]
     async fn connections_go_where_the_fewest_are() {
         let lanes = Lanes::new(vec![Handle::current(); 3]);
-        let counts = || std::iter::once(&lanes.first).chain(&lanes.others).map(Lane::count).collect::<Vec<_>>();
+        let counts =
+            || std::iter::once(&lanes.first).chain(&lanes.others).map(Lane::count).collect::<Vec<_>>();
         let mut places: Vec<Place> = (0..5).map(|_| lanes.emptiest().place()).collect();
         assert_eq!(counts(), [2, 2, 1]);
         // The first and the fourth are on the first lane.

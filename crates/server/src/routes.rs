@@ -223,11 +223,15 @@ struct Exchange {
     deadline: Deadline,
 }
 
-async fn without_panic(answer: impl Future<Output = Result<Response, Rejection>>) -> Response {
-    let answered = AssertUnwindSafe(answer).catch_unwind().await;
-    // The panic itself was told by the panic hook.
-    let answered = answered.unwrap_or(Err(Rejection::Panicked));
-    answered.unwrap_or_else(|rejection| rejection.into_response())
+/// No `async fn`, which would hold the answer's large future twice: as what it was given, and as what it waits for.
+fn without_panic(
+    answer: impl Future<Output = Result<Response, Rejection>>,
+) -> impl Future<Output = Response> {
+    AssertUnwindSafe(answer).catch_unwind().map(|answered| {
+        // The panic itself was told by the panic hook.
+        let answered = answered.unwrap_or(Err(Rejection::Panicked));
+        answered.unwrap_or_else(|rejection| rejection.into_response())
+    })
 }
 
 async fn dispatch(

@@ -58,7 +58,8 @@ impl Outgoing<'_> {
         tell(&mut reply, faults.as_ref());
         match faults.filter(|faults| !faults.is_empty()) {
             None if !self.must_leave_the_library(&reply) => self.soundly(reply),
-            faults => match self.beside_the_library(reply, faults).await {},
+            // Boxed, so that what few answers need takes no room in the handler of each.
+            faults => match Box::pin(self.beside_the_library(reply, faults)).await {},
         }
     }
 
