@@ -13,7 +13,6 @@ mod closing;
 mod connections;
 mod cross_origin;
 mod dozing;
-mod each_alone;
 mod error_response;
 mod event_stream;
 mod fault_plan;
@@ -34,6 +33,7 @@ mod raw_answer;
 mod routes;
 mod server;
 mod socket;
+mod spacing;
 mod stamp;
 mod takeover;
 

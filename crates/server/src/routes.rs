@@ -187,7 +187,8 @@ pub(crate) async fn answer(shared: Arc<Shared>, connection: Handles, request: Re
     let Handles { takeover, socket } = connection;
     socket.answer_by(deadline.last_words());
     let is_head = head.method == Method::HEAD;
-    let route = Route::of(head.uri.path(), shared.scope);
+    let uri = head.uri.clone();
+    let route = Route::of(uri.path(), shared.scope);
     let audience = if route.is_for_keepers() { Audience::Keeper } else { Audience::Client(&shared.journal) };
     let stamp = Stamp::new(shared.cross_origin.grant(&head.headers));
     let observation = Observation::begin(&head, route.pattern(), stamp, audience, &shared.meters, socket);
@@ -197,7 +198,7 @@ pub(crate) async fn answer(shared: Arc<Shared>, connection: Handles, request: Re
     let in_time = async {
         tokio::select! {
             biased;
-            answered = dispatch(&shared, head, body, exchange) => answered,
+            answered = dispatch(&shared, route, head, body, exchange) => answered,
             () = sleep_until(deadline.at) => Err(Rejection::TimeOver { limit: deadline.limit }),
             () = closing.reached(Phase::Cut) => {
                 Err(Refusal::Unavailable { message: "The server is going down.".to_owned() }.into())
@@ -236,13 +237,13 @@ fn without_panic(
 
 async fn dispatch(
     shared: &Shared,
+    route: Route<'_>,
     head: Parts,
     body: Incoming,
     exchange: Exchange,
 ) -> Result<Response, Rejection> {
     check_size(&head)?;
     let path = head.uri.path();
-    let route = Route::of(path, shared.scope);
     shared.hosts.check(head.version, &head.uri, &head.headers, &shared.cross_origin)?;
     // A browser that asks before it sends has no key to show.
     if let Some(response) = shared.cross_origin.before_sending(&head, route.methods()) {
