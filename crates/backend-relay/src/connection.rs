@@ -101,9 +101,9 @@ impl Driven {
         context: &mut Context<'_>,
         mut look: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
-        let (running, ration) = (&mut self.running, &self.ration);
+        self.ration.renew();
+        let running = &mut self.running;
         self.bell.poll(context, |context| {
-            ration.renew();
             if running.as_mut().is_some_and(|running| running.as_mut().poll(context).is_ready()) {
                 *running = None;
             }
