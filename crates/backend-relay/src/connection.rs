@@ -134,7 +134,7 @@ enum Sweep {
 }
 
 impl IdleConnections {
-    /// The one of this runtime that was used last, or else of any, if it still takes requests.
+    /// The one of this runtime that was used last, if it still takes requests.
     pub(crate) async fn take(&self) -> Option<Connection> {
         let here = Handle::current().id();
         loop {
@@ -168,13 +168,11 @@ async fn sweep(kept: Weak<Mutex<Kept>>) {
 }
 
 impl Kept {
-    /// What comes on a socket that another runtime watches goes through two threads. That is less than what it costs to
-    /// open another connection, and more than what it costs to look for one.
+    /// The last one whose socket this runtime watches. Over any other, every chunk would wake two threads, which soon
+    /// costs more than another connection.
     fn pop(&mut self, here: Id) -> Option<(Connection, Instant)> {
-        match self.connections.iter().rposition(|(connection, _)| connection.home == here) {
-            Some(index) => self.connections.remove(index),
-            None => self.connections.pop_back(),
-        }
+        let index = self.connections.iter().rposition(|(connection, _)| connection.home == here)?;
+        self.connections.remove(index)
     }
 
     /// Closes those whose time is over, and says when that of the next one is.
@@ -200,6 +198,22 @@ mod tests {
     use tokio::time::{sleep, timeout};
 
     use super::*;
+
+    #[test]
+    fn a_connection_is_used_again_where_its_socket_is() {
+        let runtimes = [(); 2].map(|()| tokio::runtime::Builder::new_current_thread().build().unwrap());
+        let idle = IdleConnections::default();
+        let (socket, _upstream) = tokio::io::duplex(64);
+        let home = runtimes[0].block_on(async {
+            let connection = Connection::over(Box::new(socket)).await.unwrap();
+            let home = connection.home;
+            lock(&idle.0).connections.push_back((connection, Instant::now()));
+            home
+        });
+        let mut takes = runtimes.iter().rev().map(|runtime| runtime.block_on(idle.take()));
+        assert!(takes.next().unwrap().is_none(), "another runtime has one of its own opened");
+        assert_eq!(takes.next().unwrap().unwrap().home, home);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn what_nobody_wants_again_is_closed_in_time() {
