@@ -314,6 +314,15 @@ mod tests {
     #[serde(default)]
     struct Empty {}
 
+    #[test]
+    fn a_body_is_one_object_and_nothing_behind_it() {
+        assert!(parse::<Empty>(b" {} ").is_ok());
+        for body in ["{} {}", "{}x", "{", ""] {
+            let error = parse::<Empty>(body.as_bytes()).unwrap_err();
+            assert!(matches!(error, RequestBodyError::NotJson { .. }), "{body}: {error}");
+        }
+    }
+
     /// Serde passes over what a type does not have without looking at it.
     #[test]
     fn what_is_passed_over_is_json_all_the_same() {
