@@ -1,8 +1,8 @@
 //! Reads a request's body: JSON text in, a typed request and the names of what it does not know out.
 //!
-//! The text is looked at as a whole first: what a type passes over must be JSON, too, and no deeper than the rest. A
-//! duplicate member, a wrong type or a broken text is told where it stands: by the path of the field, and by line and
-//! column. Nothing here knows a particular endpoint.
+//! What a type passes over must be JSON, too, and no deeper than the rest, so where it does, the text is looked at as a
+//! whole. A duplicate member, a wrong type or a broken text is told where it stands: by the path of the field, and by line
+//! and column. Nothing here knows a particular endpoint.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -71,7 +71,6 @@ impl RequestBodyError {
 /// # Errors
 /// Broken JSON (nested deeper than 128 levels counts as broken), a duplicate of a known member, a wrong type.
 pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<Parsed<T>, RequestBodyError> {
-    let Sound = serde_json::from_slice(body).map_err(|error| not_json(&error))?;
     let mut unknown: Vec<String> = Vec::new();
     let mut note_unknown = |path: serde_ignored::Path<'_>| {
         let name = path_of(&path);
@@ -81,9 +80,25 @@ pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<Parsed<T>, RequestBodyE
     };
     let mut json = serde_json::Deserializer::from_slice(body);
     let reader = serde_ignored::Deserializer::new(&mut json, &mut note_unknown);
-    let Object(request) =
-        serde_path_to_error::deserialize(reader).map_err(|error| at_path(error.path(), error.inner()))?;
-    Ok(Parsed { request, unknown })
+    let read = Object::deserialize(reader).and_then(|object| json.end().map(|()| object));
+    // Serde has looked at nothing that it passed over, and stopped at the first mistake.
+    if read.is_err() || !unknown.is_empty() {
+        let Sound = serde_json::from_slice(body).map_err(|error| not_json(&error))?;
+    }
+    match read {
+        Ok(Object(request)) => Ok(Parsed { request, unknown }),
+        Err(error) => Err(placed::<T>(body, &error)),
+    }
+}
+
+/// The mistake in a body, with its path. To know the path all the time takes longer than the reading itself, so a body
+/// is read with it only when something is wrong.
+fn placed<T: DeserializeOwned>(body: &[u8], error: &serde_json::Error) -> RequestBodyError {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    match serde_path_to_error::deserialize::<_, Object<T>>(&mut json) {
+        Err(error) => at_path(error.path(), error.inner()),
+        Ok(_) => RequestBodyError::NotARequest { detail: error.to_string() },
+    }
 }
 
 /// How many unknown members are remembered; more of them say nothing new to anyone.
@@ -298,6 +313,15 @@ mod tests {
     #[derive(Debug, Default, PartialEq, Deserialize)]
     #[serde(default)]
     struct Empty {}
+
+    #[test]
+    fn a_body_is_one_object_and_nothing_behind_it() {
+        assert!(parse::<Empty>(b" {} ").is_ok());
+        for body in ["{} {}", "{}x", "{", ""] {
+            let error = parse::<Empty>(body.as_bytes()).unwrap_err();
+            assert!(matches!(error, RequestBodyError::NotJson { .. }), "{body}: {error}");
+        }
+    }
 
     /// Serde passes over what a type does not have without looking at it.
     #[test]

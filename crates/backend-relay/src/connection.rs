@@ -18,8 +18,10 @@ use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1};
 use hyper_util::rt::TokioIo;
 use interference_client::Socket;
+use tokio::runtime::{Handle, Id};
 use tokio::time::{Instant, sleep_until};
 
+use crate::bell::Bell;
 use crate::rationed_socket::{Ration, RationedSocket};
 
 /// How long a connection is kept without a request. Servers close theirs after five seconds or more, and a request that
@@ -40,9 +42,17 @@ type Running = http1::Connection<TokioIo<RationedSocket>, Full<Bytes>>;
 /// One connection, for one request at a time.
 pub(crate) struct Connection {
     sender: http1::SendRequest<Full<Bytes>>,
+    driven: Driven,
+    /// The runtime that watches its socket.
+    home: Id,
+}
+
+/// What has to be polled for anything to come or go.
+struct Driven {
     /// None once it has ended, however it did: the body, or the wait for the head, ends with the same error.
     running: Option<Pin<Box<Running>>>,
     ration: Ration,
+    bell: Bell,
 }
 
 impl Connection {
@@ -52,18 +62,25 @@ impl Connection {
         builder.max_headers(MOST_HEADERS).max_header_size(LONGEST_HEAD);
         let (socket, ration) = RationedSocket::new(socket);
         let (sender, running) = builder.handshake(TokioIo::new(socket)).await?;
-        Ok(Connection { sender, running: Some(Box::pin(running)), ration })
+        let driven = Driven { running: Some(Box::pin(running)), ration, bell: Bell::new() };
+        Ok(Connection { sender, driven, home: Handle::current().id() })
     }
 
-    /// Moves it on, as far as it goes without waiting.
-    pub(crate) fn drive(&mut self, context: &mut Context<'_>) {
-        drive(&mut self.running, &self.ration, context);
+    /// Moves it on as far as it goes without waiting, and looks for what that has brought.
+    pub(crate) fn drive<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        look: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        self.driven.drive(context, look)
     }
 
     /// Whether it takes another request, as far as is known without waiting.
     pub(crate) fn is_ready(&mut self, context: &mut Context<'_>) -> bool {
-        self.drive(context);
-        self.running.is_some() && self.sender.is_ready()
+        let sender = &self.sender;
+        let ready =
+            self.driven.drive(context, |_| if sender.is_ready() { Poll::Ready(()) } else { Poll::Pending });
+        ready.is_ready() && self.driven.running.is_some()
     }
 
     /// Sends a request and waits for the head of its answer. The error gives the request back if no byte of it was
@@ -73,18 +90,25 @@ impl Connection {
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, TrySendError<Request<Full<Bytes>>>> {
         let mut head = pin!(self.sender.try_send_request(request));
-        std::future::poll_fn(|context| {
-            drive(&mut self.running, &self.ration, context);
-            head.as_mut().poll(context)
-        })
-        .await
+        std::future::poll_fn(|context| self.driven.drive(context, |context| head.as_mut().poll(context)))
+            .await
     }
 }
 
-fn drive(running: &mut Option<Pin<Box<Running>>>, ration: &Ration, context: &mut Context<'_>) {
-    ration.renew();
-    if running.as_mut().is_some_and(|running| running.as_mut().poll(context).is_ready()) {
-        *running = None;
+impl Driven {
+    fn drive<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        mut look: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        self.ration.renew();
+        let running = &mut self.running;
+        self.bell.poll(context, |context| {
+            if running.as_mut().is_some_and(|running| running.as_mut().poll(context).is_ready()) {
+                *running = None;
+            }
+            look(context)
+        })
     }
 }
 
@@ -110,10 +134,11 @@ enum Sweep {
 }
 
 impl IdleConnections {
-    /// The one that was used last, if it still takes requests.
+    /// The one of this runtime that was used last, if it still takes requests.
     pub(crate) async fn take(&self) -> Option<Connection> {
+        let here = Handle::current().id();
         loop {
-            let (mut connection, since) = lock(&self.0).connections.pop_back()?;
+            let (mut connection, since) = lock(&self.0).pop(here)?;
             let ready = std::future::poll_fn(|context| Poll::Ready(connection.is_ready(context))).await;
             if ready && since.elapsed() < IDLE_CONNECTION {
                 return Some(connection);
@@ -143,6 +168,13 @@ async fn sweep(kept: Weak<Mutex<Kept>>) {
 }
 
 impl Kept {
+    /// The last one whose socket this runtime watches. Over any other, every chunk would wake two threads, which soon
+    /// costs more than another connection.
+    fn pop(&mut self, here: Id) -> Option<(Connection, Instant)> {
+        let index = self.connections.iter().rposition(|(connection, _)| connection.home == here)?;
+        self.connections.remove(index)
+    }
+
     /// Closes those whose time is over, and says when that of the next one is.
     fn close_old(&mut self) -> Option<Instant> {
         while self.connections.front().is_some_and(|(_, since)| since.elapsed() >= IDLE_CONNECTION) {
@@ -166,6 +198,22 @@ mod tests {
     use tokio::time::{sleep, timeout};
 
     use super::*;
+
+    #[test]
+    fn a_connection_is_used_again_where_its_socket_is() {
+        let runtimes = [(); 2].map(|()| tokio::runtime::Builder::new_current_thread().build().unwrap());
+        let idle = IdleConnections::default();
+        let (socket, _upstream) = tokio::io::duplex(64);
+        let home = runtimes[0].block_on(async {
+            let connection = Connection::over(Box::new(socket)).await.unwrap();
+            let home = connection.home;
+            lock(&idle.0).connections.push_back((connection, Instant::now()));
+            home
+        });
+        let mut takes = runtimes.iter().rev().map(|runtime| runtime.block_on(idle.take()));
+        assert!(takes.next().unwrap().is_none(), "another runtime has one of its own opened");
+        assert_eq!(takes.next().unwrap().unwrap().home, home);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn what_nobody_wants_again_is_closed_in_time() {

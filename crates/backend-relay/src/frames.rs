@@ -106,8 +106,9 @@ impl Stream for Frames {
         let frames = self.get_mut();
         loop {
             let Some(connection) = &mut frames.connection else { return Poll::Ready(None) };
-            connection.drive(context);
-            return Poll::Ready(match Pin::new(&mut frames.incoming).poll_frame(context) {
+            let incoming = &mut frames.incoming;
+            let next = connection.drive(context, |context| Pin::new(&mut *incoming).poll_frame(context));
+            return Poll::Ready(match next {
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(bytes) => Some(Ok(frames.received(bytes))),
                     // Trailers are for the next hop.

@@ -9,6 +9,7 @@
 //! - [`RelayError`]: why there is none.
 
 mod attempt;
+mod bell;
 mod board;
 mod connection;
 mod course;

@@ -6,6 +6,7 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
+use http::HeaderValue;
 use interference_backend::ModelCard;
 use sha2::{Digest, Sha256};
 
@@ -66,6 +67,8 @@ pub(crate) enum Memory {
 #[derive(Debug)]
 pub(crate) struct Rule {
     pub(crate) name: String,
+    /// The name as a header tells it.
+    pub(crate) label: Option<HeaderValue>,
     /// In the file, from 1.
     pub(crate) line: usize,
     pub(crate) conditions: Vec<Condition>,

@@ -28,9 +28,6 @@ pub const RULE: HeaderName = HeaderName::from_static("x-interference-rule");
 /// Names the session of a request, whose state and counts are its own.
 pub const SESSION: HeaderName = HeaderName::from_static("x-interference-session");
 
-/// How much of a rule's name is told in a header, in characters.
-const LONGEST_RULE_HEADER: usize = 200;
-
 /// How a script is served.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ScriptOptions {
@@ -188,8 +185,8 @@ fn session_of(headers: &HeaderMap) -> Result<&[u8], Refusal> {
 /// A reply with what all have.
 fn reply(chosen: &Chosen<'_>, status: http::StatusCode, body: ReplyBody, ignored: Vec<String>) -> Reply {
     let mut reply = Reply::new(status, body);
-    if let Some(value) = header_safe(&chosen.rule.name) {
-        reply.headers.insert(RULE, value);
+    if let Some(label) = &chosen.rule.label {
+        reply.headers.insert(RULE, label.clone());
     }
     Reply { ignored, faults: chosen.answer.faults.as_ref().map(StandingPlan::next), ..reply }
 }
@@ -201,13 +198,4 @@ fn error_reply(chosen: &Chosen<'_>, error: &ErrorAnswer, ignored: Vec<String>) -
         reply.headers.insert(http::header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     reply
-}
-
-/// A name as it can stand in a header: printable ASCII, the rest replaced, and not long.
-fn header_safe(name: &str) -> Option<HeaderValue> {
-    let is_safe = |character: &char| character.is_ascii_graphic() || *character == ' ';
-    let safe: String =
-        name.chars().take(LONGEST_RULE_HEADER).map(|one| if is_safe(&one) { one } else { '?' }).collect();
-    // Cannot fail, since the name was made safe; if it did, the answer would still be worth having.
-    HeaderValue::try_from(safe).ok()
 }

@@ -46,10 +46,28 @@ const COUNTS_AND_PAGES: [&str; 11] = [
 /// Headers that tell of limits on rates count tokens, and do not carry them; nor do parameters such as `max_tokens` and
 /// `page_token`.
 pub fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    let has = |word: &str| name.contains(word);
-    ["authorization", "cookie", "key", "secret", "password"].into_iter().any(has)
-        || (has("token") && !has("ratelimit") && !counts_or_pages(&name))
+    // One pass, since this is asked of every header of every exchange.
+    (0..name.len()).any(|start| {
+        let rest = &name.as_bytes()[start..];
+        match rest[0].to_ascii_lowercase() {
+            b'a' => begins(rest, "authorization"),
+            b'c' => begins(rest, "cookie"),
+            b'k' => begins(rest, "key"),
+            b'p' => begins(rest, "password"),
+            b's' => begins(rest, "secret"),
+            b't' => begins(rest, "token") && !tells_of_rates(name) && !counts_or_pages(name),
+            _ => false,
+        }
+    })
+}
+
+/// Upper and lower case alike.
+fn begins(text: &[u8], word: &str) -> bool {
+    text.get(..word.len()).is_some_and(|beginning| beginning.eq_ignore_ascii_case(word.as_bytes()))
+}
+
+fn tells_of_rates(name: &str) -> bool {
+    (0..name.len()).any(|start| begins(&name.as_bytes()[start..], "ratelimit"))
 }
 
 /// A query without the values of parameters whose names tell of secrets ([`is_secret`]), however they are spelled.
@@ -67,7 +85,9 @@ fn is_secret_parameter(spelled: &str) -> bool {
 }
 
 fn counts_or_pages(name: &str) -> bool {
-    let letters = || name.bytes().filter(|byte| !matches!(byte, b'-' | b'_' | b'.'));
+    let letters = || {
+        name.bytes().filter(|byte| !matches!(byte, b'-' | b'_' | b'.')).map(|byte| byte.to_ascii_lowercase())
+    };
     COUNTS_AND_PAGES.iter().any(|known| letters().eq(known.bytes()))
 }
 

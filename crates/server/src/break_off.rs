@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::time::sleep_until;
 
 use crate::closing::{Closing, Phase};
+use crate::dozing::Dozing;
 use crate::error_response::time_over;
 use crate::journal::Ended;
 use crate::limits::Deadline;
@@ -60,11 +61,11 @@ impl BreakOff {
 }
 
 /// When the server itself ends an answer.
-pub(crate) type Cut = std::pin::Pin<Box<dyn Future<Output = BreakOff> + Send>>;
+pub(crate) type Cut = Dozing<BreakOff>;
 
 /// Resolves when the server goes down or the request's time is over, and has the observation foresee that end.
 pub(crate) fn cut(mut closing: Closing, deadline: Deadline, observation: Observation) -> Cut {
-    Box::pin(async move {
+    Dozing::new(async move {
         let (why, ended) = tokio::select! {
             () = closing.reached(Phase::Cut) => (BreakOff::ServerStops, Ended::ServerStopped),
             () = sleep_until(deadline.at) => (BreakOff::TimeOver(deadline.limit), Ended::TimedOut),

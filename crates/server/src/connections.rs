@@ -1,8 +1,11 @@
 //! Accepts connections, and owns them until they are closed.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -17,27 +20,30 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::closing::{Closing, Phase};
+use crate::dozing::Dozing;
 use crate::faulted_answer::FaultedAnswer;
+use crate::lanes::Lanes;
 use crate::limits::{HEAD_BYTES, LAST_WORDS};
 use crate::routes::{self, Handles, Shared};
 use crate::socket::{Socket, SocketWatch};
-use crate::takeover;
+use crate::takeover::Takeover;
 
 /// How long accepting rests after the system refused, which it does when it has no more file handles.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// All connections of a server, one task each.
+/// All connections of a server, one task each, on its lane.
 pub(crate) struct Connections {
     shared: Arc<Shared>,
     protocol: http1::Builder,
     places: Arc<Semaphore>,
     closing: Closing,
+    lanes: Lanes,
     tasks: JoinSet<()>,
 }
 
 impl Connections {
     /// None yet.
-    pub(crate) fn new(shared: Arc<Shared>) -> Connections {
+    pub(crate) fn new(shared: Arc<Shared>, lanes: Lanes) -> Connections {
         let mut protocol = http1::Builder::new();
         protocol
             .timer(TokioTimer::new())
@@ -48,6 +54,7 @@ impl Connections {
             closing: shared.closing.clone(),
             shared,
             protocol,
+            lanes,
             tasks: JoinSet::new(),
         }
     }
@@ -61,7 +68,11 @@ impl Connections {
             tokio::select! {
                 Some(_ended) = self.tasks.join_next() => {}
                 accepted = accept(listeners, Arc::clone(&self.places)) => match accepted {
-                    Ok((stream, place)) => self.start(stream, place),
+                    Ok((stream, place)) => {
+                        if let Err(error) = self.start(stream, place) {
+                            tracing::warn!(%error, "cannot serve a connection");
+                        }
+                    }
                     Err(error) => {
                         tracing::warn!(%error, "cannot accept a connection");
                         sleep(ACCEPT_PAUSE).await;
@@ -71,7 +82,7 @@ impl Connections {
         }
     }
 
-    fn start(&mut self, stream: TcpStream, place: OwnedSemaphorePermit) {
+    fn start(&mut self, stream: TcpStream, place: OwnedSemaphorePermit) -> io::Result<()> {
         // Tokens are small and each is wanted at once. A connection that refuses this is about to fail anyway.
         let _refused = stream.set_nodelay(true);
         let connection = Connection {
@@ -79,11 +90,19 @@ impl Connections {
             shared: Arc::clone(&self.shared),
             closing: self.closing.clone(),
         };
-        let open = self.shared.meters.connection_opened();
-        self.tasks.spawn(async move {
-            connection.serve(stream).await;
-            drop((place, open));
-        });
+        let lane = self.lanes.emptiest();
+        let held = (place, lane.place(), self.shared.meters.connection_opened());
+        // It is watched where it is served.
+        let stream = stream.into_std()?;
+        let served = async move {
+            match TcpStream::from_std(stream) {
+                Ok(stream) => connection.serve(stream).await,
+                Err(error) => tracing::warn!(%error, "cannot serve a connection"),
+            }
+            drop(held);
+        };
+        self.tasks.spawn_on(served, &lane.runtime);
+        Ok(())
     }
 
     /// How many are open.
@@ -121,28 +140,27 @@ impl Connection {
     /// Lets the HTTP library serve until the end, or until an answer leaves it. Gives the socket back if more requests
     /// may come after such an answer.
     async fn serve_until_taken_over(&mut self, stream: TcpStream) -> Option<TcpStream> {
-        let (takeover, mut taken_over) = takeover::channel();
+        let takeover = Takeover::default();
         let shared = Arc::clone(&self.shared);
         let socket = Socket::new(stream, shared.limits.write_time, shared.meters.clone());
         let socket_watch = socket.watch();
-        let watch = socket.watch();
+        let handles = Handles { takeover: takeover.clone(), socket: socket.watch() };
         let service = service_fn(move |request| {
+            let connection = handles.clone();
             // Boxed here: the library would move it several times.
-            let connection = Handles { takeover: takeover.clone(), socket: watch.clone() };
             Box::pin(routes::answer(Arc::clone(&shared), connection, request).map(Ok::<_, Infallible>))
         });
         let mut connection = self.protocol.serve_connection(TokioIo::new(socket), service);
-        // An answer that was handed over comes first: the library would only see a client that went, and drop it.
+        let mut closing = self.closing.clone();
+        let draining = Dozing::new(async move { closing.reached(Phase::Draining).await });
         let answer = tokio::select! {
             biased;
-            answer = taken_over.answer() => Some(answer),
-            ended = &mut connection => told(ended),
-            () = self.closing.reached(Phase::Draining) => {
+            answer = served(&mut connection, &takeover) => answer,
+            () = draining => {
                 Pin::new(&mut connection).graceful_shutdown();
                 tokio::select! {
                     biased;
-                    answer = taken_over.answer() => Some(answer),
-                    ended = &mut connection => told(ended),
+                    answer = served(&mut connection, &takeover) => answer,
                     () = no_request(&socket_watch) => None,
                 }
             }
@@ -168,6 +186,22 @@ async fn no_request(watch: &SocketWatch) {
     if watch.has_request() {
         std::future::pending().await
     }
+}
+
+/// Lets the HTTP library serve. Resolves at the connection's end, or with the answer that leaves the library, which comes
+/// first: the library would only see a client that went, and drop it.
+async fn served(
+    connection: &mut (impl Future<Output = hyper::Result<()>> + Unpin),
+    takeover: &Takeover,
+) -> Option<Box<FaultedAnswer>> {
+    poll_fn(|context| {
+        let ended = Pin::new(&mut *connection).poll(context);
+        match takeover.answer() {
+            Some(answer) => Poll::Ready(Some(answer)),
+            None => ended.map(told),
+        }
+    })
+    .await
 }
 
 /// Clients go away as they please.

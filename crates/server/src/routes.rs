@@ -174,6 +174,7 @@ impl<'path> Route<'path> {
 }
 
 /// What a request reaches of its connection.
+#[derive(Clone)]
 pub(crate) struct Handles {
     pub(crate) takeover: Takeover,
     pub(crate) socket: SocketWatch,
@@ -186,7 +187,8 @@ pub(crate) async fn answer(shared: Arc<Shared>, connection: Handles, request: Re
     let Handles { takeover, socket } = connection;
     socket.answer_by(deadline.last_words());
     let is_head = head.method == Method::HEAD;
-    let route = Route::of(head.uri.path(), shared.scope);
+    let uri = head.uri.clone();
+    let route = Route::of(uri.path(), shared.scope);
     let audience = if route.is_for_keepers() { Audience::Keeper } else { Audience::Client(&shared.journal) };
     let stamp = Stamp::new(shared.cross_origin.grant(&head.headers));
     let observation = Observation::begin(&head, route.pattern(), stamp, audience, &shared.meters, socket);
@@ -196,7 +198,7 @@ pub(crate) async fn answer(shared: Arc<Shared>, connection: Handles, request: Re
     let in_time = async {
         tokio::select! {
             biased;
-            answered = dispatch(&shared, head, body, exchange) => answered,
+            answered = dispatch(&shared, route, head, body, exchange) => answered,
             () = sleep_until(deadline.at) => Err(Rejection::TimeOver { limit: deadline.limit }),
             () = closing.reached(Phase::Cut) => {
                 Err(Refusal::Unavailable { message: "The server is going down.".to_owned() }.into())
@@ -222,22 +224,26 @@ struct Exchange {
     deadline: Deadline,
 }
 
-async fn without_panic(answer: impl Future<Output = Result<Response, Rejection>>) -> Response {
-    let answered = AssertUnwindSafe(answer).catch_unwind().await;
-    // The panic itself was told by the panic hook.
-    let answered = answered.unwrap_or(Err(Rejection::Panicked));
-    answered.unwrap_or_else(|rejection| rejection.into_response())
+/// No `async fn`, which would hold the answer's large future twice: as what it was given, and as what it waits for.
+fn without_panic(
+    answer: impl Future<Output = Result<Response, Rejection>>,
+) -> impl Future<Output = Response> {
+    AssertUnwindSafe(answer).catch_unwind().map(|answered| {
+        // The panic itself was told by the panic hook.
+        let answered = answered.unwrap_or(Err(Rejection::Panicked));
+        answered.unwrap_or_else(|rejection| rejection.into_response())
+    })
 }
 
 async fn dispatch(
     shared: &Shared,
+    route: Route<'_>,
     head: Parts,
     body: Incoming,
     exchange: Exchange,
 ) -> Result<Response, Rejection> {
     check_size(&head)?;
     let path = head.uri.path();
-    let route = Route::of(path, shared.scope);
     shared.hosts.check(head.version, &head.uri, &head.headers, &shared.cross_origin)?;
     // A browser that asks before it sends has no key to show.
     if let Some(response) = shared.cross_origin.before_sending(&head, route.methods()) {

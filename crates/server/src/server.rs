@@ -9,6 +9,7 @@ use interference_backend::{Backend, Strictness};
 use interference_faults::Plan;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 
 use crate::auth::ApiKeys;
 use crate::closing::{Closing, Phase};
@@ -17,6 +18,7 @@ use crate::cross_origin::{AllowedOrigin, CrossOrigin};
 use crate::fault_plan::{FaultPlans, HeaderFaults};
 use crate::host_check::HostCheck;
 use crate::journal::Journal;
+use crate::lanes::Lanes;
 use crate::limits::{LAST_WORDS, Limits};
 use crate::listen::{self, BindError, ListenAddresses};
 use crate::meters::Meters;
@@ -50,6 +52,10 @@ pub struct ServeOptions {
     pub ping: Duration,
     /// The bounds of everything else.
     pub limits: Limits,
+    /// The runtimes on which connections are served, each from its beginning to its end on the one that has the fewest
+    /// then. They need their drivers of time and of sockets, and must outlive the server. Default none: connections are
+    /// served on the runtime on which the server is.
+    pub lanes: Vec<Handle>,
 }
 
 impl Default for ServeOptions {
@@ -64,6 +70,7 @@ impl Default for ServeOptions {
             header_faults: HeaderFaults::default(),
             ping: Duration::from_secs(5),
             limits: Limits::default(),
+            lanes: Vec::new(),
         }
     }
 }
@@ -123,7 +130,7 @@ impl Server {
             ping: options.ping,
             closing,
         });
-        let mut connections = Connections::new(shared);
+        let mut connections = Connections::new(shared, Lanes::new(options.lanes));
         tokio::select! {
             () = shutdown => {}
             () = connections.accept_from(&self.listeners) => {}

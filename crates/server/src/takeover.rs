@@ -5,42 +5,28 @@
 //! socket back from the library, writes the answer byte by byte, and gives the socket to the library again if the
 //! connection may live on.
 
-use tokio::sync::mpsc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::faulted_answer::FaultedAnswer;
 
-/// What a handler needs in order to hand over an answer; each connection has one.
-#[derive(Clone)]
-pub(crate) struct Takeover(mpsc::Sender<Box<FaultedAnswer>>);
-
-/// Where the task of a connection gets the answer.
-pub(crate) struct TakenOver(mpsc::Receiver<Box<FaultedAnswer>>);
-
-/// Both ends, for one request at a time.
-pub(crate) fn channel() -> (Takeover, TakenOver) {
-    let (sender, receiver) = mpsc::channel(1);
-    (Takeover(sender), TakenOver(receiver))
-}
+/// Where a handler puts such an answer, and where the task of the connection, which polls the handler, looks for one
+/// afterwards. Each connection has one place, for one request at a time.
+#[derive(Clone, Default)]
+pub(crate) struct Takeover(Arc<Mutex<Option<Box<FaultedAnswer>>>>);
 
 impl Takeover {
     /// Hands over the answer. Never returns: the task of the connection drops whoever waits here.
     pub(crate) async fn hand_over(self, answer: Box<FaultedAnswer>) -> std::convert::Infallible {
-        // It can only fail when the connection is gone, and then nobody is left to hear of it.
-        let _gone = self.0.send(answer).await;
+        *self.place() = Some(answer);
         std::future::pending().await
     }
-}
 
-impl TakenOver {
-    /// Waits for an answer.
-    ///
-    /// # Cancellation
-    /// Safe.
-    pub(crate) async fn answer(&mut self) -> Box<FaultedAnswer> {
-        match self.0.recv().await {
-            Some(answer) => answer,
-            // Nobody is left to hand anything over.
-            None => std::future::pending().await,
-        }
+    /// The answer, if one was handed over since the last time.
+    pub(crate) fn answer(&self) -> Option<Box<FaultedAnswer>> {
+        self.place().take()
+    }
+
+    fn place(&self) -> MutexGuard<'_, Option<Box<FaultedAnswer>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -11,6 +11,8 @@ const FIXED_ENDING: &str = "interference";
 /// The time of every answer when ids are fixed: 2025-01-01T00:00:00Z.
 const FIXED_CREATED: u64 = 1_735_689_600;
 
+const HEXADECIMAL: &[u8; 16] = b"0123456789abcdef";
+
 /// Whether answers carry marks of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Identity {
@@ -23,19 +25,19 @@ pub enum Identity {
 impl Identity {
     /// The id of the next answer to a chat.
     pub fn id(self) -> String {
-        format!("chatcmpl-{}", self.ending())
+        self.named("chatcmpl-")
     }
 
     /// The id of the next completion of a text.
     pub fn completion_id(self) -> String {
-        format!("cmpl-{}", self.ending())
+        self.named("cmpl-")
     }
 
-    /// What tells an id from others of its kind.
-    fn ending(self) -> String {
+    /// An id that begins so, as those of its kind do.
+    fn named(self, beginning: &str) -> String {
         match self {
-            Identity::Individual => individual(),
-            Identity::Fixed => FIXED_ENDING.to_owned(),
+            Identity::Individual => with_digits(beginning),
+            Identity::Fixed => format!("{beginning}{FIXED_ENDING}"),
         }
     }
 
@@ -62,7 +64,7 @@ impl Identity {
 /// The name of a request, which its answer carries whatever becomes of it: `req_` and 32 hexadecimal digits. Never the
 /// same twice, also where the ids of answers are fixed.
 pub fn request_id() -> String {
-    format!("req_{}", individual())
+    with_digits("req_")
 }
 
 /// A seed for a request without one. It has 53 bits, so that clients whose numbers are all floating can send it back.
@@ -72,7 +74,21 @@ pub fn random_seed() -> u64 {
 
 /// What tells one thing from all others: 32 hexadecimal digits.
 pub fn individual() -> String {
-    format!("{:016x}{:016x}", random(), random())
+    with_digits("")
+}
+
+/// A beginning with 32 random hexadecimal digits behind it. Every request has several such names, and the digits one by
+/// one take a fifth of what it takes to format a number.
+fn with_digits(beginning: &str) -> String {
+    let bits = u128::from(random()) << 64 | u128::from(random());
+    let mut digits = [0; 32];
+    for (place, digit) in digits.iter_mut().enumerate() {
+        *digit = HEXADECIMAL[(bits >> (4 * place)) as usize & 15];
+    }
+    let mut name = String::with_capacity(beginning.len() + digits.len());
+    name.push_str(beginning);
+    name.push_str(&String::from_utf8_lossy(&digits));
+    name
 }
 
 /// 64 bits that nobody foresees, from the operating system by way of the keys of the standard library's hasher.

@@ -2,6 +2,7 @@
 
 use interference_api_types::openai::metadata::Labels;
 use interference_backend::Refusal;
+use memchr::memmem;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -46,6 +47,9 @@ impl Wish {
             #[serde(borrow)]
             messages: Option<&'body RawValue>,
         }
+        if !may_have_one(body) {
+            return Ok(Wish::Nothing);
+        }
         let Ok(members) = serde_json::from_slice::<Members<'_>>(body) else { return Ok(Wish::Nothing) };
         let metadata = members.metadata.unwrap_or_default();
         match members.messages {
@@ -62,6 +66,12 @@ impl Wish {
             _ => Ok(Wish::Labels),
         }
     }
+}
+
+/// Whether a member that makes a wish can be there, by its name or in escapes. Most requests have none, and need not be
+/// read for it.
+fn may_have_one(body: &[u8]) -> bool {
+    ["store", "metadata", "\\u"].into_iter().any(|part| memmem::find(body, part.as_bytes()).is_some())
 }
 
 #[cfg(test)]

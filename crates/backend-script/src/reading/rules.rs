@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use http::HeaderName;
+use http::{HeaderName, HeaderValue};
 use regex::RegexBuilder;
 use toml::de::DeTable;
 
@@ -26,6 +26,9 @@ const LONGEST_CONDITION: usize = 64 * 1024;
 
 /// How large the program of a regular expression may become, in bytes.
 pub const LONGEST_REGEX_PROGRAM: usize = 1024 * 1024;
+
+/// How much of a rule's name is told in a header, in characters.
+const LONGEST_LABEL: usize = 200;
 
 /// How many headers a rule may look at.
 const MOST_HEADERS: usize = 32;
@@ -138,7 +141,8 @@ fn rule<'n, 'i>(
         return None;
     };
     let (condition_spans, conditions) = when?.into_iter().unzip();
-    let rule = Rule { name, line, conditions, answers, then: then?, serves };
+    let label = label(&name);
+    let rule = Rule { name, label, line, conditions, answers, then: then?, serves };
     Some(ReadRule { rule, span: node.span(), condition_spans })
 }
 
@@ -285,4 +289,13 @@ fn headers(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<SpannedCondit
         conditions.push((node.span(), Condition::Header(header, Wildcard::new(pattern))));
     }
     Some(conditions)
+}
+
+/// A name as it can stand in a header: printable ASCII, the rest replaced, and not long.
+fn label(name: &str) -> Option<HeaderValue> {
+    let is_safe = |character: &char| character.is_ascii_graphic() || *character == ' ';
+    let safe: String =
+        name.chars().take(LONGEST_LABEL).map(|one| if is_safe(&one) { one } else { '?' }).collect();
+    // Cannot fail, since the name was made safe; if it did, the answer would still be worth having.
+    HeaderValue::try_from(safe).ok()
 }

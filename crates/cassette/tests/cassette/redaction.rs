@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use interference_cassette::{FailureKind, Outcome, RecordedFailure, Redaction, is_secret};
 use proptest::prelude::*;
+use proptest::sample::select;
 
 use crate::sample;
 
@@ -125,6 +126,17 @@ fn a_short_secret_is_not_looked_for_and_the_longest_goes_first() {
 }
 
 proptest! {
+    #[test]
+    fn a_word_tells_of_a_secret_wherever_it_stands(
+        before in "\\PC{0,6}",
+        word in select(vec!["authorization", "Cookie", "kEY", "SECRET", "passWord"]),
+        behind in "\\PC{0,6}",
+    ) {
+        let name = [before.as_str(), word, behind.as_str()].concat();
+        prop_assert!(is_secret(&name), "{}", name);
+        prop_assert!(!is_secret(&word[1..]), "only all of it");
+    }
+
     #[test]
     fn pieces_stay_as_long_as_they_were(cuts in prop::collection::vec(0..60_usize, 0..6)) {
         let body = format!("{KEY} and {KEY}{KEY} end");

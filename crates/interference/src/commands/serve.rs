@@ -2,6 +2,7 @@
 
 mod bounds;
 mod elsewhere;
+mod lanes;
 mod local_first;
 mod models;
 mod script_first;
@@ -21,6 +22,7 @@ use interference_backend_local::LocalOptions;
 use interference_server::{
     AllowedOrigin, BindError, HeaderFaults, ListenAddresses, ServeOptions, ServeOutcome, Server,
 };
+use tokio::runtime::Handle;
 
 use crate::failure::{Failure, TOOL_FAILED, WRONG_USAGE};
 use crate::interrupt::{asked_to_end, end_at_ctrl_c, outlive_file_limits};
@@ -30,6 +32,7 @@ use crate::settings;
 use crate::talk::say;
 use bounds::BoundArguments;
 use elsewhere::{Elsewhere, ElsewhereArguments};
+use lanes::Lanes;
 use local_first::LocalFirst;
 use script_first::Scripted;
 use state::{ResponsesFront, StateArguments};
@@ -105,14 +108,16 @@ impl ServeArguments {
 /// # Errors
 /// When the address cannot be had, or the model cannot be loaded.
 pub(crate) fn run(arguments: ServeArguments) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let outcome = runtime.block_on(serve(arguments));
+    // Signals are seen and sockets accepted here, and connections served on the lanes.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let lanes = Lanes::start()?;
+    let outcome = runtime.block_on(serve(arguments, lanes.runtimes()));
     // A download or a load that was cut off is not waited for.
     runtime.shutdown_background();
     outcome
 }
 
-async fn serve(arguments: ServeArguments) -> anyhow::Result<()> {
+async fn serve(arguments: ServeArguments, lanes: Vec<Handle>) -> anyhow::Result<()> {
     let started = Instant::now();
     let terminated = asked_to_end()?;
     end_at_ctrl_c()?;
@@ -120,7 +125,7 @@ async fn serve(arguments: ServeArguments) -> anyhow::Result<()> {
     let addresses: ListenAddresses = arguments.listen.parse().map_err(|error| {
         Failure::new(WRONG_USAGE, format!("{error}"), "the default is `--listen localhost:1337`")
     })?;
-    let options = serve_options(&arguments)?;
+    let options = ServeOptions { lanes, ..serve_options(&arguments)? };
     let script =
         arguments.script.as_deref().map(|path| Scripted::load(path, arguments.fixed_ids)).transpose()?;
     let elsewhere = arguments.elsewhere.open(&options.api_keys)?;
@@ -273,6 +278,7 @@ fn serve_options(arguments: &ServeArguments) -> anyhow::Result<ServeOptions> {
         header_faults: if arguments.allow_faults { HeaderFaults::Allowed } else { HeaderFaults::Refused },
         ping: bounds.ping.unwrap_or(defaults.ping),
         limits: bounds.limits(),
+        lanes: defaults.lanes,
     })
 }
 

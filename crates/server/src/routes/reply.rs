@@ -20,7 +20,6 @@ use crate::answer_body::{AnswerBody, Response};
 use crate::body::is_identity;
 use crate::break_off::{self, Cut};
 use crate::cross_origin;
-use crate::each_alone::EachAlone;
 use crate::event_stream::{self, EventBytes};
 use crate::fault_plan::{APPLIED, WANTED};
 use crate::faulted_answer::{Body, FaultedAnswer};
@@ -28,6 +27,7 @@ use crate::frame_bytes::FrameBytes;
 use crate::framing::RequestTraits;
 use crate::ignored_header;
 use crate::mending::Mending;
+use crate::spacing::{Spaced, Spacing};
 
 /// A silence that no stream has.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -58,7 +58,8 @@ impl Outgoing<'_> {
         tell(&mut reply, faults.as_ref());
         match faults.filter(|faults| !faults.is_empty()) {
             None if !self.must_leave_the_library(&reply) => self.soundly(reply),
-            faults => match self.beside_the_library(reply, faults).await {},
+            // Boxed, so that what few answers need takes no room in the handler of each.
+            faults => match Box::pin(self.beside_the_library(reply, faults)).await {},
         }
     }
 
@@ -71,7 +72,7 @@ impl Outgoing<'_> {
                 || is_undelimited && self.mending(reply, None).is_none())
     }
 
-    /// The answer as it should be, each piece sent alone.
+    /// The answer as it should be: each event sent alone, and what somebody else sends as it comes.
     fn soundly(self, reply: Reply) -> Response {
         let length = content_length(&reply.headers);
         let mending = self.mending(&reply, length);
@@ -79,12 +80,12 @@ impl Outgoing<'_> {
             ReplyBody::Whole(bytes) => AnswerBody::whole(bytes),
             ReplyBody::Events(events) => {
                 let bytes = self.event_bytes(events, reply.end, self.shared.ping);
-                AnswerBody::stream(EachAlone::new(bytes.map(Ok)), None)
+                AnswerBody::stream(Spaced::new(bytes.map(Ok), Spacing::EachAlone), None)
             }
-            ReplyBody::Frames(frames) => AnswerBody::stream(
-                EachAlone::new(self.frame_bytes(frames, mending, reply.when_broken, length)),
-                length,
-            ),
+            ReplyBody::Frames(frames) => {
+                let bytes = self.frame_bytes(frames, mending, reply.when_broken, length);
+                AnswerBody::stream(Spaced::new(bytes, Spacing::AsTheyCome), length)
+            }
         };
         let mut response = Response::new(body);
         *response.status_mut() = reply.status;
