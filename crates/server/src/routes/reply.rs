@@ -84,7 +84,12 @@ impl Outgoing<'_> {
             }
             ReplyBody::Frames(frames) => {
                 let bytes = self.frame_bytes(frames, mending, reply.when_broken, length);
-                AnswerBody::stream(Spaced::new(bytes, Spacing::AsTheyCome), length)
+                // A recording gives each piece in its time, or all at once: they came apart, and stay apart.
+                let spacing = match reply.when_broken {
+                    WhenBroken::Mend => Spacing::AsTheyCome,
+                    WhenBroken::Repeat => Spacing::EachAlone,
+                };
+                AnswerBody::stream(Spaced::new(bytes, spacing), length)
             }
         };
         let mut response = Response::new(body);
