@@ -33,12 +33,18 @@ fn scripted(bench: &Bench, folder: &TempDir, arguments: &[&str]) -> Server {
 
 fn document(stdout: &str) -> Value {
     let document: Value = serde_json::from_str(stdout).unwrap();
+    follows_schema(&document);
+    document
+}
+
+/// Holds a document of verdicts against its schema.
+#[track_caller]
+pub(crate) fn follows_schema(document: &Value) {
     let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/schemas/verdicts-1.json");
     let schema: Value = serde_json::from_str(&std::fs::read_to_string(schema).unwrap()).unwrap();
-    if let Err(error) = jsonschema::validate(&schema, &document) {
+    if let Err(error) = jsonschema::validate(&schema, document) {
         panic!("the document does not follow its schema: {error}");
     }
-    document
 }
 
 fn case<'a>(document: &'a Value, slug: &str) -> &'a Value {
