@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde_json::Value;
 
 use crate::bench::{Bench, Running};
+use crate::our_schemas;
 
 /// A client in Python without an SDK: `ask` sends a request, `account` prints what a client is to print, and `sound` does
 /// both as a sound client does.
@@ -77,11 +78,8 @@ fn left_behind(marker: &str) -> Vec<String> {
     found.collect()
 }
 
-/// The document, which follows its schema.
 fn document(stdout: &str) -> Value {
-    let document = serde_json::from_str(stdout).unwrap_or_else(|error| panic!("{error}: {stdout}"));
-    crate::check::follows_schema(&document);
-    document
+    our_schemas::follows("verdicts-1.json", stdout)
 }
 
 /// All that the evidence of a case shows.

@@ -34,6 +34,7 @@ mod judge_schemas;
 mod log;
 mod model_files;
 mod openai_description;
+mod our_schemas;
 mod parameters;
 mod readme;
 mod recordings;
