@@ -23,8 +23,8 @@ pub(super) fn adopt() {
 /// Ends all that have this variable; and, where no run goes on, all children.
 pub(super) fn end(mark: &str, heads: &[Pid]) {
     let until = Instant::now() + LONGEST_HUNT;
-    while end_marked(mark, heads) > 0 && Instant::now() < until {}
-    while heads.is_empty() && end_children() > 0 && Instant::now() < until {
+    while end_marked(mark, heads) && Instant::now() < until {}
+    while heads.is_empty() && end_children() && Instant::now() < until {
         std::thread::yield_now();
     }
 }
@@ -36,21 +36,27 @@ pub(super) fn bury(heads: &[Pid]) {
     }
 }
 
-/// Kills those that are found, each before the next is looked at; says how many they were. Children come first,
-/// since they are found fast enough for one that forks and ends over and over.
-fn end_marked(mark: &str, heads: &[Pid]) -> usize {
+/// Kills those that are found, each before the next is looked at; says whether there were any. Children come first, since
+/// they are found fast enough for one that forks and ends over and over.
+fn end_marked(mark: &str, heads: &[Pid]) -> bool {
     let all = fs::read_dir("/proc").into_iter().flatten().flatten();
     let all = all.filter_map(|process| pid(process.file_name().to_str()?));
-    let marked = children().into_iter().chain(all).filter(|process| is_marked(*process, mark));
-    marked.map(|process| kill(process, heads)).count()
+    let mut found = false;
+    for process in children().into_iter().chain(all).filter(|process| is_marked(*process, mark)) {
+        kill(process, heads);
+        found = true;
+    }
+    found
 }
 
-fn end_children() -> usize {
-    let killed = children().into_iter().map(|child| {
-        kill(child, &[]);
-        let _ = waitpid(Some(child), WaitOptions::NOHANG);
-    });
-    killed.count()
+/// Kills and reaps children; says whether there were any.
+fn end_children() -> bool {
+    let children = children();
+    for child in &children {
+        kill(*child, &[]);
+        let _ = waitpid(Some(*child), WaitOptions::NOHANG);
+    }
+    !children.is_empty()
 }
 
 /// Whether a living process has this variable in its environment. Another user's cannot be read.

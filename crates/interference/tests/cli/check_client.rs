@@ -15,25 +15,32 @@ use crate::our_schemas;
 /// A client in Python without an SDK: `ask` sends a request, `account` prints what a client is to print, and `sound` does
 /// both as a sound client does.
 const CLIENT: &str = r#"
-import json, os, signal, socket, subprocess, sys, time, urllib.parse, urllib.request
-def ask(path="/chat/completions", **members):
+import http.client, json, os, signal, socket, subprocess, sys, time
+scheme, _, authority, path = os.environ["OPENAI_BASE_URL"].split("/", 3)
+path = "/" + path
+host, port = authority.split(":")
+def ask(endpoint="/chat/completions", **members):
     body = {"model": os.environ["INTERFERENCE_MODEL"], "stream": True,
             "messages": [{"role": "user", "content": os.environ["INTERFERENCE_PROMPT"]}]} | members
+    connection = http.client.HTTPConnection(authority)
     head = {"content-type": "application/json", "user-agent": "probe/1"}
-    url = os.environ["OPENAI_BASE_URL"] + path
-    return urllib.request.urlopen(urllib.request.Request(url, json.dumps(body).encode(), head))
+    connection.request("POST", path + endpoint, json.dumps(body), head)
+    return connection.getresponse().read().decode()
 def account(text="", reason=None, **members):
     print(json.dumps({"text": text, "finish_reason": reason, "tool_calls": [], "usage": None, "error": None} | members))
     sys.stdout.flush()
 def sound(**members):
     text, reason = "", None
-    for line in ask(**members).read().decode().splitlines():
+    for line in ask(**members).splitlines():
         if line.startswith("data: {"):
             choice = json.loads(line[6:])["choices"][0]
             text += choice["delta"].get("content") or ""
             reason = choice["finish_reason"] or reason
     account(text, reason)
 "#;
+
+/// How Python starts fastest.
+const PYTHON: [&str; 4] = ["python3", "-I", "-S", "-c"];
 
 /// A client that runs, and a word that stands in the environment or on the command line of all its processes.
 struct Probe {
@@ -43,10 +50,15 @@ struct Probe {
 
 impl Probe {
     /// `check-client` with these arguments before a client: the Python above, and this below it.
-    fn start(bench: &Bench, arguments: &[&str], script: &str) -> Probe {
+    fn python(bench: &Bench, arguments: &[&str], script: &str) -> Probe {
+        let script = format!("{CLIENT}MARKER = os.environ['PROBE']\n{script}\n");
+        Probe::start(bench, arguments, &[&PYTHON[..], &[&script]].concat())
+    }
+
+    /// `check-client` with these arguments before any client.
+    fn start(bench: &Bench, arguments: &[&str], client: &[&str]) -> Probe {
         let marker = marker();
-        let script = format!("{CLIENT}MARKER = \"{marker}\"\n{script}\n");
-        let mut command = check_client(bench, arguments, &["python3", "-c", &script]);
+        let mut command = check_client(bench, arguments, client);
         command.env("PROBE", &marker).stdout(Stdio::piped()).stderr(Stdio::piped());
         Probe { running: Running { child: command.spawn().unwrap() }, marker }
     }
@@ -62,7 +74,7 @@ fn check_client(bench: &Bench, arguments: &[&str], client: &[&str]) -> Command {
 /// A word that nobody else has.
 fn marker() -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
-    format!("probe-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+    format!("probe-{}-{}.", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Living processes with this word, which `check-client` should have ended.

@@ -7,13 +7,22 @@ use std::time::{Duration, Instant};
 use super::{Probe, check_client, document, left_behind, marker, shown};
 use crate::bench::{Bench, PATIENCE, Running, finish};
 
-/// Seconds after which a run of these clients is ended.
-const LIMIT: &str = "3";
+/// Seconds after which a run of those that hang is ended.
+const LIMIT: &str = "2";
+
+/// What a client is written in.
+enum Client {
+    /// Below the client of all probes.
+    Python(&'static str),
+    /// One that hangs: it starts faster, and has done all before the limit.
+    Bash(&'static str),
+}
+use Client::{Bash, Python};
 
 /// What a client does, the verdict on the ordinary stream with the code of the run, and what is told and shown of it.
 struct Bad {
     does: &'static str,
-    script: &'static str,
+    client: Client,
     comes_to: (&'static str, i32),
     seen: &'static str,
     shown: &'static str,
@@ -22,206 +31,196 @@ struct Bad {
 const BAD: &[Bad] = &[
     Bad {
         does: "prints no JSON",
-        script: "ask().read(); print('all went well')",
+        client: Python("ask(); print('all went well')"),
         comes_to: ("FAIL", 1),
         seen: "no account: what it printed on stdout is no JSON object",
         shown: "stdout: all went well",
     },
     Bad {
         does: "prints something else than text",
-        script: "ask().read(); account(text=['An oak'])",
+        client: Python("ask(); account(text=['An oak'])"),
         comes_to: ("FAIL", 1),
         seen: "no account: member `text` of its account is not a string",
         shown: r#"stdout: {"text": ["An oak"]"#,
     },
     Bad {
         does: "prints without end",
-        script: "while True: os.write(1, b'tree ' * 10000)",
+        client: Python("while True: os.write(1, b'tree ' * 10000)"),
         comes_to: ("FAIL", 1),
         seen: "no account: it printed 32 MiB and more on stdout, and was killed",
         shown: "it was killed, since it printed too much",
     },
     Bad {
         does: "prints brackets that never close",
-        script: "os.write(1, b'[' * (1 << 20))",
+        client: Python("os.write(1, b'[' * (1 << 20))"),
         comes_to: ("FAIL", 1),
         seen: "no account: what it printed on stdout is no JSON object",
         shown: "… and 1040384 bytes more",
     },
     Bad {
         does: "talks much on stderr",
-        script: "os.write(2, b'hush ' * (1 << 20)); sound()",
+        client: Python("os.write(2, b'hush ' * (1 << 20)); sound()"),
         comes_to: ("PASS", 0),
         seen: "the text \"An oak stands",
         shown: "hush hush",
     },
     Bad {
         does: "prints what is no UTF-8",
-        script: r#"ask().read(); os.write(1, b'{"text": "\xff\xfe"}')"#,
+        client: Python(r#"ask(); os.write(1, b'{"text": "\xff\xfe"}')"#),
         comes_to: ("FAIL", 1),
         seen: "no account: what it printed on stdout is no JSON object",
         shown: r#"stdout: {"text": "\xff\xfe"}"#,
     },
     Bad {
         does: "tells of an error whose name has no end",
-        script: "ask().read(); account(error={'type': 'x' * (1 << 20), 'message': 'y' * (1 << 20), 'typed': True})",
+        client: Python("ask(); account(error={'type': 'x' * (1 << 20), 'message': 'y' * (1 << 20), 'typed': True})"),
         comes_to: ("FAIL", 1),
         seen: "refusal: xxx",
         shown: "bytes more",
     },
     Bad {
         does: "has a child that holds its stdout",
-        script: "sound(); subprocess.Popen(['sh', '-c', 'sleep 60; : ' + MARKER])",
+        client: Python("sound(); subprocess.Popen(['sh', '-c', 'sleep 60; : ' + MARKER])"),
         comes_to: ("PASS", 0),
         seen: "the text \"An oak stands",
         shown: "it ended: exit status: 0",
     },
     Bad {
         does: "has children that leave its group, and shed its environment",
-        script: "
+        client: Python("
 sound()
 for environment in (None, {}):
-    subprocess.Popen(['sh', '-c', '(sleep 60; : $0) & exec sleep 60', MARKER], start_new_session=True, env=environment)",
+    subprocess.Popen(['sh', '-c', '(sleep 60; : $0) & exec sleep 60', MARKER], start_new_session=True, env=environment)"),
         comes_to: ("PASS", 0),
         seen: "the text \"An oak stands",
         shown: "it ended: exit status: 0",
     },
     Bad {
         does: "has children that shed everything, and goes on",
-        script: "
-ask().read()
-subprocess.Popen(['sh', '-c', '(sleep 60; : $0) & exec sleep 60', MARKER], start_new_session=True, env={})
-time.sleep(60)",
+        client: Bash("env -i setsid sh -c '(sleep 60; : $0) & exec sleep 60' $PROBE & sleep 60"),
         comes_to: ("FAIL", 1),
-        seen: "hang: it had not ended after 3 s, and was killed",
+        seen: "hang: it had not ended after 2 s, and was killed",
         shown: "it was killed at the limit of time",
     },
     Bad {
         does: "forks and ends, over and over",
-        script: "
+        client: Python("
 sound()
-while os.fork() == 0: pass",
+while os.fork() == 0: pass"),
         comes_to: ("PASS", 0),
         seen: "the text \"An oak stands",
         shown: "it ended: exit status: 0",
     },
     Bad {
         does: "forks and ends, over and over, in a session of its own each time",
-        script: "
+        client: Python("
 sound()
-while os.fork() == 0: os.setsid()",
+while os.fork() == 0: os.setsid()"),
         comes_to: ("PASS", 0),
         seen: "the text \"An oak stands",
         shown: "it ended: exit status: 0",
     },
     Bad {
         does: "forks and ends, over and over, without its environment",
-        script: "
+        client: Python("
 sound()
 loop = 'import os\\nwhile os.fork() == 0: os.setsid()'
-subprocess.Popen([sys.executable, '-I', '-S', '-c', loop, MARKER], start_new_session=True, env={})",
+subprocess.Popen([sys.executable, '-I', '-S', '-c', loop, MARKER], start_new_session=True, env={})"),
         comes_to: ("PASS", 0),
         seen: "the text \"An oak stands",
         shown: "it ended: exit status: 0",
     },
     Bad {
         does: "hangs, and takes no hint",
-        script: "
-for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP): signal.signal(name, signal.SIG_IGN)
-ask().read()
-time.sleep(60)",
+        client: Bash("trap '' TERM INT HUP; sleep 60"),
         comes_to: ("FAIL", 1),
-        seen: "hang: it had not ended after 3 s, and was killed",
+        seen: "hang: it had not ended after 2 s, and was killed",
         shown: "it was killed at the limit of time",
     },
     Bad {
         does: "is killed",
-        script: "ask().read(); os.kill(os.getpid(), signal.SIGKILL)",
+        client: Python("ask(); os.kill(os.getpid(), signal.SIGKILL)"),
         comes_to: ("FAIL", 1),
         seen: "no account: it printed nothing on stdout (signal: 9 (SIGKILL))",
         shown: "it ended: signal: 9 (SIGKILL)",
     },
     Bad {
         does: "closes its stdout, and lives on",
-        script: "sound(); os.close(1); time.sleep(60)",
+        client: Bash(r#"echo '{"text": "An oak"}'; exec >&-; sleep 60"#),
         comes_to: ("FAIL", 1),
-        seen: "hang: it had not ended after 3 s, and was killed",
-        shown: "stdout: {\"text\": \"An oak stands",
+        seen: "hang: it had not ended after 2 s, and was killed",
+        shown: "stdout: {\"text\": \"An oak\"}\\n",
     },
     Bad {
         does: "reads its stdin",
-        script: "sys.stdin.read(); sound()",
+        client: Python("sys.stdin.read(); sound()"),
         comes_to: ("PASS", 0),
         seen: "the text \"An oak stands",
         shown: "it ended: exit status: 0",
     },
     Bad {
         does: "asks for nothing",
-        script: "account(text='An oak')",
+        client: Python("account(text='An oak')"),
         comes_to: ("INCONCLUSIVE", 1),
         seen: "no chat completion was asked for: it asked for nothing",
         shown: "stdout: {\"text\": \"An oak\"",
     },
     Bad {
         does: "asks for something else",
-        script: "
-try: ask('/responses')
-except OSError: account()",
+        client: Python("ask('/responses'); account()"),
         comes_to: ("INCONCLUSIVE", 1),
         seen: "it asked for \"POST /stream.ordinary/v1/responses\" instead",
         shown: "HTTP/1.1 404 Not Found",
     },
     Bad {
         does: "asks for no stream",
-        script: "sound(stream=False)",
+        client: Python("sound(stream=False)"),
         comes_to: ("PASS", 1),
         seen: "the text \"An oak stands",
         shown: "\"stream\": false",
     },
     Bad {
         does: "asks a thousand times",
-        script: "
+        client: Python("
 for _ in range(1000):
-    try: ask().read()
+    try: ask()
     except OSError: pass
-account()",
+account()"),
         comes_to: ("FAIL", 1),
         seen: "silent loss: the text is \"\"",
         shown: "request 6 of the client",
     },
     Bad {
         does: "sends a head without an end",
-        script: "
-url = urllib.parse.urlsplit(os.environ['OPENAI_BASE_URL'])
-connection = socket.create_connection((url.hostname, url.port))
-connection.sendall(f'POST {url.path}/chat/completions HTTP/1.1\\r\\n'.encode())
+        client: Python("
+connection = socket.create_connection((host, port))
+connection.sendall(f'POST {path}/chat/completions HTTP/1.1\\r\\n'.encode())
 try:
     while True: connection.sendall(b'x-more: and more\\r\\n' * 1000)
-except OSError: account()",
+except OSError: account()"),
         comes_to: ("INCONCLUSIVE", 1),
         seen: "the request is longer than is read",
         shown: "POST /stream.ordinary/v1/chat/completions HTTP/1.1\\r\\nx-more: and more",
     },
     Bad {
         does: "sends half a request, and hangs",
-        script: "
-url = urllib.parse.urlsplit(os.environ['OPENAI_BASE_URL'])
-connection = socket.create_connection((url.hostname, url.port))
-head = f'POST {url.path}/chat/completions HTTP/1.1\\r\\ncontent-length: 100\\r\\n\\r\\n'
-connection.sendall(head.encode() + b'{\"half\":')
-time.sleep(60)",
+        client: Bash("
+url=${OPENAI_BASE_URL#http://}
+authority=${url%%/*}
+exec 3<>/dev/tcp/${authority/://}
+printf 'POST /%s/chat/completions HTTP/1.1\\r\\ncontent-length: 100\\r\\n\\r\\n{\"half\":' ${url#*/} >&3
+sleep 60"),
         comes_to: ("FAIL", 1),
-        seen: "hang: it had not ended after 3 s, and was killed",
+        seen: "hang: it had not ended after 2 s, and was killed",
         shown: "content-length: 100\\r\\n\\r\\n{\"half\":",
     },
     Bad {
         does: "speaks no HTTP",
-        script: "
-url = urllib.parse.urlsplit(os.environ['OPENAI_BASE_URL'])
-connection = socket.create_connection((url.hostname, url.port))
+        client: Python("
+connection = socket.create_connection((host, port))
 connection.sendall(b'a tree, please\\r\\n\\r\\n')
 connection.recv(100)
-account()",
+account()"),
         comes_to: ("INCONCLUSIVE", 1),
         seen: "no chat completion was asked for: the request is no HTTP/1.1",
         shown: "a tree, please\\r\\n",
@@ -231,10 +230,15 @@ account()",
 #[test]
 fn whatever_a_client_does_there_is_a_verdict_and_nothing_is_left_of_it() {
     let bench = Bench::take();
-    let arguments =
-        ["--only", "stream.ordinary", "--limit", LIMIT, "--timeout", "0.3", "--json", "--evidence", "all"];
+    let arguments = ["--only", "stream.ordinary", "--timeout", "0.3", "--json", "--evidence", "all"];
     let began = Instant::now();
-    let probes: Vec<Probe> = BAD.iter().map(|bad| Probe::start(&bench, &arguments, bad.script)).collect();
+    let start = |bad: &Bad| match bad.client {
+        Python(script) => Probe::python(&bench, &arguments, script),
+        Bash(script) => {
+            Probe::start(&bench, &[&arguments[..], &["--limit", LIMIT]].concat(), &["bash", "-c", script])
+        }
+    };
+    let probes: Vec<Probe> = BAD.iter().map(start).collect();
     let wrong: Vec<String> = BAD.iter().zip(probes).flat_map(|(bad, probe)| wrong(bad, probe)).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
