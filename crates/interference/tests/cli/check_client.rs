@@ -51,7 +51,7 @@ struct Probe {
 impl Probe {
     /// `check-client` with these arguments before a client: the Python above, and this below it.
     fn python(bench: &Bench, arguments: &[&str], script: &str) -> Probe {
-        let script = format!("{CLIENT}MARKER = os.environ['PROBE']\n{script}\n");
+        let script = format!("{CLIENT}MARKER = os.environ.get('PROBE')\n{script}\n");
         Probe::start(bench, arguments, &[&PYTHON[..], &[&script]].concat())
     }
 

@@ -2,7 +2,6 @@
 //! leaves no process behind.
 
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use super::{Probe, check_client, document, left_behind, marker, shown};
 use crate::bench::{Bench, PATIENCE, Running, finish};
@@ -69,7 +68,7 @@ const BAD: &[Bad] = &[
         client: Python(r#"ask(); os.write(1, b'{"text": "\xff\xfe"}')"#),
         comes_to: ("FAIL", 1),
         seen: "no account: what it printed on stdout is no JSON object",
-        shown: r#"stdout: {"text": "\xff\xfe"}"#,
+        shown: r#"stdout: {"text": "\xFF\xFE"}"#,
     },
     Bad {
         does: "tells of an error whose name has no end",
@@ -227,11 +226,11 @@ account()"),
     },
 ];
 
+/// In time: whatever takes longer than the bench's patience fails there.
 #[test]
 fn whatever_a_client_does_there_is_a_verdict_and_nothing_is_left_of_it() {
     let bench = Bench::take();
     let arguments = ["--only", "stream.ordinary", "--timeout", "0.3", "--json", "--evidence", "all"];
-    let began = Instant::now();
     let start = |bad: &Bad| match bad.client {
         Python(script) => Probe::python(&bench, &arguments, script),
         Bash(script) => {
@@ -241,7 +240,6 @@ fn whatever_a_client_does_there_is_a_verdict_and_nothing_is_left_of_it() {
     let probes: Vec<Probe> = BAD.iter().map(start).collect();
     let wrong: Vec<String> = BAD.iter().zip(probes).flat_map(|(bad, probe)| wrong(bad, probe)).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
 }
 
 /// What is not as it should be.
