@@ -12,7 +12,7 @@ use rustix::process::{Pid, WaitOptions, getpid, set_child_subreaper, waitpid};
 use super::kill;
 
 /// How long they are looked for, over and over: one that forks while it is looked for is found the next time.
-const LONGEST_HUNT: Duration = Duration::from_secs(1);
+const LONGEST_HUNT: Duration = Duration::from_secs(2);
 
 /// From here on whoever loses its parent becomes a child of this process.
 pub(super) fn adopt() {
@@ -23,9 +23,11 @@ pub(super) fn adopt() {
 /// Ends all that have this variable; and, where no run goes on, all children.
 pub(super) fn end(mark: &str, heads: &[Pid]) {
     let until = Instant::now() + LONGEST_HUNT;
-    while end_marked(mark, heads) && Instant::now() < until {}
-    while heads.is_empty() && end_children() && Instant::now() < until {
-        std::thread::yield_now();
+    while (pursue(heads, until, |child| is_marked(child, mark)) | end_marked(mark, heads))
+        && Instant::now() < until
+    {}
+    if heads.is_empty() {
+        pursue(heads, Instant::now() + LONGEST_HUNT, |_| true);
     }
 }
 
@@ -36,27 +38,39 @@ pub(super) fn bury(heads: &[Pid]) {
     }
 }
 
-/// Kills those that are found, each before the next is looked at; says whether there were any. Children come first, since
-/// they are found fast enough for one that forks and ends over and over.
+/// Kills such children, heads aside, until there are none; says whether there were any.
+///
+/// Those that fork and end over and over are hunted down, generation after generation: the children of one that was
+/// killed are our children at the next look, which must come sooner than the next fork. So the dead are reaped at once,
+/// for the list to stay short.
+fn pursue(heads: &[Pid], until: Instant, is_prey: impl Fn(Pid) -> bool) -> bool {
+    let mut found = false;
+    loop {
+        let mut found_now = false;
+        for child in children().into_iter().filter(|child| !heads.contains(child)) {
+            if is_prey(child) {
+                kill(child, heads);
+                found_now = true;
+            }
+            let _ = waitpid(Some(child), WaitOptions::NOHANG);
+        }
+        found |= found_now;
+        if !found_now || Instant::now() >= until {
+            return found;
+        }
+    }
+}
+
+/// Kills those that are found among all processes, each before the next is looked at; says whether there were any.
 fn end_marked(mark: &str, heads: &[Pid]) -> bool {
     let all = fs::read_dir("/proc").into_iter().flatten().flatten();
     let all = all.filter_map(|process| pid(process.file_name().to_str()?));
     let mut found = false;
-    for process in children().into_iter().chain(all).filter(|process| is_marked(*process, mark)) {
+    for process in all.filter(|process| is_marked(*process, mark)) {
         kill(process, heads);
         found = true;
     }
     found
-}
-
-/// Kills and reaps children; says whether there were any.
-fn end_children() -> bool {
-    let children = children();
-    for child in &children {
-        kill(*child, &[]);
-        let _ = waitpid(Some(*child), WaitOptions::NOHANG);
-    }
-    !children.is_empty()
 }
 
 /// Whether a living process has this variable in its environment. Another user's cannot be read.
