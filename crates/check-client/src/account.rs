@@ -1,6 +1,6 @@
 //! What a client says of its answer: the one JSON object on its stdout.
 //!
-//! Owns how that object is found and read. It is read tolerantly, since every author writes it anew: absent members are
+//! Owns how that object is found and read; `docs/schemas/account-1.json` is the schema of it. It is read tolerantly, since every author writes it anew: absent members are
 //! null, and calls may have their function's members beside the id. Refuses to judge it.
 
 use serde_json::Value;
@@ -163,6 +163,8 @@ fn text(object: &Value, name: &'static str) -> Result<Option<String>, NoAccount>
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -208,6 +210,61 @@ mod tests {
             (br#"{"error": "the stream broke off"}"#, true),
         ] {
             assert_eq!(Account::read(stdout).unwrap().error.unwrap().typed, typed);
+        }
+    }
+    /// An account with every member, in every place one value of each kind.
+    fn accounts() -> Vec<Value> {
+        let whole = json!({
+            "text": "An oak",
+            "finish_reason": "tool_calls",
+            "tool_calls": [{"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}],
+            "usage": {"total_tokens": 3},
+            "error": {"type": "APIError", "message": "it broke off", "typed": true},
+        });
+        let places = [
+            "",
+            "/text",
+            "/finish_reason",
+            "/tool_calls",
+            "/tool_calls/0",
+            "/tool_calls/0/id",
+            "/tool_calls/0/type",
+            "/tool_calls/0/function",
+            "/tool_calls/0/function/name",
+            "/tool_calls/0/function/arguments",
+            "/usage",
+            "/error",
+            "/error/type",
+            "/error/message",
+            "/error/typed",
+        ];
+        let values = [json!(null), json!(true), json!(1), json!("word"), json!([]), json!({})];
+        let replaced = places.iter().flat_map(|place| values.iter().map(move |value| (place, value)));
+        let accounts = replaced.map(|(place, value)| {
+            let mut account = whole.clone();
+            *account.pointer_mut(place).unwrap() = value.clone();
+            account
+        });
+        [whole.clone()].into_iter().chain(accounts).collect()
+    }
+
+    #[test]
+    fn whatever_the_schema_allows_is_read_as_it_stands() {
+        let schema = serde_json::from_str(include_str!("../../../docs/schemas/account-1.json")).unwrap();
+        let schema = jsonschema::validator_for(&schema).unwrap();
+        let allowed: Vec<Value> = accounts().into_iter().filter(|account| schema.is_valid(account)).collect();
+        // The whole one with nulls and empty lists where they may be, and other words in the place of words.
+        assert_eq!(allowed.len(), 16, "{allowed:#?}");
+        for account in allowed {
+            let read = Account::from_value(&account).unwrap_or_else(|reason| panic!("{reason}: {account}"));
+            assert_eq!(Value::from(read.text), account["text"]);
+            assert_eq!(Value::from(read.finish_reason), account["finish_reason"]);
+            assert_eq!(read.usage.unwrap_or_default(), account["usage"]);
+            assert_eq!(read.tool_calls.len(), account["tool_calls"].as_array().unwrap().len());
+            assert_eq!(
+                Value::from(read.error.map(|error| error.typed)),
+                *account.pointer("/error/typed").unwrap_or(&Value::Null)
+            );
         }
     }
 }

@@ -93,6 +93,17 @@ pub enum Harm {
 }
 
 impl Harm {
+    /// Every harm.
+    pub const ALL: [Harm; 7] = [
+        Harm::SilentLoss,
+        Harm::Invention,
+        Harm::ForeignError,
+        Harm::Refusal,
+        Harm::Hang,
+        Harm::NoAccount,
+        Harm::Retry,
+    ];
+
     /// As verdicts name it, in front of what was seen.
     pub fn name(self) -> &'static str {
         match self {

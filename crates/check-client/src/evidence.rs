@@ -4,8 +4,8 @@
 
 use std::time::Instant;
 
-use interference_report::{Direction, Exchange, WireEntry};
-use interference_wire::{Request, Step, Written, escaped};
+use interference_report::{Direction, Exchange, WireEntry, abridged, milliseconds};
+use interference_wire::{Ending, Request, Step, Written, escaped};
 
 use crate::examiner::Asked;
 use crate::program::{Run, RunEnd};
@@ -61,7 +61,10 @@ fn exchange(attempt: &Attempt, command: &str) -> Exchange {
         text: shown(&received.raw, SHOWN_BYTES),
     }];
     wire.extend(writes(attempt));
-    let event = |at: Instant, text: &str| happened(at, start, text.to_owned());
+    let event = |at: Instant, text: &str| WireEntry::event(milliseconds(start, at), text);
+    if !received.ending.is_complete() {
+        wire.push(event(start, told_break(&received.ending)));
+    }
     if let Some(left_at) = attempt.left_at {
         wire.push(event(left_at, "the client closed the connection"));
     }
@@ -80,42 +83,39 @@ fn exchange(attempt: &Attempt, command: &str) -> Exchange {
 
 /// A line for each write; in the middle of many, one that counts those left out.
 fn writes(attempt: &Attempt) -> Vec<WireEntry> {
-    let mut offset = 0;
-    let lines = attempt.writes.iter().map(|write| {
-        let bytes = match attempt.steps.get(write.step) {
-            Some(Step::Write(bytes)) => bytes.as_ref(),
-            _ => &[],
-        };
-        let line = WireEntry {
-            at_ms: milliseconds(write.at, attempt.came_at),
-            direction: Direction::Sent,
-            offset,
-            bytes: write.len,
-            text: String::new(),
-        };
-        offset += write.len;
-        (line, bytes)
+    let mut end = 0;
+    let places = attempt.writes.iter().map(|write| {
+        let offset = end;
+        end += write.len;
+        (offset, write)
     });
-    let lines: Vec<(WireEntry, &[u8])> = lines.collect();
-    let finished =
-        |(line, bytes): &(WireEntry, &[u8])| WireEntry { text: shown(bytes, SHOWN_BYTES), ..line.clone() };
-    if lines.len() <= MOST_WRITES {
-        return lines.iter().map(finished).collect();
+    let places: Vec<(usize, &Written)> = places.collect();
+    abridged(&places, MOST_WRITES, "writes", |(offset, write)| WireEntry {
+        at_ms: milliseconds(attempt.came_at, write.at),
+        direction: Direction::Sent,
+        offset: *offset,
+        bytes: write.len,
+        text: match attempt.steps.get(write.step) {
+            Some(Step::Write(bytes)) => shown(bytes, SHOWN_BYTES),
+            _ => String::new(),
+        },
+    })
+}
+
+/// Why a request is not whole.
+pub(crate) fn told_break(ending: &Ending) -> &'static str {
+    match ending {
+        Ending::Malformed { .. } => "the request is no HTTP/1.1",
+        Ending::TooLarge(_) => "the request is longer than is read",
+        Ending::TimedOut { .. } => "the end of the request did not come",
+        _ => "the client went before the end of its request",
     }
-    let (head, tail) = (&lines[..MOST_WRITES / 2], &lines[lines.len() - MOST_WRITES / 2..]);
-    let left_out = &lines[head.len()..lines.len() - tail.len()];
-    let gap = left_out.first().map(|(first, _)| WireEntry {
-        direction: Direction::Event,
-        bytes: left_out.iter().map(|(line, _)| line.bytes).sum(),
-        text: format!("{} writes are left out here", left_out.len()),
-        ..first.clone()
-    });
-    head.iter().map(finished).chain(gap).chain(tail.iter().map(finished)).collect()
 }
 
 fn output(run: &Run, start: Instant, command: &str) -> Exchange {
+    let at_ms = milliseconds(start, run.ended_at);
     let printed = |name: &str, bytes: &[u8]| WireEntry {
-        at_ms: milliseconds(run.ended_at, start),
+        at_ms,
         direction: Direction::Received,
         offset: 0,
         bytes: bytes.len(),
@@ -130,12 +130,8 @@ fn output(run: &Run, start: Instant, command: &str) -> Exchange {
     if !run.stderr.is_empty() {
         wire.push(printed("stderr", &run.stderr));
     }
-    wire.push(happened(run.ended_at, start, ended));
+    wire.push(WireEntry::event(at_ms, ended));
     Exchange { title: "what the client said".to_owned(), curl: command.to_owned(), wire }
-}
-
-fn happened(at: Instant, start: Instant, text: String) -> WireEntry {
-    WireEntry { at_ms: milliseconds(at, start), direction: Direction::Event, offset: 0, bytes: 0, text }
 }
 
 /// Bytes with escapes visible, long ones cut.
@@ -145,13 +141,4 @@ fn shown(bytes: &[u8], most: usize) -> String {
         text.push_str(&format!("… and {} bytes more", bytes.len() - most));
     }
     text
-}
-
-fn milliseconds(at: Instant, start: Instant) -> f64 {
-    let (sign, time) = match at.checked_duration_since(start) {
-        Some(time) => (1.0, time),
-        None => (-1.0, start.duration_since(at)),
-    };
-    // Microseconds are what the clock is good for.
-    sign * (time.as_secs_f64() * 1e6).round() / 1e3
 }

@@ -61,6 +61,11 @@ impl Record {
         self.served.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Keeps an answer that is over, in whatever way.
+    fn keep(&self, attempt: Attempt) {
+        self.served().attempts.push(attempt);
+    }
+
     /// The number of a request, and the steps of its answer; none when there were too many.
     fn admit(&self, asked: Asked) -> Option<(usize, Vec<Step>)> {
         let mut served = self.served();
@@ -70,6 +75,7 @@ impl Record {
         }
         let number = served.requests - 1;
         let steps = match asked {
+            Asked::Broken => Vec::new(),
             Asked::Chat => {
                 served.chats += 1;
                 let turn = Turn { before: served.chats - 1, now: SystemTime::now(), timeout: self.timeout };
@@ -95,10 +101,15 @@ pub(crate) enum Asked {
     Models,
     /// Anything else.
     Other,
+    /// Nobody knows: the request is not whole.
+    Broken,
 }
 
 impl Asked {
     fn of(request: &Request) -> Asked {
+        if !request.received.ending.is_complete() {
+            return Asked::Broken;
+        }
         let Some(head) = &request.head else { return Asked::Other };
         let path = head.target.split(|byte| *byte == b'?').next().unwrap_or_default();
         match head.method.as_slice() {
@@ -178,17 +189,21 @@ async fn attend(stream: TcpStream, records: Arc<[Arc<Record>]>) {
     let mut responder = Responder::new(stream);
     loop {
         let request = responder.read_request(&limits()).await;
-        if !request.received.ending.is_complete() {
+        if request.received.raw.is_empty() {
             return;
         }
-        let Some(record) = records.iter().find(|record| names(&request, record.case.slug)) else {
+        let asked = Asked::of(&request);
+        let named = records.iter().find(|record| names(&request, record.case.slug));
+        let Some(record) = named.or_else(|| only(&records).filter(|_| asked == Asked::Broken)) else {
+            if asked == Asked::Broken {
+                return;
+            }
             if responder.write(&lost()).await.is_err() {
                 return;
             }
             continue;
         };
         let came_at = Instant::now();
-        let asked = Asked::of(&request);
         let Some((number, steps)) = record.admit(asked) else { return };
         let Played { writes, left_during_hold, end } = responder.play(steps.clone()).await;
         let left_at = left_during_hold.map(|(_, at)| at);
@@ -198,10 +213,15 @@ async fn attend(stream: TcpStream, records: Arc<[Arc<Record>]>) {
             PlayEnd::PeerGone { at, .. } => (left_at.or(Some(at)), None),
         };
         let attempt = Attempt { number, asked, request, came_at, steps, writes, left_at };
-        record.served().attempts.push(attempt);
-        let Some(open) = open else { return };
+        record.keep(attempt);
+        let Some(open) = open.filter(|_| asked != Asked::Broken) else { return };
         responder = open;
     }
+}
+
+/// The record that a request belongs to whose path is not known, where there is no choice.
+fn only(records: &[Arc<Record>]) -> Option<&Arc<Record>> {
+    if let [only] = records { Some(only) } else { None }
 }
 
 /// Whether a request's path begins with this slug.

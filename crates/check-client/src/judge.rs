@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use interference_catalogue::{Clause, Selection};
-use interference_report::{CaseVerdict, Finding, Verdict};
+use interference_report::{CaseVerdict, Finding, Verdict, milliseconds};
 use serde_json::Value;
 use tokio::task::JoinSet;
 
@@ -17,7 +17,7 @@ use crate::case::{Case, Objection, Outcome, Tools};
 use crate::cases::{cases, first};
 use crate::evidence::{Attempt, evidence};
 use crate::examiner::{Examiner, Record};
-use crate::oracle::Seen;
+use crate::oracle::{Seen, cut};
 use crate::program::{Program, Run};
 use crate::sample::{KEY, MODEL, PROMPT, WEATHER_TOOL};
 
@@ -48,8 +48,11 @@ pub struct Exam {
 pub struct Judgement {
     /// What was found out about the client.
     pub findings: Vec<Finding>,
-    /// A verdict for every case that is told of, in the catalogue's order.
+    /// A verdict for every case that is told of, in the catalogue's order; and where the client cannot be examined,
+    /// for the ordinary stream in any case.
     pub cases: Vec<CaseVerdict>,
+    /// Why the client cannot be examined, if it cannot.
+    pub unfit: Option<String>,
 }
 
 /// Why there are no verdicts.
@@ -78,7 +81,6 @@ impl Exam {
         found: impl FnOnce(&[Finding]),
         mut done: impl FnMut(&CaseVerdict),
     ) -> Result<Judgement, ExamError> {
-        let told = self.selection.told(cases());
         let mut verdicts = BTreeMap::new();
         let first = self.sit(first()).await.map_err(|source| ExamError::Command {
             command: self.program.command.to_string_lossy().into_owned(),
@@ -87,13 +89,17 @@ impl Exam {
         let findings = findings(&first);
         found(&findings);
         let unfit = first.unfit();
+        let told = self.told(unfit.is_some());
         for (index, case) in told.iter().enumerate() {
-            let verdict = if self.selection.skips(case.slug) {
+            let is_first = case.slug == first.case.slug;
+            let verdict = if self.selection.skips(case.slug) && !(is_first && unfit.is_some()) {
                 CaseVerdict { seen: "left out as asked".to_owned(), ..self.unjudged(case, Verdict::Skip) }
-            } else if case.slug == first.case.slug {
+            } else if is_first {
                 first.verdict(self)
             } else if let Some(reason) = &unfit {
-                CaseVerdict { seen: reason.clone(), ..self.unjudged(case, Verdict::Inconclusive) }
+                let seen =
+                    format!("not examined, since {} shows no client of streams: {reason}", first.case.slug);
+                CaseVerdict { seen, ..self.unjudged(case, Verdict::Inconclusive) }
             } else {
                 continue;
             };
@@ -117,7 +123,16 @@ impl Exam {
             done(&verdict);
             verdicts.insert(index, verdict);
         }
-        Ok(Judgement { findings, cases: verdicts.into_values().collect() })
+        Ok(Judgement { findings, cases: verdicts.into_values().collect(), unfit })
+    }
+
+    /// The cases that are told of. What a client that cannot be examined has done stands with the ordinary stream.
+    fn told(&self, with_first: bool) -> Vec<&'static Case> {
+        let mut told = self.selection.told(cases());
+        if with_first && !told.iter().any(|case| case.slug == first().slug) {
+            told.insert(0, first());
+        }
+        told
     }
 
     async fn judge(&self, case: &'static Case) -> CaseVerdict {
@@ -126,7 +141,7 @@ impl Exam {
             Ok(sitting) => sitting.verdict(self),
             Err(error) => CaseVerdict {
                 seen: format!("the command could not be run: {error}"),
-                duration_ms: milliseconds(began.elapsed()),
+                duration_ms: milliseconds(began, Instant::now()),
                 ..self.unjudged(case, Verdict::HarnessError)
             },
         }
@@ -205,7 +220,7 @@ impl Sitting {
         CaseVerdict {
             seen,
             requests: u32::try_from(self.attempts.len()).unwrap_or(u32::MAX),
-            duration_ms: milliseconds(self.run.ended_at - self.run.began_at),
+            duration_ms: milliseconds(self.run.began_at, self.run.ended_at),
             evidence: if shows { evidence(&self.attempts, &self.run, &unjudged.repeat) } else { Vec::new() },
             ..unjudged
         }
@@ -214,17 +229,11 @@ impl Sitting {
     /// Why there is no use in examining a client further: it gives no account of an ordinary stream, or asks for none.
     fn unfit(&self) -> Option<String> {
         let seen = self.seen(Duration::ZERO);
-        let reason = match seen.account() {
-            Err(objection) => objection.seen,
-            Ok(_) if seen.chats().all(|chat| body(chat).get("stream") == Some(&Value::Bool(true))) => {
-                return None;
-            }
-            Ok(_) => "it asks for a chat without `stream: true`".to_owned(),
-        };
-        Some(format!(
-            "not examined, since an ordinary stream ({}) shows no client of streams: {reason}",
-            self.case.slug
-        ))
+        match seen.account() {
+            Err(objection) => Some(objection.seen),
+            Ok(_) if seen.chats().all(|chat| body(chat).get("stream") == Some(&Value::Bool(true))) => None,
+            Ok(_) => Some("it asks for a chat without `stream: true`".to_owned()),
+        }
     }
 }
 
@@ -246,17 +255,13 @@ fn findings(first: &Sitting) -> Vec<Finding> {
     let seen = first.seen(Duration::ZERO);
     let Some(chat) = seen.chats().next() else { return findings };
     if let Some(head) = &chat.request.head {
-        let field = |name| head.fields.first(name).map(|value| String::from_utf8_lossy(value).into_owned());
+        let field = |name| head.fields.first(name).map(|value| cut(&String::from_utf8_lossy(value)));
         found("user agent", field("user-agent").unwrap_or_else(|| "none".to_owned()));
         found("accepts encodings", field("accept-encoding").unwrap_or_else(|| "none".to_owned()));
     }
     let body = body(chat);
-    let member = |name: &str| body.get(name).map_or("none".to_owned(), Value::to_string);
+    let member = |name: &str| body.get(name).map_or("none".to_owned(), |value| cut(&value.to_string()));
     found("stream", member("stream"));
     found("stream_options", member("stream_options"));
     findings
-}
-
-fn milliseconds(time: Duration) -> f64 {
-    (time.as_secs_f64() * 1e6).round() / 1e3
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::account::{Account, NoAccount};
 use crate::case::{Harm, Objection};
-use crate::evidence::Attempt;
+use crate::evidence::{Attempt, told_break};
 use crate::examiner::Asked;
 use crate::program::{MOST_STDOUT, Run, RunEnd};
 
@@ -62,9 +62,7 @@ impl<'a> Seen<'a> {
             Objection::broken(Harm::NoAccount, format!("{reason}{ended}"))
         })?;
         if self.chats().next().is_none() {
-            let other = self.attempts.first().map_or("it asked for nothing".to_owned(), |attempt| {
-                format!("it asked for {} instead", asked_for(attempt))
-            });
+            let other = self.attempts.first().map_or("it asked for nothing".to_owned(), asked_instead);
             return Err(Objection::inconclusive(format!("no chat completion was asked for: {other}")));
         }
         Ok(account)
@@ -139,9 +137,14 @@ pub(crate) fn told(account: &Account) -> String {
         None => format!(
             "the text {}, finish reason {}",
             shown(&account.text),
-            account.finish_reason.as_deref().unwrap_or("null")
+            account.finish_reason.as_deref().map_or("null".to_owned(), cut)
         ),
     }
+}
+
+/// A word of the client's, in part if it is long.
+pub(crate) fn cut(word: &str) -> String {
+    word.chars().take(SHOWN_CHARACTERS).collect()
 }
 
 /// A text in quotes, in part if it is long.
@@ -157,7 +160,7 @@ pub(crate) fn shown(text: &str) -> String {
 
 fn told_error(account: &Account) -> String {
     let Some(error) = &account.error else { return "no error".to_owned() };
-    let kind = if error.kind.is_empty() { "an error" } else { &error.kind };
+    let kind = if error.kind.is_empty() { "an error".to_owned() } else { cut(&error.kind) };
     let typed = if error.typed { "" } else { ", which is none of its own" };
     format!("{kind}{typed}: {}", shown(&error.message))
 }
@@ -177,9 +180,14 @@ fn is_part(part: &str, whole: &str) -> bool {
     part.chars().all(|wanted| left.any(|character| character == wanted))
 }
 
-fn asked_for(attempt: &Attempt) -> String {
-    let Some(head) = &attempt.request.head else { return "something that is no HTTP".to_owned() };
-    format!("{} {}", String::from_utf8_lossy(&head.method), String::from_utf8_lossy(&head.target))
+fn asked_instead(attempt: &Attempt) -> String {
+    match &attempt.request.head {
+        Some(head) if attempt.asked != Asked::Broken => {
+            let [method, target] = [&head.method, &head.target].map(|word| String::from_utf8_lossy(word));
+            format!("it asked for {} instead", shown(&format!("{method} {target}")))
+        }
+        _ => told_break(&attempt.request.received.ending).to_owned(),
+    }
 }
 
 #[cfg(test)]

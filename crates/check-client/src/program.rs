@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
-use tokio::time::timeout_at;
+use tokio::time::{interval, sleep_until, timeout};
 
-use crate::processes::Household;
+use crate::processes::{Household, bury};
 
 /// What is kept of stdout, in bytes. A client that prints more is ended.
 pub(crate) const MOST_STDOUT: usize = 32 << 20;
@@ -20,6 +20,8 @@ pub(crate) const MOST_STDOUT: usize = 32 << 20;
 pub(crate) const MOST_STDERR: usize = 64 << 10;
 /// How long the pipes are read after the command and all that it has left behind are over.
 const DRAINING: Duration = Duration::from_millis(500);
+/// How often it is looked whether processes have ended that a run has left behind.
+const BETWEEN_BURIALS: Duration = Duration::from_millis(100);
 /// Bytes of one read of a pipe, at least.
 const READ_BYTES: usize = 64 << 10;
 
@@ -70,10 +72,8 @@ impl Program {
         let mut command = Command::new(&self.command);
         command.args(&self.arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.envs(variables.iter().map(|(name, value)| (name, value))).kill_on_drop(true);
-        let household = Household::settle(&mut command);
         let began_at = Instant::now();
-        let mut child = command.spawn()?;
-        let household = household.headed_by(&child);
+        let (household, mut child) = Household::found(&mut command)?;
         let mut pipes = Pipes::of(&mut child);
         let until = tokio::time::Instant::from_std(began_at + limit);
         let end = tokio::select! {
@@ -81,20 +81,23 @@ impl Program {
             end = until_exited(&mut child, until) => end?,
         };
         let ended_at = Instant::now();
-        household.end();
+        // Of one that the system cannot end now, nobody waits for the end.
+        let _ = timeout(DRAINING, child.kill()).await;
+        drop(household);
         // Whoever still holds a pipe has escaped; nobody waits longer for it.
-        let _ = tokio::time::timeout(DRAINING, pipes.until_closed()).await;
-        if end != RunEnd::Flooded {
-            child.wait().await?;
-        }
+        let _ = timeout(DRAINING, pipes.until_closed()).await;
         Ok(Run { stdout: pipes.printed, stderr: pipes.said, began_at, ended_at, end })
     }
 }
 
 async fn until_exited(child: &mut Child, until: tokio::time::Instant) -> io::Result<RunEnd> {
-    match timeout_at(until, child.wait()).await {
-        Ok(status) => Ok(RunEnd::Exited(status?)),
-        Err(_) => Ok(RunEnd::TimedOut),
+    let mut burials = interval(BETWEEN_BURIALS);
+    loop {
+        tokio::select! {
+            status = child.wait() => return Ok(RunEnd::Exited(status?)),
+            () = sleep_until(until) => return Ok(RunEnd::TimedOut),
+            _ = burials.tick() => bury(),
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use interference_report::{Direction, Exchange as ToldExchange, WireEntry};
+use interference_report::{Direction, Exchange as ToldExchange, WireEntry, abridged, milliseconds};
 use interference_wire::{Received, escaped};
 
 use crate::ending::told_ending;
@@ -41,19 +41,13 @@ fn told(exchange: &Exchange, target: &Target) -> ToldExchange {
     let answer = exchange.outcome.as_ref();
     let start = answer.ok().and_then(|answer| answer.sent_at).unwrap_or(exchange.sent_at);
     wire.push(WireEntry {
-        at_ms: milliseconds(exchange.sent_at, start),
+        at_ms: milliseconds(start, exchange.sent_at),
         direction: Direction::Sent,
         offset: 0,
         bytes: exchange.sent.len(),
         text: shown(&exchange.sent, target),
     });
-    let event = |at: Instant, text: String| WireEntry {
-        at_ms: milliseconds(at, start),
-        direction: Direction::Event,
-        offset: 0,
-        bytes: 0,
-        text,
-    };
+    let event = |at: Instant, text: String| WireEntry::event(milliseconds(start, at), text);
     let mut last = exchange.sent_at;
     if let Some(error) = &exchange.send_error {
         wire.push(event(last, error.clone()));
@@ -71,27 +65,13 @@ fn told(exchange: &Exchange, target: &Target) -> ToldExchange {
 
 /// A line for each read; in the middle of many, one that counts those left out.
 fn reads(received: &Received, start: Instant, target: &Target) -> Vec<WireEntry> {
-    let line = |read: &interference_wire::Read| WireEntry {
-        at_ms: milliseconds(read.at, start),
+    abridged(&received.reads, MOST_READS, "reads", |read| WireEntry {
+        at_ms: milliseconds(start, read.at),
         direction: Direction::Received,
         offset: read.offset,
         bytes: read.len,
         text: shown(received.raw.get(read.offset..read.offset + read.len).unwrap_or_default(), target),
-    };
-    let reads = &received.reads;
-    if reads.len() <= MOST_READS {
-        return reads.iter().map(line).collect();
-    }
-    let (head, tail) = (&reads[..MOST_READS / 2], &reads[reads.len() - MOST_READS / 2..]);
-    let left_out = &reads[head.len()..reads.len() - tail.len()];
-    let gap = WireEntry {
-        at_ms: left_out.first().map_or(0.0, |read| milliseconds(read.at, start)),
-        direction: Direction::Event,
-        offset: left_out.first().map_or(0, |read| read.offset),
-        bytes: left_out.iter().map(|read| read.len).sum(),
-        text: format!("{} reads are left out here", left_out.len()),
-    };
-    head.iter().map(line).chain([gap]).chain(tail.iter().map(line)).collect()
+    })
 }
 
 /// Bytes with escapes visible, what is secret blackened, long ones cut. A secret across the cut is looked for whole.
@@ -104,13 +84,4 @@ fn shown(bytes: &[u8], target: &Target) -> String {
         text.push_str(&format!("… and {} bytes more", bytes.len() - SHOWN_BYTES));
     }
     text
-}
-
-fn milliseconds(at: Instant, start: Instant) -> f64 {
-    let (sign, time) = match at.checked_duration_since(start) {
-        Some(time) => (1.0, time),
-        None => (-1.0, start.duration_since(at)),
-    };
-    // Microseconds are what the clock is good for.
-    sign * (time.as_secs_f64() * 1e6).round() / 1e3
 }

@@ -196,11 +196,43 @@ fn conclude(verdicts: &Verdicts) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// As a POSIX shell takes it.
+/// As a shell takes it, in one line: what acts on a terminal, line feeds first, is spelled as `$'\\n'` has it (POSIX.1-2024,
+/// section 2.2.4).
 pub(crate) fn shell_word(text: &str) -> String {
     let plain = |character: char| character.is_ascii_alphanumeric() || "-._~:/@%+=,".contains(character);
     if !text.is_empty() && text.chars().all(plain) {
         return text.to_owned();
     }
-    format!("'{}'", text.replace('\'', r"'\''"))
+    if !text.contains(char::is_control) {
+        return format!("'{}'", text.replace('\'', r"'\''"));
+    }
+    let mut word = "$'".to_owned();
+    for character in text.chars() {
+        match character {
+            '\'' | '\\' => word.extend(['\\', character]),
+            '\n' => word.push_str("\\n"),
+            '\t' => word.push_str("\\t"),
+            '\r' => word.push_str("\\r"),
+            // Three digits, so that none that follows is taken for one of them.
+            _ if character.is_control() => {
+                let bytes = character.to_string().into_bytes();
+                word.extend(bytes.iter().map(|byte| format!("\\{byte:03o}")));
+            }
+            _ => word.push(character),
+        }
+    }
+    word + "'"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_one_line_and_means_itself() {
+        assert_eq!(shell_word("http://localhost:1337/v1"), "http://localhost:1337/v1");
+        assert_eq!(shell_word(""), "''");
+        assert_eq!(shell_word("it's $HOME"), r"'it'\''s $HOME'");
+        assert_eq!(shell_word("it's\n\t\u{1b}7\\ \u{85}é"), r"$'it\'s\n\t\0337\\ \302\205é'");
+    }
 }

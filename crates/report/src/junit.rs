@@ -64,10 +64,12 @@ fn suite(text: &mut String, verdicts: &Verdicts, prefix: &str, section: &Section
 }
 
 fn properties(text: &mut String, verdicts: &Verdicts) {
-    let own = [("target", verdicts.called()), ("base_url", &verdicts.target), ("command", &verdicts.command)];
+    let own = [("target", &verdicts.target), ("command", &verdicts.command)];
+    let own = own.map(|(name, value)| (name, value.as_str()));
+    let name = verdicts.target_name.as_deref().map(|name| ("target_name", name));
     let found = verdicts.findings.iter().map(|finding| (finding.name.as_str(), finding.value.as_str()));
     text.push_str("    <properties>\n");
-    for (name, value) in own.into_iter().chain(found) {
+    for (name, value) in own.into_iter().chain(name).chain(found) {
         add!(text, "      <property name=\"{}\" value=\"{}\"/>\n", Escaped(name), Escaped(value));
     }
     text.push_str("    </properties>\n");

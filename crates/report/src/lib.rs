@@ -23,6 +23,7 @@ pub mod terminal;
 mod text_file;
 mod verdicts;
 mod visible;
+mod wire_log;
 mod wrapping;
 mod xml;
 
@@ -34,3 +35,4 @@ pub use verdicts::{
     CaseVerdict, Clause, Direction, Exchange, FORMAT, Finding, Level, Summary, Tool, Verdict, Verdicts,
     WireEntry,
 };
+pub use wire_log::{abridged, milliseconds};

@@ -46,7 +46,7 @@ fn rule(case: &CaseVerdict) -> Value {
     json!({
         "id": visible(&case.slug),
         "shortDescription": { "text": visible(&case.requirement) },
-        "fullDescription": { "text": visible(&format!("{} It is looked at by {}.", case.requirement, case.trigger)) },
+        "fullDescription": { "text": visible(&format!("{} Brought about by: {}", case.requirement, case.trigger)) },
         "help": { "text": visible(&help(case)) },
         "defaultConfiguration": { "level": match case.level {
             Level::Must => Severity::Error,

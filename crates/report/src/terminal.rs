@@ -12,7 +12,7 @@ pub use style::Style;
 
 use crate::duration::duration;
 use crate::verdicts::{CaseVerdict, Verdict, Verdicts};
-use crate::visible::{one_line, visible};
+use crate::visible::{one_line, shortened, visible};
 use crate::wrapping::{columns, fitted, wrapped};
 use style::Ink;
 
@@ -20,6 +20,9 @@ use style::Ink;
 pub const WIDTH: usize = 100;
 /// Columns of the words before what they say: `  expected  `.
 const LABEL: usize = 12;
+
+/// Characters of the target, which may be a program on a command line.
+const LONGEST_TARGET: usize = 300;
 
 /// The whole view of a run.
 pub fn render(verdicts: &Verdicts, style: Style) -> String {
@@ -64,7 +67,7 @@ fn head(page: &mut Page, verdicts: &Verdicts) {
         Some(name) => format!("{name}, {}", verdicts.target),
         None => verdicts.target.clone(),
     };
-    page.labelled("target", &target, Ink::Strong);
+    page.labelled("target", &shortened(&target, LONGEST_TARGET), Ink::Strong);
     let findings = verdicts.findings.iter().map(|finding| format!("{} {}", finding.name, finding.value));
     let findings: Vec<_> = findings.collect();
     if !findings.is_empty() {

@@ -123,11 +123,11 @@ pub enum Direction {
 /// A line of a wire log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WireEntry {
-    /// Milliseconds since the request had been sent; negative for what came before.
+    /// Milliseconds since the request had been sent or, where a client sent it, read; negative for what came before.
     pub at_ms: f64,
     /// Which way.
     pub direction: Direction,
-    /// Where the bytes begin, counted from the first one of the request or of the answer.
+    /// Where the bytes begin, counted from the first one of the request, of the answer, or of what a client printed.
     pub offset: usize,
     /// How many bytes there were, also where `text` shows fewer.
     pub bytes: usize,
@@ -135,12 +135,13 @@ pub struct WireEntry {
     pub text: String,
 }
 
-/// A request, and what came of it.
+/// A request, and what came of it; or what a client printed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Exchange {
     /// What it was for, in a few words.
     pub title: String,
-    /// A command line that sends the same request; the key is `$OPENAI_API_KEY`.
+    /// A command line that brings it about again: for a server one of curl, with the key as `$OPENAI_API_KEY`; for a client
+    /// the one that repeats the case.
     pub curl: String,
     /// What crossed the wire, in order of time.
     pub wire: Vec<WireEntry>,
@@ -159,7 +160,7 @@ pub struct CaseVerdict {
     pub requirement: String,
     /// What it rests on.
     pub clauses: Vec<Clause>,
-    /// How the target is brought to show it.
+    /// How the target is brought to show it: what a server is asked, or what a client is sent.
     pub trigger: String,
     /// What it has come to.
     pub verdict: Verdict,
@@ -170,13 +171,14 @@ pub struct CaseVerdict {
     /// Whether the baseline lists it, so that a failure is no surprise.
     #[serde(default)]
     pub in_baseline: bool,
-    /// Requests that it looked at, shared ones included.
+    /// Requests that it looked at: of those that a server was sent, shared ones included; of a client, its own.
     pub requests: u32,
     /// How long it took.
     pub duration_ms: f64,
     /// The command that repeats it.
     pub repeat: String,
-    /// The exchanges that it rests on, the most telling first. Empty where the verdict is PASS, unless asked for.
+    /// The exchanges that it rests on: for a server the most telling first; for a client in the order of its requests, and
+    /// then what it printed. Empty where the verdict is PASS, unless asked for.
     #[serde(default)]
     pub evidence: Vec<Exchange>,
 }
@@ -184,7 +186,7 @@ pub struct CaseVerdict {
 /// Something that was found out about the target before it was judged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    /// What: `model`, `streaming`, `tools`, …
+    /// What: `model`, `streaming`, `tools`, `user agent`, …
     pub name: String,
     /// How it is with the target, in a few words.
     pub value: String,

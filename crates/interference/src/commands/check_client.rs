@@ -10,7 +10,7 @@ use std::time::Duration;
 use interference_catalogue::Selection;
 use interference_check_client::{Case, Exam, ExamError, Judgement, Program, cases};
 
-use crate::failure::{Failure, INTERRUPTED, TOOL_FAILED};
+use crate::failure::{Failure, INTERRUPTED, TEST_FAILED, TOOL_FAILED};
 use crate::interrupt::asked_to_end;
 use crate::judging::listing::{self, Listed};
 use crate::judging::progress::Progress;
@@ -61,7 +61,8 @@ pub(crate) fn run(arguments: &CheckClientArguments) -> anyhow::Result<()> {
         target: words.join(" "),
         findings: judgement.findings,
         cases: judgement.cases,
-    })
+    })?;
+    judgement.unfit.map_or(Ok(()), |reason| Err(unfit(&reason).into()))
 }
 
 fn exam(arguments: &CheckClientArguments, selection: Selection, words: &str) -> Exam {
@@ -111,6 +112,12 @@ fn interrupted() -> Failure {
 fn cannot_be_examined(error: &ExamError) -> Failure {
     let hint = "as in: interference check-client -- python3 my_client.py";
     Failure::new(TOOL_FAILED, error.to_string(), hint)
+}
+
+fn unfit(reason: &str) -> Failure {
+    let hint = "a client asks once for a chat with `stream: true` at OPENAI_BASE_URL, and prints one JSON object of what \
+                it got: docs/check-client.md";
+    Failure::new(TEST_FAILED, format!("the client cannot be examined: {reason}"), hint)
 }
 
 /// Prints the catalogue.

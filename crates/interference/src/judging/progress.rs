@@ -31,9 +31,9 @@ impl Progress {
 
     /// What was found out beforehand: the finding of this name is said, where no bar shows that something goes on.
     pub(crate) fn found(&self, findings: &[Finding], name: &str) {
-        if self.bar.is_none() {
-            let finding = findings.iter().find(|finding| finding.name == name);
-            say(&format!("judging with the {name} {}", finding.map_or("", |finding| finding.value.as_str())));
+        let finding = findings.iter().find(|finding| finding.name == name);
+        if let (None, Some(finding)) = (&self.bar, finding) {
+            say(&format!("judging with the {name} {}", finding.value));
         }
     }
 

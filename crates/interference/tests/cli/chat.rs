@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, Finished, Running, Server, finish};
+use crate::our_schemas;
 
 /// What the default model says to the prompt below, at temperature 0, in 8 tokens.
 const TREE: &str = "In the heart of the forest, a";
@@ -53,6 +54,7 @@ fn json_is_one_object_with_the_names_that_others_rely_on() {
     let server = bench.serve(&[]);
     for arguments in [&["--json"][..], &["--json", "--no-stream"]] {
         let printed = finish(chat(&bench, &server, arguments).arg(PROMPT)).succeeded();
+        our_schemas::follows("account-1.json", &printed);
         assert_eq!(
             printed,
             format!(
@@ -63,7 +65,7 @@ fn json_is_one_object_with_the_names_that_others_rely_on() {
     let mut refused = chat(&bench, &server, &["--json", "-m", "no-such-model", PROMPT]);
     let refused = finish(&mut refused);
     refused.failed_with(1);
-    let object: Value = serde_json::from_str(&refused.stdout).unwrap();
+    let object = our_schemas::follows("account-1.json", &refused.stdout);
     assert_eq!(object["text"], "");
     assert_eq!(object["finish_reason"], Value::Null);
     assert_eq!(object["error"]["type"], "invalid_request_error");

@@ -1,11 +1,12 @@
 //! `interference check`: verdicts on real servers, sound and broken, and what its evidence shows.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::bench::{Bench, Server};
+use crate::our_schemas;
 
 const KEY: &str = "sk-check-5d1f-secret";
 
@@ -32,13 +33,7 @@ fn scripted(bench: &Bench, folder: &TempDir, arguments: &[&str]) -> Server {
 }
 
 fn document(stdout: &str) -> Value {
-    let document: Value = serde_json::from_str(stdout).unwrap();
-    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/schemas/verdicts-1.json");
-    let schema: Value = serde_json::from_str(&std::fs::read_to_string(schema).unwrap()).unwrap();
-    if let Err(error) = jsonschema::validate(&schema, &document) {
-        panic!("the document does not follow its schema: {error}");
-    }
-    document
+    our_schemas::follows("verdicts-1.json", stdout)
 }
 
 fn case<'a>(document: &'a Value, slug: &str) -> &'a Value {

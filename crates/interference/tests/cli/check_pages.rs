@@ -1,125 +1,104 @@
-//! `docs/check.md`, whose commands are run as they stand there, and `docs/check-cases.md`, which is what the code says.
+//! The pages of both judges, whose commands are run as they stand there, and the lists of their cases, which are what the
+//! code says.
+
+mod clients;
+mod servers;
 
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use interference_catalogue::Source;
-use interference_check_server::{CATALOGUE, Case, Section};
+use interference_catalogue::{Clause, Source};
 use interference_report::Level;
 
-use crate::bench::{Bench, finish};
+use crate::bench::Bench;
 
-const PAGE: &str = include_str!("../../../../docs/check.md");
-const CASES: &str = include_str!("../../../../docs/check-cases.md");
-const EXAMPLE: &str = include_str!("../../../check-server/src/sections/sse.rs");
+/// The text of a page in Markdown.
+struct Page(&'static str);
 
-/// The server of all commands on the page.
-const SERVER: &str = "http://localhost:1337/v1";
+impl Page {
+    /// What stands in blocks of a language.
+    fn blocks(&self, language: &str) -> Vec<&'static str> {
+        let fenced = self.0.split("```").skip(1).step_by(2);
+        fenced.filter_map(|block| block.strip_prefix(language)?.strip_prefix('\n')).collect()
+    }
+
+    /// The commands of its shell blocks, then those of its workflows.
+    fn commands(&self) -> Vec<&'static str> {
+        let in_workflow = self.blocks("yaml").into_iter().flat_map(str::lines);
+        let in_workflow = in_workflow.filter_map(|line| line.trim().strip_prefix("run: "));
+        let in_shell = self.blocks("sh").into_iter().flat_map(str::lines);
+        in_shell.chain(in_workflow).filter(|line| line.starts_with("interference ")).collect()
+    }
+
+    /// Whether it tells of all that a verb takes.
+    fn has_every_option(&self, verb: &str) {
+        let help = Bench::take().run(&[verb, "--help"]).succeeded();
+        let names = help.split_whitespace().filter(|word| word.starts_with("--") && *word != "--");
+        for name in names.map(|word| word.trim_end_matches(',')).filter(|name| *name != "--help") {
+            let told = [format!("`{name}`"), format!("`{name} "), format!(" {name} ")];
+            let told = told.iter().any(|told| self.0.contains(told));
+            assert!(told || ["--verbose...", "--quiet"].contains(&name), "{name} is not in the table");
+        }
+    }
+}
 
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// What stands in blocks of a language.
-fn blocks(language: &str) -> Vec<&'static str> {
-    let fenced = PAGE.split("```").skip(1).step_by(2);
-    fenced.filter_map(|block| block.strip_prefix(language)?.strip_prefix('\n')).collect()
-}
-
-/// The script of the sound server, put together as `cargo xtask mutants` does it.
-fn sound_script() -> String {
-    let mut parts: Vec<PathBuf> = fs::read_dir(workspace().join("fixtures/check-server"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
-        .collect();
-    parts.sort();
-    parts.iter().map(|part| fs::read_to_string(part).unwrap()).collect()
-}
-
-#[test]
-fn every_command_of_the_page_runs() {
-    let bench = Bench::take();
-    let folder = tempfile::tempdir().unwrap();
-    let script = folder.path().join("script.toml");
-    fs::write(&script, sound_script()).unwrap();
-    let server = bench.serve_with(&["--script", script.to_str().unwrap()], &[]);
-    server.until_said("ready");
-    let in_workflow = blocks("yaml").into_iter().flat_map(str::lines);
-    let in_workflow = in_workflow.filter_map(|line| line.trim().strip_prefix("run: "));
-    let in_shell = blocks("sh").into_iter().flat_map(str::lines);
-    let commands: Vec<&str> =
-        in_shell.chain(in_workflow).filter(|line| line.starts_with("interference ")).collect();
-    assert_eq!(commands.len(), 9, "{commands:#?}");
+/// A command in a folder, with the binary on its path.
+fn shell(bench: &Bench, command: &str, folder: &Path) -> Command {
     let binary = Path::new(env!("CARGO_BIN_EXE_interference")).parent().unwrap();
     let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
-    for command in commands {
-        let mut shell = bench.program("bash");
-        let command = command.replace(SERVER, &server.base_url());
-        shell.args(["-c", &command]).current_dir(folder.path()).env("PATH", &path);
-        finish(&mut shell).succeeded();
-    }
-    for report in ["sse.html", "known.txt", "check.xml", "check.html"] {
-        assert!(folder.path().join(report).exists(), "no {report}");
-    }
+    let mut shell = bench.program("bash");
+    shell.args(["-c", command]).current_dir(folder).env("PATH", path);
+    shell
 }
 
-#[test]
-fn the_example_is_a_case() {
-    let examples = blocks("rust");
-    assert_eq!(examples.len(), 2);
-    for example in examples {
-        assert!(EXAMPLE.contains(example), "not in the code: {example}");
-    }
-}
-
-#[test]
-fn the_page_has_every_option() {
-    let help = Bench::take().run(&["check", "--help"]).succeeded();
-    let names = help.split_whitespace().filter(|word| word.starts_with("--"));
-    for name in names.map(|word| word.trim_end_matches(',')).filter(|name| *name != "--help") {
-        let told = [format!("`{name}`"), format!("`{name} "), format!(" {name} ")];
-        let told = told.iter().any(|told| PAGE.contains(told));
-        assert!(told || ["--verbose...", "--quiet"].contains(&name), "{name} is not in the table");
-    }
-}
-
-#[test]
-fn the_catalogue_is_as_the_code_has_it() {
-    let expected = catalogue();
-    if CASES != expected {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("check-cases.md");
+/// Holds a list of cases against the right one, and leaves that beside where they differ.
+fn hold(name: &str, page: &str, expected: &str) {
+    if page != expected {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         fs::write(&path, expected).unwrap();
-        panic!("docs/check-cases.md is not what the code says; {} is", path.display());
+        panic!("docs/{name} is not what the code says; {} is", path.display());
     }
 }
 
-fn catalogue() -> String {
-    let sections: Vec<&Section> = CATALOGUE.iter().filter(|section| !section.cases.is_empty()).collect();
-    let cases = sections.iter().map(|section| section.cases.len()).sum::<usize>();
+/// Cases under one heading.
+struct Group {
+    title: &'static str,
+    rows: Vec<Row>,
+}
+
+/// A case, and what the columns of its own say of it.
+struct Row {
+    slug: &'static str,
+    level: Level,
+    cells: Vec<&'static str>,
+    clauses: &'static [Clause],
+}
+
+/// The page that lists the cases of a verb.
+fn catalogue(verb: &str, columns: &[&str], groups: Vec<Group>) -> String {
+    let cases = groups.iter().map(|group| group.rows.len()).sum::<usize>();
     let mut page = format!(
-        "# What is judged\n\nThe {cases} cases of [`interference check`](check.md). This page is made of the code: a test \
+        "# What is judged\n\nThe {cases} cases of [`interference {verb}`]({verb}.md). This page is made of the code: a test \
          holds it against the\ncatalogue, and leaves the right one beside where they differ.\n"
     );
-    for section in sections {
-        write!(
-            page,
-            "\n## {}\n\n| case | level | what must hold | rests on |\n| --- | --- | --- | --- |\n",
-            section.title
-        )
-        .unwrap();
-        section.cases.iter().for_each(|case| page.push_str(&row(case)));
+    let head = format!("| case | level | {} | rests on |", columns.join(" | "));
+    let rule = "| --- ".repeat(columns.len() + 3);
+    for group in groups.iter().filter(|group| !group.rows.is_empty()) {
+        write!(page, "\n## {}\n\n{head}\n{rule}|\n", group.title).unwrap();
+        group.rows.iter().for_each(|row| page.push_str(&line(row)));
     }
     page
 }
 
-fn row(case: &Case) -> String {
-    let level = match case.level {
-        Level::Must => "MUST",
-        Level::Should => "SHOULD",
-    };
-    let clauses = case.clauses.iter().map(|clause| {
+fn line(row: &Row) -> String {
+    let cells: Vec<String> = row.cells.iter().map(|text| cell(text)).collect();
+    let clauses = row.clauses.iter().map(|clause| {
         let place = format!("{}, {}", clause.source.name(), clause.place);
         cell(&match (clause.source, clause.quote) {
             (_, "") => place,
@@ -129,7 +108,7 @@ fn row(case: &Case) -> String {
         })
     });
     let clauses: Vec<String> = clauses.collect();
-    format!("| `{}` | {level} | {} | {} |\n", case.slug, cell(case.requirement), clauses.join("<br>"))
+    format!("| `{}` | {} | {} | {} |\n", row.slug, row.level.word(), cells.join(" | "), clauses.join("<br>"))
 }
 
 /// As a cell of a table: what Markdown would take for its own is escaped.

@@ -8,6 +8,7 @@ use std::thread;
 use serde_json::Value;
 
 use crate::bench::{Bench, Running, Server, finish};
+use crate::our_schemas;
 
 /// Begins a long answer, and waits for the first piece of it on stdout.
 fn begin(bench: &Bench, server: &Server) -> (Running, ChildStdout, String) {
@@ -56,7 +57,7 @@ fn the_object_of_json_has_the_text_so_far_and_the_error() {
     let finished = bench.run(&["chat", "--json", "--base-url", &base_url, "-m", "any", "hi"]);
     server.join().unwrap();
     finished.failed_with(1);
-    let object: Value = serde_json::from_str(&finished.stdout).unwrap();
+    let object = our_schemas::follows("account-1.json", &finished.stdout);
     assert_eq!(object["text"], "Half");
     assert_eq!(object["finish_reason"], Value::Null);
     assert_eq!(object["error"]["type"], "broke_off");

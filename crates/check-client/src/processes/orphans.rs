@@ -1,0 +1,95 @@
+//! Processes that have left the group of their run, on Linux.
+//!
+//! Owns how they are found: by a variable of their environment, or among the children of this process. Where the kernel
+//! does not list children, those that have shed the variable stay.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, WaitOptions, getpid, set_child_subreaper, waitpid};
+
+use super::kill;
+
+/// How long they are looked for, over and over: one that forks while it is looked for is found the next time.
+const LONGEST_HUNT: Duration = Duration::from_secs(2);
+
+/// From here on whoever loses its parent becomes a child of this process.
+pub(super) fn adopt() {
+    // It fails on systems that are older than the feature, where it does not come to that.
+    let _ = set_child_subreaper(Some(getpid()));
+}
+
+/// Ends all that have this variable; and, where no run goes on, all children.
+pub(super) fn end(mark: &str, heads: &[Pid]) {
+    let until = Instant::now() + LONGEST_HUNT;
+    while (pursue(heads, until, |child| is_marked(child, mark)) | end_marked(mark, heads))
+        && Instant::now() < until
+    {}
+    if heads.is_empty() {
+        pursue(heads, Instant::now() + LONGEST_HUNT, |_| true);
+    }
+}
+
+/// Reaps children that have ended, heads aside.
+pub(super) fn bury(heads: &[Pid]) {
+    for child in children().into_iter().filter(|child| !heads.contains(child)) {
+        let _ = waitpid(Some(child), WaitOptions::NOHANG);
+    }
+}
+
+/// Kills such children, heads aside, until there are none; says whether there were any.
+///
+/// Those that fork and end over and over are hunted down, generation after generation: the children of one that was
+/// killed are our children at the next look, which must come sooner than the next fork. So the dead are reaped at once,
+/// for the list to stay short.
+fn pursue(heads: &[Pid], until: Instant, is_prey: impl Fn(Pid) -> bool) -> bool {
+    let mut found = false;
+    loop {
+        let mut found_now = false;
+        for child in children().into_iter().filter(|child| !heads.contains(child)) {
+            if is_prey(child) {
+                kill(child, heads);
+                found_now = true;
+            }
+            let _ = waitpid(Some(child), WaitOptions::NOHANG);
+        }
+        found |= found_now;
+        if !found_now || Instant::now() >= until {
+            return found;
+        }
+    }
+}
+
+/// Kills those that are found among all processes, each before the next is looked at; says whether there were any.
+fn end_marked(mark: &str, heads: &[Pid]) -> bool {
+    let all = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let all = all.filter_map(|process| pid(process.file_name().to_str()?));
+    let mut found = false;
+    for process in all.filter(|process| is_marked(*process, mark)) {
+        kill(process, heads);
+        found = true;
+    }
+    found
+}
+
+/// Whether a living process has this variable in its environment. Another user's cannot be read.
+fn is_marked(process: Pid, mark: &str) -> bool {
+    let environment = fs::read(format!("/proc/{process}/environ")).unwrap_or_default();
+    environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
+}
+
+/// The children of this process, those included that have ended and were not reaped.
+fn children() -> Vec<Pid> {
+    let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    threads.flat_map(|thread| children_of(&thread.path())).collect()
+}
+
+fn children_of(thread: &Path) -> Vec<Pid> {
+    let children = fs::read_to_string(thread.join("children")).unwrap_or_default();
+    children.split_whitespace().filter_map(pid).collect()
+}
+
+fn pid(text: &str) -> Option<Pid> {
+    Pid::from_raw(text.parse().ok()?)
+}
