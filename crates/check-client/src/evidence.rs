@@ -58,13 +58,13 @@ pub(crate) fn exchanges(attempts: &[Attempt], command: &str) -> Vec<Exchange> {
     attempts.iter().take(MOST_EXCHANGES).map(|attempt| exchange(attempt, command)).collect()
 }
 
-/// What was reported of a client that is no command; `bytes` are those of the report.
-pub(crate) fn report(words: &[u8], bytes: usize, at: Instant, start: Instant, command: &str) -> Exchange {
+/// What was reported of a client that is no command.
+pub(crate) fn report(words: &[u8], at: Instant, start: Instant, command: &str) -> Exchange {
     let reported = WireEntry {
         at_ms: milliseconds(at, start),
         direction: Direction::Received,
         offset: 0,
-        bytes,
+        bytes: words.len(),
         text: shown(words, SHOWN_OUTPUT),
     };
     Exchange {

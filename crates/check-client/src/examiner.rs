@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use crate::answer::{whole, write};
+use crate::answer::whole;
 use crate::case::{Case, Turn};
 use crate::evidence::Attempt;
 
