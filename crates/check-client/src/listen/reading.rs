@@ -8,7 +8,7 @@ use std::io::Read;
 use std::time::Instant;
 
 use flate2::read::GzDecoder;
-use interference_wire::{AnswerParser, BodyExpected, ConnectionEnd, ReadLimits, Step};
+use interference_wire::{AnswerParser, BodyExpected, ConnectionEnd, Progress, ReadLimits, Step};
 use serde_json::Value;
 
 use crate::account::Account;
@@ -24,9 +24,13 @@ pub(super) fn served(attempt: &Attempt) -> Option<Account> {
         return None;
     }
     let mut parser = AnswerParser::new(BodyExpected::Yes, ReadLimits::default());
-    for step in &attempt.steps {
-        if let Step::Write(bytes) = step {
-            parser.push(bytes, Instant::now());
+    let writes = attempt.steps.iter().filter_map(|step| match step {
+        Step::Write(bytes) => Some(bytes),
+        _ => None,
+    });
+    for bytes in writes {
+        if parser.push(bytes, Instant::now()) == Progress::Ended {
+            break;
         }
     }
     let answer = parser.finish(ConnectionEnd::Closed);

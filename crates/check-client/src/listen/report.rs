@@ -187,7 +187,7 @@ fn sight(saw: &Value) -> Result<Sight, Problem> {
 
 #[cfg(test)]
 mod tests {
-    use interference_wire::{ConnectionEnd, ReadLimits, RequestParser};
+    use interference_wire::{ConnectionEnd, Progress, ReadLimits, RequestParser};
 
     use super::*;
     use crate::cases::{CATALOGUE, cases};
@@ -197,7 +197,8 @@ mod tests {
     fn attempt(case: &Case, timeout: Duration) -> Attempt {
         let mut parser = RequestParser::new(ReadLimits::default());
         let now = Instant::now();
-        parser.push(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}", now);
+        let chat = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}";
+        assert_eq!(parser.push(chat, now), Progress::Ended);
         let turn = crate::case::Turn { before: 0, now: std::time::SystemTime::now(), timeout };
         Attempt {
             number: 0,
