@@ -22,15 +22,14 @@ use interference_report::{CaseVerdict, Finding, Verdicts};
 use interference_wire::{Ending, Limits, ReadLimits, Request, Responder, TimeLimits};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::examiner::{LONGEST_IDLE, LONGEST_REQUEST, accept, answer};
+use crate::examiner::{LONGEST_IDLE, LONGEST_REQUEST, Record, accept, answer};
 use cross_origin::{Opened, preflight};
 use desk::Desk;
 use hosts::Hosts;
 use place::Place;
 use reply::{Problem, Reply};
+use report::LONGEST_REPORT;
 use room::Room;
-
-pub(crate) use report::LONGEST_REPORT;
 
 /// What is read of a request, in bytes: more than any may have, so that who sends too much is told so.
 const READ_ON: usize = 2 * LONGEST_REPORT;
@@ -101,7 +100,7 @@ struct Hall {
 /// What becomes of a request.
 enum Way {
     /// A case answers it, and keeps it.
-    Case(Arc<crate::examiner::Record>),
+    Case(Arc<Record>),
     /// The page does.
     Reply(Reply),
 }
@@ -145,12 +144,7 @@ impl Hall {
         found.unwrap_or_else(|problem| Way::Reply(problem.reply()))
     }
 
-    fn record(
-        &self,
-        request: &Request,
-        client: Option<&str>,
-        slug: &str,
-    ) -> Result<Arc<crate::examiner::Record>, Problem> {
+    fn record(&self, request: &Request, client: Option<&str>, slug: &str) -> Result<Arc<Record>, Problem> {
         if request.received.raw.len() > LONGEST_REQUEST {
             return Err(Problem::too_large("a request for a chat", LONGEST_REQUEST));
         }
@@ -165,9 +159,7 @@ async fn refuse(responder: Responder, request: &Request) {
         Ending::Malformed { .. } => Problem::malformed("the request is no HTTP/1.1"),
         _ => return,
     };
-    if let Some(open) = problem.reply().closing().send(responder, request).await {
-        open.close().await;
-    }
+    problem.reply().send_last(responder).await;
 }
 
 fn limits() -> Limits {

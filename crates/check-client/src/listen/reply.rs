@@ -48,19 +48,28 @@ impl Reply {
         self
     }
 
-    /// As the last on its connection.
-    pub(super) fn closing(self) -> Reply {
-        self.with("Connection", "close")
-    }
-
-    /// Sends it, without its body to who asked for the head alone; gives the connection back if it is still open.
+    /// Sends it, without its body to who asked for the head alone; gives the connection back unless its last answer was
+    /// asked for (RFC 9112, section 9.6), or it is gone.
     pub(super) async fn send(self, responder: Responder, request: &Request) -> Option<Responder> {
-        let head_alone = request.head.as_ref().is_some_and(|head| head.method == b"HEAD");
-        let played = responder.play([Step::Write(self.bytes(head_alone))]).await;
-        match played.end {
+        let head = request.head.as_ref();
+        let head_alone = head.is_some_and(|head| head.method == b"HEAD");
+        let is_last =
+            head.is_none_or(|head| head.minor_version == 0 || head.fields.lists("connection", "close"));
+        let steps = if is_last {
+            vec![Step::Write(self.with("Connection", "close").bytes(head_alone)), Step::Close]
+        } else {
+            vec![Step::Write(self.bytes(head_alone))]
+        };
+        match responder.play(steps).await.end {
             PlayEnd::Open(open) => Some(open),
             PlayEnd::Closed | PlayEnd::Reset | PlayEnd::PeerGone { .. } => None,
         }
+    }
+
+    /// Sends it as the last of its connection, to a request that was not read to its end.
+    pub(super) async fn send_last(self, responder: Responder) {
+        let steps = [Step::Write(self.with("Connection", "close").bytes(false)), Step::Close];
+        responder.play(steps).await;
     }
 
     fn bytes(&self, head_alone: bool) -> Bytes {

@@ -17,7 +17,7 @@ use crate::judge::{judged, milliseconds};
 use crate::oracle::Seen;
 
 /// Bytes of a report.
-pub(crate) const LONGEST_REPORT: usize = 8 << 20;
+pub(super) const LONGEST_REPORT: usize = 8 << 20;
 
 /// The members of an account, of which a report has at least one.
 const ACCOUNT: [&str; 5] = ["text", "finish_reason", "tool_calls", "usage", "error"];

@@ -18,6 +18,7 @@ mod exchange;
 mod applications;
 mod chat;
 mod check;
+mod check_client_listen;
 mod check_pages;
 mod choices;
 mod clients;
