@@ -138,7 +138,10 @@ impl Hall {
             return Way::Reply(reply);
         }
         let found = match place {
-            Place::Case { client, slug } => self.record(request, client, slug).map(Way::Case),
+            Place::Case { client, slug } => match method(request) {
+                b"GET" | b"POST" => self.record(request, client, slug).map(Way::Case),
+                _ => Err(Problem::wrong_method(place.methods())),
+            },
             other => self.desk.reply(request, other).await.map(Way::Reply),
         };
         found.unwrap_or_else(|problem| Way::Reply(problem.reply()))
@@ -150,6 +153,11 @@ impl Hall {
         }
         self.desk.room.admit(client, slug)
     }
+}
+
+/// The method of a request, as it is spelled.
+fn method(request: &Request) -> &[u8] {
+    request.head.as_ref().map(|head| head.method.as_slice()).unwrap_or_default()
 }
 
 /// The last words to a request that cannot be read; none to a client that merely went away.

@@ -9,11 +9,11 @@ use interference_report::{Format, Verdicts};
 use interference_wire::Request;
 use serde_json::{Map, Value, json};
 
-use super::page;
 use super::place::{Place, UNNAMED};
 use super::reply::{Problem, Reply};
 use super::report::Report;
 use super::room::{Room, Sender, Standing};
+use super::{method, page};
 use crate::case::Case;
 
 /// Answers for one room.
@@ -31,8 +31,7 @@ impl Desk {
     /// # Errors
     /// It asks for what there is not, or reports what cannot be judged.
     pub(super) async fn reply(&self, request: &Request, place: Place<'_>) -> Result<Reply, Problem> {
-        let method = request.head.as_ref().map(|head| head.method.as_slice()).unwrap_or_default();
-        match (place, method) {
+        match (place, method(request)) {
             (Place::File(name), b"GET" | b"HEAD") => Ok(page::file(name)),
             (Place::Cases, b"GET" | b"HEAD") => {
                 let served: Vec<&'static Case> = self.room.served().collect();

@@ -132,7 +132,10 @@ impl Problem {
             "message": self.message, "type": "invalid_request_error", "param": null, "code": self.code,
         }});
         let reply = Reply { status: self.status, ..Reply::json(&error) };
-        self.allowed.map_or_else(|| reply.clone(), |allowed| reply.clone().with("Allow", allowed))
+        match self.allowed {
+            Some(allowed) => reply.with("Allow", allowed),
+            None => reply,
+        }
     }
 }
 

@@ -243,10 +243,10 @@ impl Room {
 
     /// The seat of a client, which takes one if it has none; seats that stand empty make room.
     fn seat(&self, name: &str) -> Result<Arc<Seat>, Problem> {
-        if let Some(seat) = self.find(name) {
-            return Ok(seat);
-        }
         let mut seats = self.seats();
+        if let Some(seat) = seats.iter().find(|seat| seat.name == name) {
+            return Ok(Arc::clone(seat));
+        }
         if seats.len() >= MOST_CLIENTS {
             seats.retain(|seat| seat.is_taken());
         }
