@@ -6,7 +6,7 @@
 use std::time::{Duration, SystemTime};
 
 use interference_catalogue::{Clause, Named};
-use interference_report::{Level, Verdict};
+use interference_report::{CaseVerdict, Level, Verdict};
 use interference_wire::Step;
 
 use crate::oracle::Seen;
@@ -165,5 +165,25 @@ impl Case {
     /// The group: what the slug has before its dot.
     pub fn group(&self) -> &'static str {
         self.slug.split_once('.').map_or(self.slug, |(group, _)| group)
+    }
+
+    /// The verdict on it where nothing was seen; `repeat` is the command that repeats it.
+    pub(crate) fn unjudged(&self, verdict: Verdict, repeat: String) -> CaseVerdict {
+        CaseVerdict {
+            slug: self.slug.to_owned(),
+            section: self.group().to_owned(),
+            level: self.level,
+            requirement: self.requirement.to_owned(),
+            clauses: self.clauses.iter().map(Clause::told).collect(),
+            trigger: self.served.to_owned(),
+            verdict,
+            expected: self.sound.to_owned(),
+            seen: String::new(),
+            in_baseline: false,
+            requests: 0,
+            duration_ms: 0.0,
+            repeat,
+            evidence: Vec::new(),
+        }
     }
 }

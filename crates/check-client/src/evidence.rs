@@ -9,6 +9,7 @@ use interference_wire::{Ending, Request, Step, Written, escaped};
 
 use crate::examiner::Asked;
 use crate::program::{Run, RunEnd};
+use crate::sample::KEY;
 
 /// Requests of a client that are shown.
 const MOST_EXCHANGES: usize = 6;
@@ -19,7 +20,10 @@ const SHOWN_BYTES: usize = 2 << 10;
 /// Bytes of the client's stdout and stderr that are shown.
 const SHOWN_OUTPUT: usize = 8 << 10;
 
-/// A request of the client's, and the answer to it, which is over.
+/// Fields of a request whose values are nobody's business; the key that the exam gives out is no secret.
+const SECRET_FIELDS: [&str; 5] = ["authorization", "proxy-authorization", "api-key", "x-api-key", "cookie"];
+
+/// A request of the client's, and the answer to it.
 #[derive(Debug)]
 pub struct Attempt {
     /// Which of the client's requests in this case, from 0 on.
@@ -44,10 +48,30 @@ impl Attempt {
 
 /// The client's requests with their answers, and what it printed after them.
 pub(crate) fn evidence(attempts: &[Attempt], run: &Run, command: &str) -> Vec<Exchange> {
-    let mut exchanges: Vec<Exchange> =
-        attempts.iter().take(MOST_EXCHANGES).map(|attempt| exchange(attempt, command)).collect();
+    let mut exchanges = exchanges(attempts, command);
     exchanges.push(output(run, attempts.first().map_or(run.began_at, |attempt| attempt.came_at), command));
     exchanges
+}
+
+/// The client's requests with their answers.
+pub(crate) fn exchanges(attempts: &[Attempt], command: &str) -> Vec<Exchange> {
+    attempts.iter().take(MOST_EXCHANGES).map(|attempt| exchange(attempt, command)).collect()
+}
+
+/// What was reported of a client that is no command.
+pub(crate) fn report(words: &[u8], at: Instant, start: Instant, command: &str) -> Exchange {
+    let reported = WireEntry {
+        at_ms: milliseconds(start, at),
+        direction: Direction::Received,
+        offset: 0,
+        bytes: words.len(),
+        text: shown(words, SHOWN_OUTPUT),
+    };
+    Exchange {
+        title: "what was reported of the client".to_owned(),
+        curl: command.to_owned(),
+        wire: vec![reported],
+    }
 }
 
 fn exchange(attempt: &Attempt, command: &str) -> Exchange {
@@ -58,7 +82,7 @@ fn exchange(attempt: &Attempt, command: &str) -> Exchange {
         direction: Direction::Received,
         offset: 0,
         bytes: received.raw.len(),
-        text: shown(&received.raw, SHOWN_BYTES),
+        text: shown(&without_secrets(&attempt.request), SHOWN_BYTES),
     }];
     wire.extend(writes(attempt));
     let event = |at: Instant, text: &str| WireEntry::event(milliseconds(start, at), text);
@@ -79,6 +103,22 @@ fn exchange(attempt: &Attempt, command: &str) -> Exchange {
     }
     let title = format!("request {} of the client, and what it was sent", attempt.number + 1);
     Exchange { title, curl: command.to_owned(), wire }
+}
+
+/// A request as it came, but for what may be somebody's own key: clients that are no command are set up by hand.
+fn without_secrets(request: &Request) -> Vec<u8> {
+    let mut raw = request.received.raw.clone();
+    let Some(head) = &request.head else { return raw };
+    // From the last to the first, so that what is cut out moves none that comes later.
+    for field in head.fields.0.iter().rev() {
+        let is_secret = SECRET_FIELDS.iter().any(|name| field.name.eq_ignore_ascii_case(name.as_bytes()));
+        let ours = field.value.strip_prefix(b"Bearer ").unwrap_or(&field.value) == KEY.as_bytes();
+        let behind_name = field.offset + field.name.len();
+        let Some(rest) = raw.get(behind_name..).filter(|_| is_secret && !ours) else { continue };
+        let len = rest.iter().position(|byte| *byte == b'\r' || *byte == b'\n').unwrap_or(rest.len());
+        raw.splice(behind_name..behind_name + len, *b": [left out]");
+    }
+    raw
 }
 
 /// A line for each write; in the middle of many, one that counts those left out.

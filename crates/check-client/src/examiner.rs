@@ -9,8 +9,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use interference_wire::{Limits, PlayEnd, Played, ReadLimits, Request, Responder, Step, TimeLimits};
+use interference_wire::{Limits, PlayEnd, Played, ReadLimits, Request, Responder, Step, TimeLimits, Written};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use crate::answer::whole;
@@ -22,9 +23,9 @@ const MOST_CONNECTIONS: usize = 64;
 /// Requests of a case that are answered and kept; further ones find the connection closed.
 pub(crate) const MOST_ATTEMPTS: usize = 32;
 /// What is read of a request, in bytes.
-const LONGEST_REQUEST: usize = 1 << 20;
+pub(crate) const LONGEST_REQUEST: usize = 1 << 20;
 /// How long a connection may lie without a request.
-const LONGEST_IDLE: Duration = Duration::from_secs(300);
+pub(crate) const LONGEST_IDLE: Duration = Duration::from_secs(300);
 
 /// What the examiner has served of one case.
 #[derive(Debug)]
@@ -32,28 +33,64 @@ pub(crate) struct Record {
     pub(crate) case: &'static Case,
     timeout: Duration,
     served: Mutex<Served>,
+    /// Told when an answer is over.
+    answered: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Served {
+    /// How often all of it was taken away: an answer that is over after that belongs to nothing any more.
+    series: usize,
     /// Chats that were answered, or are being answered.
     chats: usize,
     /// Requests that came.
     requests: usize,
-    /// Those whose answer is over.
+    /// Answers that are under way.
+    running: usize,
+    /// Every request that was admitted, the index being its number.
     attempts: Vec<Attempt>,
+}
+
+/// A place for the answer to a request.
+#[derive(Debug)]
+struct Ticket {
+    /// The series that it belongs to.
+    series: usize,
+    /// Chats that came before in it.
+    before: usize,
 }
 
 impl Record {
     pub(crate) fn new(case: &'static Case, timeout: Duration) -> Arc<Record> {
-        Arc::new(Record { case, timeout, served: Mutex::default() })
+        Arc::new(Record { case, timeout, served: Mutex::default(), answered: Notify::new() })
     }
 
-    /// What was served, in the order in which it was asked for; nothing of it is kept here.
+    /// What was served, in the order in which it was asked for; nothing of it is kept here. An answer that is still under
+    /// way has no writes yet.
     pub(crate) fn take(&self) -> Vec<Attempt> {
-        let mut served = std::mem::take(&mut *self.served());
-        served.attempts.sort_by_key(|attempt| attempt.number);
-        served.attempts
+        let mut served = self.served();
+        let series = served.series + 1;
+        std::mem::replace(&mut *served, Served { series, ..Served::default() }).attempts
+    }
+
+    /// Looks at what [`take`](Record::take) would give.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&[Attempt]) -> T) -> T {
+        look(&self.served().attempts)
+    }
+
+    /// Waits, at most so long, until no answer is under way.
+    pub(crate) async fn settled(&self, patience: Duration) {
+        let settled = async {
+            loop {
+                let answered = self.answered.notified();
+                if self.served().running == 0 {
+                    return;
+                }
+                answered.await;
+            }
+        };
+        // What is not over by then is judged as far as it came.
+        let _ = tokio::time::timeout(patience, settled).await;
     }
 
     fn served(&self) -> std::sync::MutexGuard<'_, Served> {
@@ -61,30 +98,56 @@ impl Record {
         self.served.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps an answer that is over, in whatever way.
-    fn keep(&self, attempt: Attempt) {
-        self.served().attempts.push(attempt);
-    }
-
-    /// The number of a request, and the steps of its answer; none when there were too many.
-    fn admit(&self, asked: Asked) -> Option<(usize, Vec<Step>)> {
+    /// Makes a place for the answer to a request; none when there were too many.
+    fn admit(&self, asked: Asked) -> Option<Ticket> {
         let mut served = self.served();
         served.requests += 1;
         if served.requests > MOST_ATTEMPTS {
             return None;
         }
-        let number = served.requests - 1;
-        let steps = match asked {
-            Asked::Broken => Vec::new(),
+        let before = served.chats;
+        served.chats += usize::from(asked == Asked::Chat);
+        served.running += 1;
+        Some(Ticket { series: served.series, before })
+    }
+
+    /// The steps of an answer. They are made beside the work of other connections, which would wait for two megabytes.
+    async fn steps(&self, asked: Asked, ticket: &Ticket) -> Vec<Step> {
+        match asked {
             Asked::Chat => {
-                served.chats += 1;
-                let turn = Turn { before: served.chats - 1, now: SystemTime::now(), timeout: self.timeout };
-                (self.case.answer)(turn)
+                let turn = Turn { before: ticket.before, now: SystemTime::now(), timeout: self.timeout };
+                let answer = self.case.answer;
+                // It ends otherwise only by a panic, after which there is nothing to send.
+                tokio::task::spawn_blocking(move || answer(turn)).await.unwrap_or_default()
             }
             Asked::Models => whole("200 OK", "application/json", "", MODELS),
             Asked::Other => whole("404 Not Found", "application/json", "", NOT_FOUND),
-        };
-        Some((number, steps))
+            Asked::Broken => Vec::new(),
+        }
+    }
+
+    /// Keeps a request whose answer begins; gives its number.
+    fn begin(&self, ticket: &Ticket, attempt: impl FnOnce(usize) -> Attempt) -> usize {
+        let mut served = self.served();
+        let number = served.attempts.len();
+        if served.series == ticket.series {
+            served.attempts.push(attempt(number));
+        }
+        number
+    }
+
+    /// An answer is over.
+    fn end(&self, ticket: &Ticket, number: usize, writes: Vec<Written>, left_at: Option<Instant>) {
+        let mut served = self.served();
+        if served.series != ticket.series {
+            return;
+        }
+        served.running -= 1;
+        if let Some(attempt) = served.attempts.get_mut(number) {
+            attempt.writes = writes;
+            attempt.left_at = left_at;
+        }
+        self.answered.notify_waiters();
     }
 }
 
@@ -136,8 +199,11 @@ impl Examiner {
     pub(crate) async fn open(records: Vec<Arc<Record>>) -> io::Result<Examiner> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
-        let (stop, stopped) = tokio::sync::watch::channel(false);
-        let accepting = tokio::spawn(accept(listener, records.into(), stopped));
+        let (stop, mut stopped) = tokio::sync::watch::channel(false);
+        let records: Arc<[Arc<Record>]> = records.into();
+        let stop_of_all = async move { drop(stopped.changed().await) };
+        let attend = move |stream| attend(stream, Arc::clone(&records));
+        let accepting = tokio::spawn(accept(listener, stop_of_all, attend));
         Ok(Examiner { address, accepting, stop })
     }
 
@@ -161,23 +227,25 @@ impl Drop for Examiner {
     }
 }
 
-async fn accept(
+/// Has every connection attended to until `stop`, and then waits until those that are open are over.
+pub(crate) async fn accept<A: Future<Output = ()> + Send + 'static>(
     listener: TcpListener,
-    records: Arc<[Arc<Record>]>,
-    mut stopped: tokio::sync::watch::Receiver<bool>,
+    stop: impl Future<Output = ()>,
+    attend: impl Fn(TcpStream) -> A,
 ) {
+    let mut stop = std::pin::pin!(stop);
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) if connections.len() < MOST_CONNECTIONS => {
-                    connections.spawn(attend(stream, Arc::clone(&records)));
+                    connections.spawn(attend(stream));
                 }
                 // One too many, or one that was gone before it was taken.
                 Ok(_) | Err(_) => {}
             },
             Some(_) = connections.join_next() => {}
-            _ = stopped.changed() => break,
+            () = &mut stop => break,
         }
     }
     drop(listener);
@@ -203,18 +271,7 @@ async fn attend(stream: TcpStream, records: Arc<[Arc<Record>]>) {
             }
             continue;
         };
-        let came_at = Instant::now();
-        let Some((number, steps)) = record.admit(asked) else { return };
-        let Played { writes, left_during_hold, end } = responder.play(steps.clone()).await;
-        let left_at = left_during_hold.map(|(_, at)| at);
-        let (left_at, open) = match end {
-            PlayEnd::Open(responder) => (left_at, Some(responder)),
-            PlayEnd::Closed | PlayEnd::Reset => (left_at, None),
-            PlayEnd::PeerGone { at, .. } => (left_at.or(Some(at)), None),
-        };
-        let attempt = Attempt { number, asked, request, came_at, steps, writes, left_at };
-        record.keep(attempt);
-        let Some(open) = open.filter(|_| asked != Asked::Broken) else { return };
+        let Some(open) = answer(responder, request, record, std::convert::identity).await else { return };
         responder = open;
     }
 }
@@ -222,6 +279,38 @@ async fn attend(stream: TcpStream, records: Arc<[Arc<Record>]>) {
 /// The record that a request belongs to whose path is not known, where there is no choice.
 fn only(records: &[Arc<Record>]) -> Option<&Arc<Record>> {
     if let [only] = records { Some(only) } else { None }
+}
+
+/// Answers one request of a case, `dress` having changed the steps, and keeps what was sent; gives the connection back if
+/// another request may come on it.
+pub(crate) async fn answer(
+    responder: Responder,
+    request: Request,
+    record: &Record,
+    dress: impl FnOnce(Vec<Step>) -> Vec<Step>,
+) -> Option<Responder> {
+    let (asked, came_at) = (Asked::of(&request), Instant::now());
+    let ticket = record.admit(asked)?;
+    let steps = dress(record.steps(asked, &ticket).await);
+    let (kept, writes) = (steps.clone(), Vec::new());
+    let number = record.begin(&ticket, |number| Attempt {
+        number,
+        asked,
+        request,
+        came_at,
+        steps: kept,
+        writes,
+        left_at: None,
+    });
+    let Played { writes, left_during_hold, end } = responder.play(steps).await;
+    let left_at = left_during_hold.map(|(_, at)| at);
+    let (left_at, open) = match end {
+        PlayEnd::Open(responder) => (left_at, Some(responder)),
+        PlayEnd::Closed | PlayEnd::Reset => (left_at, None),
+        PlayEnd::PeerGone { at, .. } => (left_at.or(Some(at)), None),
+    };
+    record.end(&ticket, number, writes, left_at);
+    open.filter(|_| asked != Asked::Broken)
 }
 
 /// Whether a request's path begins with this slug.

@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use interference_catalogue::{Clause, Selection};
+use interference_catalogue::Selection;
 use interference_report::{CaseVerdict, Finding, Verdict, milliseconds};
 use serde_json::Value;
 use tokio::task::JoinSet;
@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use crate::case::{Case, Objection, Outcome, Tools};
 use crate::cases::{cases, first};
 use crate::evidence::{Attempt, evidence};
-use crate::examiner::{Examiner, Record};
+use crate::examiner::{Asked, Examiner, Record};
 use crate::oracle::{Seen, cut};
 use crate::program::{Program, Run};
 use crate::sample::{KEY, MODEL, PROMPT, WEATHER_TOOL};
@@ -86,7 +86,7 @@ impl Exam {
             command: self.program.command.to_string_lossy().into_owned(),
             source,
         })?;
-        let findings = findings(&first);
+        let findings = findings(&first.attempts);
         found(&findings);
         let unfit = first.unfit();
         let told = self.told(unfit.is_some());
@@ -159,22 +159,7 @@ impl Exam {
 
     /// The verdict on a case that was not run.
     fn unjudged(&self, case: &Case, verdict: Verdict) -> CaseVerdict {
-        CaseVerdict {
-            slug: case.slug.to_owned(),
-            section: case.group().to_owned(),
-            level: case.level,
-            requirement: case.requirement.to_owned(),
-            clauses: case.clauses.iter().map(Clause::told).collect(),
-            trigger: case.served.to_owned(),
-            verdict,
-            expected: case.sound.to_owned(),
-            seen: String::new(),
-            in_baseline: false,
-            requests: 0,
-            duration_ms: 0.0,
-            repeat: format!("{} --only {} {}", self.repeat.0, case.slug, self.repeat.1),
-            evidence: Vec::new(),
-        }
+        case.unjudged(verdict, format!("{} --only {} {}", self.repeat.0, case.slug, self.repeat.1))
     }
 }
 
@@ -249,11 +234,10 @@ pub(crate) fn judged(case: &Case, seen: &Seen<'_>) -> Outcome {
 }
 
 /// What an ordinary request tells of a client.
-fn findings(first: &Sitting) -> Vec<Finding> {
+pub(crate) fn findings(attempts: &[Attempt]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut found = |name: &str, value: String| findings.push(Finding { name: name.to_owned(), value });
-    let seen = first.seen(Duration::ZERO);
-    let Some(chat) = seen.chats().next() else { return findings };
+    let Some(chat) = attempts.iter().find(|attempt| attempt.asked == Asked::Chat) else { return findings };
     if let Some(head) = &chat.request.head {
         let field = |name| head.fields.first(name).map(|value| cut(&String::from_utf8_lossy(value)));
         found("user agent", field("user-agent").unwrap_or_else(|| "none".to_owned()));

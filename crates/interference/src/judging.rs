@@ -7,7 +7,7 @@ pub(crate) mod listing;
 pub(crate) mod progress;
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use interference_catalogue::{Named, Pattern, Selection};
@@ -19,7 +19,7 @@ use interference_report::{
 use crate::failure::{Failure, TEST_FAILED, TOOL_FAILED, WRONG_USAGE, may_colour};
 
 /// What both judges take.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(crate) struct JudgingArguments {
     /// Judge only these: a slug, a section, or a pattern with `*` (repeatable)
     #[arg(long, value_name = "PATTERN")]
@@ -69,8 +69,8 @@ enum Evidence {
 }
 
 /// The way from verdicts to whoever wants to know of them; all that can be wrong with it is found before a judge begins.
-pub(crate) struct Telling<'a> {
-    arguments: &'a JudgingArguments,
+pub(crate) struct Telling {
+    arguments: JudgingArguments,
     outputs: Vec<Output>,
     baseline: Option<Baseline>,
     began: SystemTime,
@@ -118,35 +118,50 @@ impl JudgingArguments {
     pub(crate) fn telling<'a, C: Named + 'a>(
         &self,
         cases: impl IntoIterator<Item = &'a C>,
-    ) -> anyhow::Result<Telling<'_>> {
+    ) -> anyhow::Result<Telling> {
         let outputs = self.reports.iter().map(|report| report.parse()).collect::<Result<Vec<Output>, _>>()?;
         for output in &outputs {
             output.format.accept(1)?;
         }
         let known: Vec<&str> = cases.into_iter().map(Named::slug).collect();
         let baseline = self.baseline.as_deref().map(|path| Baseline::read(path, &known)).transpose()?;
-        Ok(Telling { arguments: self, outputs, baseline, began: SystemTime::now() })
+        Ok(Telling { arguments: self.clone(), outputs, baseline, began: SystemTime::now() })
     }
 }
 
-impl Telling<'_> {
+impl Telling {
     /// Writes the reports, prints the verdicts, and fails if they do.
     ///
     /// # Errors
     /// What was judged is broken, the judge failed, or something cannot be written.
     pub(crate) fn tell(self, found: Found) -> anyhow::Result<()> {
-        let mut verdicts = self.document(found);
-        if let Some(baseline) = &self.baseline {
-            baseline.apply(&mut verdicts);
-        }
-        for output in &self.outputs {
-            output.write(std::slice::from_ref(&verdicts))?;
-        }
-        print(&verdicts, self.arguments.json)?;
-        conclude(&verdicts)
+        self.tell_all(&[self.document(found)])
     }
 
-    fn document(&self, found: Found) -> Verdicts {
+    /// The same with the documents of several targets. A report that tells of one is written for each, and its file
+    /// then has the target in its name.
+    ///
+    /// # Errors
+    /// Those of [`Telling::tell`].
+    pub(crate) fn tell_all(&self, documents: &[Verdicts]) -> anyhow::Result<()> {
+        for output in &self.outputs {
+            if output.format.accept(documents.len()).is_ok() {
+                output.write(documents)?;
+                continue;
+            }
+            for document in documents {
+                let path = path_of_one(&output.path, document.called());
+                Output { format: output.format, path }.write(std::slice::from_ref(document))?;
+            }
+        }
+        for document in documents {
+            print(document, self.arguments.json)?;
+        }
+        conclude(documents)
+    }
+
+    /// The document around verdicts, with what the baseline says of them.
+    pub(crate) fn document(&self, found: Found) -> Verdicts {
         let duration = self.began.elapsed().unwrap_or_default();
         let mut verdicts = Verdicts {
             format: FORMAT.to_owned(),
@@ -166,6 +181,9 @@ impl Telling<'_> {
             cases: found.cases,
         };
         verdicts.recount();
+        if let Some(baseline) = &self.baseline {
+            baseline.apply(&mut verdicts);
+        }
         verdicts
     }
 }
@@ -181,19 +199,36 @@ fn print(verdicts: &Verdicts, as_json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn conclude(verdicts: &Verdicts) -> anyhow::Result<()> {
-    if verdicts.summary.harness_error > 0 {
-        let message = format!(
-            "{} cases could not be judged by a fault of this program",
-            verdicts.summary.harness_error
-        );
+fn conclude(documents: &[Verdicts]) -> anyhow::Result<()> {
+    let errors: usize = documents.iter().map(|verdicts| verdicts.summary.harness_error).sum();
+    if errors > 0 {
+        let message = format!("{errors} cases could not be judged by a fault of this program");
         return Err(Failure::new(TOOL_FAILED, message, "what was seen names it; it is worth a report").into());
     }
-    if !verdicts.is_sound() {
+    let unsound = documents.iter().filter(|verdicts| !verdicts.is_sound()).map(|verdicts| match documents {
+        [only] => only.conclusion(),
+        _ => format!("{}: {}", verdicts.called(), verdicts.conclusion()),
+    });
+    let unsound: Vec<String> = unsound.collect();
+    if !unsound.is_empty() {
         let hint = "each failure names the command that repeats it";
-        return Err(Failure::new(TEST_FAILED, verdicts.conclusion(), hint).into());
+        return Err(Failure::new(TEST_FAILED, unsound.join("; "), hint).into());
     }
     Ok(())
+}
+
+/// Where the report about one of several targets goes: `check.html` becomes `check-NAME.html`. stdout stays stdout.
+fn path_of_one(path: &Path, name: &str) -> PathBuf {
+    if path == Path::new("-") {
+        return path.to_owned();
+    }
+    let mut file = path.file_stem().unwrap_or_default().to_owned();
+    file.push(format!("-{name}"));
+    if let Some(ending) = path.extension() {
+        file.push(".");
+        file.push(ending);
+    }
+    path.with_file_name(file)
 }
 
 /// As a shell takes it, in one line: what acts on a terminal, line feeds first, is spelled as `$'\\n'` has it (POSIX.1-2024,

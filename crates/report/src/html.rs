@@ -21,6 +21,9 @@ const AXIS: f64 = 1000.0;
 /// Units that the mark of a moment takes.
 const MOMENT: f64 = 8.0;
 
+/// The colours and letters of all pages, light and dark: a style sheet, to which a page adds its own.
+pub const STYLE: &str = include_str!("../templates/style.css");
+
 #[derive(Template)]
 #[template(path = "report.html")]
 struct Page<'a> {

@@ -3,7 +3,10 @@
 //! Owns the command line, and that nothing of the client is left when the run ends, however it ends. What is judged is
 //! `check-client`'s business, how it is told that of `judging` and `report`.
 
+mod listen;
+
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -25,8 +28,11 @@ const DEFAULT_TIMEOUT: &str = "2";
 #[derive(Debug, clap::Args)]
 pub(crate) struct CheckClientArguments {
     /// The client, run once for each case: it asks once, and prints one JSON object of what it got
-    #[arg(last = true, value_name = "COMMAND", required_unless_present = "list")]
+    #[arg(last = true, value_name = "COMMAND", required_unless_present_any = ["list", "listen"])]
     command: Vec<OsString>,
+    /// Run no command, but serve every case here, with a page, and judge what clients report of themselves
+    #[arg(long, value_name = "ADDR:PORT", conflicts_with_all = ["command", "name"], value_parser = listen::address)]
+    listen: Option<SocketAddr>,
     #[command(flatten)]
     judging: JudgingArguments,
     /// Runs of the command side by side
@@ -51,6 +57,9 @@ pub(crate) fn run(arguments: &CheckClientArguments) -> anyhow::Result<()> {
         return list(&selection, judging.json);
     }
     let telling = judging.telling(cases())?;
+    if let Some(address) = arguments.listen {
+        return listen::run(address, selection, arguments.timeout, telling);
+    }
     let words: Vec<String> =
         arguments.command.iter().map(|word| shell_word(&word.to_string_lossy())).collect();
     let exam = exam(arguments, selection, &words.join(" "));
@@ -67,10 +76,7 @@ pub(crate) fn run(arguments: &CheckClientArguments) -> anyhow::Result<()> {
 
 fn exam(arguments: &CheckClientArguments, selection: Selection, words: &str) -> Exam {
     let mut words_of_command = arguments.command.iter().cloned();
-    let mut repeat = "interference check-client".to_owned();
-    if settings::seconds(DEFAULT_TIMEOUT) != Ok(arguments.timeout) {
-        repeat.push_str(&format!(" --timeout {}", arguments.timeout.as_secs_f64()));
-    }
+    let repeat = repeat(arguments.timeout);
     Exam {
         program: Program {
             command: words_of_command.next().unwrap_or_default(),
@@ -83,6 +89,15 @@ fn exam(arguments: &CheckClientArguments, selection: Selection, words: &str) -> 
         evidence_of_all: arguments.judging.evidence_of_all(),
         repeat: (repeat, format!("-- {words}")),
     }
+}
+
+/// The words of a command that gives clients this time-out.
+fn repeat(timeout: Duration) -> String {
+    let mut words = "interference check-client".to_owned();
+    if settings::seconds(DEFAULT_TIMEOUT) != Ok(timeout) {
+        words.push_str(&format!(" --timeout {}", timeout.as_secs_f64()));
+    }
+    words
 }
 
 async fn judgement(exam: &Exam) -> anyhow::Result<Judgement> {

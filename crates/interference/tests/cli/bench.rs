@@ -77,6 +77,12 @@ impl Bench {
         Server::start(command.arg("-c").arg(script).args(serve).args(arguments))
     }
 
+    /// An examiner on a free port of `localhost`, to which clients come.
+    pub(crate) fn listen(&self, arguments: &[&str]) -> Server {
+        let mut command = self.command(&["check-client", "--listen", "localhost:0"]);
+        Server::start(command.args(arguments))
+    }
+
     /// Runs a command to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Finished {
         finish(&mut self.command(arguments))

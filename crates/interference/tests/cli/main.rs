@@ -19,6 +19,7 @@ mod applications;
 mod chat;
 mod check;
 mod check_client;
+mod check_client_listen;
 mod check_pages;
 mod choices;
 mod clients;

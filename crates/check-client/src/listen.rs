@@ -1,0 +1,177 @@
+//! Clients that are no command: every case on one port, a page for people, and what each client reports of itself.
+//!
+//! Owns the way of a connection: which of its requests are answers of a case, which the page's. A case is at
+//! `/SLUG/v1`, and for a client with a name at `/as/NAME/SLUG/v1`; what the client got of it is reported beside it.
+//! Refuses to know how documents are made of verdicts, which an [`Audience`] does, and who may be listening.
+
+mod cross_origin;
+mod desk;
+mod hosts;
+mod page;
+mod place;
+mod reading;
+mod reply;
+mod report;
+mod room;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use interference_catalogue::Selection;
+use interference_report::{CaseVerdict, Finding, Verdicts};
+use interference_wire::{Ending, Limits, ReadLimits, Request, Responder, TimeLimits};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::examiner::{LONGEST_IDLE, LONGEST_REQUEST, Record, accept, answer};
+use cross_origin::{Opened, preflight};
+use desk::Desk;
+use hosts::Hosts;
+use place::Place;
+use reply::{Problem, Reply};
+use report::LONGEST_REPORT;
+use room::Room;
+
+/// What is read of a request, in bytes: more than any may have, so that who sends too much is told so.
+const READ_ON: usize = 2 * LONGEST_REPORT;
+
+/// An exam that waits for clients.
+pub struct Listening {
+    /// Which cases.
+    pub selection: Selection,
+    /// What clients are told to set as their own time-out.
+    pub timeout: Duration,
+    /// The words of the command that repeats a case, before `--only SLUG`.
+    pub repeat: String,
+    /// Who makes documents, and is told of verdicts.
+    pub audience: Arc<dyn Audience>,
+}
+
+/// Who makes documents of verdicts, and hears of each when it comes.
+pub trait Audience: Send + Sync + 'static {
+    /// The document about one client.
+    fn document(&self, column: Column) -> Verdicts;
+
+    /// A client has reported.
+    fn heard(&self, client: &str, verdict: &CaseVerdict);
+}
+
+/// What one client has come to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Column {
+    /// Its name; `unnamed` for the one at the plain addresses.
+    pub client: String,
+    /// What its requests tell of it.
+    pub findings: Vec<Finding>,
+    /// A verdict for every case that is told of, in the catalogue's order; INCONCLUSIVE where it has not reported.
+    pub cases: Vec<CaseVerdict>,
+}
+
+impl Listening {
+    /// Serves all cases until `until` resolves, and gives what has come of it: a column for every client that has asked
+    /// or reported.
+    ///
+    /// On a loopback address only requests that name this machine as their host are answered: a page elsewhere may
+    /// point its own name here.
+    ///
+    /// # Cancellation
+    /// Dropping the future closes all connections.
+    pub async fn serve(self, listener: TcpListener, until: impl Future<Output = ()>) -> Vec<Column> {
+        let hosts = Hosts::of(listener.local_addr().ok());
+        let hall = Arc::new(Hall { hosts, desk: Desk::new(Room::new(self)) });
+        let attended = Arc::clone(&hall);
+        let accepting = accept(listener, std::future::pending(), move |stream| {
+            let hall = Arc::clone(&attended);
+            async move { hall.attend(stream).await }
+        });
+        tokio::select! {
+            () = accepting => {}
+            () = until => {}
+        }
+        hall.desk.room.columns()
+    }
+}
+
+/// All that a connection needs.
+struct Hall {
+    hosts: Hosts,
+    desk: Desk,
+}
+
+/// What becomes of a request.
+enum Way {
+    /// A case answers it, and keeps it.
+    Case(Arc<Record>),
+    /// The page does.
+    Reply(Reply),
+}
+
+impl Hall {
+    /// One connection, request after request.
+    async fn attend(&self, stream: TcpStream) {
+        let mut responder = Responder::new(stream);
+        loop {
+            let request = responder.read_request(&limits()).await;
+            if !request.received.ending.is_complete() {
+                return refuse(responder, &request).await;
+            }
+            let next = match self.way(&request).await {
+                Way::Case(record) => {
+                    self.desk.room.changed();
+                    let opened = Opened::of(&request);
+                    let open = answer(responder, request, &record, |steps| opened.dress(steps)).await;
+                    self.desk.room.changed();
+                    open
+                }
+                Way::Reply(reply) => reply.send(responder, &request).await,
+            };
+            let Some(open) = next else { return };
+            responder = open;
+        }
+    }
+
+    async fn way(&self, request: &Request) -> Way {
+        let place = match self.hosts.check(request).and_then(|()| Place::of(request)) {
+            Ok(place) => place,
+            Err(problem) => return Way::Reply(problem.reply()),
+        };
+        if let Some(reply) = preflight(request, &place) {
+            return Way::Reply(reply);
+        }
+        let found = match place {
+            Place::Case { client, slug } => match method(request) {
+                b"GET" | b"POST" => self.record(request, client, slug).map(Way::Case),
+                _ => Err(Problem::wrong_method(place.methods())),
+            },
+            other => self.desk.reply(request, other).await.map(Way::Reply),
+        };
+        found.unwrap_or_else(|problem| Way::Reply(problem.reply()))
+    }
+
+    fn record(&self, request: &Request, client: Option<&str>, slug: &str) -> Result<Arc<Record>, Problem> {
+        if request.received.raw.len() > LONGEST_REQUEST {
+            return Err(Problem::too_large("a request for a chat", LONGEST_REQUEST));
+        }
+        self.desk.room.admit(client, slug)
+    }
+}
+
+/// The method of a request, as it is spelled.
+fn method(request: &Request) -> &[u8] {
+    request.head.as_ref().map(|head| head.method.as_slice()).unwrap_or_default()
+}
+
+/// The last words to a request that cannot be read; none to a client that merely went away.
+async fn refuse(responder: Responder, request: &Request) {
+    let problem = match request.received.ending {
+        Ending::TooLarge(_) => Problem::too_large("a report", LONGEST_REPORT),
+        Ending::Malformed { .. } => Problem::malformed("the request is no HTTP/1.1"),
+        _ => return,
+    };
+    problem.reply().send_last(responder).await;
+}
+
+fn limits() -> Limits {
+    let read = ReadLimits { body_bytes: READ_ON, raw_bytes: 2 * READ_ON, ..ReadLimits::default() };
+    let time = TimeLimits { first_byte: LONGEST_IDLE, total: 2 * LONGEST_IDLE, ..TimeLimits::default() };
+    Limits { read, time }
+}
