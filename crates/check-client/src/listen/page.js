@@ -136,7 +136,7 @@ const standing = (column, slug) => {
 
 /** A client's block below a case; it stays when verdicts change, with what a person has written in it. */
 const addBlock = (row, client) => {
-  const { slug, tools } = { slug: row.item.slug, tools: Object.keys(row.item.environment).length > 0 };
+  const { slug, environment } = row.item;
   const path = `${prefix(client)}/${slug}/report`;
   const [verdict, seen, told] = [make("span", { class: "verdict" }), make("p", { class: "seen" }), make("p", { class: "told", role: "alert" })];
   const send = async (method, body) => {
@@ -149,7 +149,8 @@ const addBlock = (row, client) => {
     }
   };
   const marks = make("div", { class: "marks", role: "group", "aria-label": `What a person saw of ${client}` });
-  if (!tools) {
+  // What becomes of calls of tools nobody sees.
+  if (!Object.keys(environment).length) {
     marks.append("I saw:", ...MARKS.map(([word, label]) =>
       make("button", { type: "button", click: () => send("POST", JSON.stringify({ saw: word })) }, label)));
   }
@@ -168,8 +169,8 @@ const addBlock = (row, client) => {
 const showEvidence = async (details, log, client, slug) => {
   if (!details.open) return;
   try {
-    const document = await ask(`/verdicts?client=${client}`);
-    const found = document.cases.find((item) => item.slug === slug);
+    const verdicts = await ask(`/verdicts?client=${client}`);
+    const found = verdicts.cases.find((item) => item.slug === slug);
     log.replaceChildren(...found.evidence.map(exchange));
     if (!found.evidence.length) log.replaceChildren(make("p", { class: "faint" }, "There is none yet."));
   } catch (error) {
