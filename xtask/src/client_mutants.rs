@@ -39,6 +39,9 @@ const VERB: &str = "check-client";
 /// Of one run of the client: more than any takes that ends by itself.
 const LIMIT_SECONDS: &str = "15";
 
+/// Side by side: most of the time of a run is waiting.
+const RUNS: &str = "8";
+
 /// What makes the reference another client: a flag and its value.
 type Arguments = Vec<String>;
 
@@ -65,7 +68,7 @@ struct Judge {
 impl Judge {
     fn judge(&self, arguments: &[String]) -> anyhow::Result<Verdicts> {
         let mut command = Command::new(&self.program);
-        command.args(["--quiet", VERB, "--json", "--limit", LIMIT_SECONDS]);
+        command.args(["--quiet", VERB, "--json", "--limit", LIMIT_SECONDS, "--jobs", RUNS]);
         command.arg("--").arg(&self.client).arg("reference-client");
         proof::verdicts(command.args(arguments))
     }

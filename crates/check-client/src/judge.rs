@@ -24,6 +24,10 @@ use crate::sample::{KEY, MODEL, PROMPT, WEATHER_TOOL};
 /// How long the examiner waits for its answers to be over, once the client is.
 const DISMISSAL: Duration = Duration::from_secs(2);
 
+/// How often the time of the first run is added to the limit of the others: a command that starts slowly, or on a busy
+/// machine, does not hang.
+const FIRST_RUNS: u32 = 3;
+
 /// Everything that an exam is told.
 #[derive(Debug, Clone)]
 pub struct Exam {
@@ -35,7 +39,7 @@ pub struct Exam {
     pub jobs: usize,
     /// What the client is told to set as its own time-out.
     pub timeout: Duration,
-    /// How long one run of the command may take.
+    /// How long one run of the command may take; after the first, three times as long as that took besides.
     pub limit: Duration,
     /// Whether cases that pass bring their evidence too.
     pub evidence_of_all: bool,
@@ -106,6 +110,8 @@ impl Exam {
             done(&verdict);
             verdicts.insert(index, verdict);
         }
+        let first_took = first.run.ended_at - first.run.began_at;
+        let exam = Exam { limit: self.limit + FIRST_RUNS * first_took, ..self.clone() };
         let mut waiting = told.into_iter().enumerate();
         let mut sitting: JoinSet<(usize, CaseVerdict)> = JoinSet::new();
         loop {
@@ -113,7 +119,7 @@ impl Exam {
                 && let Some((index, case)) = waiting.next()
             {
                 if !verdicts.contains_key(&index) {
-                    let exam = self.clone();
+                    let exam = exam.clone();
                     sitting.spawn(async move { (index, exam.judge(case).await) });
                 }
             }
@@ -135,16 +141,21 @@ impl Exam {
         told
     }
 
-    async fn judge(&self, case: &'static Case) -> CaseVerdict {
+    async fn judge(self, case: &'static Case) -> CaseVerdict {
         let began = Instant::now();
-        match self.sit(case).await {
-            Ok(sitting) => sitting.verdict(self),
-            Err(error) => CaseVerdict {
-                seen: format!("the command could not be run: {error}"),
-                duration_ms: milliseconds(began, Instant::now()),
-                ..self.unjudged(case, Verdict::HarnessError)
-            },
-        }
+        let failed = |seen: String| CaseVerdict {
+            seen,
+            duration_ms: milliseconds(began, Instant::now()),
+            ..self.unjudged(case, Verdict::HarnessError)
+        };
+        let sitting = match self.sit(case).await {
+            Ok(sitting) => sitting,
+            Err(error) => return failed(format!("the command could not be run: {error}")),
+        };
+        // Beside what is being served: accounts may be long.
+        let exam = self.clone();
+        let verdict = tokio::task::spawn_blocking(move || sitting.verdict(&exam)).await;
+        verdict.unwrap_or_else(|error| failed(format!("the verdict itself failed: {error}")))
     }
 
     /// Runs the command once, before the examiner of this case.

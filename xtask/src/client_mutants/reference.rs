@@ -103,15 +103,16 @@ impl Question {
 fn ask(question: &Question, chat: &mut Chat, manner: Manner) -> Result<(), Failure> {
     let mut retries = 0;
     loop {
-        let Err(failure) = try_once(question, chat, manner) else { return Ok(()) };
+        let body = if retries > 0 && manner.has(Bug::BodyOnlyAtFirst) { "" } else { &question.body };
+        let Err(failure) = try_once(question, body, chat, manner) else { return Ok(()) };
         let Some(wait) = retry::wait_before_next(&failure, retries, manner) else { return Err(failure) };
         std::thread::sleep(wait);
         retries += 1;
     }
 }
 
-fn try_once(question: &Question, chat: &mut Chat, manner: Manner) -> Result<(), Failure> {
-    let Question { target, key, body, timeout } = question;
+fn try_once(question: &Question, body: &str, chat: &mut Chat, manner: Manner) -> Result<(), Failure> {
+    let Question { target, key, timeout, .. } = question;
     let post = Post { target, path: "/chat/completions", key, body, timeout: *timeout };
     let mut response = http::post(post, manner)?;
     if (200..300).contains(&response.status) {

@@ -9,10 +9,14 @@ use interference_wire::{LAST_CHUNK, Step, chunk};
 use super::{Group, WHOLE, whole_poem};
 use crate::answer::{CHUNKED, stream, until_closed, write};
 use crate::case::{Case, Tools, Turn};
-use crate::sample::{event, open_poem, poem};
+use crate::oracle::told;
+use crate::sample::{DONE, beginning, beginning_text, event, finish, open_poem, poem};
 
 /// Between two packets that are to arrive alone.
 const BETWEEN_PACKETS: Duration = Duration::from_millis(5);
+
+/// Pieces of the stream whose every byte is a packet.
+const SHORT: usize = 2;
 
 /// A legal framing: the whole text is required.
 const fn legal(
@@ -149,13 +153,16 @@ pub(super) const GROUP: Group = Group {
                 )
             },
         ),
-        legal(
-            "framing.byte-per-packet",
-            "It does not matter where packets end: here behind every byte.",
-            &[BYTES],
-            "The ordinary stream without chunks, one byte a packet.",
-            byte_per_packet,
-        ),
+        Case {
+            oracle: |seen| Ok(told(seen.whole(&beginning_text(SHORT))?)),
+            ..legal(
+                "framing.byte-per-packet",
+                "It does not matter where packets end: here behind every byte.",
+                &[BYTES],
+                "The first two pieces of the ordinary stream without chunks, finish reason, [DONE]; one byte a packet.",
+                byte_per_packet,
+            )
+        },
         legal(
             "framing.utf8-split",
             "A character of several bytes may lie in two packets.",
@@ -173,12 +180,8 @@ pub(super) const GROUP: Group = Group {
             "framing.crlf-split",
             "The two bytes of a CRLF may lie in two packets, and are one line end even so.",
             &[BYTES, LINE_ENDS],
-            "The ordinary stream with CRLF, split behind every CR.",
-            |_| {
-                in_parts(split_where(&poem().concat().replace('\n', "\r\n"), |bytes, at| {
-                    bytes[at - 1] == b'\r'
-                }))
-            },
+            "The ordinary stream with CRLF, split behind every CR; the data of one event has several lines.",
+            crlf_split,
         ),
         legal(
             "framing.one-packet",
@@ -239,14 +242,26 @@ fn byte_order_mark(_: Turn) -> Vec<Step> {
 }
 
 fn multi_line_data(_: Turn) -> Vec<Step> {
-    // JSON has white space between its tokens: a line may end behind each comma that is no part of a string.
-    let events = open_poem().into_iter().map(|event| event.replace(",\"", ",\ndata: \""));
-    stream(events.chain([event("[DONE]")]))
+    stream(open_poem().iter().map(|event| in_lines(event)).chain([event("[DONE]")]))
+}
+
+/// An event, its data in several lines: JSON may have white space between its tokens, so that a line may end behind each
+/// comma that is no part of a string.
+fn in_lines(event: &str) -> String {
+    event.replace(",\"", ",\ndata: \"")
+}
+
+fn crlf_split(_: Turn) -> Vec<Step> {
+    let mut events = poem();
+    // Whoever counts a split CRLF twice ends this event behind its first line; elsewhere that does no harm.
+    events[3] = in_lines(&events[3]);
+    in_parts(split_where(&events.concat().replace('\n', "\r\n"), |bytes, at| bytes[at - 1] == b'\r'))
 }
 
 fn byte_per_packet(_: Turn) -> Vec<Step> {
-    let bytes = poem().concat().into_bytes();
-    until_closed(bytes.chunks(1), Duration::ZERO)
+    // Without the chunk of the role: each byte takes its time.
+    let events = beginning(SHORT).into_iter().skip(1).chain([event(finish("stop")), DONE.to_owned()]);
+    until_closed(events.collect::<String>().as_bytes().chunks(1), Duration::from_millis(1))
 }
 
 /// The parts of a text, each as a packet.

@@ -82,7 +82,7 @@ pub(super) const GROUP: Group = Group {
         },
         Case {
             sound: WHOLE_OR_TYPED_ERROR,
-            oracle: poem_or_typed_error,
+            oracle: same_question,
             ..refused_once(
                 "retry.503-then-success",
                 Level::Must,
@@ -119,7 +119,7 @@ pub(super) const GROUP: Group = Group {
             sound: WHOLE_OR_TYPED_ERROR,
             tools: Tools::None,
             answer: cut_once,
-            oracle: poem_or_typed_error,
+            oracle: same_question,
         },
     ],
 };
@@ -150,6 +150,16 @@ fn cut_once(turn: Turn) -> Vec<Step> {
     steps
 }
 
+/// The whole ordinary answer, or a typed error; and whoever asks again asks the same.
+fn same_question(seen: &Seen) -> Outcome {
+    let mut bodies = seen.chats().map(|chat| chat.request.received.body.as_slice());
+    let first = bodies.next();
+    if bodies.any(|body| Some(body) != first) {
+        return Err(Objection::broken(Harm::Retry, "it asked again with another body than at first"));
+    }
+    poem_or_typed_error(seen)
+}
+
 fn waited(seen: &Seen, least: Duration) -> Outcome {
     let chats: Vec<_> = seen.chats().collect();
     if let [first, second, ..] = chats.as_slice() {
@@ -163,7 +173,7 @@ fn waited(seen: &Seen, least: Duration) -> Outcome {
             return Err(Objection::broken(Harm::Retry, told));
         }
     }
-    poem_or_typed_error(seen)
+    same_question(seen)
 }
 
 fn asked_once(seen: &Seen) -> Outcome {

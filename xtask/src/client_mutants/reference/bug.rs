@@ -21,6 +21,8 @@ pub(crate) enum Bug {
     SimilarLineEnds,
     /// CRLF is replaced by a line feed in what a read brings, and lines end with line feeds
     CrlfOfEachRead,
+    /// What lies between the two bytes of a CRLF makes two line ends of it
+    SplitCrlfIsTwoLineEnds,
     /// What a read brings is split into lines, and what is left over is taken for a line
     LinesOfEachRead,
     /// What a read brings is decoded as UTF-8 by itself
@@ -158,6 +160,8 @@ pub(crate) enum Bug {
     RetryAfterDateIgnored,
     /// `retry-after-ms` is not known
     RetryAfterMillisecondsIgnored,
+    /// The body is a stream that the first try has used up
+    BodyOnlyAtFirst,
     /// The HTTP library's exception for statuses escapes, and nothing is tried again
     StatusEscapes,
     /// Whatever is no 2xx is tried again

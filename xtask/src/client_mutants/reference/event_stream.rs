@@ -67,6 +67,9 @@ impl EventStream {
             bytes = without_carriage_returns(piece);
             rest = &bytes;
         }
+        if self.manner.has(Bug::SplitCrlfIsTwoLineEnds) {
+            self.after_carriage_return = false;
+        }
         let mut events = Vec::new();
         while let Some(first) = rest.first() {
             if std::mem::take(&mut self.after_carriage_return) && *first == b'\n' {
