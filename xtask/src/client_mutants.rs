@@ -39,6 +39,9 @@ const VERB: &str = "check-client";
 /// Of one run of the client: more than any takes that ends by itself.
 const LIMIT_SECONDS: &str = "15";
 
+/// Of the client: none runs into it by itself, however busy the machine is.
+const TIMEOUT_SECONDS: &str = "3";
+
 /// Side by side: most of the time of a run is waiting.
 const RUNS: &str = "8";
 
@@ -69,6 +72,7 @@ impl Judge {
     fn judge(&self, arguments: &[String]) -> anyhow::Result<Verdicts> {
         let mut command = Command::new(&self.program);
         command.args(["--quiet", VERB, "--json", "--limit", LIMIT_SECONDS, "--jobs", RUNS]);
+        command.args(["--timeout", TIMEOUT_SECONDS]);
         command.arg("--").arg(&self.client).arg("reference-client");
         proof::verdicts(command.args(arguments))
     }

@@ -18,7 +18,7 @@ use crate::test_environment::TestEnvironment;
 const FUZZ: fuzz::Options = fuzz::Options { seconds: 10, input: None, targets: Vec::new() };
 
 /// All of them: the proof that the judges judge.
-const MUTANTS: proof::Options = proof::Options { only: None, jobs: 3, verbose: false };
+const MUTANTS: proof::Options = proof::Options { only: None, jobs: 6, verbose: false };
 
 /// Sets up real clients and the default model, then runs all tests, the judges' mutants, and the fuzzer. The tests learn from variables where things are:
 ///

@@ -1,5 +1,7 @@
 //! Long lines, and many events.
 
+use std::fmt::Write;
+
 use bytes::Bytes;
 use interference_catalogue::Clause;
 use interference_report::Level;
@@ -85,14 +87,14 @@ const ANY_LENGTH: Clause = Clause::event_stream(
 
 /// A text of so many bytes, in which no two places are alike.
 fn text_of(len: usize) -> String {
-    let mut text: String = (0..)
-        .flat_map(|number: u32| [number.to_string(), " ".to_owned()])
-        .scan(0, |sum, part| {
-            let before = *sum;
-            *sum += part.len();
-            (before < len).then_some(part)
-        })
-        .collect();
+    let mut text = String::with_capacity(len + 10);
+    for number in 0_u32.. {
+        if text.len() >= len {
+            break;
+        }
+        // Writing to a string does not fail.
+        let _ = write!(text, "{number} ");
+    }
     text.truncate(len);
     text
 }
