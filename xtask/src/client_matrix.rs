@@ -90,8 +90,17 @@ fn examine(program: &Path, client: &Client, jobs: usize, report: &Path) -> anyho
 
 /// Commands, and traces of stacks, tell where things lie; that is nobody's business.
 fn without_this_machine(text: &str, metadata: &Metadata) -> String {
-    let folders: [&PathBuf; 2] = [&metadata.target_directory, &metadata.workspace_root];
-    folders.iter().fold(text.to_owned(), |text, folder| text.replace(&format!("{}/", folder.display()), ""))
+    let ours = [metadata.target_directory.clone(), metadata.workspace_root.clone()];
+    let folders = registries().into_iter().chain(ours);
+    folders.fold(text.to_owned(), |text, folder| text.replace(&format!("{}/", folder.display()), ""))
+}
+
+/// Where cargo keeps the sources of crates, which panics name.
+fn registries() -> Vec<PathBuf> {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(Path::new(&std::env::var_os("HOME")?).join(".cargo")));
+    let sources = home.and_then(|home| fs::read_dir(home.join("registry/src")).ok());
+    sources.into_iter().flatten().flatten().map(|folder| folder.path()).collect()
 }
 
 fn conclude(metadata: &Metadata, examined: &[Examined]) -> anyhow::Result<()> {

@@ -4,12 +4,13 @@
 mod hostile;
 mod telling;
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::Value;
 
-use crate::bench::{Bench, Running};
+use crate::bench::{Bench, Running, finish};
 use crate::our_schemas;
 
 /// A client in Python without an SDK: `ask` sends a request, `account` prints what a client is to print, and `sound` does
@@ -99,4 +100,20 @@ fn shown(case: &Value) -> String {
     let exchanges = case["evidence"].as_array().unwrap().iter();
     let entries = exchanges.flat_map(|exchange| exchange["wire"].as_array().unwrap());
     entries.map(|entry| format!("{}\n", entry["text"].as_str().unwrap())).collect()
+}
+
+#[test]
+fn our_own_chat_is_sound_in_every_case() {
+    let bench = Bench::take();
+    let adapter = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../clients/chat/check_client.sh");
+    let mut command =
+        check_client(&bench, &["--json", "--jobs", "8", "--timeout", "3"], &[adapter.to_str().unwrap()]);
+    command.env("INTERFERENCE", env!("CARGO_BIN_EXE_interference"));
+    let finished = finish(&mut command);
+    let document = document(&finished.stdout);
+    let cases = document["cases"].as_array().unwrap();
+    let unsound: Vec<_> = cases.iter().filter(|case| case["verdict"] != "PASS").collect();
+    assert!(unsound.is_empty(), "{unsound:#?}");
+    assert_eq!(cases.len(), interference_check_client::cases().count());
+    assert_eq!(finished.code, Some(0));
 }
