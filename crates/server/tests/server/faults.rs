@@ -109,8 +109,9 @@ async fn what_was_applied_is_told_and_repeats_the_answer() {
     let applied = header(&first, "x-interference-applied").unwrap();
     let again = one_answer(&server, &request("stream", &format!("x-interference: {applied}\r\n"))).await;
     assert_eq!(again.received.body, first.received.body);
-    assert_eq!(header(&again, "x-interference-applied"), Some(applied));
-    assert_ne!(second.received.body, first.received.body, "each request has draws of its own");
+    assert_eq!(header(&again, "x-interference-applied"), Some(applied.clone()));
+    // Two seeds may by chance have the same effect on so short an answer, but are never the same.
+    assert_ne!(header(&second, "x-interference-applied"), Some(applied), "each request has draws of its own");
 }
 
 #[tokio::test]
