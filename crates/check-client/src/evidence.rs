@@ -40,6 +40,11 @@ pub struct Attempt {
 }
 
 impl Attempt {
+    /// When the last write began; without any, when the request had come. Nobody can have had its bytes before.
+    pub(crate) fn last_write_began_at(&self) -> Instant {
+        self.writes.last().map_or(self.came_at, |write| write.at)
+    }
+
     /// When the last byte was handed to the system; without any, when the request had come.
     pub(crate) fn last_write_at(&self) -> Instant {
         self.writes.last().map_or(self.came_at, |write| write.taken_at)
