@@ -6,6 +6,16 @@
 pub trait Named {
     /// Its name, which never changes, with that of its section before the dot: `sse.done-last`.
     fn slug(&self) -> &'static str;
+
+    /// Its section: what the slug has before its dot.
+    fn section(&self) -> &'static str {
+        section_of(self.slug())
+    }
+}
+
+/// What a slug has before its dot.
+pub(crate) fn section_of(slug: &str) -> &str {
+    slug.split_once('.').map_or(slug, |(section, _)| section)
 }
 
 /// Which cases are judged: a slug, or a pattern in which `*` stands for anything; a section's name alone means all of
@@ -21,8 +31,7 @@ impl Pattern {
 
     /// Whether a slug fits.
     pub fn fits(&self, slug: &str) -> bool {
-        let section = slug.split_once('.').map_or(slug, |(section, _)| section);
-        self.0 == section || fits(&self.0, slug)
+        self.0 == section_of(slug) || fits(&self.0, slug)
     }
 
     /// As it was given.

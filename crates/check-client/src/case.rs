@@ -5,7 +5,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use interference_catalogue::{Clause, Named};
+use interference_catalogue::{Clause, Named, Requirement};
 use interference_report::{CaseVerdict, Level, Verdict};
 use interference_wire::Step;
 
@@ -94,7 +94,7 @@ pub enum Harm {
 
 impl Harm {
     /// Every harm.
-    pub const ALL: [Harm; 7] = [
+    pub const ALL: [Harm; 8] = [
         Harm::SilentLoss,
         Harm::Invention,
         Harm::ForeignError,
@@ -102,6 +102,7 @@ impl Harm {
         Harm::Hang,
         Harm::NoAccount,
         Harm::Retry,
+        Harm::Unbounded,
     ];
 
     /// As verdicts name it, in front of what was seen.
@@ -162,28 +163,10 @@ impl Named for Case {
 }
 
 impl Case {
-    /// The group: what the slug has before its dot.
-    pub fn group(&self) -> &'static str {
-        self.slug.split_once('.').map_or(self.slug, |(group, _)| group)
-    }
-
     /// The verdict on it where nothing was seen; `repeat` is the command that repeats it.
     pub(crate) fn unjudged(&self, verdict: Verdict, repeat: String) -> CaseVerdict {
-        CaseVerdict {
-            slug: self.slug.to_owned(),
-            section: self.group().to_owned(),
-            level: self.level,
-            requirement: self.requirement.to_owned(),
-            clauses: self.clauses.iter().map(Clause::told).collect(),
-            trigger: self.served.to_owned(),
-            verdict,
-            expected: self.sound.to_owned(),
-            seen: String::new(),
-            in_baseline: false,
-            requests: 0,
-            duration_ms: 0.0,
-            repeat,
-            evidence: Vec::new(),
-        }
+        let Case { slug, level, requirement, clauses, served, sound, .. } = *self;
+        let data = Requirement { slug, level, requirement, clauses, trigger: served, expected: sound };
+        data.unjudged(verdict, repeat)
     }
 }

@@ -15,8 +15,10 @@ mod tools;
 mod types;
 
 use interference_catalogue::Clause;
+use interference_report::Level;
+use interference_wire::Step;
 
-use crate::case::{Case, Outcome};
+use crate::case::{Case, Outcome, Tools, Turn};
 use crate::oracle::{Seen, told};
 use crate::sample::{TEXT, beginning_text};
 
@@ -77,6 +79,35 @@ const DONE_ENDS: Clause = Clause::openai(
 const TYPED_ERRORS: Clause =
     Clause::python("README, Handling errors", "All errors inherit from `openai.APIError`.");
 
+/// Pieces of the ordinary answer that come before it breaks off, or an error comes.
+const BEFORE: usize = 3;
+
+/// A case without tools, whose answer is to be survived: the whole ordinary text is required.
+const fn survived(
+    slug: &'static str,
+    level: Level,
+    requirement: &'static str,
+    clauses: &'static [Clause],
+    served: &'static str,
+    answer: fn(Turn) -> Vec<Step>,
+) -> Case {
+    let (sound, tools) = (WHOLE, Tools::None);
+    Case { slug, level, requirement, clauses, served, sound, tools, answer, oracle: whole_poem }
+}
+
+/// The same, whose answer is broken behind its third piece: a typed error is required.
+const fn broken(
+    slug: &'static str,
+    level: Level,
+    requirement: &'static str,
+    clauses: &'static [Clause],
+    served: &'static str,
+    answer: fn(Turn) -> Vec<Step>,
+) -> Case {
+    let survived = survived(slug, level, requirement, clauses, served, answer);
+    Case { sound: TYPED_ERROR, oracle: |seen| after(seen, BEFORE), ..survived }
+}
+
 /// The whole ordinary answer is required.
 fn whole_poem(seen: &Seen) -> Outcome {
     Ok(told(seen.whole(TEXT)?))
@@ -96,7 +127,7 @@ fn after(seen: &Seen, pieces: usize) -> Outcome {
 mod tests {
     use std::collections::BTreeSet;
 
-    use interference_report::Level;
+    use interference_catalogue::Named;
 
     use super::*;
 
@@ -106,7 +137,7 @@ mod tests {
         for group in CATALOGUE {
             for case in group.cases {
                 assert!(slugs.insert(case.slug), "{} stands twice", case.slug);
-                assert_eq!(case.group(), group.name);
+                assert_eq!(case.section(), group.name);
                 assert!(case.requirement.ends_with('.') && case.served.ends_with('.'), "{}", case.slug);
                 let quotes = case.clauses.iter().any(|clause| !clause.quote.is_empty());
                 assert!(case.level == Level::Should || quotes, "{} quotes nothing", case.slug);

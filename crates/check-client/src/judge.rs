@@ -175,7 +175,11 @@ impl Exam {
 }
 
 /// What a client's command finds in its environment, besides what is there already.
-pub fn exam_environment(base_url: &str, case: &Case, timeout: Duration) -> Vec<(&'static str, String)> {
+pub(crate) fn exam_environment(
+    base_url: &str,
+    case: &Case,
+    timeout: Duration,
+) -> Vec<(&'static str, String)> {
     let mut variables = vec![
         ("OPENAI_BASE_URL", base_url.to_owned()),
         ("OPENAI_API_KEY", KEY.to_owned()),

@@ -24,7 +24,7 @@ pub use account::{Account, NoAccount};
 pub use case::{Case, Harm, Objection, Outcome, Tools, Turn};
 pub use cases::{CATALOGUE, Group, cases};
 pub use evidence::Attempt;
-pub use judge::{Exam, ExamError, Judgement, exam_environment};
+pub use judge::{Exam, ExamError, Judgement};
 pub use listen::{Audience, Column, Listening};
 pub use oracle::Seen;
 pub use program::{Program, Run};

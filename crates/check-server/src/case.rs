@@ -8,10 +8,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use interference_report::{Level, Verdict};
+use interference_report::{CaseVerdict, Level, Verdict};
 
 use crate::trial::Trial;
-use interference_catalogue::{Clause, Named};
+use interference_catalogue::{Clause, Named, Requirement};
 
 /// One requirement of the catalogue.
 #[derive(Debug)]
@@ -160,9 +160,11 @@ impl Named for Case {
 }
 
 impl Case {
-    /// The section: what the slug has before its dot.
-    pub fn section(&self) -> &'static str {
-        self.slug.split_once('.').map_or(self.slug, |(section, _)| section)
+    /// The verdict on it where nothing was seen; `repeat` is the command that repeats it.
+    pub(crate) fn unjudged(&self, verdict: Verdict, repeat: String) -> CaseVerdict {
+        let Case { slug, level, requirement, clauses, trigger, .. } = *self;
+        let data = Requirement { slug, level, requirement, clauses, trigger, expected: requirement };
+        data.unjudged(verdict, repeat)
     }
 }
 

@@ -10,7 +10,7 @@ use interference_report::{CaseVerdict, Finding, Verdict};
 
 use crate::asker::{Asker, Patience};
 use crate::preflight::{PreflightError, Wishes, preflight};
-use crate::runner::{Run, run, unjudged};
+use crate::runner::{Run, repeated, run};
 use crate::sections::cases;
 use crate::target::Target;
 
@@ -76,7 +76,7 @@ impl Judge {
         let mut verdicts = run(&bench, &judged, &how, &mut done).await;
         verdicts.extend(skipped.into_iter().map(|case| CaseVerdict {
             seen: "left out as asked".to_owned(),
-            ..unjudged(case, Verdict::Skip, &self.repeat)
+            ..case.unjudged(Verdict::Skip, repeated(case, &self.repeat))
         }));
         verdicts.sort_by_key(|verdict| cases().position(|case| case.slug == verdict.slug));
         Ok(Judgement { base_url: bench.asker.target().base_url(), findings, cases: verdicts })

@@ -116,26 +116,11 @@ fn told(
         requests: u32::try_from(exchanges.len()).unwrap_or(u32::MAX),
         duration_ms: (duration.as_secs_f64() * 1e6).round() / 1e3,
         evidence: if shows { evidence(&exchanges, about, target) } else { Vec::new() },
-        ..unjudged(case, verdict, &run.repeat)
+        ..case.unjudged(verdict, repeated(case, &run.repeat))
     }
 }
 
-/// The verdict on a case that was not run.
-pub(crate) fn unjudged(case: &Case, verdict: Verdict, repeat: &str) -> CaseVerdict {
-    CaseVerdict {
-        slug: case.slug.to_owned(),
-        section: case.section().to_owned(),
-        level: case.level,
-        requirement: case.requirement.to_owned(),
-        clauses: case.clauses.iter().map(interference_catalogue::Clause::told).collect(),
-        trigger: case.trigger.to_owned(),
-        verdict,
-        expected: case.requirement.to_owned(),
-        seen: String::new(),
-        in_baseline: false,
-        requests: 0,
-        duration_ms: 0.0,
-        repeat: format!("{repeat} --only {}", case.slug),
-        evidence: Vec::new(),
-    }
+/// The command that repeats a case.
+pub(crate) fn repeated(case: &Case, repeat: &str) -> String {
+    format!("{repeat} --only {}", case.slug)
 }

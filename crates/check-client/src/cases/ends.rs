@@ -6,65 +6,20 @@ use interference_catalogue::Clause;
 use interference_report::Level;
 use interference_wire::{LAST_CHUNK, Step, chunk};
 
-use super::{DONE_ENDS, Group, INCOMPLETE, TYPED_ERROR, WHOLE, after, whole_poem};
+use super::{BEFORE, DONE_ENDS, Group, INCOMPLETE, broken, survived};
 use crate::answer::{CHUNKED, CHUNKED_AND_CLOSED, open_stream, stream, write};
-use crate::case::{Case, Harm, Objection, Outcome, Tools, Turn};
+use crate::case::{Case, Harm, Objection, Outcome, Turn};
 use crate::oracle::{Seen, shown, told};
 use crate::sample::{DONE, TEXT, beginning, beginning_text, event, open_poem, piece, poem};
 
-/// Pieces that have come when a stream breaks off.
-const BEFORE: usize = 3;
 /// Before a reset, for what was sent to be read.
 const BEFORE_RESET: Duration = Duration::from_millis(100);
-
-/// A broken end: a typed error is required.
-const fn broken(
-    slug: &'static str,
-    requirement: &'static str,
-    clauses: &'static [Clause],
-    served: &'static str,
-    answer: fn(Turn) -> Vec<Step>,
-) -> Case {
-    Case {
-        slug,
-        level: Level::Must,
-        requirement,
-        clauses,
-        served,
-        sound: TYPED_ERROR,
-        tools: Tools::None,
-        answer,
-        oracle: |seen| after(seen, BEFORE),
-    }
-}
-
-/// A whole answer with something odd at its end: the text is required.
-const fn odd(
-    slug: &'static str,
-    level: Level,
-    requirement: &'static str,
-    clauses: &'static [Clause],
-    served: &'static str,
-    answer: fn(Turn) -> Vec<Step>,
-) -> Case {
-    Case {
-        slug,
-        level,
-        requirement,
-        clauses,
-        served,
-        sound: WHOLE,
-        tools: Tools::None,
-        answer,
-        oracle: whole_poem,
-    }
-}
 
 pub(super) const GROUP: Group = Group {
     name: "ends",
     title: "Ends",
     cases: &[
-        odd(
+        survived(
             "ends.finish-without-done",
             Level::Should,
             "An answer that has its finish reason is whole, also without [DONE].",
@@ -79,6 +34,7 @@ pub(super) const GROUP: Group = Group {
             oracle: |seen| Ok(told(seen.typed_error(TEXT)?)),
             ..broken(
                 "ends.no-finish",
+                Level::Must,
                 "An answer that ends without a finish reason and without [DONE] is not whole.",
                 &[DONE_ENDS],
                 "All pieces of the ordinary stream, and then the proper end of the body.",
@@ -87,6 +43,7 @@ pub(super) const GROUP: Group = Group {
         },
         broken(
             "ends.chunked-cut-keep-alive",
+            Level::Must,
             "A body in chunks that ends without the last chunk is broken.",
             &[INCOMPLETE],
             "Three pieces in chunks, and then the end of the connection, which was to stay.",
@@ -94,6 +51,7 @@ pub(super) const GROUP: Group = Group {
         ),
         broken(
             "ends.chunked-cut-close",
+            Level::Must,
             "A body in chunks that ends without the last chunk is broken, also where the connection was to close.",
             &[INCOMPLETE],
             "Three pieces in chunks under `Connection: close`, and then the end of the connection.",
@@ -101,6 +59,7 @@ pub(super) const GROUP: Group = Group {
         ),
         broken(
             "ends.reset",
+            Level::Must,
             "A reset connection is an error.",
             &[INCOMPLETE],
             "Three pieces in chunks, and then a reset.",
@@ -112,6 +71,7 @@ pub(super) const GROUP: Group = Group {
         ),
         broken(
             "ends.length-cut",
+            Level::Must,
             "A body that is shorter than its Content-Length is broken.",
             &[Clause::rfc9112(
                 "section 8",
@@ -121,20 +81,21 @@ pub(super) const GROUP: Group = Group {
             length_cut,
         ),
         Case {
-            slug: "ends.text-kept",
-            level: Level::Should,
-            requirement: "What had arrived before a break is reported beside the error.",
-            clauses: &[Clause::field(
-                "users of chats",
-                "half an answer on the screen vanishes when the error comes",
-            )],
-            served: "Three pieces in chunks, and then the end of the connection.",
             sound: "a typed error, and the text of the three pieces",
-            tools: Tools::None,
-            answer: |_| cut(CHUNKED, Step::Close),
             oracle: text_kept,
+            ..broken(
+                "ends.text-kept",
+                Level::Should,
+                "What had arrived before a break is reported beside the error.",
+                &[Clause::field(
+                    "users of chats",
+                    "half an answer on the screen vanishes when the error comes",
+                )],
+                "Three pieces in chunks, and then the end of the connection.",
+                |_| cut(CHUNKED, Step::Close),
+            )
         },
-        odd(
+        survived(
             "ends.after-done",
             Level::Must,
             "What follows [DONE] is no part of the answer.",
@@ -145,7 +106,7 @@ pub(super) const GROUP: Group = Group {
                 stream(poem().into_iter().chain([more]))
             },
         ),
-        odd(
+        survived(
             "ends.done-twice",
             Level::Must,
             "A second [DONE] changes nothing.",
@@ -153,7 +114,7 @@ pub(super) const GROUP: Group = Group {
             "The ordinary stream with two [DONE].",
             |_| stream(poem().into_iter().chain([DONE.to_owned()])),
         ),
-        odd(
+        survived(
             "ends.done-space",
             Level::Should,
             "A [DONE] with a space behind it is one.",
@@ -169,6 +130,7 @@ pub(super) const GROUP: Group = Group {
         ),
         broken(
             "ends.unterminated-event",
+            Level::Must,
             "An event without the blank line behind it is dropped, and the answer that it breaks off is not whole.",
             &[Clause::event_stream(
                 "section 9.2.6",

@@ -4,39 +4,14 @@ use interference_catalogue::Clause;
 use interference_report::Level;
 use interference_wire::Step;
 
-use super::{Group, TYPED_ERROR, TYPED_ERRORS, after};
+use super::{BEFORE, Group, TYPED_ERRORS, broken};
 use crate::answer::stream;
-use crate::case::{Case, Harm, Objection, Outcome, Tools, Turn};
+use crate::case::{Case, Harm, Objection, Outcome, Turn};
 use crate::oracle::{Seen, shown, told};
 use crate::sample::{DONE, PIECES, TEXT, beginning, chunk, event, open_poem, piece, poem, role};
 
-/// Pieces that come before the error.
-const BEFORE: usize = 3;
-
 /// What the errors say.
 const MESSAGE: &str = "the model ran out of memory";
-
-/// An error or an unreadable event behind three pieces: a typed error is required.
-const fn broken(
-    slug: &'static str,
-    level: Level,
-    requirement: &'static str,
-    clauses: &'static [Clause],
-    served: &'static str,
-    answer: fn(Turn) -> Vec<Step>,
-) -> Case {
-    Case {
-        slug,
-        level,
-        requirement,
-        clauses,
-        served,
-        sound: TYPED_ERROR,
-        tools: Tools::None,
-        answer,
-        oracle: |seen| after(seen, BEFORE),
-    }
-}
 
 pub(super) const GROUP: Group = Group {
     name: "errors",

@@ -6,9 +6,9 @@ use interference_catalogue::Clause;
 use interference_report::Level;
 use interference_wire::{LAST_CHUNK, Step, chunk};
 
-use super::{Group, WHOLE, whole_poem};
+use super::{Group, survived};
 use crate::answer::{CHUNKED, stream, until_closed, write};
-use crate::case::{Case, Tools, Turn};
+use crate::case::{Case, Turn};
 use crate::oracle::told;
 use crate::sample::{DONE, beginning, beginning_text, event, finish, open_poem, poem};
 
@@ -18,54 +18,37 @@ const BETWEEN_PACKETS: Duration = Duration::from_millis(5);
 /// Pieces of the stream whose every byte is a packet.
 const SHORT: usize = 2;
 
-/// A legal framing: the whole text is required.
-const fn legal(
-    slug: &'static str,
-    requirement: &'static str,
-    clauses: &'static [Clause],
-    served: &'static str,
-    answer: fn(Turn) -> Vec<Step>,
-) -> Case {
-    Case {
-        slug,
-        level: Level::Must,
-        requirement,
-        clauses,
-        served,
-        sound: WHOLE,
-        tools: Tools::None,
-        answer,
-        oracle: whole_poem,
-    }
-}
-
 pub(super) const GROUP: Group = Group {
     name: "framing",
     title: "Legal framings",
     cases: &[
-        legal(
+        survived(
             "framing.crlf",
+            Level::Must,
             "Lines that end with CRLF are lines.",
             &[LINE_ENDS],
             "The ordinary stream, every line ended by CRLF.",
             |_| stream(poem().iter().map(|event| event.replace('\n', "\r\n"))),
         ),
-        legal(
+        survived(
             "framing.cr",
+            Level::Must,
             "Lines that end with a single CR are lines.",
             &[LINE_ENDS],
             "The ordinary stream, every line ended by CR.",
             |_| stream(poem().iter().map(|event| event.replace('\n', "\r"))),
         ),
-        legal(
+        survived(
             "framing.mixed-line-ends",
+            Level::Must,
             "Lines may end differently in one stream, and in one event.",
             &[LINE_ENDS],
             "The ordinary stream, its events ended in turn by CRLF LF, LF CRLF, CR CR and CRLF CR.",
             mixed_line_ends,
         ),
-        legal(
+        survived(
             "framing.no-space",
+            Level::Must,
             "A field's value begins right behind the colon where no space follows it.",
             &[Clause::event_stream(
                 "section 9.2.6",
@@ -74,8 +57,9 @@ pub(super) const GROUP: Group = Group {
             "The ordinary stream with `data:` and no space.",
             |_| stream(poem().iter().map(|event| event.replacen("data: ", "data:", 1))),
         ),
-        legal(
+        survived(
             "framing.comment",
+            Level::Must,
             "A comment is passed over.",
             &[
                 Clause::event_stream(
@@ -90,8 +74,9 @@ pub(super) const GROUP: Group = Group {
             "The ordinary stream with a comment as keep-alive before each event, one with words and one without, and one inside an event.",
             comments,
         ),
-        legal(
+        survived(
             "framing.retry-only",
+            Level::Must,
             "A block that has only `retry:` is no event.",
             &[
                 NO_DATA,
@@ -103,15 +88,17 @@ pub(super) const GROUP: Group = Group {
             "The ordinary stream with the block `retry: 3000` first and in the middle.",
             |_| with_block("retry: 3000\n\n"),
         ),
-        legal(
+        survived(
             "framing.event-only",
+            Level::Must,
             "A block that has only `event:` is no event.",
             &[NO_DATA],
             "The ordinary stream with the block `event: ping` first and in the middle.",
             |_| with_block("event: ping\n\n"),
         ),
-        legal(
+        survived(
             "framing.empty-data",
+            Level::Must,
             "An event whose data is empty ends nothing and breaks nothing.",
             &[Clause::event_stream(
                 "section 9.2.6",
@@ -120,8 +107,9 @@ pub(super) const GROUP: Group = Group {
             "The ordinary stream with the block `data:` first and in the middle.",
             |_| with_block("data:\n\n"),
         ),
-        legal(
+        survived(
             "framing.byte-order-mark",
+            Level::Must,
             "One byte order mark before the first line is no part of it.",
             &[Clause::event_stream(
                 "section 9.2.6",
@@ -130,8 +118,9 @@ pub(super) const GROUP: Group = Group {
             "A byte order mark, and right behind it an ordinary stream whose first event has the first piece of the text.",
             byte_order_mark,
         ),
-        legal(
+        survived(
             "framing.multi-line-data",
+            Level::Must,
             "The data of several lines is joined by line feeds.",
             &[Clause::event_stream(
                 "section 9.2.6",
@@ -140,8 +129,9 @@ pub(super) const GROUP: Group = Group {
             "The ordinary stream, the JSON of each event over several `data:` lines.",
             multi_line_data,
         ),
-        legal(
+        survived(
             "framing.id-and-unknown-fields",
+            Level::Must,
             "Fields other than data, among them unknown ones and lines without a colon, change nothing.",
             &[Clause::event_stream("section 9.2.6", "Otherwise The field is ignored.")],
             "The ordinary stream, each event with `id:`, `retry:`, an unknown field, and a line without a colon.",
@@ -155,16 +145,18 @@ pub(super) const GROUP: Group = Group {
         ),
         Case {
             oracle: |seen| Ok(told(seen.whole(&beginning_text(SHORT))?)),
-            ..legal(
+            ..survived(
                 "framing.byte-per-packet",
+                Level::Must,
                 "It does not matter where packets end: here behind every byte.",
                 &[BYTES],
                 "The first two pieces of the ordinary stream without chunks, finish reason, [DONE]; one byte a packet.",
                 byte_per_packet,
             )
         },
-        legal(
+        survived(
             "framing.utf8-split",
+            Level::Must,
             "A character of several bytes may lie in two packets.",
             &[
                 BYTES,
@@ -176,15 +168,17 @@ pub(super) const GROUP: Group = Group {
             "The ordinary stream, split behind the first, second and third byte of each character that has several.",
             |_| in_parts(split_where(&poem().concat(), |bytes, at| bytes[at] & 0xC0 == 0x80)),
         ),
-        legal(
+        survived(
             "framing.crlf-split",
+            Level::Must,
             "The two bytes of a CRLF may lie in two packets, and are one line end even so.",
             &[BYTES, LINE_ENDS],
             "The ordinary stream with CRLF, split behind every CR; the data of one event has several lines.",
             crlf_split,
         ),
-        legal(
+        survived(
             "framing.one-packet",
+            Level::Must,
             "All events may come in one packet, with the head.",
             &[BYTES],
             "The ordinary stream in one chunk, head, events and last chunk in one write.",

@@ -8,9 +8,9 @@ use interference_catalogue::Clause;
 use interference_report::Level;
 use interference_wire::Step;
 
-use super::{Group, INCOMPLETE, WHOLE_OR_TYPED_ERROR, poem_or_typed_error};
+use super::{BEFORE, Group, INCOMPLETE, WHOLE_OR_TYPED_ERROR, poem_or_typed_error, survived};
 use crate::answer::{CHUNKED, open_stream, stream, whole};
-use crate::case::{Case, Harm, Objection, Outcome, Tools, Turn};
+use crate::case::{Case, Harm, Objection, Outcome, Turn};
 use crate::oracle::{Seen, told};
 use crate::sample::{beginning, poem};
 
@@ -31,15 +31,9 @@ const fn refused_once(
     answer: fn(Turn) -> Vec<Step>,
 ) -> Case {
     Case {
-        slug,
-        level,
-        requirement,
-        clauses,
-        served,
         sound: "a typed error without asking again, or the whole text after waiting as long as it was told",
-        tools: Tools::None,
-        answer,
         oracle: |seen| waited(seen, SECOND),
+        ..survived(slug, level, requirement, clauses, served, answer)
     }
 }
 
@@ -111,15 +105,16 @@ pub(super) const GROUP: Group = Group {
             )
         },
         Case {
-            slug: "retry.no-text-twice",
-            level: Level::Must,
-            requirement: "A client that asks again after a break does not report the beginning twice.",
-            clauses: &[INCOMPLETE],
-            served: "Three pieces and a cut, then, to whoever asks again, the ordinary stream.",
             sound: WHOLE_OR_TYPED_ERROR,
-            tools: Tools::None,
-            answer: cut_once,
             oracle: same_question,
+            ..survived(
+                "retry.no-text-twice",
+                Level::Must,
+                "A client that asks again after a break does not report the beginning twice.",
+                &[INCOMPLETE],
+                "Three pieces and a cut, then, to whoever asks again, the ordinary stream.",
+                cut_once,
+            )
         },
     ],
 };
@@ -145,7 +140,7 @@ fn cut_once(turn: Turn) -> Vec<Step> {
     if turn.before > 0 {
         return stream(poem());
     }
-    let mut steps = open_stream(CHUNKED, beginning(3));
+    let mut steps = open_stream(CHUNKED, beginning(BEFORE));
     steps.push(Step::Close);
     steps
 }

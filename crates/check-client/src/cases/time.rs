@@ -6,14 +6,12 @@ use interference_catalogue::Clause;
 use interference_report::Level;
 use interference_wire::{LAST_CHUNK, Step, chunk};
 
-use super::{Group, WHOLE, whole_poem};
+use super::{BEFORE, Group, WHOLE, whole_poem};
 use crate::answer::{CHUNKED, hold, open_stream, write};
 use crate::case::{Case, Harm, Objection, Outcome, Tools, Turn};
 use crate::oracle::{Seen, told};
 use crate::sample::{beginning, beginning_text, poem};
 
-/// Pieces that come before the stream stops.
-const BEFORE: usize = 3;
 /// The client may take its time-out so many times, since some begin it anew, and this besides, for a busy machine.
 const PATIENCE: (u32, Duration) = (2, Duration::from_secs(1));
 /// Writes of the slow stream, with so many hundredths of the time-out between them: longer than it together, and each

@@ -5,11 +5,11 @@ use interference_report::Level;
 use interference_wire::Step;
 use serde_json::Value;
 
-use super::Group;
+use super::{Group, survived};
 use crate::account::Call;
 use crate::answer::stream;
 use crate::case::{Case, Harm, Objection, Outcome, Tools, Turn};
-use crate::oracle::{Seen, shown};
+use crate::oracle::{Seen, shown, told};
 use crate::sample::{DONE, chunk, event, quoted};
 
 /// A call that is whole: the call is required.
@@ -22,15 +22,10 @@ const fn call(
     answer: fn(Turn) -> Vec<Step>,
 ) -> Case {
     Case {
-        slug,
-        level,
-        requirement,
-        clauses,
-        served,
         sound: "the call call_1 of get_weather with the arguments {\"city\":\"Oslo\"}, and no error",
         tools: Tools::Weather,
-        answer,
         oracle: |seen| calls(seen, &[OSLO]),
+        ..survived(slug, level, requirement, clauses, served, answer)
     }
 }
 
@@ -201,8 +196,11 @@ fn with_ids(id: &str) -> Vec<Step> {
 fn calls(seen: &Seen, expected: &[Expected]) -> Outcome {
     let account = seen.whole("")?;
     let number = account.tool_calls.len();
-    let told =
-        format!("{number} {}: {}", if number == 1 { "call" } else { "calls" }, told(&account.tool_calls));
+    let told = format!(
+        "{number} {}: {}",
+        if number == 1 { "call" } else { "calls" },
+        told_calls(&account.tool_calls)
+    );
     if account.tool_calls.len() != expected.len() {
         let harm = if account.tool_calls.len() < expected.len() { Harm::SilentLoss } else { Harm::Invention };
         return Err(Objection::broken(harm, told));
@@ -223,7 +221,7 @@ fn calls(seen: &Seen, expected: &[Expected]) -> Outcome {
 
 fn call_or_typed_error(seen: &Seen) -> Outcome {
     match seen.account()?.error {
-        Some(_) => Ok(crate::oracle::told(seen.typed_error("")?)),
+        Some(_) => Ok(told(seen.typed_error("")?)),
         None => calls(seen, &[OSLO]),
     }
 }
@@ -231,12 +229,12 @@ fn call_or_typed_error(seen: &Seen) -> Outcome {
 fn not_complete(seen: &Seen) -> Outcome {
     let account = seen.account()?;
     if account.error.is_some() {
-        return Ok(crate::oracle::told(seen.typed_error("")?));
+        return Ok(told(seen.typed_error("")?));
     }
     let told = format!(
         "finish reason {}, calls: {}",
         account.finish_reason.as_deref().unwrap_or("null"),
-        told(&account.tool_calls)
+        told_calls(&account.tool_calls)
     );
     if account.tool_calls.iter().any(|call| json(&call.arguments).is_some()) {
         return Err(Objection::broken(Harm::Invention, format!("the arguments are mended: {told}")));
@@ -251,7 +249,7 @@ fn json(text: &str) -> Option<Value> {
     serde_json::from_str(text).ok()
 }
 
-fn told(calls: &[Call]) -> String {
+fn told_calls(calls: &[Call]) -> String {
     let one = |call: &Call| {
         let part = |text: &Option<String>| text.clone().unwrap_or_else(|| "null".to_owned());
         format!("{} {} {}", part(&call.id), part(&call.name), shown(&call.arguments))

@@ -8,9 +8,9 @@ use interference_catalogue::Clause;
 use interference_report::Level;
 use interference_wire::{LAST_CHUNK, Step, chunk};
 
-use super::{DONE_ENDS, Group, TYPED_ERROR, WHOLE_OR_TYPED_ERROR};
+use super::{DONE_ENDS, Group, WHOLE_OR_TYPED_ERROR, broken, survived};
 use crate::answer::{BETWEEN_EVENTS, whole, write};
-use crate::case::{Case, Outcome, Tools, Turn};
+use crate::case::{Case, Outcome, Turn};
 use crate::oracle::{Seen, told};
 use crate::sample::{TEXT, poem, quoted};
 
@@ -22,17 +22,8 @@ const fn no_answer(
     served: &'static str,
     answer: fn(Turn) -> Vec<Step>,
 ) -> Case {
-    Case {
-        slug,
-        level: Level::Must,
-        requirement,
-        clauses,
-        served,
-        sound: TYPED_ERROR,
-        tools: Tools::None,
-        answer,
-        oracle: |seen| Ok(told(seen.typed_error("")?)),
-    }
+    let broken = broken(slug, Level::Must, requirement, clauses, served, answer);
+    Case { oracle: |seen| Ok(told(seen.typed_error("")?)), ..broken }
 }
 
 pub(super) const GROUP: Group = Group {
@@ -72,24 +63,25 @@ pub(super) const GROUP: Group = Group {
             |_| whole("200 OK", "text/event-stream", "", ""),
         ),
         Case {
-            slug: "types.gzip",
-            level: Level::Must,
-            requirement: "A stream in a coding that the client accepts is decoded.",
-            clauses: &[
-                Clause::rfc9110(
-                    "section 8.4",
-                    "what decoding mechanisms have to be applied in order to obtain data in the media type referenced by the Content-Type header field",
-                ),
-                Clause::rfc9110(
-                    "section 12.5.3",
-                    "If no Accept-Encoding header field is in the request, any content coding is considered acceptable by the user agent.",
-                ),
-            ],
-            served: "The ordinary stream in gzip, flushed behind each event.",
             sound: "the whole text; a client that names no coding that it accepts may refuse with a typed error",
-            tools: Tools::None,
-            answer: gzip,
             oracle: decoded,
+            ..survived(
+                "types.gzip",
+                Level::Must,
+                "A stream in a coding that the client accepts is decoded.",
+                &[
+                    Clause::rfc9110(
+                        "section 8.4",
+                        "what decoding mechanisms have to be applied in order to obtain data in the media type referenced by the Content-Type header field",
+                    ),
+                    Clause::rfc9110(
+                        "section 12.5.3",
+                        "If no Accept-Encoding header field is in the request, any content coding is considered acceptable by the user agent.",
+                    ),
+                ],
+                "The ordinary stream in gzip, flushed behind each event.",
+                gzip,
+            )
         },
     ],
 };

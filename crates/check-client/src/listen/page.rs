@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use interference_catalogue::Named;
 use interference_report::html::STYLE;
 use serde_json::{Value, json};
 
@@ -49,7 +50,7 @@ pub(super) fn catalogue(served: &[&'static Case], timeout: Duration) -> Value {
         })
     };
     let groups = CATALOGUE.iter().map(|group| {
-        let cases: Vec<Value> = served.iter().filter(|case| case.group() == group.name).map(told).collect();
+        let cases: Vec<Value> = served.iter().filter(|case| case.section() == group.name).map(told).collect();
         json!({"name": group.name, "title": group.title, "cases": cases})
     });
     let groups: Vec<Value> = groups.filter(|group| group["cases"] != json!([])).collect();

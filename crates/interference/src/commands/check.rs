@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
-use interference_catalogue::Selection;
+use interference_catalogue::{Named, Selection};
 use interference_check_server::{
     Case, Company, Judge, Judgement, PreflightError, Target, TargetError, Wishes, cases, cost,
 };

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use interference_catalogue::Selection;
+use interference_catalogue::{Named, Selection};
 use interference_check_client::{Case, Exam, ExamError, Judgement, Program, cases};
 
 use crate::failure::{Failure, INTERRUPTED, TEST_FAILED, TOOL_FAILED};
@@ -147,7 +147,7 @@ fn list(selection: &Selection, as_json: bool) -> anyhow::Result<()> {
 fn listed(case: &'static Case) -> Listed {
     Listed {
         slug: case.slug,
-        section: case.group(),
+        section: case.section(),
         level: case.level,
         requirement: case.requirement,
         clauses: case.clauses,
