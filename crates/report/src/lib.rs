@@ -1,7 +1,8 @@
-//! What a judge has found, and the forms in which it is told.
+//! What a judge has found, or a run of load has measured, and the forms in which it is told.
 //!
-//! Owns the document of verdicts ([`Verdicts`]), which is also the JSON that other programs read, and what is made of
-//! it for people and for machines. Refuses to know how a verdict came about: no HTTP, no cases, no clock.
+//! Owns the documents of verdicts ([`Verdicts`]) and of load ([`load::LoadReport`]), which are also the JSON that other
+//! programs read, and what is made of them for people and for machines. Refuses to know how a verdict or a number came
+//! about: no HTTP, no cases, no clock.
 
 mod adding;
 pub mod badge;
@@ -14,6 +15,7 @@ mod format;
 pub mod html;
 pub mod json;
 pub mod junit;
+pub mod load;
 pub mod matrix;
 pub mod merge;
 mod output;

@@ -1,0 +1,21 @@
+//! What a run of load has measured, and the forms in which it is told.
+//!
+//! Owns the document of a run ([`LoadReport`]), what it is made of, and how the parts of several machines become one:
+//! counts are added and histograms merged, so that a quantile is always one of all values, never one of quantiles.
+//! Refuses to know how anything was measured: no sockets, no clock, no schedule.
+
+mod certificate;
+mod document;
+mod histogram;
+mod measure;
+mod measurements;
+mod streams;
+mod timeline;
+
+pub use certificate::{Bounds, Calibration, Certificate, Quantiles, Watch};
+pub use document::{Basis, FORMAT, LoadReport, Plan, Point, Series, Shard, SloVerdict};
+pub use histogram::{Histogram, LONGEST};
+pub use measure::{Measure, Unit};
+pub use measurements::{Counts, Measurements};
+pub use streams::{MOST_CHUNKS, MOST_STREAMS, StreamLine, Streams};
+pub use timeline::{Interval, MOST_INTERVALS, Timeline};

@@ -1,0 +1,258 @@
+//! The document of a run of load, and its JSON, of which `docs/schemas/load-1.json` is the schema.
+//!
+//! Members are only ever added; whatever else changes gets a new number in [`FORMAT`]. What follows from the histograms
+//! and counts (`first_content_ms_p99`, `valid_goodput_ratio` and the like) stands in the JSON for those who read it, and
+//! is made anew from them whenever a document is written.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::certificate::Certificate;
+use super::measure::{Measure, Unit};
+use super::measurements::Measurements;
+use crate::error::{DocumentError, ReportError};
+use crate::verdicts::Tool;
+
+/// What the member `format` of a document says.
+pub const FORMAT: &str = "interference-load-1";
+
+/// The quantiles that are told of each measure.
+const QUANTILES: [(&str, f64); 5] =
+    [("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999)];
+
+/// From when latencies count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    /// From when a request was to be sent: open loops and traces.
+    Scheduled,
+    /// From when it was sent: closed loops.
+    Sent,
+}
+
+/// What was to be done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// `poisson`, `constant`, `closed` or `trace`.
+    pub arrivals: String,
+    /// As it was asked for: `50`, `10..100`, `10,20,40`. Of all shards together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<String>,
+    /// The same, of a closed loop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<String>,
+    /// How long arrivals came.
+    pub duration_ms: f64,
+    /// How long before that requests were sent that count nowhere.
+    pub warmup_ms: f64,
+    /// Where the schedule and the prompts come from.
+    pub seed: u64,
+    /// `chat`, `completions`, `responses` or `embeddings`; several with commas between.
+    pub endpoint: String,
+    /// What is asked, in words.
+    pub work: String,
+    /// A request that is sent later than this counts as late.
+    pub late_after_ms: f64,
+}
+
+/// A part of a schedule that one machine did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Shard {
+    /// From 0.
+    pub index: u32,
+    /// How many there are.
+    pub of: u32,
+}
+
+/// Whether an objective was met.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SloVerdict {
+    /// As it was given: `first_content_ms_p99<500`.
+    pub expression: String,
+    /// What the run came to; absent where nothing was measured.
+    pub value: Option<f64>,
+    /// Nothing measured meets nothing.
+    pub met: bool,
+}
+
+/// Several runs, of which one thing was changed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Series {
+    /// What was changed: `rate`, `concurrency` or `fault_probability`.
+    pub variable: String,
+    /// In ascending order of what was changed.
+    pub points: Vec<Point>,
+    /// The highest at which every objective held, of a search; absent where there was none, or nothing held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub highest: Option<f64>,
+}
+
+/// One run of a series.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Point {
+    /// What was changed.
+    pub at: f64,
+    /// Whether every objective held.
+    pub met: bool,
+    /// Whether the numbers can be trusted.
+    pub certified: bool,
+    /// What it came to, by the names of documents: `first_content_ms_p99`.
+    pub figures: Map<String, Value>,
+}
+
+/// A run of load.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LoadReport {
+    /// [`FORMAT`].
+    pub format: String,
+    /// Who measured.
+    pub tool: Tool,
+    /// The command that was run, without what is secret.
+    pub command: String,
+    /// The base URL.
+    pub target: String,
+    /// What to call it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_name: Option<String>,
+    /// The model that was asked for; absent where the requests name several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// RFC 3339, in UTC.
+    pub started_at: String,
+    /// From the start of what counts to the last end.
+    pub duration_ms: f64,
+    /// What was to be done.
+    pub plan: Plan,
+    /// From when latencies count.
+    pub basis: Basis,
+    /// Which parts are in it; empty where the schedule was not split.
+    #[serde(default)]
+    pub shards: Vec<Shard>,
+    /// Whether it met what was asked of it.
+    #[serde(default)]
+    pub slo: Vec<SloVerdict>,
+    /// Whether its own numbers can be trusted; of several machines, one of each.
+    pub certificates: Vec<Certificate>,
+    /// The runs of a search, or of a series of faults.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub series: Option<Series>,
+    /// What was measured: of a search, by the run at the highest that held, else by the lowest.
+    pub measurements: Measurements,
+}
+
+impl LoadReport {
+    /// Whether every certificate is without objection, and there is one.
+    pub fn certified(&self) -> bool {
+        !self.certificates.is_empty() && self.objections().is_empty()
+    }
+
+    /// Why the numbers cannot be trusted, each a sentence.
+    pub fn objections(&self) -> Vec<String> {
+        self.certificates.iter().flat_map(Certificate::objections).collect()
+    }
+
+    /// Whether all objectives were met; also if there are none.
+    pub fn met(&self) -> bool {
+        self.slo.iter().all(|slo| slo.met)
+    }
+
+    /// How the target is called.
+    pub fn called(&self) -> &str {
+        self.target_name.as_deref().unwrap_or(&self.target)
+    }
+
+    /// What follows from counts and histograms, by the names that the document has for it: ratios, rates, and of every
+    /// measure that has values its quantiles, its mean and its greatest. Times are in milliseconds.
+    pub fn figures(&self) -> Map<String, Value> {
+        let measured = &self.measurements;
+        let counts = &measured.counts;
+        let seconds = self.duration_ms / 1e3;
+        let rate = |count: u64| if seconds > 0.0 { rounded(count as f64 / seconds) } else { 0.0 };
+        let good = if counts.scheduled == 0 { 0.0 } else { counts.good as f64 / counts.scheduled as f64 };
+        let mut figures = Map::new();
+        let mut put = |name: String, value: Value| figures.insert(name, value);
+        put("valid_goodput_ratio".to_owned(), good.into());
+        put("requests_per_second".to_owned(), rate(measured.completed()).into());
+        put("goodput_requests_per_second".to_owned(), rate(counts.good).into());
+        put("prompt_tokens_per_second".to_owned(), rate(counts.prompt_tokens).into());
+        put("completion_tokens_per_second".to_owned(), rate(counts.completion_tokens).into());
+        put("chunks_per_second".to_owned(), rate(counts.chunks).into());
+        put("failed".to_owned(), measured.failed().into());
+        for (measure, histogram) in &measured.histograms {
+            let name = measure.name();
+            let told = |value: u64| told(*measure, value as f64);
+            for (suffix, quantile) in QUANTILES {
+                if let Some(value) = histogram.quantile(quantile) {
+                    put(format!("{name}_{suffix}"), told(value).into());
+                }
+            }
+            if let (Some(mean), Some(max)) = (histogram.mean(), histogram.max()) {
+                put(format!("{name}_mean"), rounded(self::told(*measure, mean)).into());
+                put(format!("{name}_max"), told(max).into());
+            }
+        }
+        figures
+    }
+
+    /// The document as JSON, indented, with a line feed at its end.
+    ///
+    /// # Errors
+    /// [`ReportError::Unwritable`] where JSON cannot say a number.
+    pub fn to_json(&self) -> Result<String, ReportError> {
+        let unwritable =
+            |error: serde_json::Error| ReportError::Unwritable { form: "JSON", reason: error.to_string() };
+        let own = match serde_json::to_value(self).map_err(unwritable)? {
+            Value::Object(own) => own,
+            _ => Map::new(),
+        };
+        let mut whole = Map::new();
+        for (name, value) in own {
+            // What people look for stands before what only programs read.
+            if name == "series" || (name == "measurements" && !whole.contains_key("certified")) {
+                self.put_figures(&mut whole);
+            }
+            whole.insert(name, value);
+        }
+        let mut text = serde_json::to_string_pretty(&whole).map_err(unwritable)?;
+        text.push('\n');
+        Ok(text)
+    }
+
+    fn put_figures(&self, whole: &mut Map<String, Value>) {
+        whole.insert("certified".to_owned(), self.certified().into());
+        whole.insert("objections".to_owned(), self.objections().into());
+        whole.extend(self.figures());
+        let errors = self.measurements.errors.iter().map(|(kind, count)| (kind.clone(), (*count).into()));
+        whole.insert("errors".to_owned(), Value::Object(errors.collect()));
+    }
+
+    /// Reads a document.
+    ///
+    /// # Errors
+    /// [`DocumentError`], which says where the text is no JSON, which other format it has, or which member is wrong.
+    pub fn from_json(text: &str) -> Result<LoadReport, DocumentError> {
+        let value: Value = serde_json::from_str(text)
+            .map_err(|error| DocumentError::NotJson { reason: error.to_string() })?;
+        let format = value.get("format").and_then(Value::as_str);
+        if format != Some(FORMAT) {
+            return Err(DocumentError::OtherFormat { found: format.map(str::to_owned) });
+        }
+        serde_path_to_error::deserialize(value).map_err(|error| DocumentError::Member {
+            path: error.path().to_string(),
+            reason: error.inner().to_string(),
+        })
+    }
+}
+
+/// A value of a histogram as documents tell it.
+fn told(measure: Measure, value: f64) -> f64 {
+    match measure.unit() {
+        Unit::Time => value / 1e3,
+        Unit::Count => value,
+    }
+}
+
+/// To thousandths.
+fn rounded(value: f64) -> f64 {
+    (value * 1e3).round() / 1e3
+}
