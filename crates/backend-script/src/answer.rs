@@ -94,6 +94,8 @@ pub(crate) enum Part {
     Reasoning,
     /// The text.
     Content,
+    /// The text, too: the time at which the step is told. The step itself has no text.
+    Timestamp,
     /// What it says instead of an answer.
     Refusal,
     /// The beginning of a call; its position. The step's text is the function's name.

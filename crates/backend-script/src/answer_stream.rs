@@ -5,7 +5,7 @@
 //! nothing is waited for, and no timer is set.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use futures::Stream;
 use interference_api_types::openai::chat_reply::{FinishReason, Usage};
@@ -37,6 +37,8 @@ pub(crate) struct AnswerStream<T> {
     usage: Usage,
     pace: Option<Pace>,
     next: Next,
+    /// What was told last may not have been sent yet.
+    unsent: bool,
 }
 
 /// What comes next.
@@ -61,7 +63,7 @@ impl<T: Teller> AnswerStream<T> {
         usage: Usage,
         pace: Option<Pace>,
     ) -> AnswerStream<T> {
-        AnswerStream { teller, telling, choices, usage, pace, next: Next::Opening(0) }
+        AnswerStream { teller, telling, choices, usage, pace, next: Next::Opening(0), unsent: false }
     }
 
     /// The next choice after this one, or what follows the last.
@@ -83,10 +85,20 @@ impl<T: Teller + Unpin> Stream for AnswerStream<T> {
                 }
                 Next::Due(position) if position >= this.telling.len() => (None, Next::Finish(0)),
                 Next::Due(position) => {
-                    if let Some(pace) = &mut this.pace {
-                        ready!(pace.poll_due(context));
+                    if let Some(pace) = &mut this.pace
+                        && pace.poll_due(context).is_pending()
+                    {
+                        // Who is told that nothing more is there sends what it has.
+                        this.unsent = false;
+                        return Poll::Pending;
                     }
                     (None, Next::Step(position, 0))
+                }
+                // A time is made when what came before it has been sent, so that its own sending follows at once.
+                Next::Step(position, _) if this.unsent && this.telling.is_timed(position) => {
+                    this.unsent = false;
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
                 }
                 Next::Step(position, index) => {
                     let after = Next::Due(position + 1);
@@ -103,6 +115,7 @@ impl<T: Teller + Unpin> Stream for AnswerStream<T> {
             };
             this.next = next;
             if let Some(data) = data {
+                this.unsent = true;
                 return Poll::Ready(Some(Event::data(data)));
             }
         }

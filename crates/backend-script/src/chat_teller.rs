@@ -7,7 +7,7 @@ use interference_api_types::openai::chat_reply::{ChatChunks, ChunkChoice, Delta,
 
 use crate::answer::{Part, Step};
 use crate::answer_stream::Teller;
-use crate::telling::Telling;
+use crate::telling::{Telling, timestamp};
 
 /// The chunks of a chat's answer.
 pub(crate) struct ChatTeller {
@@ -38,6 +38,10 @@ impl Teller for ChatTeller {
                 Some(logprobs) => Some(self.chunks.content(index, &step.text, Some(&logprobs))),
                 None => Some(framed(&self.chunks, &mut self.frames, step, index)),
             },
+            Part::Timestamp => {
+                let now = Step::new(Part::Content, timestamp());
+                Some(framed(&self.chunks, &mut self.frames, &now, index))
+            }
             _ => Some(framed(&self.chunks, &mut self.frames, step, index)),
         }
     }
@@ -88,7 +92,7 @@ fn framed(chunks: &ChatChunks, frames: &mut [Option<(Part, Frame)>], step: &Step
 fn chunk_of(chunks: &ChatChunks, part: Part, text: &str, index: u32) -> String {
     let delta = match part {
         Part::Reasoning => Delta { reasoning_content: Some(text), ..Delta::default() },
-        Part::Content => Delta { content: Some(text), ..Delta::default() },
+        Part::Content | Part::Timestamp => Delta { content: Some(text), ..Delta::default() },
         Part::Refusal => Delta { refusal: Some(text), ..Delta::default() },
         Part::CallOpening(call) | Part::CallArguments(call) => {
             return chunks.arguments(index, call_index(call), text);

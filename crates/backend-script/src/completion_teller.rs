@@ -3,8 +3,9 @@
 use interference_api_types::openai::chat_reply::{FinishReason, Usage};
 use interference_api_types::openai::completion_reply::{CompletionChoice, CompletionChunks, TokenOffsets};
 
+use crate::answer::Part;
 use crate::answer_stream::Teller;
-use crate::telling::Telling;
+use crate::telling::{Telling, timestamp};
 
 /// The chunks of a completion, in which each choice follows its own tokens.
 pub(crate) struct CompletionTeller {
@@ -32,7 +33,11 @@ impl Teller for CompletionTeller {
         let token = telling.token_logprob(position);
         let offsets = self.offsets.get_mut(index as usize);
         let logprobs = token.zip(offsets).map(|(token, offsets)| offsets.tell(&[token]));
-        Some(self.chunks.text(index, &step.text, logprobs))
+        let text = match step.part {
+            Part::Timestamp => timestamp(),
+            _ => step.text.clone(),
+        };
+        Some(self.chunks.text(index, &text, logprobs))
     }
 
     fn finish(&self, index: u32, reason: FinishReason) -> String {

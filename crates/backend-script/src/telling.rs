@@ -7,6 +7,7 @@ use std::sync::Arc;
 use interference_api_types::openai::chat_reply::{
     AssistantMessage, Choice, ChoiceLogprobs, FinishReason, FunctionCall, TokenLogprob, ToolCall, TopLogprob,
 };
+use interference_wire::monotonic_nanos;
 
 use crate::answer::{Answer, ChatAnswer, Part, Saying, Step};
 use crate::chat_request::Wishes;
@@ -75,7 +76,8 @@ impl Telling {
     pub(crate) fn is_constant(&self) -> bool {
         let crate::answer::AnswerBody::Chat(chat) = &self.answer.body else { return false };
         let is_whole = self.whole_steps == self.steps.len() && self.last.is_none();
-        let is_saying = matches!(&chat.saying, Saying::Constant(_));
+        let is_timed = self.steps.iter().any(|step| step.part == Part::Timestamp);
+        let is_saying = matches!(&chat.saying, Saying::Constant(_)) && !is_timed;
         let finish = chat.finish_reason.unwrap_or(FinishReason::Stop);
         is_saying && is_whole && self.calls.is_empty() && self.logprobs.is_none() && self.finish == finish
     }
@@ -92,6 +94,11 @@ impl Telling {
         } else {
             self.last.as_ref().filter(|_| position == self.whole_steps)
         }
+    }
+
+    /// Whether the step at a position is the time of its telling.
+    pub(crate) fn is_timed(&self, position: usize) -> bool {
+        self.step(position).is_some_and(|step| step.part == Part::Timestamp)
     }
 
     /// The id of the call at a position.
@@ -140,8 +147,15 @@ impl Telling {
 
     /// What is told of a part; none if it has no step.
     fn text_of(&self, part: Part) -> Option<String> {
-        let mut texts = self.told_steps().filter(|step| step.part == part).map(|step| step.text.as_str());
-        texts.next().map(|first| texts.fold(first.to_owned(), |text, piece| text + piece))
+        let text = |step: &Step| match step.part {
+            Part::Timestamp => timestamp(),
+            _ => step.text.clone(),
+        };
+        let is_of_part = |step: &&Step| match step.part {
+            Part::Timestamp => part == Part::Content,
+            own => own == part,
+        };
+        self.told_steps().filter(is_of_part).map(text).reduce(|text, piece| text + &piece)
     }
 
     /// All of it, as the choice of this index.
@@ -173,6 +187,11 @@ impl Telling {
         };
         Choice { index, message, logprobs, finish_reason: self.finish }
     }
+}
+
+/// What a step says that tells its time: nanoseconds of the machine's monotonic clock, and a space.
+pub(crate) fn timestamp() -> String {
+    format!("{} ", monotonic_nanos())
 }
 
 fn top(token: &str, logprob: f64) -> TopLogprob {

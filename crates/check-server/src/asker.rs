@@ -13,7 +13,7 @@ use tokio::sync::{OnceCell, Semaphore};
 
 use crate::exchange::Exchange;
 use crate::question::Question;
-use crate::target::Target;
+use interference_target::Target;
 
 /// What is read of one answer, at most. A whole run keeps some thirty answers, and those of the cases that run.
 const READ_LIMITS: ReadLimits = ReadLimits {

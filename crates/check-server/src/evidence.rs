@@ -10,7 +10,7 @@ use interference_wire::{Received, escaped};
 
 use crate::ending::told_ending;
 use crate::exchange::Exchange;
-use crate::target::Target;
+use interference_target::Target;
 
 /// Exchanges that a case shows, at most.
 const MOST_EXCHANGES: usize = 4;

@@ -12,7 +12,7 @@ use crate::asker::{Asker, Patience};
 use crate::preflight::{PreflightError, Wishes, preflight};
 use crate::runner::{Run, repeated, run};
 use crate::sections::cases;
-use crate::target::Target;
+use interference_target::Target;
 
 /// Everything that a run is told.
 #[derive(Debug, Clone)]

@@ -35,16 +35,15 @@ mod samples;
 mod schema;
 mod sections;
 mod stream_errors;
-mod target;
 mod trial;
 mod value;
 mod vectors;
 
 pub use case::{Case, Company, Cost, Held, Judging, Objection, Outcome};
 pub use cost::cost;
+pub use interference_target::{Target, TargetError};
 pub use judge::{Judge, Judgement};
 pub use lines::{Event, EventStream, Line, LineKind};
 pub use preflight::{PreflightError, Wishes};
 pub use sections::{CATALOGUE, Section, cases};
-pub use target::{Target, TargetError};
 pub use trial::Trial;

@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::target::{KEY_PLACEHOLDER, Target};
+use interference_target::{KEY_PLACEHOLDER, Target};
 
 /// Longer bodies are not written into a command line; a [`Question::recipe`] makes them there.
 const LONGEST_CURL_BODY_BYTES: usize = 8 << 10;

@@ -1,11 +1,30 @@
 //! Puts load on a server, and measures what comes of it; and measures itself.
 //!
-//! Owns when requests are sent ([`schedule`]), what they say ([`work`]), how their answers are timed, and how far the
-//! times can be trusted. What was measured is added up in the report's types. Refuses to know how it is told, and who
-//! serves: its own server is a process like any other.
+//! Owns when requests are sent ([`schedule`]), what they say ([`work`]), how their answers are timed ([`measure`]), and
+//! how far the times can be trusted ([`calibrate`]). What was measured is added up in the report's types. Refuses to know
+//! how it is told, and who serves: its own server is a process like any other.
 
+mod beat;
+mod calibration;
+mod connections;
+mod exchange;
+mod failure;
+mod live;
+mod measuring;
+mod observation;
+mod reading;
+mod run;
 pub mod schedule;
-pub mod slo;
 pub mod work;
+mod worker;
 
+pub use beat::BEAT;
+pub use calibration::{ClockWork, Pace, calibrate};
+pub use failure::Failure;
+pub use live::{Live, Recent, Snapshot};
+pub use measuring::{Counting, Measured, Objectives, measure};
+pub use observation::Observation;
+pub use reading::{Heard, MOST_CHUNKS, Usage};
+pub use run::Run;
 pub use work::{Ask, Conversation, Endpoint, Work};
+pub use worker::Reuse;

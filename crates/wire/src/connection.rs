@@ -7,7 +7,9 @@ mod target;
 mod transport;
 
 use std::collections::VecDeque;
+use std::future::Future;
 use std::io;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -15,7 +17,7 @@ use tokio::time::timeout_at;
 
 use crate::answer::{Answer, AnswerHead};
 use crate::ending::{ConnectionEnd, Ending, TimeBound};
-use crate::limits::Limits;
+use crate::limits::{Limits, TimeLimits};
 use crate::parser::{AnswerParser, BodyExpected, Progress};
 use crate::received::{Read, Received};
 
@@ -108,6 +110,11 @@ impl Connection {
         })
     }
 
+    /// Waits otherwise from now on.
+    pub fn set_time_limits(&mut self, time: TimeLimits) {
+        self.limits.time = time;
+    }
+
     /// Sends exactly these bytes, as one write where the system takes them at once.
     ///
     /// # Errors
@@ -166,6 +173,7 @@ impl Connection {
         Reading {
             parser: AnswerParser::new(body_expected, self.limits.read),
             started_at: Instant::now(),
+            last_read: None,
             stop: None,
             connection: self,
         }
@@ -187,6 +195,28 @@ impl Connection {
                 Aftermath::Surplus
             }
             Ok(Err(end)) => Aftermath::Ended(end),
+        }
+    }
+
+    /// What has come after an answer, or how the connection has ended, as far as is known without waiting.
+    ///
+    /// # Cancellation
+    /// It never waits.
+    pub async fn glance(&mut self) -> Aftermath {
+        if !self.carried.is_empty() {
+            return Aftermath::Surplus;
+        }
+        let polled = {
+            let mut read = std::pin::pin!(self.read_socket(READ_BYTES));
+            std::future::poll_fn(|context| Poll::Ready(read.as_mut().poll(context))).await
+        };
+        match polled {
+            Poll::Pending => Aftermath::Quiet,
+            Poll::Ready(Ok((len, at))) => {
+                self.carried.push_back((self.buffer[..len].to_vec(), at));
+                Aftermath::Surplus
+            }
+            Poll::Ready(Err(end)) => Aftermath::Ended(end),
         }
     }
 
@@ -243,6 +273,7 @@ pub struct Reading<'a> {
     connection: &'a mut Connection,
     parser: AnswerParser,
     started_at: Instant,
+    last_read: Option<Instant>,
     /// Why there is nothing more to read.
     stop: Option<ConnectionEnd>,
 }
@@ -285,6 +316,13 @@ impl Reading<'_> {
         self.parser.so_far()
     }
 
+    /// Hands over what has come of the body since it was last called, as [`AnswerParser::drain_body`] does, so that a
+    /// stream of any length takes the memory of what comes at once. What is malformed is then told without its offset
+    /// in the whole.
+    pub fn drain_body(&mut self, body: &mut Vec<u8>) {
+        self.parser.drain_body(body);
+    }
+
     /// The final head, once it is whole.
     pub fn head(&self) -> Option<AnswerHead> {
         self.parser.head()
@@ -307,6 +345,7 @@ impl Reading<'_> {
 
     fn take(&mut self, bytes: &[u8], at: Instant) -> Option<Read> {
         let before = self.parser.so_far().reads.len();
+        self.last_read = Some(at);
         let progress = self.parser.push(bytes, at);
         let received = self.parser.so_far();
         // What stays of a flaw's aftermath is read until a deadline; every other ending is final.
@@ -326,14 +365,14 @@ impl Reading<'_> {
         let time = &self.connection.limits.time;
         let total = self.started_at + time.total;
         let received = self.so_far();
-        let (until, bound) = match (received.ending, received.reads.last()) {
+        let (until, bound) = match (received.ending, self.last_read) {
             (Ending::Malformed { offset, .. }, _) => {
                 let flaw_read = received.read_index_at(offset).or(received.reads.len().checked_sub(1))?;
                 (received.reads.get(flaw_read)?.at + time.after_flaw, TimeBound::BetweenReads)
             }
             (_, None) => (self.started_at + time.first_byte, TimeBound::FirstByte),
             // Bytes that were carried over may be old: the wait for the next begins now at the earliest.
-            (_, Some(read)) => (read.at.max(self.started_at) + time.between_reads, TimeBound::BetweenReads),
+            (_, Some(at)) => (at.max(self.started_at) + time.between_reads, TimeBound::BetweenReads),
         };
         Some(if total < until { (total, TimeBound::Total) } else { (until, bound) })
     }

@@ -7,6 +7,7 @@
 
 mod answer;
 mod chunked;
+mod clock;
 mod connection;
 mod ending;
 mod limits;
@@ -17,6 +18,7 @@ mod wire_log;
 
 pub use answer::{Answer, AnswerHead, Request, RequestHead};
 pub use chunked::{LAST_CHUNK, chunk};
+pub use clock::{ClockAnchor, monotonic_nanos};
 pub use connection::{
     Aftermath, CLOSING, ConnectError, Connection, Piece, READ_BYTES, Reading, SendError, Sent, Target,
 };

@@ -77,6 +77,13 @@ impl AnswerParser {
         self.machine.head.as_ref().and_then(answer_head)
     }
 
+    /// Hands over what has come of the body since it was last called, in the place of what `body` held, and forgets the
+    /// bytes, reads and chunks that are understood: for those who read a stream as it comes and need no evidence of it.
+    /// All bounds and offsets count from here then. The ending is told as ever.
+    pub fn drain_body(&mut self, body: &mut Vec<u8>) {
+        self.machine.drain_body(body);
+    }
+
     /// How many bytes the parser still keeps.
     pub fn room(&self) -> usize {
         self.machine.room()

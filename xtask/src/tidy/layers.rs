@@ -34,6 +34,7 @@ const LAYERS: &[(&str, Layer)] = &[
     ("interference-client", Layer::Middle),
     ("interference-report", Layer::Middle),
     ("interference-catalogue", Layer::Middle),
+    ("interference-target", Layer::Middle),
     ("interference-engine", Layer::Ground),
     ("interference-api-types", Layer::Ground),
     ("interference-sse", Layer::Ground),

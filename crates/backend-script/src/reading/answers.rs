@@ -23,9 +23,10 @@ pub const MOST_PIECES: usize = 262_144;
 /// How much text all answers of a script may have together, in bytes.
 pub const MOST_TEXT_BYTES: usize = 32 * 1024 * 1024;
 
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 18] = [
     "text",
     "template",
+    "timestamps",
     "tool_calls",
     "embedding",
     "error",
@@ -239,10 +240,12 @@ impl<'n, 'i> AnswerReader<'n, 'i> {
         let calls = members.get("tool_calls").map(|node| calls::read(node, cut, problems));
         let text = members.get("text").map(|node| text(members, node, cut, problems));
         let template = members.get("template").map(|node| self.template(node, problems));
+        let timestamps = members.get("timestamps").map(|node| timestamps(node, problems));
         let (mut before, mut behind) = (before?, behind?);
         let (calls, call_steps): (Vec<Call>, Vec<Step>) = optional(calls)?.unwrap_or_default();
         behind.extend(call_steps);
         let (text, template) = (optional(text)?, optional(template)?);
+        let text = optional(timestamps)?.or(text);
         self.charge(members, before.iter().chain(text.iter().flatten()).chain(&behind), problems)?;
         let saying = match template {
             Some(name) => Saying::Template { name, cut, before, behind },
@@ -384,6 +387,12 @@ fn said(
     let Some(node) = members.get(key) else { return Some(Vec::new()) };
     let text = problems.text(node, key)?;
     Some(cut.pieces(text).into_iter().map(|piece| Step::new(part, piece)).collect())
+}
+
+/// The steps of `timestamps`: so many times.
+fn timestamps(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<Step>> {
+    let count = problems.count(node, "timestamps", 1, MOST_PIECES as u64)?;
+    Some(vec![Step::new(Part::Timestamp, ""); usize::try_from(count).ok()?])
 }
 
 /// The steps of `text`: a string, which is cut, or its pieces.

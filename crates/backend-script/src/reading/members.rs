@@ -15,12 +15,13 @@ use crate::values::{Node, Problems, shortened};
 pub const LONGEST_LIKE: usize = 16;
 
 /// The members that make the kind of an answer.
-pub(super) const KINDS: [&str; 6] = ["text", "template", "tool_calls", "embedding", "error", "refusal"];
+pub(super) const KINDS: [&str; 7] =
+    ["text", "template", "timestamps", "tool_calls", "embedding", "error", "refusal"];
 
 /// Whether an answer cannot have both of these kinds. It takes none from another that its own exclude.
 pub(super) fn exclude_each_other(one: &str, other: &str) -> bool {
     let is_alone = |kind: &str| ["embedding", "error"].contains(&kind);
-    let makes_the_text = |kind: &str| ["text", "template"].contains(&kind);
+    let makes_the_text = |kind: &str| ["text", "template", "timestamps"].contains(&kind);
     one != other && (is_alone(one) || is_alone(other) || (makes_the_text(one) && makes_the_text(other)))
 }
 

@@ -25,6 +25,8 @@ pub struct Counts {
     pub good: u64,
     /// Sound to their ends, and beyond the SLO.
     pub missed_slo: u64,
+    /// Requests that were sent anew on a fresh connection, because the server had closed the idle one before it answered.
+    pub reconnected: u64,
     /// Chunks with output of sound answers.
     pub chunks: u64,
     /// Reads that brought any of these.
@@ -75,8 +77,19 @@ impl Measurements {
         self.counts.good + self.counts.missed_slo
     }
 
-    /// Adds what another has measured, from the same start.
+    /// Adds what another machine has measured, from the same start.
     pub fn merge(&mut self, other: &Measurements) {
+        self.add_all_but_timeline(other);
+        self.timeline.merge(&other.timeline);
+    }
+
+    /// Adds what another thread of the same machine has measured: each has seen how many requests were in flight in all.
+    pub fn join(&mut self, other: &Measurements) {
+        self.add_all_but_timeline(other);
+        self.timeline.join(&other.timeline);
+    }
+
+    fn add_all_but_timeline(&mut self, other: &Measurements) {
         self.counts.add(&other.counts);
         for (kind, count) in &other.errors {
             *self.errors.entry(kind.clone()).or_default() += count;
@@ -84,7 +97,6 @@ impl Measurements {
         for (measure, histogram) in &other.histograms {
             self.histograms.entry(*measure).or_default().merge(histogram);
         }
-        self.timeline.merge(&other.timeline);
         self.streams.merge(&other.streams);
     }
 }
@@ -97,6 +109,7 @@ impl Counts {
             late,
             good,
             missed_slo,
+            reconnected,
             chunks,
             reads,
             prompt_tokens,
@@ -109,6 +122,7 @@ impl Counts {
         self.late += late;
         self.good += good;
         self.missed_slo += missed_slo;
+        self.reconnected += reconnected;
         self.chunks += chunks;
         self.reads += reads;
         self.prompt_tokens += prompt_tokens;

@@ -67,8 +67,17 @@ impl Timeline {
         &mut self.intervals[index]
     }
 
-    /// Adds what happened elsewhere, from the same start.
+    /// Adds what happened on another machine, from the same start.
     pub fn merge(&mut self, other: &Timeline) {
+        self.take(other, u64::saturating_add);
+    }
+
+    /// Adds what another thread of the same machine has seen, which knew how many requests were in flight in all.
+    pub fn join(&mut self, other: &Timeline) {
+        self.take(other, u64::max);
+    }
+
+    fn take(&mut self, other: &Timeline, in_flight_of_both: impl Fn(u64, u64) -> u64) {
         let mut other = other.clone();
         while self.interval_ms < other.interval_ms {
             self.widen();
@@ -80,7 +89,7 @@ impl Timeline {
             self.intervals.resize_with(other.intervals.len(), Interval::default);
         }
         for (own, other) in self.intervals.iter_mut().zip(&other.intervals) {
-            let in_flight = own.in_flight + other.in_flight;
+            let in_flight = in_flight_of_both(own.in_flight, other.in_flight);
             own.add(other);
             own.in_flight = in_flight;
         }

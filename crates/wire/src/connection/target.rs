@@ -84,6 +84,19 @@ impl Target {
         Target { host: host.into(), port, encryption: Some((config, server_name)), buffers: Buffers::Usual }
     }
 
+    /// The same server by this address, without looking up its name for each connection.
+    pub fn at(self, address: std::net::IpAddr) -> Target {
+        Target { host: address.to_string(), ..self }
+    }
+
+    /// Where the server is: the addresses of its name.
+    ///
+    /// # Errors
+    /// The name has none, or cannot be looked up.
+    pub async fn addresses(&self) -> io::Result<Vec<std::net::SocketAddr>> {
+        Ok(tokio::net::lookup_host((self.host.as_str(), self.port)).await?.collect())
+    }
+
     /// The same server by connections on which the system keeps as little as it can of what is not read: on Linux some
     /// 60 KB at both ends together. The peer's writes soon find no room, as with a client that does not read.
     pub fn with_small_buffers(self) -> Target {

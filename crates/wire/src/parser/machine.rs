@@ -77,6 +77,8 @@ pub(super) struct Machine {
     section_start: usize,
     /// The fields of that section.
     fields: Vec<Field>,
+    /// Bytes of the body that were handed over and forgotten.
+    forgotten: u64,
 }
 
 impl Machine {
@@ -92,6 +94,7 @@ impl Machine {
             scanned: 0,
             section_start: 0,
             fields: Vec::new(),
+            forgotten: 0,
         }
     }
 
@@ -129,7 +132,7 @@ impl Machine {
         let ending = match (end, &self.state) {
             (ConnectionEnd::Closed, State::BodyToEnd) => Ending::Complete { by: Framing::ConnectionEnd },
             (ConnectionEnd::Closed | ConnectionEnd::ClosedWithoutNotify, State::Body(left)) => {
-                let received = self.received.body.len() as u64;
+                let received = self.forgotten + self.received.body.len() as u64;
                 Ending::LengthMismatch { expected: received.saturating_add(*left), received }
             }
             (ConnectionEnd::Closed | ConnectionEnd::ClosedWithoutNotify, _) => Ending::Cut(place),
@@ -402,6 +405,46 @@ impl Machine {
             self.state = next(left - taken as u64);
         }
         Step::Taken
+    }
+
+    /// Hands over what has come of the body, and forgets it with everything that was understood by now.
+    pub(super) fn drain_body(&mut self, body: &mut Vec<u8>) {
+        body.clear();
+        let understood = match self.state {
+            // A head is kept until it is whole, and so are trailers; after the end nothing more comes.
+            State::StartLine | State::Fields(_) | State::Ended => 0,
+            State::Trailers => self.section_start,
+            _ => self.position,
+        };
+        let received = &mut self.received;
+        std::mem::swap(body, &mut received.body);
+        self.forgotten += body.len() as u64;
+        received.body_parts.clear();
+        received.raw.drain(..understood);
+        received.reads.retain(|read| read.offset + read.len > understood);
+        for read in &mut received.reads {
+            let start = read.offset.max(understood);
+            *read = Read { offset: start - understood, len: read.offset + read.len - start, at: read.at };
+        }
+        // The chunk whose data is still coming is the only one that is spoken of again.
+        let open = matches!(self.state, State::ChunkData(_) | State::ChunkDataEnd | State::Trailers);
+        let unneeded = received.chunks.len() - usize::from(open).min(received.chunks.len());
+        received.chunks.drain(..unneeded);
+        let shifted = |range: &Range<usize>| {
+            range.start.saturating_sub(understood)..range.end.saturating_sub(understood)
+        };
+        for chunk in &mut received.chunks {
+            chunk.size_line = shifted(&chunk.size_line);
+            chunk.data = shifted(&chunk.data);
+            chunk.end = chunk.end.map(|end| end.saturating_sub(understood));
+        }
+        if let Some(head) = &mut self.head {
+            head.raw = shifted(&head.raw);
+        }
+        received.end = received.end.saturating_sub(understood);
+        self.position -= understood;
+        self.scanned = self.scanned.saturating_sub(understood);
+        self.section_start = self.section_start.saturating_sub(understood);
     }
 
     fn take_body(&mut self, len: usize) {

@@ -458,4 +458,38 @@ proptest! {
         prop_assert_eq!(&without_reads(cut), &whole);
         prop_assert_eq!(&without_reads(single), &whole);
     }
+
+    #[test]
+    fn a_body_that_is_handed_over_piece_by_piece_is_the_body(
+        bytes in near_answers(),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
+        end in prop::sample::select(vec![ConnectionEnd::Closed, ConnectionEnd::Reset]),
+    ) {
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+        cuts.extend([0, bytes.len()]);
+        cuts.sort_unstable();
+        let mut parser = AnswerParser::new(BodyExpected::Yes, ReadLimits::default());
+        let (mut body, mut drained) = (Vec::new(), Vec::new());
+        for pair in cuts.windows(2) {
+            let _ = parser.push(&bytes[pair[0]..pair[1]], Instant::now());
+            parser.drain_body(&mut body);
+            drained.extend_from_slice(&body);
+        }
+        let whole = parse_with(BodyExpected::Yes, ReadLimits::default(), &[&bytes], end);
+        let answer = parser.finish(end);
+        prop_assert_eq!(&drained, &whole.received.body);
+        prop_assert!(answer.received.body.is_empty());
+        prop_assert_eq!(answer.status(), whole.status());
+        prop_assert_eq!(answer.received.trailers.first("digest"), whole.received.trailers.first("digest"));
+        // Offsets count from what was last handed over.
+        match (answer.received.ending, whole.received.ending) {
+            (Ending::Malformed { flaw, .. }, Ending::Malformed { flaw: expected, .. }) => {
+                prop_assert_eq!(flaw, expected);
+            }
+            (ending, expected) => prop_assert_eq!(ending, expected),
+        }
+        let surplus = whole.received.ending.is_complete().then(|| whole.received.surplus());
+        prop_assert_eq!(surplus.unwrap_or_default(), answer.received.surplus());
+        prop_assert_eq!(answer.keeps_alive(), whole.keeps_alive());
+    }
 }

@@ -1,6 +1,7 @@
-//! Where the server under judgement is, and what every request to it brings.
+//! Where a server is that is judged or measured, and what every request to it brings.
 //!
-//! Owns the base URL and the key. A path is put behind the base as SDKs do it.
+//! Owns the base URL, the key, the headers besides, and whom to trust in TLS. A path is put behind the base as SDKs do it.
+//! Refuses to know what is asked, and what a server may answer.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,11 +9,12 @@ use std::sync::Arc;
 use interference_wire::rustls;
 use interference_wire::rustls::pki_types::pem::PemObject;
 use interference_wire::rustls::pki_types::{CertificateDer, ServerName};
+use interference_wire::{ConnectError, Connection, Limits};
 use secrecy::{ExposeSecret, SecretString};
 use url::{Host, Url};
 
 /// Stands for the key in everything that is shown.
-pub(crate) const KEY_PLACEHOLDER: &str = "$OPENAI_API_KEY";
+pub const KEY_PLACEHOLDER: &str = "$OPENAI_API_KEY";
 
 /// A server's base URL, and what every request to it brings. Without TLS until [`Target::trust`].
 #[derive(Debug, Clone)]
@@ -121,12 +123,12 @@ impl Target {
     }
 
     /// Whether the URL has no path, so that where the API lies is to be found out.
-    pub(crate) fn is_bare(&self) -> bool {
+    pub fn is_bare(&self) -> bool {
         self.base_path.is_empty()
     }
 
     /// The same server with another base path.
-    pub(crate) fn with_base_path(&self, path: &str) -> Target {
+    pub fn with_base_path(&self, path: &str) -> Target {
         let mut target = self.clone();
         target.url.set_path(path);
         path.clone_into(&mut target.base_path);
@@ -134,7 +136,7 @@ impl Target {
     }
 
     /// What comes before the path of every request: `/v1`.
-    pub(crate) fn base_path(&self) -> &str {
+    pub fn base_path(&self) -> &str {
         &self.base_path
     }
 
@@ -144,12 +146,12 @@ impl Target {
     }
 
     /// For the header Host.
-    pub(crate) fn authority(&self) -> &str {
+    pub fn authority(&self) -> &str {
         self.url.authority()
     }
 
     /// The key, in the clear.
-    pub(crate) fn key(&self) -> Option<&str> {
+    pub fn key(&self) -> Option<&str> {
         self.key.as_ref().map(ExposeSecret::expose_secret)
     }
 
@@ -162,12 +164,35 @@ impl Target {
     }
 
     /// Headers that every request brings besides.
-    pub(crate) fn headers(&self) -> &[(String, String)] {
+    pub fn headers(&self) -> &[(String, String)] {
         &self.headers
     }
 
+    /// The same server by the first of its addresses that accepts, so that its name is looked up once.
+    ///
+    /// # Errors
+    /// What the system says where none accepts.
+    pub async fn resolved(mut self, limits: Limits) -> Result<Target, ConnectError> {
+        let mut refusal = None;
+        for address in self.wire.addresses().await.unwrap_or_default() {
+            let candidate = self.wire.clone().at(address.ip());
+            match Connection::connect(&candidate, limits).await {
+                Ok(_) => {
+                    self.wire = candidate;
+                    return Ok(self);
+                }
+                Err(error) => refusal = Some(error),
+            }
+        }
+        match refusal {
+            Some(error) => Err(error),
+            // Connecting by the name tells what is wrong with it.
+            None => Connection::connect(&self.wire, limits).await.map(|_| self),
+        }
+    }
+
     /// Where to connect to.
-    pub(crate) fn wire(&self) -> &interference_wire::Target {
+    pub fn wire(&self) -> &interference_wire::Target {
         &self.wire
     }
 }

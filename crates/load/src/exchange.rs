@@ -1,0 +1,154 @@
+//! One request on one connection: sent, and its answer read to whatever end.
+//!
+//! Owns the bytes of the head and the order of stamps. Every time is taken by the wire right after a read, or right
+//! before a write; nothing is parsed before.
+
+use std::time::{Duration, Instant};
+
+use interference_target::Target;
+use interference_wire::{Answer, AnswerHead, BodyExpected, ConnectError, Connection, Limits};
+
+use crate::failure::Failure;
+use crate::reading::{AnswerReader, Heard};
+use crate::work::Ask;
+
+/// What came of a request.
+pub(crate) struct Exchanged {
+    pub(crate) connect: Option<Duration>,
+    pub(crate) sent: Option<Instant>,
+    pub(crate) headers: Option<Instant>,
+    pub(crate) first_byte: Option<Instant>,
+    pub(crate) heard: Heard,
+    pub(crate) ended: Instant,
+    pub(crate) outcome: Result<(), Failure>,
+    /// Whether another request may follow on the connection.
+    pub(crate) keeps_alive: bool,
+    /// Whether the connection was closed before a byte of the answer came: if it had been idle, the server had ended it
+    /// meanwhile.
+    pub(crate) was_stale: bool,
+}
+
+/// The head of a request to the byte, its blank line included.
+pub(crate) fn head(target: &Target, ask: &Ask) -> Vec<u8> {
+    let accept = if ask.streamed { "text/event-stream" } else { "application/json" };
+    let mut head = format!(
+        "POST {}{} HTTP/1.1\r\nhost: {}\r\nuser-agent: interference-load/{}\r\naccept: {accept}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n",
+        target.base_path(),
+        ask.endpoint.path(),
+        target.authority(),
+        env!("CARGO_PKG_VERSION"),
+        ask.body.len(),
+    );
+    if let Some(key) = target.key() {
+        head.push_str(&format!("authorization: Bearer {key}\r\n"));
+    }
+    for (name, value) in target.headers() {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str("\r\n");
+    head.into_bytes()
+}
+
+/// Opens a connection, and tells how long it took.
+pub(crate) async fn connect(target: &Target, limits: Limits) -> Result<(Connection, Duration), ConnectError> {
+    let before = Instant::now();
+    let connection = Connection::connect(target.wire(), limits).await?;
+    Ok((connection, before.elapsed()))
+}
+
+impl Exchanged {
+    /// A request for which there was no connection.
+    pub(crate) fn unsent(failure: Failure) -> Exchanged {
+        Exchanged {
+            connect: None,
+            sent: None,
+            headers: None,
+            first_byte: None,
+            heard: Heard::default(),
+            ended: Instant::now(),
+            outcome: Err(failure),
+            keeps_alive: false,
+            was_stale: false,
+        }
+    }
+}
+
+/// Sends a request, and reads its answer.
+///
+/// # Cancellation
+/// When the future is dropped the connection is of no more use.
+pub(crate) async fn exchange(connection: &mut Connection, request: &[u8], ask: &Ask) -> Exchanged {
+    let mut exchanged = Exchanged::unsent(Failure::Unfinished);
+    match connection.send(request).await {
+        Ok(sent) => exchanged.sent = Some(sent.at),
+        Err(error) => {
+            exchanged.ended = Instant::now();
+            exchanged.outcome = Err(error.into());
+            exchanged.was_stale = true;
+            return exchanged;
+        }
+    }
+    let mut reading = connection.begin_answer(BodyExpected::Yes);
+    let mut reader: Option<AnswerReader> = None;
+    let mut body = Vec::new();
+    let mut last = None;
+    while let Some(read) = reading.next_read().await {
+        last = Some(read.at);
+        if reader.is_none()
+            && let Some(head) = reading.head()
+        {
+            exchanged.headers = Some(read.at);
+            reader = Some(reader_of(&head, ask));
+        }
+        reading.drain_body(&mut body);
+        if let (false, Some(reader)) = (body.is_empty(), &mut reader) {
+            exchanged.first_byte.get_or_insert(read.at);
+            reader.take(&body, read.at);
+        }
+    }
+    let answer = reading.finish();
+    exchanged.was_stale = last.is_none() && !matches!(failure_of(&answer), Some(failure) if is_late(failure));
+    exchanged.ended = match (answer.received.ending.is_complete(), last) {
+        (true, Some(last)) => last,
+        _ => Instant::now(),
+    };
+    (exchanged.heard, exchanged.outcome) = conclude(reader, &answer, exchanged.ended);
+    exchanged.keeps_alive = answer.keeps_alive();
+    exchanged
+}
+
+fn failure_of(answer: &Answer) -> Option<Failure> {
+    Failure::of_ending(answer.received.ending)
+}
+
+/// Whether the server had its time and said nothing.
+fn is_late(failure: Failure) -> bool {
+    matches!(failure, Failure::FirstByteTimedOut | Failure::TimedOut | Failure::Stalled)
+}
+
+fn reader_of(head: &AnswerHead, ask: &Ask) -> AnswerReader {
+    let is_well = (200..300).contains(&head.status);
+    let is_stream = head
+        .fields
+        .first("content-type")
+        .is_some_and(|kind| kind.to_ascii_lowercase().starts_with(b"text/event-stream"));
+    match (is_well, ask.streamed, is_stream) {
+        (false, ..) => AnswerReader::of_failure(ask.endpoint, Failure::Status(head.status)),
+        (true, true, false) => AnswerReader::of_failure(ask.endpoint, Failure::NotAnEventStream),
+        (true, true, true) => AnswerReader::of_stream(ask.endpoint, ask.wants_text),
+        (true, false, _) => AnswerReader::of_whole(ask.endpoint, ask.wants_text),
+    }
+}
+
+/// What the server told of itself wins over how its connection ended, and that over what it left unsaid.
+fn conclude(reader: Option<AnswerReader>, answer: &Answer, ended: Instant) -> (Heard, Result<(), Failure>) {
+    let broken = failure_of(answer);
+    match (reader, broken) {
+        (None, broken) => (Heard::default(), Err(broken.unwrap_or(Failure::MalformedHttp))),
+        (Some(reader), None) => reader.finish(ended),
+        (Some(reader), Some(broken)) => {
+            let (heard, told) = reader.break_off();
+            (heard, Err(told.unwrap_or(broken)))
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The numbers of a run: every observation is added to what its worker has measured, and the workers' are joined.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use interference_report::load::{Basis, Measurements, Watch};
+
+use crate::observation::{Frame, Observation};
+use crate::run::Run;
+use crate::worker::Tally;
+
+/// Whether a sound answer met what is asked of a single one; with the basis of its times.
+pub type Objectives = Arc<dyn Fn(&Observation, Basis) -> bool + Send + Sync>;
+
+/// What a run has measured.
+#[derive(Debug, Clone)]
+pub struct Measured {
+    /// Of all workers.
+    pub measurements: Measurements,
+    /// How the tester stood still meanwhile.
+    pub watched: Watch,
+    /// Requests without an end, at most at once.
+    pub peak_streams: u64,
+    /// When the last request ended; the start of what counts, if there was none.
+    pub last_end: Instant,
+}
+
+/// What counts, and how.
+#[derive(Clone)]
+pub struct Counting {
+    /// Requests that were scheduled before are not counted: the server was warming up.
+    pub from: Instant,
+    /// A request that is sent later than this counts as late.
+    pub late_after: Duration,
+    /// What is asked of a single request.
+    pub objectives: Objectives,
+}
+
+struct Numbers {
+    frame: Frame,
+    objectives: Objectives,
+    measurements: Measurements,
+    last_end: Instant,
+}
+
+impl Tally for Numbers {
+    fn add(&mut self, observation: &Observation) -> bool {
+        let met = observation.outcome.is_ok() && (self.objectives)(observation, self.frame.basis);
+        if observation.scheduled >= self.frame.start {
+            observation.add_to(&mut self.measurements, &self.frame, met);
+            self.last_end = self.last_end.max(observation.ended);
+        }
+        met
+    }
+
+    fn in_flight(&mut self, now: Instant, count: u64) {
+        if let Some(since) = now.checked_duration_since(self.frame.start) {
+            let interval = self.measurements.timeline.at(since);
+            interval.in_flight = interval.in_flight.max(count);
+        }
+    }
+}
+
+/// Does a run, and measures it.
+///
+/// # Errors
+/// When the system has no means for a thread or a runtime.
+pub fn measure(run: &Run, counting: &Counting) -> io::Result<Measured> {
+    let frame = Frame { start: counting.from, basis: run.basis(), late_after: counting.late_after };
+    let numbers = || Numbers {
+        frame,
+        objectives: Arc::clone(&counting.objectives),
+        measurements: Measurements::default(),
+        last_end: frame.start,
+    };
+    let ran = run.perform(numbers)?;
+    let mut measurements = Measurements::default();
+    let mut last_end = frame.start;
+    for numbers in ran.tallies {
+        measurements.join(&numbers.measurements);
+        last_end = last_end.max(numbers.last_end);
+    }
+    let peak_streams = run.live.snapshot().peak;
+    Ok(Measured { measurements, watched: ran.watched, peak_streams, last_end })
+}

@@ -1,1 +1,0 @@
-//! What is asked of a server: `first_content_ms_p99<500`.

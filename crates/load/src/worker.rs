@@ -1,0 +1,235 @@
+//! One thread that sends requests and reads their answers.
+//!
+//! Owns its runtime, its connections and what it has observed; other workers share nothing with it but what is shown while
+//! a run goes on. Refuses to know when requests are due: arrivals are handed to it when their time has come.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use interference_report::load::Basis;
+use interference_target::Target;
+use interference_wire::{Limits, TimeLimits};
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::JoinSet;
+
+use crate::beat::{self, Beats};
+use crate::connections::{Held, Idle};
+use crate::exchange::{self, Exchanged};
+use crate::failure::Failure;
+use crate::live::Live;
+use crate::observation::Observation;
+use crate::work::{Ask, Work};
+
+/// What becomes of observations: a run's numbers, or what the tester finds out about itself.
+pub(crate) trait Tally: Send + 'static {
+    /// Takes one, and says whether it met what is asked of a single request.
+    fn add(&mut self, observation: &Observation) -> bool;
+
+    /// Takes how many requests of this worker have no end, as one more begins.
+    fn in_flight(&mut self, now: Instant, count: u64);
+}
+
+/// What is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// An arrival of an open loop or a trace.
+    Arrival {
+        /// In the whole schedule.
+        number: u64,
+        /// When it was to be sent.
+        scheduled: Instant,
+    },
+    /// A user of a closed loop, who asks again and again.
+    User {
+        /// Among all users.
+        number: u64,
+        /// How many there are.
+        of: u64,
+        /// No conversation begins from here on.
+        until: Instant,
+    },
+}
+
+/// Whether connections are used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reuse {
+    /// For one request after another.
+    KeepAlive,
+    /// Each request has its own.
+    Never,
+}
+
+/// What the workers of a run have in common.
+pub(crate) struct Common {
+    pub(crate) target: Target,
+    pub(crate) work: Arc<dyn Work>,
+    pub(crate) limits: Limits,
+    /// Connections that may be open at once.
+    pub(crate) sockets: Arc<Semaphore>,
+    pub(crate) reuse: Reuse,
+    pub(crate) basis: Basis,
+    /// What has no end by then is abandoned.
+    pub(crate) end: Instant,
+    pub(crate) live: Arc<Live>,
+    pub(crate) beats: Beats,
+    pub(crate) stall_bound: Duration,
+    /// How long each thread stands still once a second.
+    pub(crate) planted_stall: Option<Duration>,
+}
+
+/// Runs until nothing more is due and all that began has ended.
+///
+/// # Errors
+/// When the system has no means for a runtime.
+pub(crate) fn run<T: Tally>(common: Arc<Common>, tally: T, due: UnboundedReceiver<Due>) -> io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let worker = Arc::new(Worker { common, idle: Idle::default(), tally: Mutex::new(tally) });
+    runtime.block_on(async {
+        let beat = beat::keep(&worker.common.beats, worker.common.stall_bound, worker.common.planted_stall);
+        tokio::select! {
+            () = beat => {}
+            () = Worker::work(&worker, due) => {}
+        }
+    });
+    // Every task has ended, and their runtime goes before them.
+    drop(runtime);
+    let worker = Arc::into_inner(worker).ok_or_else(|| io::Error::other("a task outlived its worker"))?;
+    Ok(worker.tally.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+struct Worker<T> {
+    common: Arc<Common>,
+    idle: Idle,
+    tally: Mutex<T>,
+}
+
+impl<T: Tally> Worker<T> {
+    async fn work(worker: &Arc<Worker<T>>, mut due: UnboundedReceiver<Due>) {
+        let mut begun = JoinSet::new();
+        while let Some(due) = due.recv().await {
+            begun.spawn(Arc::clone(worker).take(due));
+            // What has ended is let go of, so that a long run keeps nothing.
+            while begun.try_join_next().is_some() {}
+        }
+        while begun.join_next().await.is_some() {}
+    }
+
+    async fn take(self: Arc<Worker<T>>, due: Due) {
+        match due {
+            Due::Arrival { number, scheduled } => self.converse(number, scheduled).await,
+            Due::User { number, of, until } => {
+                let mut arrival = number;
+                while Instant::now() < until {
+                    self.converse(arrival, Instant::now()).await;
+                    arrival += of;
+                }
+            }
+        }
+    }
+
+    /// The requests of one arrival, one after another; the first that fails is the last.
+    async fn converse(&self, arrival: u64, mut scheduled: Instant) {
+        let mut conversation = self.common.work.conversation(arrival);
+        let mut next = conversation.next("");
+        while let Some(ask) = next {
+            let observation = self.request(arrival, scheduled, &ask).await;
+            if observation.outcome.is_err() {
+                return;
+            }
+            next = conversation.next(observation.heard.text.as_deref().unwrap_or_default());
+            if let Some(ask) = &next {
+                scheduled = Instant::now() + ask.pause;
+                if !ask.pause.is_zero() {
+                    tokio::time::sleep_until(scheduled.into()).await;
+                }
+            }
+        }
+    }
+
+    async fn request(&self, arrival: u64, scheduled: Instant, ask: &Ask) -> Observation {
+        let in_flight = self.common.live.begin();
+        self.tally().in_flight(Instant::now(), in_flight);
+        let mut request = exchange::head(&self.common.target, ask);
+        request.extend_from_slice(&ask.body);
+        let (exchanged, reconnected) = self.send(&request, ask).await;
+        let observation = Observation {
+            arrival,
+            scheduled,
+            connect: exchanged.connect,
+            sent: exchanged.sent,
+            headers: exchanged.headers,
+            first_byte: exchanged.first_byte,
+            heard: exchanged.heard,
+            ended: exchanged.ended,
+            outcome: exchanged.outcome,
+            reconnected,
+        };
+        let met = self.tally().add(&observation);
+        self.common.live.end(&observation, self.common.basis, met);
+        observation
+    }
+
+    /// Sends a request; a second time where the server had closed the connection while it was idle.
+    async fn send(&self, request: &[u8], ask: &Ask) -> (Exchanged, bool) {
+        if let Some(held) = self.idle.take().await {
+            let exchanged = self.send_on(held, request, ask).await;
+            if !exchanged.was_stale {
+                return (exchanged, false);
+            }
+            return (self.send_fresh(request, ask).await, true);
+        }
+        (self.send_fresh(request, ask).await, false)
+    }
+
+    async fn send_fresh(&self, request: &[u8], ask: &Ask) -> Exchanged {
+        let Ok(socket) = Arc::clone(&self.common.sockets).try_acquire_owned() else {
+            return Exchanged::unsent(Failure::OutOfSockets);
+        };
+        let Some(time) = self.time_left() else { return Exchanged::unsent(Failure::Unfinished) };
+        let limits = Limits { time, ..self.common.limits };
+        match exchange::connect(&self.common.target, limits).await {
+            Ok((connection, connect)) => {
+                let exchanged = self.send_on(Held { connection, socket }, request, ask).await;
+                Exchanged { connect: Some(connect), ..exchanged }
+            }
+            Err(error) => Exchanged::unsent(self.unless_over(Failure::from(&error))),
+        }
+    }
+
+    async fn send_on(&self, mut held: Held, request: &[u8], ask: &Ask) -> Exchanged {
+        let Some(time) = self.time_left() else { return Exchanged::unsent(Failure::Unfinished) };
+        held.connection.set_time_limits(time);
+        let mut exchanged = exchange::exchange(&mut held.connection, request, ask).await;
+        exchanged.outcome = exchanged.outcome.map_err(|failure| self.unless_over(failure));
+        if exchanged.keeps_alive && self.common.reuse == Reuse::KeepAlive {
+            self.idle.give(held);
+        }
+        exchanged
+    }
+
+    /// The limits of time, none of which goes beyond the end of the run; none after it.
+    fn time_left(&self) -> Option<TimeLimits> {
+        let left = self.common.end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
+        let time = self.common.limits.time;
+        Some(TimeLimits {
+            connect: time.connect.min(left),
+            send: time.send.min(left),
+            first_byte: time.first_byte,
+            between_reads: time.between_reads,
+            total: time.total.min(left),
+            after_flaw: time.after_flaw,
+        })
+    }
+
+    /// A limit that was the end of the run is no failure of the server's.
+    fn unless_over(&self, failure: Failure) -> Failure {
+        let is_limit = matches!(failure, Failure::TimedOut | Failure::ConnectTimedOut | Failure::SendFailed);
+        if is_limit && Instant::now() >= self.common.end { Failure::Unfinished } else { failure }
+    }
+
+    fn tally(&self) -> std::sync::MutexGuard<'_, T> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
