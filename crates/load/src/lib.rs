@@ -4,6 +4,7 @@
 //! times can be trusted. What was measured is added up in the report's types. Refuses to know how it is told, and who
 //! serves: its own server is a process like any other.
 
+mod draws;
 pub mod schedule;
 pub mod slo;
 pub mod work;
