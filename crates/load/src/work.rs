@@ -64,6 +64,8 @@ pub trait Work: Send + Sync {
 /// The requests of one arrival, one after another.
 pub trait Conversation: Send {
     /// The next request; `answer` is the text of the last answer, empty before the first. None after the last.
+    ///
+    /// A conversation keeps its answers, so that whoever reads them has to bound them.
     fn next(&mut self, answer: &str) -> Option<Ask>;
 }
 

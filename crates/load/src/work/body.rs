@@ -144,7 +144,7 @@ mod tests {
             ("{\"a\":1", "EOF while parsing an object (column 6)"),
             ("{\"a\":}", "expected value (column 6)"),
             ("{\n\"a\":}", "expected value (line 2, column 5)"),
-            ("{\"a\":1,\"a\":2}", "member `a` is there twice (column 11)"),
+            ("{\"a\":1,\"a\":2}", "member `a` is there twice (column 10)"),
             ("{\"a\":1} 2", "trailing characters (column 9)"),
         ] {
             assert_eq!(Body::read(text), Err(reason.to_owned()), "{text}");

@@ -44,7 +44,7 @@ mod tests {
             add_words(&mut text, &mut Draws::of(42, Purpose::Prompt, number), count);
             text
         };
-        assert_eq!(text(0, 6), "");
+        assert_eq!(text(0, 6), "might gate editor plain motion wheat");
         assert_eq!(text(0, 0), "");
         assert_eq!(text(0, 1_000).split(' ').count(), 1_000);
         assert_ne!(text(0, 6), text(1, 6));
