@@ -13,7 +13,7 @@ use super::body::Body;
 use super::form::Form;
 use super::problems::quoted;
 use super::recorded::{Recorded, check_endpoint};
-use super::{Conversation, Endpoint, LONGEST_TRACE, Work, WorkError};
+use super::{Conversation, Endpoint, Work, WorkError};
 
 /// The requests of a folder of cassettes, in the order in which they were recorded.
 #[derive(Debug, Clone)]
@@ -46,7 +46,7 @@ impl Cassettes {
         let Some(first) = usable.first().map(|(at, _)| *at) else {
             return Err(WorkError::NothingRecorded { path: folder.to_owned(), left_out });
         };
-        let since = |at: &SystemTime| at.duration_since(first).unwrap_or_default().min(LONGEST_TRACE);
+        let since = |at: &SystemTime| at.duration_since(first).unwrap_or_default();
         let times = usable.iter().map(|(at, _)| since(at)).collect();
         let requests = usable.into_iter().map(|(_, recorded)| recorded).collect();
         Ok(Cassettes { folder: folder.to_owned(), requests, times, left_out })

@@ -44,7 +44,7 @@ pub enum WorkError {
     Limit,
     /// Something is asked for that an endpoint does not have.
     #[error(
-        "requests for {} have no use for {what}; leave it out, or ask another endpoint",
+        "requests for {} have no use for {what}; leave that out, or ask another endpoint",
         endpoint.name()
     )]
     NotOfEndpoint {
@@ -73,7 +73,8 @@ pub enum WorkError {
     },
     /// Prompts that are shorter than any prompt.
     #[error(
-        "prompts of {tokens} tokens cannot be had: one of {made_of} has {shortest} on this server; write {shortest} or more"
+        "prompts of {tokens} tokens cannot be had: a prompt of {made_of} has {shortest} on this server; write {shortest} or \
+         more"
     )]
     PromptTooShort {
         /// How many tokens they would have.

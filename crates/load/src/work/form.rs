@@ -275,11 +275,11 @@ mod tests {
         );
         assert_eq!(
             told(Form { max_tokens: Some(5), ..form(Endpoint::Embeddings) }),
-            "requests for embeddings have no use for a limit of tokens; leave it out, or ask another endpoint"
+            "requests for embeddings have no use for a limit of tokens; leave that out, or ask another endpoint"
         );
         assert_eq!(
             told(Form { ending: Ending::AtLimit, ..form(Endpoint::Embeddings) }),
-            "requests for embeddings have no use for `ignore_eos`; leave it out, or ask another endpoint"
+            "requests for embeddings have no use for `ignore_eos`; leave that out, or ask another endpoint"
         );
     }
 

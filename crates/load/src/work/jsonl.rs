@@ -30,6 +30,16 @@ pub const LONGEST_LINE: usize = 16 * 1024 * 1024;
 /// Requests of a file.
 pub const MOST_REQUESTS: usize = 1_000_000;
 
+const BOUNDS: Bounds = Bounds { file: LARGEST_FILE, line: LONGEST_LINE, requests: MOST_REQUESTS };
+
+/// How much of a file is read.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    file: u64,
+    line: usize,
+    requests: usize,
+}
+
 /// A file of requests that has been read.
 #[derive(Debug, Clone)]
 pub struct RequestFile {
@@ -62,7 +72,7 @@ impl RequestFile {
     pub fn read(path: &Path, form: &Form) -> Result<RequestFile, WorkError> {
         let unreadable = |source| WorkError::Unreadable { path: path.to_owned(), source };
         let file = BufReader::new(File::open(path).map_err(unreadable)?);
-        let mut reading = Reading::new(path.display().to_string(), form);
+        let mut reading = Reading::new(path.display().to_string(), form, BOUNDS);
         reading.read(file).map_err(unreadable)?;
         reading.finish()
     }
@@ -149,6 +159,7 @@ struct Forms<'f> {
 /// A file as far as it has been read.
 struct Reading<'f> {
     forms: Forms<'f>,
+    bounds: Bounds,
     name: String,
     /// With the line.
     requests: Vec<(usize, Option<Duration>, Asked)>,
@@ -156,32 +167,29 @@ struct Reading<'f> {
 }
 
 impl Reading<'_> {
-    fn new(name: String, recorded: &Form) -> Reading<'_> {
+    fn new(name: String, recorded: &Form, bounds: Bounds) -> Reading<'_> {
         let forms = Forms { recorded, measured: recorded.made_up().map(Arc::new) };
-        Reading { forms, problems: Problems::of(&name), name, requests: Vec::new() }
+        Reading { forms, bounds, problems: Problems::of(&name), name, requests: Vec::new() }
     }
 
-    /// Reads all lines, up to the first that is beyond a bound.
+    /// Reads all lines, up to the first that is too long, or the end of what is read of a file.
     fn read(&mut self, mut file: impl BufRead) -> io::Result<()> {
+        let Bounds { file: file_max, line: line_max, .. } = self.bounds;
         let mut bytes = Vec::new();
-        let mut room = LARGEST_FILE;
+        let mut total = 0;
         for number in 1.. {
             bytes.clear();
-            let read = file.by_ref().take(LONGEST_LINE as u64 + 1).read_until(b'\n', &mut bytes)?;
+            let read = file.by_ref().take(line_max as u64 + 1).read_until(b'\n', &mut bytes)?;
             if read == 0 {
                 break;
             }
-            room = room.saturating_sub(read as u64);
-            let beyond = if bytes.len() > LONGEST_LINE {
-                Some(format!("it is longer than {LONGEST_LINE} bytes; no further line was read"))
-            } else if room == 0 {
-                Some(format!("the file is longer than {LARGEST_FILE} bytes; split it"))
-            } else if self.requests.len() == MOST_REQUESTS {
-                Some(format!("the file has more than {MOST_REQUESTS} requests; split it"))
-            } else {
-                None
-            };
-            if let Some(reason) = beyond {
+            total += read as u64;
+            if total > file_max {
+                self.problems.push(number, format!("the file is longer than {file_max} bytes; split it"));
+                break;
+            }
+            if bytes.len() > line_max && !bytes.ends_with(b"\n") {
+                let reason = format!("it is longer than {line_max} bytes; no further line was read");
                 self.problems.push(number, reason);
                 break;
             }
@@ -199,6 +207,10 @@ impl Reading<'_> {
         let text = text.trim_start_matches('\u{feff}').trim();
         if text.is_empty() {
             return Ok(());
+        }
+        let requests_max = self.bounds.requests;
+        if self.requests.len() == requests_max {
+            return Err(format!("the file has more than {requests_max} requests; split it"));
         }
         let Line { at, asked } = Line::read(text, &self.forms)?;
         if let Some((first, time, _)) = self.requests.first()
@@ -229,6 +241,7 @@ impl Reading<'_> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::Value;
 
     use super::*;
@@ -240,7 +253,11 @@ mod tests {
     }
 
     fn read(text: &[u8], form: &Form) -> Result<RequestFile, WorkError> {
-        let mut reading = Reading::new("a.jsonl".to_owned(), form);
+        read_within(text, form, BOUNDS)
+    }
+
+    fn read_within(text: &[u8], form: &Form, bounds: Bounds) -> Result<RequestFile, WorkError> {
+        let mut reading = Reading::new("a.jsonl".to_owned(), form, bounds);
         reading.read(text).unwrap();
         reading.finish()
     }
@@ -314,7 +331,7 @@ mod tests {
              a.jsonl:2: `input_length` is 0, and not from 1 to 4000000 tokens\n\
              a.jsonl:3: `input_length` is 4000001, and not from 1 to 4000000 tokens\n\
              a.jsonl:4: `input_length` is `1.5`, and not a whole number of tokens\n\
-             a.jsonl:5: `timestamp` is `\\\"now\\\"`, and not a number of milliseconds\n\
+             a.jsonl:5: `timestamp` is `\"now\"`, and not a number of milliseconds\n\
              a.jsonl:6: `timestamp` is 1764136800000, and not from 0 to 31536000000 milliseconds from the start of the \
              trace\n\
              a.jsonl:7: `hash_ids` is `[-1]`, and not a list of whole numbers\n\
@@ -336,6 +353,21 @@ mod tests {
         }
         let refused = read(b"\xff", &Form::default()).unwrap_err();
         assert_eq!(refused.to_string(), "a.jsonl:1: it is no UTF-8");
+        let line = r#"{"model":"m","input":""}"#;
+        let text = [line, line, line, ""].join("\n");
+        let exact = Bounds { file: text.len() as u64, line: line.len(), requests: 3 };
+        assert!(read_within(text.as_bytes(), &Form::default(), exact).is_ok());
+        for (bounds, reason) in [
+            (Bounds { file: exact.file - 1, ..exact }, "3: the file is longer than 74 bytes; split it"),
+            (
+                Bounds { line: exact.line - 1, ..exact },
+                "1: it is longer than 23 bytes; no further line was read",
+            ),
+            (Bounds { requests: 2, ..exact }, "3: the file has more than 2 requests; split it"),
+        ] {
+            let refused = read_within(text.as_bytes(), &Form::default(), bounds).unwrap_err();
+            assert_eq!(refused.to_string(), format!("a.jsonl:{reason}"));
+        }
         let endless = RequestFile::read(Path::new("/dev/zero"), &Form::default()).unwrap_err();
         assert_eq!(
             endless.to_string(),
@@ -398,5 +430,28 @@ mod tests {
             "4 requests of a.jsonl at their times, 1 of them with a longer prompt, since one word has more tokens here"
         );
         assert_eq!(work.endpoints(), [Endpoint::Chat]);
+    }
+
+    proptest! {
+        /// Pieces of lines of every form, in any order.
+        #[test]
+        fn any_file_is_read_or_refused(
+            pieces in prop::collection::vec(prop::sample::select(vec![
+                "{", "}", ":", ",", "\n", "null", "0", "1e99", "-1", "\"\"", "[]", "{}", "\"m\"", "\"body\":", "\"model\":",
+                "\"input\":", "\"prompt\":", "\"at_ms\":", "\"timestamp\":", "\"input_length\":", "\"hash_ids\":", "[1,2]",
+                "\"endpoint\":", "\"chat\"", "\"url\":", "\"stream\":", "true",
+            ]), 0..40),
+        ) {
+            let text = pieces.concat();
+            match read(text.as_bytes(), &model()) {
+                Ok(file) => {
+                    let work = file.work(Some(SCALE), 42).unwrap();
+                    let mut conversation = work.conversation(u64::MAX);
+                    prop_assert!(serde_json::from_slice::<Value>(&conversation.next("").unwrap().body).is_ok());
+                    prop_assert_eq!(conversation.next(""), None);
+                }
+                Err(error) => prop_assert!(error.to_string().starts_with("a.jsonl"), "{}", error),
+            }
+        }
     }
 }

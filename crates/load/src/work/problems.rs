@@ -52,7 +52,14 @@ impl fmt::Display for Problems {
 
 /// Words of a file, in quotes, harmless for a terminal, and cut where they are long.
 pub(super) fn quoted(text: &str) -> String {
-    let shown: String = text.chars().take(LONGEST_QUOTE).flat_map(char::escape_debug).collect();
+    let mut shown = String::new();
+    for character in text.chars().take(LONGEST_QUOTE) {
+        match character {
+            // JSON is full of them.
+            '"' | '\'' | '\\' => shown.push(character),
+            _ => shown.extend(character.escape_debug()),
+        }
+    }
     let more = if text.chars().nth(LONGEST_QUOTE).is_some() { "…" } else { "" };
     format!("`{shown}{more}`")
 }
@@ -75,6 +82,7 @@ mod tests {
     #[test]
     fn words_of_a_file_do_no_harm() {
         assert_eq!(quoted("a\u{1b}[2J\n"), "`a\\u{1b}[2J\\n`");
+        assert_eq!(quoted(r#""it's \n""#), r#"`"it's \n"`"#);
         assert_eq!(quoted(&"é".repeat(100)), format!("`{}…`", "é".repeat(60)));
     }
 }

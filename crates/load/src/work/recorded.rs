@@ -129,7 +129,7 @@ mod tests {
         assert_eq!(told(r#"{"model":5,"messages":[]}"#), "`model` is no text");
         assert_eq!(
             told(r#"{"model":"m","messages":[],"stream":"yes"}"#),
-            "`stream` is neither true nor false, but `\\\"yes\\\"`"
+            "`stream` is neither true nor false, but `\"yes\"`"
         );
         let chats = Form { endpoint: Some(Endpoint::Chat), ..Form::default() };
         assert_eq!(

@@ -237,17 +237,17 @@ mod tests {
         let single = |length: &str| Prompts::of(length.parse().unwrap());
         assert_eq!(
             told(Endpoint::Chat, single("11..50")),
-            "prompts of 11 tokens cannot be had: one of one word has 12 on this server; write 12 or more"
+            "prompts of 11 tokens cannot be had: a prompt of one word has 12 on this server; write 12 or more"
         );
         let shared = Some(SharedBeginning { tokens: 100, texts: 1 });
         assert_eq!(
             told(Endpoint::Chat, Prompts { shared, ..single("100") }),
-            "prompts of 100 tokens cannot be had: one of the shared beginning and one word has 112 on this \
+            "prompts of 100 tokens cannot be had: a prompt of the shared beginning and one word has 112 on this \
              server; write 112 or more"
         );
         assert_eq!(
             told(Endpoint::Completions, Prompts { turns: 2, ..single("100") }),
-            "requests for completions have no use for several turns; leave it out, or ask another endpoint"
+            "requests for completions have no use for several turns; leave that out, or ask another endpoint"
         );
         assert_eq!(
             told(Endpoint::Chat, Prompts { turns: 0, ..single("100") }),

@@ -70,6 +70,8 @@ fn whole(words: f64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -106,5 +108,21 @@ mod tests {
         // Between points that are on no line, it goes through the middle.
         let scale = TokenScale::fit(&[(0, 0), (10, 12), (20, 18)]).unwrap();
         assert!((scale.per_word - 0.9).abs() < 1e-9 && (scale.base - 1.0).abs() < 1e-9, "{scale:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn a_prompt_has_the_tokens_that_are_asked_for(
+            base in 0.0_f64..200.0, per_word in 0.5_f64..3.0, tokens in 210_u32..100_000,
+        ) {
+            let counted = |words: u32| (base + per_word * f64::from(words)).round() as u64;
+            let probes = TokenScale::probe_words().map(|words| (words, counted(words)));
+            let scale = TokenScale::fit(&probes).unwrap();
+            let words = scale.words_of_prompt(tokens) as u32;
+            // Half a word, and as far as the rounding of three counts can turn and shift a line.
+            let most = per_word / 2.0 + 0.0022 * f64::from(words) + 1.5;
+            let distance = (counted(words) as f64 - f64::from(tokens)).abs();
+            prop_assert!(distance <= most, "{} of {}", distance, most);
+        }
     }
 }
