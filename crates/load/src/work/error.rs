@@ -42,6 +42,9 @@ pub enum WorkError {
     /// Answers of no tokens.
     #[error("answers of at most 0 tokens are none; write 1 or more")]
     Limit,
+    /// Answers that neither the model nor a limit ends.
+    #[error("answers that go on to their limit need one; say how many tokens they may have")]
+    NoLimit,
     /// Something is asked for that an endpoint does not have.
     #[error(
         "requests for {} have no use for {what}; leave that out, or ask another endpoint",

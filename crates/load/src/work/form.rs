@@ -212,6 +212,11 @@ impl MadeUp {
         self
     }
 
+    /// Whether nothing ends its answers, unless a request has a limit of its own.
+    pub(super) fn is_endless(&self) -> bool {
+        self.form.ending == Ending::AtLimit && self.form.max_tokens.is_none()
+    }
+
     fn limit_name(&self) -> &'static str {
         match (self.endpoint, self.form.limit_member) {
             (Endpoint::Chat, LimitMember::MaxCompletionTokens) => "max_completion_tokens",

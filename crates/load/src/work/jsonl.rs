@@ -245,6 +245,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::work::form::Ending;
 
     const SCALE: TokenScale = TokenScale { base: 10.0, per_word: 2.0 };
 
@@ -340,6 +341,16 @@ mod tests {
         assert_eq!(
             told(r#"{"timestamp":0,"input_length":5}"#),
             "a.jsonl:1: no model is named, and requests that are made up need one; name it with `-m`"
+        );
+        let endless = Form { ending: Ending::AtLimit, ..model() };
+        assert_eq!(
+            read(br#"{"input_length":5}"#, &endless).unwrap_err().to_string(),
+            "a.jsonl:1: answers that go on to their limit need one; say how many tokens they may have"
+        );
+        let embeddings = Form { endpoint: Some(Endpoint::Embeddings), ..model() };
+        assert_eq!(
+            read(br#"{"input_length":5,"output_length":5}"#, &embeddings).unwrap_err().to_string(),
+            "a.jsonl:1: `output_length` means nothing to embeddings; leave it out, or ask another endpoint"
         );
         let file = read(br#"{"timestamp":0,"input_length":5}"#, &model()).unwrap();
         assert!(file.needs_scale());

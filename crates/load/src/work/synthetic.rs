@@ -69,6 +69,9 @@ impl Synthetic {
     /// would be shorter than what stands around them and one word of their own.
     pub fn new(form: &Form, prompts: Prompts, scale: TokenScale, seed: u64) -> Result<Synthetic, WorkError> {
         let form = form.made_up()?;
+        if form.is_endless() {
+            return Err(WorkError::NoLimit);
+        }
         check(&prompts, form.endpoint)?;
         let shared_words = prompts.shared.map_or(0, |shared| scale.words_of_part(shared.tokens));
         let shortest = scale.shortest(shared_words);
@@ -214,6 +217,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::work::form::Ending;
 
     const SCALE: TokenScale = TokenScale { base: 10.0, per_word: 2.0 };
 
@@ -262,6 +266,11 @@ mod tests {
         assert_eq!(
             told(Endpoint::Chat, Prompts { shared, ..single("100") }),
             "0 shared beginnings are not from 1 to 1000000"
+        );
+        let endless = Form { ending: Ending::AtLimit, ..form(Endpoint::Chat) };
+        assert_eq!(
+            Synthetic::new(&endless, single("100"), SCALE, 42).unwrap_err().to_string(),
+            "answers that go on to their limit need one; say how many tokens they may have"
         );
         assert!(matches!(probe(&Form::default(), 16, 42), Err(WorkError::NoModel)));
     }

@@ -15,7 +15,7 @@ use crate::work::form::{MadeUp, Message};
 use crate::work::recorded::single;
 use crate::work::token_scale::TokenScale;
 use crate::work::words::add_words;
-use crate::work::{Ask, Conversation, Endpoint, LONGEST_PROMPT};
+use crate::work::{Ask, Conversation, Endpoint, LONGEST_PROMPT, WorkError};
 
 /// Tokens of a block.
 const BLOCK_TOKENS: u32 = 512;
@@ -60,6 +60,13 @@ impl Measured {
                 "`hash_ids` has {} blocks of {BLOCK_TOKENS} tokens, and {input_length} tokens have at most {most}",
                 blocks.len()
             ));
+        }
+        if output_length.is_some() && form.endpoint == Endpoint::Embeddings {
+            return Err("`output_length` means nothing to embeddings; leave it out, or ask another endpoint"
+                .to_owned());
+        }
+        if output_length.is_none() && form.is_endless() {
+            return Err(WorkError::NoLimit.to_string());
         }
         // Traces have answers of no tokens, and requests cannot ask for them.
         let output_length = output_length.map(|tokens| tokens.max(1));
