@@ -31,7 +31,7 @@ pub struct Prompts {
 /// A beginning that prompts share, as a long system prompt is shared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SharedBeginning {
-    /// Tokens of it.
+    /// Tokens of it; it has at least one word.
     pub tokens: u32,
     /// How many different ones there are, from 1 to [`MOST_SHARED_TEXTS`]; every arrival draws one.
     pub texts: u32,
