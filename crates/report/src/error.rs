@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use crate::baseline::BaselineError;
 use crate::format::Format;
+use crate::kind::Kind;
+use crate::load::MergeError;
 
 /// Why a report was not written, or its sources not read.
 #[derive(Debug, thiserror::Error)]
@@ -15,12 +17,38 @@ pub enum ReportError {
     NotAnOutput {
         /// The argument.
         given: String,
+        /// The formats that there are.
+        known: Vec<String>,
     },
-    /// There is no such format.
-    #[error("there is no format `{given}`")]
+    /// There is no such format for this kind of document.
+    #[error("there is no format `{given}` for {told}")]
     UnknownFormat {
         /// The name.
         given: String,
+        /// Of what was to be told: `verdicts`.
+        told: &'static str,
+        /// The formats that there are.
+        known: Vec<String>,
+    },
+    /// Documents of different kinds where those of one are told of together.
+    #[error(
+        "{path} is a document of {kind}, and {first_path} is one of {first}: they cannot be told of together"
+    )]
+    Mixture {
+        /// The first file of another kind than the first one.
+        path: PathBuf,
+        /// Its kind.
+        kind: Kind,
+        /// The first file.
+        first_path: PathBuf,
+        /// Its kind.
+        first: Kind,
+    },
+    /// Runs of load that are no parts of one.
+    #[error("the documents cannot be merged: {source}")]
+    Merge {
+        /// Why not.
+        source: MergeError,
     },
     /// A format that tells of one document, and another number of them.
     #[error("`{format}` tells of one document, and there are {documents}")]
@@ -46,7 +74,7 @@ pub enum ReportError {
         /// The bound.
         most: u64,
     },
-    /// A file that is no document of verdicts.
+    /// A file that is no document.
     #[error("{path} {source}")]
     Document {
         /// The file.
@@ -90,17 +118,19 @@ impl ReportError {
     /// What to do about it.
     pub fn hint(&self) -> String {
         match self {
-            ReportError::NotAnOutput { .. } | ReportError::UnknownFormat { .. } => {
-                let names: Vec<_> = Format::ALL.iter().map(|format| format.name()).collect();
-                format!("formats are {}; as in `--report html=report.html`", names.join(", "))
+            ReportError::NotAnOutput { known, .. } | ReportError::UnknownFormat { known, .. } => {
+                format!("formats are {}; as in `--report html=report.html`", known.join(", "))
             }
+            ReportError::Mixture { first, .. } => format!("name files of {first} alone, or run the command once for each kind"),
+            ReportError::Merge { source } => source.hint(),
             ReportError::OneDocument { .. } => {
                 let several = Format::ALL.iter().filter(|format| format.takes_several());
                 let names: Vec<_> = several.map(|format| format.name()).collect();
                 format!("name one file, or one of the formats for several: {}", names.join(", "))
             }
             ReportError::Read { .. } => {
-                "`interference check … --report json=FILE`, or `baseline=FILE`, writes such files".to_owned()
+                "`interference check …` and `load …` write such files with `--report json=FILE`, or `baseline=FILE`"
+                    .to_owned()
             }
             ReportError::TooLong { .. } => {
                 "what is read are files that `--report json=FILE`, or `baseline=FILE`, has written".to_owned()
@@ -119,7 +149,7 @@ impl ReportError {
     }
 }
 
-/// Why a text is no document of verdicts. Follows on the name of a file in a sentence.
+/// Why a text is no document of its kind. Follows on the name of a file in a sentence.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DocumentError {
@@ -130,10 +160,15 @@ pub enum DocumentError {
         reason: String,
     },
     /// Its member `format` is another, or none.
-    #[error("is no document of verdicts: its `format` is {}, not `{}`", told(found.as_deref()), crate::verdicts::FORMAT)]
+    #[error(
+        "is no document of {}: its `format` is {}, not {}",
+        either(expected, Kind::to_string), told(found.as_deref()), either(expected, |kind| format!("`{}`", kind.format()))
+    )]
     OtherFormat {
         /// What the member says.
         found: Option<String>,
+        /// The kinds that could be read here.
+        expected: &'static [Kind],
     },
     /// A member is missing, or cannot be what it is.
     #[error("has a wrong member, `{path}`: {reason}")]
@@ -143,6 +178,10 @@ pub enum DocumentError {
         /// What is wrong with it.
         reason: String,
     },
+}
+
+fn either(kinds: &[Kind], told: impl Fn(&Kind) -> String) -> String {
+    kinds.iter().map(told).collect::<Vec<_>>().join(" or ")
 }
 
 fn told(format: Option<&str>) -> String {

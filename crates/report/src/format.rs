@@ -1,4 +1,4 @@
-//! The forms in which verdicts are told, by name.
+//! The forms in which verdicts are told, by name; and what the forms of every kind of document have in common.
 
 use std::fmt;
 use std::str::FromStr;
@@ -88,7 +88,39 @@ impl FromStr for Format {
     type Err = ReportError;
 
     fn from_str(name: &str) -> Result<Format, ReportError> {
-        let format = Format::ALL.into_iter().find(|format| format.name() == name);
-        format.ok_or_else(|| ReportError::UnknownFormat { given: name.to_owned() })
+        by_name(name)
     }
+}
+
+/// The forms of one kind of document. Which there are is known from the kind, so that none is asked to tell of another.
+pub trait Form: Copy + fmt::Display + 'static {
+    /// Every form.
+    fn all() -> &'static [Self];
+    /// Of what they tell, in the plural: `verdicts`.
+    fn told() -> &'static str;
+}
+
+impl Form for Format {
+    fn all() -> &'static [Format] {
+        &Format::ALL
+    }
+
+    fn told() -> &'static str {
+        "verdicts"
+    }
+}
+
+/// The names of all forms of a kind.
+pub(crate) fn names<F: Form>() -> Vec<String> {
+    F::all().iter().map(F::to_string).collect()
+}
+
+/// The form of a name.
+pub(crate) fn by_name<F: Form>(name: &str) -> Result<F, ReportError> {
+    let form = F::all().iter().copied().find(|form| form.to_string() == name);
+    form.ok_or_else(|| ReportError::UnknownFormat {
+        given: name.to_owned(),
+        told: F::told(),
+        known: names::<F>(),
+    })
 }

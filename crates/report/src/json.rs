@@ -3,10 +3,9 @@
 //! `docs/schemas/verdicts-1.json` describes it. Members that a reader does not know are passed over, since a later
 //! version may have added them.
 
-use serde::Deserialize;
-
 use crate::error::{DocumentError, ReportError};
-use crate::verdicts::{FORMAT, Verdicts};
+use crate::kind::{Kind, Unread};
+use crate::verdicts::Verdicts;
 
 /// The document, indented, with a line feed at its end.
 ///
@@ -20,28 +19,12 @@ pub fn render(verdicts: &Verdicts) -> Result<String, ReportError> {
     Ok(text)
 }
 
-/// What is looked at first, so that another kind of document is not told by the members that it lacks.
-#[derive(Deserialize)]
-struct Envelope {
-    #[serde(default)]
-    format: Option<String>,
-}
-
 impl Verdicts {
     /// Reads a document.
     ///
     /// # Errors
     /// [`DocumentError`], which says where the text is no JSON, which other format it has, or which member is wrong.
     pub fn from_json(text: &str) -> Result<Verdicts, DocumentError> {
-        let no_json = |error: serde_json::Error| DocumentError::NotJson { reason: error.to_string() };
-        let value: serde_json::Value = serde_json::from_str(text).map_err(no_json)?;
-        let format = Envelope::deserialize(&value).ok().and_then(|envelope| envelope.format);
-        if format.as_deref() != Some(FORMAT) {
-            return Err(DocumentError::OtherFormat { found: format });
-        }
-        serde_path_to_error::deserialize(value).map_err(|error| DocumentError::Member {
-            path: error.path().to_string(),
-            reason: error.inner().to_string(),
-        })
+        Unread::open(text, &[Kind::Verdicts])?.read()
     }
 }

@@ -15,6 +15,7 @@ mod format;
 pub mod html;
 pub mod json;
 pub mod junit;
+mod kind;
 pub mod load;
 pub mod matrix;
 pub mod merge;
@@ -31,7 +32,8 @@ mod xml;
 
 pub use baseline::{Baseline, BaselineError};
 pub use error::{DocumentError, ReportError};
-pub use format::Format;
+pub use format::{Form, Format};
+pub use kind::Kind;
 pub use output::Output;
 pub use verdicts::{
     CaseVerdict, Clause, Direction, Exchange, FORMAT, Finding, Level, Summary, Tool, Verdict, Verdicts,

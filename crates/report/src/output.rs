@@ -11,30 +11,30 @@ use std::str::FromStr;
 use tempfile::{Builder, NamedTempFile};
 
 use crate::error::ReportError;
-use crate::format::Format;
+use crate::format::{Form, Format, by_name, names};
 use crate::terminal::Style;
 use crate::verdicts::Verdicts;
 use crate::{badge, baseline, html, json, junit, matrix, sarif, terminal};
 
 /// A report that was asked for: its format, and where it goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Output {
-    /// The format.
-    pub format: Format,
+pub struct Output<F = Format> {
+    /// The format; its type says of which kind of document it tells.
+    pub format: F,
     /// The file; `-` is stdout. Folders that are not there yet are made.
     pub path: PathBuf,
 }
 
-impl FromStr for Output {
+impl<F: Form> FromStr for Output<F> {
     type Err = ReportError;
 
     /// Reads `FORMAT=PATH`.
-    fn from_str(text: &str) -> Result<Output, ReportError> {
+    fn from_str(text: &str) -> Result<Output<F>, ReportError> {
         match text.split_once('=') {
             Some((format, path)) if !format.is_empty() && !path.is_empty() => {
-                Ok(Output { format: format.parse()?, path: path.into() })
+                Ok(Output { format: by_name(format)?, path: path.into() })
             }
-            _ => Err(ReportError::NotAnOutput { given: text.to_owned() }),
+            _ => Err(ReportError::NotAnOutput { given: text.to_owned(), known: names::<F>() }),
         }
     }
 }
@@ -73,7 +73,16 @@ impl Output {
     /// # Errors
     /// Those of [`Format::render`]; [`ReportError::Write`] and [`ReportError::Stdout`].
     pub fn write(&self, documents: &[Verdicts]) -> Result<(), ReportError> {
-        let text = self.format.render(documents)?;
+        self.put(&self.format.render(documents)?)
+    }
+}
+
+impl<F> Output<F> {
+    /// Puts a text where the report goes.
+    ///
+    /// # Errors
+    /// [`ReportError::Write`] and [`ReportError::Stdout`].
+    pub(crate) fn put(&self, text: &str) -> Result<(), ReportError> {
         if self.path == Path::new("-") {
             let mut stdout = io::stdout().lock();
             let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());

@@ -5,28 +5,28 @@
 //! know whether there is a terminal: the caller chooses the [`Style`].
 
 mod failures;
+mod page;
 mod sections;
 mod style;
 
+pub(crate) use page::{LABEL, Page};
+pub(crate) use style::Ink;
 pub use style::Style;
 
 use crate::duration::duration;
 use crate::verdicts::{CaseVerdict, Verdict, Verdicts};
-use crate::visible::{one_line, shortened, visible};
-use crate::wrapping::{columns, fitted, wrapped};
-use style::Ink;
+use crate::visible::{one_line, shortened};
+use crate::wrapping::{columns, fitted};
 
 /// Columns of a line, commands aside.
 pub const WIDTH: usize = 100;
-/// Columns of the words before what they say: `  expected  `.
-const LABEL: usize = 12;
 
 /// Characters of the target, which may be a program on a command line.
 const LONGEST_TARGET: usize = 300;
 
 /// The whole view of a run.
 pub fn render(verdicts: &Verdicts, style: Style) -> String {
-    let mut page = Page { text: String::new(), style };
+    let mut page = Page::new(style);
     head(&mut page, verdicts);
     failures::write(&mut page, verdicts);
     sections::write(&mut page, verdicts);
@@ -34,7 +34,7 @@ pub fn render(verdicts: &Verdicts, style: Style) -> String {
     page.labelled("cases", &counts(verdicts), Ink::Plain);
     let ink = if verdicts.is_sound() { Ink::Good } else { Ink::Bad };
     page.line(&style.paint(&verdicts.conclusion(), ink));
-    page.text
+    page.into_text()
 }
 
 /// A line for a case that has just been judged, for a run in progress.
@@ -72,37 +72,5 @@ fn head(page: &mut Page, verdicts: &Verdicts) {
     let findings: Vec<_> = findings.collect();
     if !findings.is_empty() {
         page.labelled("found", &findings.join(" · "), Ink::Plain);
-    }
-}
-
-/// Lines, as they are added.
-struct Page {
-    text: String,
-    style: Style,
-}
-
-impl Page {
-    /// Adds a line as it is.
-    fn line(&mut self, line: &str) {
-        self.text.push_str(line);
-        self.text.push('\n');
-    }
-
-    /// An empty line between two parts.
-    fn gap(&mut self) {
-        if !self.text.is_empty() {
-            self.text.push('\n');
-        }
-    }
-
-    /// A word and what it says, which hangs beside it.
-    fn labelled(&mut self, label: &str, text: &str, ink: Ink) {
-        let mut label = label;
-        for line in wrapped(&visible(text), WIDTH - LABEL) {
-            let start = self.style.paint(&format!("{label:>9}"), Ink::Faint);
-            let line = format!("{start}   {}", self.style.paint(&line, ink));
-            self.line(line.trim_end());
-            label = "";
-        }
     }
 }

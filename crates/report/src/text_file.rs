@@ -19,3 +19,18 @@ pub(crate) fn read_text(path: &Path, most: u64) -> Result<String, ReportError> {
     }
     String::from_utf8(bytes).map_err(|error| unread(io::Error::new(io::ErrorKind::InvalidData, error)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_beyond_the_bound_is_not_read_to_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("long.json");
+        std::fs::write(&path, "[1, 2]").unwrap();
+        let error = read_text(&path, 5).unwrap_err();
+        assert_eq!(error.to_string(), format!("{} is longer than 5 bytes", path.display()));
+        assert_eq!(read_text(&path, 6).unwrap(), "[1, 2]");
+    }
+}

@@ -1,8 +1,16 @@
 //! `interference report`: reports of runs that were made before, from their documents.
 
+use std::io::Write;
 use std::path::PathBuf;
 
-use interference_report::{Output, merge};
+use interference_report::load::comparison::{self, Conclusion};
+use interference_report::load::{self, LoadReport};
+use interference_report::merge::{self, Documents};
+use interference_report::terminal::Style;
+use interference_report::{Form, Output, ReportError};
+
+use crate::failure::{Failure, TEST_FAILED, WRONG_USAGE, may_colour};
+use crate::talk;
 
 /// What `interference report` takes.
 #[derive(Debug, clap::Args)]
@@ -15,32 +23,98 @@ pub(crate) struct ReportArguments {
 enum Task {
     /// Read the JSON documents of one or several runs, and tell of them in other formats
     Merge(MergeArguments),
+    /// Put two runs of load side by side, and tell whether they differ beyond noise
+    Compare(CompareArguments),
 }
 
 #[derive(Debug, clap::Args)]
 struct MergeArguments {
-    /// A document that `--report json=FILE` has written
+    /// A document that `--report json=FILE` has written: all of judges, or all of the shards of one run of load
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// What to write and where to, `-` for stdout; may be given several times. One file: json, html, badge, baseline.
-    /// One or several: matrix, matrix-md, junit, sarif, text
+    /// What to write and where to, `-` for stdout; may be given several times. Verdicts of one file: json, html, badge,
+    /// baseline. Of one or several: matrix, matrix-md, junit, sarif, text. Load: json, csv, html, text
     #[arg(long = "report", required = true, value_name = "FORMAT=PATH")]
+    reports: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+struct CompareArguments {
+    /// The document of the run to compare with, as `load --report json=FILE` has written it
+    #[arg(value_name = "A")]
+    a: PathBuf,
+    /// The document of the run that is compared: what is worse in it decides the exit code
+    #[arg(value_name = "B")]
+    b: PathBuf,
+    /// Print the comparison as JSON
+    #[arg(long)]
+    json: bool,
+    /// A report besides: json, html or text, and its file (repeatable)
+    #[arg(long = "report", value_name = "FORMAT=PATH")]
     reports: Vec<String>,
 }
 
 /// Does what was asked for.
 ///
 /// # Errors
-/// `ReportError`, before anything is written if the command line or a document is wrong.
+/// `ReportError`, before anything is written if the command line or a document is wrong; of a comparison, that B is worse.
 pub(crate) fn run(arguments: &ReportArguments) -> anyhow::Result<()> {
-    let Task::Merge(MergeArguments { files, reports }) = &arguments.task;
-    let outputs = reports.iter().map(|report| report.parse()).collect::<Result<Vec<Output>, _>>()?;
-    for output in &outputs {
-        output.format.accept(files.len())?;
+    match &arguments.task {
+        Task::Merge(arguments) => merge_files(arguments),
+        Task::Compare(arguments) => compare(arguments),
     }
-    let documents = merge::read(files)?;
-    for output in &outputs {
-        output.write(&documents)?;
+}
+
+fn outputs<F: Form>(reports: &[String]) -> Result<Vec<Output<F>>, ReportError> {
+    reports.iter().map(|report| report.parse()).collect()
+}
+
+fn merge_files(MergeArguments { files, reports }: &MergeArguments) -> anyhow::Result<()> {
+    match merge::read(files)? {
+        Documents::Verdicts(documents) => {
+            let outputs: Vec<Output> = outputs(reports)?;
+            for output in &outputs {
+                output.format.accept(documents.len())?;
+            }
+            for output in &outputs {
+                output.write(&documents)?;
+            }
+        }
+        Documents::Load(documents) => {
+            let outputs: Vec<Output<load::Format>> = outputs(reports)?;
+            let whole = LoadReport::merge(documents).map_err(|source| ReportError::Merge { source })?;
+            for note in &whole.notes {
+                talk::say(note);
+            }
+            for output in &outputs {
+                output.write(&whole)?;
+            }
+        }
     }
     Ok(())
+}
+
+fn compare(CompareArguments { a, b, json, reports }: &CompareArguments) -> anyhow::Result<()> {
+    let outputs: Vec<Output<comparison::Format>> = outputs(reports)?;
+    let comparison = comparison::compare(&merge::read_load(a)?, &merge::read_load(b)?);
+    for output in &outputs {
+        output.write(&comparison)?;
+    }
+    let mut stdout = std::io::stdout().lock();
+    let style = if may_colour(&stdout) { Style::Coloured } else { Style::Plain };
+    let text = if *json { comparison.to_json()? } else { comparison::terminal::render(&comparison, style) };
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()?;
+    match comparison.conclusion {
+        Conclusion::NotComparable => {
+            let hint =
+                "both have to be runs with answers, and long enough for their figures to be told from chance";
+            Err(Failure::new(WRONG_USAGE, comparison.summary, hint).into())
+        }
+        conclusion if conclusion.is_worse() => {
+            let hint = "`--report html=FILE` shows every figure; a run of the same against itself tells how far noise goes";
+            Err(Failure::new(TEST_FAILED, comparison.summary, hint).into())
+        }
+        _ => Ok(()),
+    }
 }

@@ -7,18 +7,18 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::bounded::{self, MOST_NOTES, MOST_OBJECTIVES, MOST_POINTS, MOST_SHARDS};
 use super::certificate::Certificate;
+use super::figure::{Figure, RunFigure, Statistic};
+use super::histogram::Histogram;
 use super::measure::{Measure, Unit};
 use super::measurements::Measurements;
 use crate::error::{DocumentError, ReportError};
+use crate::kind::{Kind, Unread};
 use crate::verdicts::Tool;
 
 /// What the member `format` of a document says.
 pub const FORMAT: &str = "interference-load-1";
-
-/// The quantiles that are told of each measure.
-const QUANTILES: [(&str, f64); 5] =
-    [("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999)];
 
 /// From when latencies count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +53,9 @@ pub struct Plan {
     pub work: String,
     /// A request that is sent later than this counts as late.
     pub late_after_ms: f64,
+    /// When it was to begin, RFC 3339 in UTC: what several machines have in common. Absent where it began at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_at: Option<String>,
 }
 
 /// A part of a schedule that one machine did.
@@ -81,6 +84,7 @@ pub struct Series {
     /// What was changed: `rate`, `concurrency` or `fault_probability`.
     pub variable: String,
     /// In ascending order of what was changed.
+    #[serde(deserialize_with = "bounded::list::<_, _, MOST_POINTS>")]
     pub points: Vec<Point>,
     /// The highest at which every objective held, of a search; absent where there was none, or nothing held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -126,12 +130,20 @@ pub struct LoadReport {
     /// From when latencies count.
     pub basis: Basis,
     /// Which parts are in it; empty where the schedule was not split.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "bounded::list::<_, _, MOST_SHARDS>")]
     pub shards: Vec<Shard>,
     /// Whether it met what was asked of it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "bounded::list::<_, _, MOST_OBJECTIVES>")]
     pub slo: Vec<SloVerdict>,
+    /// What whoever reads the numbers has to know besides, each a sentence: parts of the run that are missing.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "bounded::list::<_, _, MOST_NOTES>"
+    )]
+    pub notes: Vec<String>,
     /// Whether its own numbers can be trusted; of several machines, one of each.
+    #[serde(deserialize_with = "bounded::list::<_, _, MOST_SHARDS>")]
     pub certificates: Vec<Certificate>,
     /// The runs of a search, or of a series of faults.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -162,36 +174,44 @@ impl LoadReport {
     }
 
     /// What follows from counts and histograms, by the names that the document has for it: ratios, rates, and of every
-    /// measure that has values its quantiles, its mean and its greatest. Times are in milliseconds.
+    /// measure that has values its quantiles, its mean and its extremes. Times are in milliseconds.
     pub fn figures(&self) -> Map<String, Value> {
+        let valued = Figure::all().filter_map(|figure| Some((figure.to_string(), self.value(figure)?)));
+        valued.collect()
+    }
+
+    /// One figure, in the form in which documents have it; none of a measure without values.
+    pub fn value(&self, figure: Figure) -> Option<Value> {
+        match figure {
+            Figure::Run(figure) => Some(self.run_value(figure)),
+            Figure::Measured(measure, statistic) => {
+                let histogram = self.measurements.histograms.get(&measure)?;
+                Some(told(measure, statistic, histogram)?.into())
+            }
+        }
+    }
+
+    /// The same as a number.
+    pub fn number(&self, figure: Figure) -> Option<f64> {
+        self.value(figure).and_then(|value| value.as_f64())
+    }
+
+    fn run_value(&self, figure: RunFigure) -> Value {
         let measured = &self.measurements;
         let counts = &measured.counts;
         let seconds = self.duration_ms / 1e3;
-        let rate = |count: u64| if seconds > 0.0 { rounded(count as f64 / seconds) } else { 0.0 };
-        let good = if counts.scheduled == 0 { 0.0 } else { counts.good as f64 / counts.scheduled as f64 };
-        let mut figures = Map::new();
-        let mut put = |name: String, value: Value| figures.insert(name, value);
-        put("valid_goodput_ratio".to_owned(), good.into());
-        put("requests_per_second".to_owned(), rate(measured.completed()).into());
-        put("goodput_requests_per_second".to_owned(), rate(counts.good).into());
-        put("prompt_tokens_per_second".to_owned(), rate(counts.prompt_tokens).into());
-        put("completion_tokens_per_second".to_owned(), rate(counts.completion_tokens).into());
-        put("chunks_per_second".to_owned(), rate(counts.chunks).into());
-        put("failed".to_owned(), measured.failed().into());
-        for (measure, histogram) in &measured.histograms {
-            let name = measure.name();
-            let told = |value: u64| told(*measure, value as f64);
-            for (suffix, quantile) in QUANTILES {
-                if let Some(value) = histogram.quantile(quantile) {
-                    put(format!("{name}_{suffix}"), told(value).into());
-                }
-            }
-            if let (Some(mean), Some(max)) = (histogram.mean(), histogram.max()) {
-                put(format!("{name}_mean"), rounded(self::told(*measure, mean)).into());
-                put(format!("{name}_max"), told(max).into());
-            }
+        let rate =
+            |count: u64| Value::from(if seconds > 0.0 { rounded(count as f64 / seconds) } else { 0.0 });
+        match figure {
+            RunFigure::ValidGoodputRatio if counts.scheduled == 0 => 0.0.into(),
+            RunFigure::ValidGoodputRatio => (counts.good as f64 / counts.scheduled as f64).into(),
+            RunFigure::RequestsPerSecond => rate(measured.completed()),
+            RunFigure::GoodputRequestsPerSecond => rate(counts.good),
+            RunFigure::PromptTokensPerSecond => rate(counts.prompt_tokens),
+            RunFigure::CompletionTokensPerSecond => rate(counts.completion_tokens),
+            RunFigure::ChunksPerSecond => rate(counts.chunks),
+            RunFigure::Failed => measured.failed().into(),
         }
-        figures
     }
 
     /// The document as JSON, indented, with a line feed at its end.
@@ -231,21 +251,31 @@ impl LoadReport {
     /// # Errors
     /// [`DocumentError`], which says where the text is no JSON, which other format it has, or which member is wrong.
     pub fn from_json(text: &str) -> Result<LoadReport, DocumentError> {
-        let value: Value = serde_json::from_str(text)
-            .map_err(|error| DocumentError::NotJson { reason: error.to_string() })?;
-        let format = value.get("format").and_then(Value::as_str);
-        if format != Some(FORMAT) {
-            return Err(DocumentError::OtherFormat { found: format.map(str::to_owned) });
-        }
-        serde_path_to_error::deserialize(value).map_err(|error| DocumentError::Member {
-            path: error.path().to_string(),
-            reason: error.inner().to_string(),
-        })
+        LoadReport::of(Unread::open(text, &[Kind::Load])?)
+    }
+
+    /// Reads the members, and puts in order what another writer may have left without.
+    pub(crate) fn of(unread: Unread) -> Result<LoadReport, DocumentError> {
+        let mut report: LoadReport = unread.read()?;
+        report.shards.sort_unstable();
+        report.measurements.streams.lines.sort_by_key(|line| line.arrival);
+        Ok(report)
     }
 }
 
+/// What a document tells of the values of a measure.
+fn told(measure: Measure, statistic: Statistic, histogram: &Histogram) -> Option<f64> {
+    let value = match statistic {
+        Statistic::Mean => return Some(rounded(in_unit(measure, histogram.mean()?))),
+        Statistic::Min => histogram.min(),
+        Statistic::Max => histogram.max(),
+        quantile => histogram.quantile(quantile.quantile()?),
+    };
+    Some(in_unit(measure, value? as f64))
+}
+
 /// A value of a histogram as documents tell it.
-fn told(measure: Measure, value: f64) -> f64 {
+pub(super) fn in_unit(measure: Measure, value: f64) -> f64 {
     match measure.unit() {
         Unit::Time => value / 1e3,
         Unit::Count => value,

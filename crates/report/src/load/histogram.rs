@@ -3,6 +3,8 @@
 //! Owns the bounds and the form in JSON, which is that of HdrHistogram (V2, compressed, in base64), so that other tools
 //! read it. Refuses to know what its values count.
 
+mod encoding;
+
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -68,6 +70,11 @@ impl Histogram {
         (!self.is_empty()).then(|| self.0.mean())
     }
 
+    /// How far values are from their mean, as the root of the mean square; none without values.
+    pub fn deviation(&self) -> Option<f64> {
+        (!self.is_empty()).then(|| self.0.stdev())
+    }
+
     /// The highest value; none without values.
     pub fn max(&self) -> Option<u64> {
         (!self.is_empty()).then(|| self.0.max())
@@ -119,8 +126,10 @@ impl<'de> Deserialize<'de> for Histogram {
         }
         let bytes =
             STANDARD.decode(text).map_err(|error| de::Error::custom(format!("no base64: {error}")))?;
+        let plain = encoding::unpacked(&bytes)
+            .map_err(|reason| de::Error::custom(format!("no histogram: {reason}")))?;
         let read: hdrhistogram::Histogram<u64> = HdrReader::new()
-            .deserialize(&mut bytes.as_slice())
+            .deserialize(&mut plain.as_slice())
             .map_err(|error| de::Error::custom(format!("no histogram: {error:?}")))?;
         let mut histogram = empty();
         // What another tool wrote may be wider than ours.

@@ -69,12 +69,12 @@ impl Measurements {
 
     /// Requests that came to nothing sound.
     pub fn failed(&self) -> u64 {
-        self.errors.values().sum()
+        self.errors.values().fold(0, |sum, count| sum.saturating_add(*count))
     }
 
     /// Sound to their ends, whether they met the SLO or not.
     pub fn completed(&self) -> u64 {
-        self.counts.good + self.counts.missed_slo
+        self.counts.good.saturating_add(self.counts.missed_slo)
     }
 
     /// Adds what another machine has measured, from the same start.
@@ -92,7 +92,8 @@ impl Measurements {
     fn add_all_but_timeline(&mut self, other: &Measurements) {
         self.counts.add(&other.counts);
         for (kind, count) in &other.errors {
-            *self.errors.entry(kind.clone()).or_default() += count;
+            let own = self.errors.entry(kind.clone()).or_default();
+            *own = own.saturating_add(*count);
         }
         for (measure, histogram) in &other.histograms {
             self.histograms.entry(*measure).or_default().merge(histogram);
@@ -117,17 +118,21 @@ impl Counts {
             without_usage,
             ended_by_length,
         } = other;
-        self.scheduled += scheduled;
-        self.sent += sent;
-        self.late += late;
-        self.good += good;
-        self.missed_slo += missed_slo;
-        self.reconnected += reconnected;
-        self.chunks += chunks;
-        self.reads += reads;
-        self.prompt_tokens += prompt_tokens;
-        self.completion_tokens += completion_tokens;
-        self.without_usage += without_usage;
-        self.ended_by_length += ended_by_length;
+        for (own, other) in [
+            (&mut self.scheduled, scheduled),
+            (&mut self.sent, sent),
+            (&mut self.late, late),
+            (&mut self.good, good),
+            (&mut self.missed_slo, missed_slo),
+            (&mut self.reconnected, reconnected),
+            (&mut self.chunks, chunks),
+            (&mut self.reads, reads),
+            (&mut self.prompt_tokens, prompt_tokens),
+            (&mut self.completion_tokens, completion_tokens),
+            (&mut self.without_usage, without_usage),
+            (&mut self.ended_by_length, ended_by_length),
+        ] {
+            *own = own.saturating_add(*other);
+        }
     }
 }

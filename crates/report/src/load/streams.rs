@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::bounded;
+
 /// Answers that are kept, at most.
 pub const MOST_STREAMS: usize = 256;
 /// Chunks of an answer that are kept, at most: the first ones.
@@ -16,6 +18,7 @@ pub struct Streams {
     /// Arrivals whose number is a multiple of this are kept.
     pub every: u64,
     /// By arrival.
+    #[serde(deserialize_with = "bounded::list::<_, _, MOST_STREAMS>")]
     pub lines: Vec<StreamLine>,
 }
 
@@ -33,6 +36,7 @@ pub struct StreamLine {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub headers_ms: Option<f64>,
     /// When its chunks with output came, the first [`MOST_CHUNKS`] of them.
+    #[serde(deserialize_with = "bounded::list::<_, _, MOST_CHUNKS>")]
     pub chunks_ms: Vec<f64>,
     /// When it ended, in whatever way.
     pub ended_ms: f64,

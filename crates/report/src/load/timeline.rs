@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
+use super::bounded;
 use super::histogram::Histogram;
 
 /// Intervals of a run, at most.
@@ -17,10 +18,23 @@ const FIRST_WIDTH_MS: u64 = 1_000;
 /// The intervals of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Timeline {
-    /// How long each is.
+    /// How long each is: 1,000, or that doubled some times.
+    #[serde(deserialize_with = "width")]
     pub interval_ms: u64,
     /// From the start on, without a gap.
+    #[serde(deserialize_with = "bounded::list::<_, _, MOST_INTERVALS>")]
     pub intervals: Vec<Interval>,
+}
+
+/// A width that another can be brought to: the first one, doubled some times.
+fn width<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let width = u64::deserialize(deserializer)?;
+    if width.is_multiple_of(FIRST_WIDTH_MS) && (width / FIRST_WIDTH_MS).is_power_of_two() {
+        return Ok(width);
+    }
+    Err(de::Error::custom(format_args!(
+        "intervals of {width} ms: it has to be {FIRST_WIDTH_MS}, or twice, four times … that"
+    )))
 }
 
 /// What happened in one interval.
@@ -116,13 +130,17 @@ impl Timeline {
 
 impl Interval {
     /// Adds everything but what was in flight.
-    fn add(&mut self, other: &Interval) {
-        self.scheduled += other.scheduled;
-        self.sent += other.sent;
-        self.completed += other.completed;
-        self.good += other.good;
-        self.errors += other.errors;
-        self.chunks += other.chunks;
+    pub(super) fn add(&mut self, other: &Interval) {
+        for (own, other) in [
+            (&mut self.scheduled, other.scheduled),
+            (&mut self.sent, other.sent),
+            (&mut self.completed, other.completed),
+            (&mut self.good, other.good),
+            (&mut self.errors, other.errors),
+            (&mut self.chunks, other.chunks),
+        ] {
+            *own = own.saturating_add(other);
+        }
         self.first_content.merge(&other.first_content);
         self.between_chunks.merge(&other.between_chunks);
     }

@@ -14,7 +14,7 @@ pub enum Style {
 
 /// How a piece of text stands out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ink {
+pub(crate) enum Ink {
     Plain,
     Strong,
     Faint,
@@ -26,7 +26,7 @@ pub(super) enum Ink {
 
 impl Ink {
     /// The ink of a verdict.
-    pub(super) fn of(verdict: Verdict) -> Ink {
+    pub(crate) fn of(verdict: Verdict) -> Ink {
         match verdict {
             Verdict::Fail => Ink::Bad,
             Verdict::HarnessError => Ink::Judge,
@@ -52,7 +52,7 @@ impl Ink {
 
 impl Style {
     /// The text in this ink; it must not have escape sequences of its own.
-    pub(super) fn paint(self, text: &str, ink: Ink) -> String {
+    pub(crate) fn paint(self, text: &str, ink: Ink) -> String {
         match self {
             Style::Coloured if ink != Ink::Plain && !text.trim().is_empty() => {
                 format!("\x1b[{}m{text}\x1b[0m", ink.parameters())

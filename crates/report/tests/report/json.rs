@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use interference_report::{DocumentError, Verdicts, json};
+use interference_report::{DocumentError, Kind, Verdicts, json};
 use jsonschema::Validator;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -101,7 +101,10 @@ fn what_is_no_document_is_told_by_what_is_wrong() {
         told("{\"format\": \"interference-verdicts-2\"}"),
         "is no document of verdicts: its `format` is `interference-verdicts-2`, not `interference-verdicts-1`"
     );
-    assert_eq!(Verdicts::from_json("[1]"), Err(DocumentError::OtherFormat { found: None }));
+    assert_eq!(
+        Verdicts::from_json("[1]"),
+        Err(DocumentError::OtherFormat { found: None, expected: &[Kind::Verdicts] })
+    );
     let mut wrong = serde_json::to_value(sample::rich()).unwrap();
     wrong["cases"][1]["verdict"] = json!("MAYBE");
     assert!(

@@ -1,4 +1,4 @@
-//! Documents of verdicts, and everything that is made of them.
+//! Documents of verdicts and of load, and everything that is made of them.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends where it is wrong")]
 
@@ -10,6 +10,7 @@ mod baseline;
 mod html;
 mod json;
 mod junit;
+mod load;
 mod matrix;
 mod output;
 mod sarif;

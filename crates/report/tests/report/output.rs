@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use interference_report::{Format, Output, ReportError, Verdicts, merge};
+use interference_report::merge::{self, Documents};
+use interference_report::{Format, Output, ReportError};
 
 use crate::sample;
 
@@ -22,7 +23,7 @@ fn an_output_is_a_format_and_a_path() {
     };
     let hint = "formats are json, junit, sarif, html, badge, matrix, matrix-md, baseline, text; as in `--report \
                 html=report.html`";
-    assert_eq!(told("pdf=a"), ("there is no format `pdf`".to_owned(), hint.to_owned()));
+    assert_eq!(told("pdf=a"), ("there is no format `pdf` for verdicts".to_owned(), hint.to_owned()));
     for wrong in ["html", "=a", "html="] {
         assert_eq!(told(wrong), (format!("`{wrong}` is not FORMAT=PATH"), hint.to_owned()));
     }
@@ -66,7 +67,7 @@ fn a_file_that_is_there_is_replaced_whole_or_left_as_it_was() {
     assert_eq!(fs::read_to_string(&path).unwrap(), "before");
     endless.command = "another".to_owned();
     Output { format: Format::Json, path: path.clone() }.write(&[endless.clone()]).unwrap();
-    assert_eq!(merge::read(&[&path]).unwrap(), [endless]);
+    assert_eq!(merge::read(&[&path]).unwrap(), Documents::Verdicts(vec![endless]));
 }
 
 #[cfg(unix)]
@@ -98,10 +99,10 @@ fn errors_name_the_file() {
     let bad = folder.path().join("bad.json");
     fs::write(&good, Format::Json.render(&[sample::rich()]).unwrap()).unwrap();
     fs::write(&bad, "{").unwrap();
-    let read = |name: &str| -> Result<Vec<Verdicts>, ReportError> {
+    let read = |name: &str| -> Result<Documents, ReportError> {
         merge::read(&[good.clone(), folder.path().join(name)])
     };
-    assert_eq!(read("good.json").unwrap(), [sample::rich(), sample::rich()]);
+    assert_eq!(read("good.json").unwrap(), Documents::Verdicts(vec![sample::rich(), sample::rich()]));
     assert!(told(read("bad.json").unwrap_err()).starts_with("FOLDER/bad.json is no JSON: "));
     assert!(told(read("none.json").unwrap_err()).starts_with("FOLDER/none.json cannot be read: "));
     fs::write(&bad, [0xff]).unwrap();

@@ -1,0 +1,90 @@
+//! The comparison as a person reads it: what differs first, then the rest of what is told most.
+
+use super::{Change, ComparedFigure, Comparison, Conclusion, Side, Verdict};
+use crate::load::number::amount;
+use crate::terminal::{Ink, Page, Style, WIDTH};
+use crate::visible::shortened;
+use crate::wrapping::wrapped;
+
+/// Columns of a name, and of a number.
+const NAME: usize = 36;
+const NUMBER: usize = 12;
+/// Characters of a text that somebody else chose.
+const LONGEST_TEXT: usize = 300;
+/// What is told though it is within noise; the other forms have all.
+const HEADLINES: [&str; 10] = [
+    "valid_goodput_ratio",
+    "requests_per_second",
+    "completion_tokens_per_second",
+    "failed",
+    "first_content_ms_p50",
+    "first_content_ms_p99",
+    "between_chunks_ms_p50",
+    "between_chunks_ms_p99",
+    "time_per_output_token_ms_p50",
+    "total_ms_p50",
+];
+
+/// The whole view.
+pub fn render(comparison: &Comparison, style: Style) -> String {
+    let mut page = Page::new(style);
+    side(&mut page, "A", &comparison.a);
+    side(&mut page, "B", &comparison.b);
+    for note in &comparison.notes {
+        page.labelled("note", &shortened(note, 2 * LONGEST_TEXT), Ink::Doubtful);
+    }
+    table(&mut page, "beyond noise", comparison.of(Verdict::BeyondNoise));
+    let is_told = |figure: &&ComparedFigure| HEADLINES.contains(&figure.name.as_str());
+    table(&mut page, "within noise", comparison.of(Verdict::WithinNoise).filter(is_told));
+    table(&mut page, "not comparable", comparison.of(Verdict::NotComparable).filter(is_told));
+    page.gap();
+    let ink = match comparison.conclusion {
+        Conclusion::WithinNoise | Conclusion::Better => Ink::Good,
+        Conclusion::Worse | Conclusion::Mixed => Ink::Bad,
+        Conclusion::Different | Conclusion::NotComparable => Ink::Doubtful,
+    };
+    for line in wrapped(&comparison.summary, WIDTH) {
+        page.line(&style.paint(&line, ink));
+    }
+    page.into_text()
+}
+
+fn side(page: &mut Page, name: &str, side: &Side) {
+    let mut text = match &side.target_name {
+        Some(name) => format!("{name}, {}", side.target),
+        None => side.target.clone(),
+    };
+    let certified = if side.certified { "certified" } else { "NOT CERTIFIED" };
+    text.push_str(&format!(", {}: {}; {certified}", side.started_at, side.plan));
+    page.labelled(name, &shortened(&text, LONGEST_TEXT), Ink::Strong);
+}
+
+fn table<'a>(page: &mut Page, title: &str, figures: impl Iterator<Item = &'a ComparedFigure>) {
+    let mut figures = figures.peekable();
+    if figures.peek().is_none() {
+        return;
+    }
+    page.gap();
+    let head =
+        format!("{title:NAME$}{:>NUMBER$}{:>NUMBER$}{:>NUMBER$}{:>NUMBER$}", "A", "B", "B by A", "noise ±");
+    page.line(&page.style.paint(&head, Ink::Faint));
+    for figure in figures {
+        let told = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), amount);
+        let ratio = figure.ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.3}"));
+        let line = format!(
+            "{:NAME$}{:>NUMBER$}{:>NUMBER$}{:>NUMBER$}{:>NUMBER$}",
+            figure.name,
+            told(figure.a),
+            told(figure.b),
+            ratio,
+            told(figure.noise)
+        );
+        let (word, ink) = match figure.change {
+            Some(Change::Worse) => ("  worse", Ink::Bad),
+            Some(Change::Better) => ("  better", Ink::Good),
+            Some(Change::Different) => ("  differs", Ink::Doubtful),
+            None => ("", Ink::Plain),
+        };
+        page.line(&format!("{line}{}", page.style.paint(word, ink)));
+    }
+}
