@@ -3,7 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 use tracing::level_filters::LevelFilter;
 
-use crate::commands::{chat, check, check_client, import, models, pull, report, serve};
+use crate::commands::{chat, check, check_client, import, load, models, pull, report, serve};
 use crate::log::LogFormat;
 
 /// A test bench for everything that speaks the OpenAI API.
@@ -27,6 +27,8 @@ pub(crate) enum Verb {
     Check(check::CheckArguments),
     /// Judge a client: serve it every kind of stream, and ask what it got
     CheckClient(check_client::CheckClientArguments),
+    /// Put load on a server, and prove that the numbers can be trusted
+    Load(Box<load::LoadArguments>),
     /// Fetch a model into the cache and print its path
     Pull(pull::PullArguments),
     /// List the models that have a name, and their aliases
@@ -60,6 +62,7 @@ impl CommandLine {
             Verb::Chat(_)
             | Verb::Check(_)
             | Verb::CheckClient(_)
+            | Verb::Load(_)
             | Verb::Pull(_)
             | Verb::Models(_)
             | Verb::Report(_)

@@ -28,6 +28,18 @@ pub(crate) fn asked_to_end() -> std::io::Result<impl Future<Output = ()>> {
     })
 }
 
+/// Resolves when stdin ends: when whoever held its other end has gone, in whatever way.
+pub(crate) async fn stdin_ended() {
+    let (ended, end) = tokio::sync::oneshot::channel();
+    // A thread of its own, which nothing waits for: a read of stdin cannot be called back.
+    std::thread::spawn(move || {
+        // An error is an end, too.
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        let _ = ended.send(());
+    });
+    let _ = end.await;
+}
+
 /// From here on a file that may not grow (`ulimit -f`) is an error of whoever writes to it, instead of the end of the
 /// process.
 ///

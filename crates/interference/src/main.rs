@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         Verb::Serve(arguments) => commands::serve::run(*arguments),
         Verb::Check(arguments) => commands::check::run(arguments),
         Verb::CheckClient(arguments) => commands::check_client::run(&arguments),
+        Verb::Load(arguments) => commands::load::run(*arguments),
         Verb::Pull(arguments) => commands::pull::run(&arguments),
         Verb::Models(arguments) => {
             commands::models::run(&arguments, &interference_backend_local::HABITUAL_NAMES)

@@ -4,14 +4,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use interference_report::load::{Basis, Measurements, Watch};
+use interference_report::load::{Measurements, Objective, Watch};
 
+use crate::objectives;
 use crate::observation::{Frame, Observation};
 use crate::run::Run;
 use crate::worker::Tally;
-
-/// Whether a sound answer met what is asked of a single one; with the basis of its times.
-pub type Objectives = Arc<dyn Fn(&Observation, Basis) -> bool + Send + Sync>;
 
 /// What a run has measured.
 #[derive(Debug, Clone)]
@@ -33,20 +31,24 @@ pub struct Counting {
     pub from: Instant,
     /// A request that is sent later than this counts as late.
     pub late_after: Duration,
-    /// What is asked of a single request.
-    pub objectives: Objectives,
+    /// What is asked of the run, and so of each request as far as it can be asked of one.
+    pub objectives: Arc<[Objective]>,
 }
 
 struct Numbers {
     frame: Frame,
-    objectives: Objectives,
+    objectives: Arc<[Objective]>,
     measurements: Measurements,
     last_end: Instant,
 }
 
 impl Tally for Numbers {
     fn add(&mut self, observation: &Observation) -> bool {
-        let met = observation.outcome.is_ok() && (self.objectives)(observation, self.frame.basis);
+        let met = observation.outcome.is_ok()
+            && self
+                .objectives
+                .iter()
+                .all(|objective| objectives::met(objective, observation, self.frame.basis));
         if observation.scheduled >= self.frame.start {
             observation.add_to(&mut self.measurements, &self.frame, met);
             self.last_end = self.last_end.max(observation.ended);

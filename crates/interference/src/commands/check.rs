@@ -40,7 +40,7 @@ pub(crate) struct CheckArguments {
     #[arg(long, value_name = "KEY")]
     api_key: Option<String>,
     /// A header that every request brings, as `Name: value` (repeatable)
-    #[arg(long, value_name = "HEADER", value_parser = header)]
+    #[arg(long, value_name = "HEADER", value_parser = settings::header)]
     header: Vec<(String, String)>,
     /// Certificates of authorities to trust besides the system's, a PEM file
     #[arg(long, value_name = "FILE")]
@@ -56,16 +56,6 @@ pub(crate) struct CheckArguments {
     max_time: Duration,
     #[command(flatten)]
     judging: JudgingArguments,
-}
-
-fn header(given: &str) -> Result<(String, String), String> {
-    let expected = || "expected `Name: value`".to_owned();
-    let (name, value) = given.split_once(':').ok_or_else(expected)?;
-    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if name.is_empty() || !name.bytes().all(token) {
-        return Err(expected());
-    }
-    Ok((name.to_owned(), value.trim().to_owned()))
 }
 
 /// Judges, and tells.
@@ -121,10 +111,7 @@ fn listed(case: &'static Case) -> Listed {
 }
 
 fn judge(arguments: &CheckArguments, selection: Selection) -> anyhow::Result<Judge> {
-    let key = match &arguments.api_key {
-        Some(given) => Some(settings::api_key(given)?),
-        None => std::env::var("OPENAI_API_KEY").ok().filter(|key| !key.is_empty()).map(Into::into),
-    };
+    let key = settings::given_or_environment_key(arguments.api_key.as_deref())?;
     let base_url = arguments.base_url.as_deref().context("clap demands a base URL")?;
     let target = Target::parse(base_url, key, arguments.header.clone())
         .and_then(|target| target.trust(arguments.cacert.as_deref()))

@@ -25,7 +25,7 @@ use interference_server::{
 use tokio::runtime::Handle;
 
 use crate::failure::{Failure, TOOL_FAILED, WRONG_USAGE};
-use crate::interrupt::{asked_to_end, end_at_ctrl_c, outlive_file_limits};
+use crate::interrupt::{asked_to_end, end_at_ctrl_c, outlive_file_limits, stdin_ended};
 use crate::local_server::{LocalModel, LocalServer, unknown_model};
 use crate::log::LogFormat;
 use crate::settings;
@@ -55,6 +55,9 @@ pub(crate) struct ServeArguments {
     /// Let requests ask for faults in the header `x-interference`
     #[arg(long)]
     allow_faults: bool,
+    /// End when stdin ends, as SIGTERM would: for programs that start a server and hold its stdin
+    #[arg(long)]
+    end_with_stdin: bool,
     /// A key that opens the server (repeatable); `env:NAME` and `@FILE` may hold several, off the command line
     #[arg(long, value_name = "KEY")]
     api_key: Vec<String>,
@@ -120,6 +123,13 @@ pub(crate) fn run(arguments: ServeArguments) -> anyhow::Result<()> {
 async fn serve(arguments: ServeArguments, lanes: Vec<Handle>) -> anyhow::Result<()> {
     let started = Instant::now();
     let terminated = asked_to_end()?;
+    let end_with_stdin = arguments.end_with_stdin;
+    let terminated = async move {
+        tokio::select! {
+            () = terminated => {}
+            () = stdin_ended(), if end_with_stdin => {}
+        }
+    };
     end_at_ctrl_c()?;
     outlive_file_limits()?;
     let addresses: ListenAddresses = arguments.listen.parse().map_err(|error| {

@@ -1,0 +1,188 @@
+//! From what the command line says of requests to the work, and a first look at the server.
+//!
+//! Owns the single requests that go before a run: they find out where the API lies, how the server counts tokens, and how
+//! long its answers take.
+
+use std::sync::Arc;
+
+use interference_load::work::{
+    Cassettes, Delivery, Ending, Form, Length, LimitMember, Prompts, RequestFile, SharedBeginning, Synthetic,
+    TokenScale, WorkError, probe,
+};
+use interference_load::{Ask, Endpoint, Failure as Kind, Observation, Work, ask_once};
+use interference_target::Target;
+use interference_wire::TimeLimits;
+
+use super::{Asking, LoadArguments};
+use crate::failure::{Failure, TEST_FAILED, TOOL_FAILED, WRONG_USAGE};
+use crate::talk::say;
+
+/// Tokens of prompts and of answers unless the command line says otherwise.
+const DEFAULT_TOKENS: u32 = 128;
+/// A request that goes before a run is sent so often until one is sound.
+const TRIES: usize = 3;
+/// What tokens are assumed to be where the server tells no usage: 1 word and a little.
+const ASSUMED: [(u32, u64); 2] = [(100, 130), (1_000, 1_210)];
+
+/// What is asked, and what was seen of the server before.
+pub(super) struct Asked {
+    pub(super) work: Arc<dyn Work>,
+    /// A sound answer to the first request of the work, if there was one.
+    pub(super) look: Option<Observation>,
+    /// What whoever reads the numbers has to know.
+    pub(super) notes: Vec<String>,
+}
+
+pub(super) fn wrong_work(error: WorkError) -> Failure {
+    let hint = "docs/load.md tells what requests can be made of; `interference load --help` lists what there is to say";
+    Failure::new(WRONG_USAGE, error.to_string(), hint)
+}
+
+fn form(arguments: &LoadArguments) -> Form {
+    let Asking { endpoint, max_tokens, max_completion_tokens, ignore_eos, no_stream, body, .. } =
+        &arguments.asking;
+    let is_made_up = arguments.asking.requests.is_none() && arguments.asking.cassettes.is_none();
+    let has_limit = *endpoint != Some(Endpoint::Embeddings);
+    let default = (is_made_up && has_limit).then_some(DEFAULT_TOKENS);
+    Form {
+        endpoint: *endpoint,
+        model: arguments.model.clone(),
+        delivery: if *no_stream { Delivery::Whole } else { Delivery::Streamed },
+        max_tokens: max_tokens.or(default),
+        limit_member: if *max_completion_tokens {
+            LimitMember::MaxCompletionTokens
+        } else {
+            LimitMember::MaxTokens
+        },
+        ending: if *ignore_eos { Ending::AtLimit } else { Ending::Natural },
+        extra: body.clone().unwrap_or_default(),
+    }
+}
+
+/// Makes the work, and looks at the server.
+///
+/// # Errors
+/// The command line contradicts itself, a file is wrong, or the server cannot be reached.
+pub(super) async fn ask(
+    arguments: &LoadArguments,
+    target: &mut Target,
+    time: TimeLimits,
+) -> anyhow::Result<Asked> {
+    let form = form(arguments);
+    let seed = arguments.arrivals.seed;
+    let mut notes = Vec::new();
+    let work: Arc<dyn Work> = match (&arguments.asking.requests, &arguments.asking.cassettes) {
+        (Some(path), _) => {
+            let file = RequestFile::read(path, &form).map_err(wrong_work)?;
+            let scale = match file.needs_scale() {
+                true => Some(scale(&form, seed, target, time, &mut notes).await?),
+                false => None,
+            };
+            Arc::new(file.work(scale, seed).map_err(wrong_work)?)
+        }
+        (None, Some(folder)) => {
+            let cassettes = Cassettes::read(folder, &form).map_err(wrong_work)?;
+            cassettes.left_out().iter().for_each(|reason| say(&format!("left out: {reason}")));
+            notes.extend(match cassettes.left_out().len() {
+                0 => None,
+                many => Some(format!("{many} cassettes were left out")),
+            });
+            Arc::new(cassettes)
+        }
+        (None, None) => {
+            let scale = scale(&form, seed, target, time, &mut notes).await?;
+            Arc::new(Synthetic::new(&form, prompts(&arguments.asking), scale, seed).map_err(wrong_work)?)
+        }
+    };
+    let look = match work.conversation(u64::MAX >> 1).next("") {
+        Some(first) => sound(&first, target, time).await?,
+        None => None,
+    };
+    if look.is_none() {
+        notes.push("no request before the run was answered soundly".to_owned());
+    }
+    Ok(Asked { work, look, notes })
+}
+
+fn prompts(asking: &Asking) -> Prompts {
+    Prompts {
+        tokens: asking.prompt_tokens.unwrap_or(Length::Exactly(DEFAULT_TOKENS)),
+        shared: asking.shared_prefix_tokens.map(|tokens| SharedBeginning { tokens, texts: asking.prefixes }),
+        turns: asking.turns,
+        think_time: asking.think_time,
+    }
+}
+
+/// How the server counts tokens; an assumption where it does not tell.
+async fn scale(
+    form: &Form,
+    seed: u64,
+    target: &mut Target,
+    time: TimeLimits,
+    notes: &mut Vec<String>,
+) -> anyhow::Result<TokenScale> {
+    let mut probes = Vec::new();
+    for words in TokenScale::probe_words() {
+        let ask = probe(form, words, seed).map_err(wrong_work)?;
+        let answer = sound(&ask, target, time).await?;
+        let usage = answer.and_then(|answer| answer.heard.usage);
+        probes.extend(usage.map(|usage| (words, usage.prompt_tokens)));
+    }
+    if let Ok(scale) = TokenScale::fit(&probes) {
+        return Ok(scale);
+    }
+    let note = "the server tells no usage from which the length of prompts could be known: it is an estimate";
+    say(note);
+    notes.push(note.to_owned());
+    Ok(TokenScale::fit(&ASSUMED).map_err(wrong_work)?)
+}
+
+/// A sound answer, if one comes in some tries. Where the base URL has no path, the API is looked for.
+///
+/// # Errors
+/// There is no connection, or the server refuses the request for a reason that every further one has too.
+async fn sound(ask: &Ask, target: &mut Target, time: TimeLimits) -> anyhow::Result<Option<Observation>> {
+    if target.is_bare() {
+        let below = target.with_base_path("/v1");
+        let answer = ask_once(&below, ask, time).await;
+        if answer.outcome != Err(Kind::Status(404)) {
+            *target = below;
+        }
+    }
+    for _ in 0..TRIES {
+        let answer = ask_once(target, ask, time).await;
+        match answer.outcome {
+            Ok(()) => return Ok(Some(answer)),
+            Err(failure) => refuse_what_cannot_be(failure, ask, target)?,
+        }
+    }
+    Ok(None)
+}
+
+fn refuse_what_cannot_be(failure: Kind, ask: &Ask, target: &Target) -> Result<(), Failure> {
+    let place = target.base_url();
+    match failure {
+        Kind::ConnectionRefused
+        | Kind::ConnectTimedOut
+        | Kind::ConnectFailed
+        | Kind::UnknownHost
+        | Kind::Tls => {
+            let message = format!("{place} cannot be reached: {}", failure.name());
+            Err(Failure::new(TOOL_FAILED, message, "is the server running, and is this its address?"))
+        }
+        Kind::Status(status @ (400 | 401 | 403 | 404 | 405 | 415 | 422)) => {
+            let path = ask.endpoint.path();
+            let message = format!("{place}{path} refuses the requests of this run with status {status}");
+            let hint = match status {
+                401 | 403 => "`--api-key env:NAME` gives a key",
+                404 => "is the model's name right (`-m`), and does the base URL end in /v1?",
+                _ => {
+                    "`interference chat` and `interference check` tell what the server says; `--body` and \
+                      `--max-completion-tokens` change the requests"
+                }
+            };
+            Err(Failure::new(TEST_FAILED, message, hint))
+        }
+        _ => Ok(()),
+    }
+}

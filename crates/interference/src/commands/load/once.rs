@@ -1,0 +1,378 @@
+//! One run: what is needed for it, and the document that comes of it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::Context;
+use interference_load::schedule::{Arrival, Profile, Schedule, Speed, WHOLE};
+use interference_load::{Counting, Level, Live, Measured, Reuse, Run, level_of, measure};
+use interference_report::Tool;
+use interference_report::load::{Bounds, Certificate, FORMAT, LoadReport, Objective, Plan, Shard};
+use interference_target::Target;
+use interference_wire::{Limits, TimeLimits};
+
+use super::asking::{self, Asked};
+use super::clock_server::measure_oneself;
+use super::progress::Watching;
+use super::{LoadArguments, announce, sockets};
+use crate::failure::{Failure, TOOL_FAILED, WRONG_USAGE};
+use crate::judging::shell_word;
+use crate::settings;
+
+/// A request that is sent later than this counts as late.
+const LATE_AFTER: Duration = Duration::from_millis(10);
+/// Before the first arrival, for threads to start.
+const LEAD: Duration = Duration::from_millis(100);
+/// Arrivals of the time before a run are numbered from here, so that no prompt is sent twice.
+const BEFORE: u64 = 1 << 40;
+
+/// What a run is done with.
+#[derive(Debug, Clone)]
+pub(super) struct Hands {
+    pub(super) workers: usize,
+    pub(super) sockets: usize,
+    pub(super) time_limits: TimeLimits,
+    pub(super) planted_stall: Option<Duration>,
+}
+
+/// When requests are sent.
+#[derive(Debug, Clone)]
+pub(super) enum Pattern {
+    Open(Profile),
+    Closed(Profile),
+    Trace(Vec<Duration>),
+}
+
+/// Whether the tester measures itself besides watching itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Proof {
+    BeforeAndAfter,
+    Watch,
+}
+
+/// A server that has been looked at, and what is asked of it.
+pub(super) struct Session<'a> {
+    arguments: &'a LoadArguments,
+    objectives: Arc<[Objective]>,
+    pub(super) hands: Hands,
+    target: Target,
+    asked: Asked,
+}
+
+/// One run by the command line as it is.
+///
+/// # Errors
+/// The server cannot be reached, the machine has too few sockets, or the command line asks for what cannot be.
+pub(super) fn alone(arguments: &LoadArguments, objectives: &[Objective]) -> anyhow::Result<LoadReport> {
+    let session = Session::open(arguments, objectives, arguments.base_url.as_deref(), Vec::new())?;
+    let pattern = session.pattern()?;
+    let proof = if arguments.no_certificate { Proof::Watch } else { Proof::BeforeAndAfter };
+    session.run(&pattern, proof)
+}
+
+impl<'a> Session<'a> {
+    /// Looks at a server; `headers` are brought by every request besides those of the command line.
+    ///
+    /// # Errors
+    /// The server cannot be reached, or the command line asks for what cannot be.
+    pub(super) fn open(
+        arguments: &'a LoadArguments,
+        objectives: &[Objective],
+        base_url: Option<&str>,
+        headers: Vec<(String, String)>,
+    ) -> anyhow::Result<Session<'a>> {
+        let reaching = &arguments.reaching;
+        let time_limits = TimeLimits {
+            first_byte: reaching.timeout,
+            between_reads: reaching.timeout,
+            ..TimeLimits::default()
+        };
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let hands = Hands {
+            workers: reaching.workers.map_or(processors, usize::from),
+            sockets: sockets::available(),
+            time_limits,
+            planted_stall: arguments.plant_stall,
+        };
+        let base_url = base_url.context("clap demands a base URL")?;
+        let key = settings::given_or_environment_key(reaching.api_key.as_deref())?;
+        let mut all = reaching.header.clone();
+        all.extend(headers);
+        let target =
+            Target::parse(base_url, key, all).and_then(|target| target.trust(reaching.cacert.as_deref()));
+        let target = target.map_err(|error| {
+            Failure::new(
+                WRONG_USAGE,
+                error.to_string(),
+                "as in: interference load http://localhost:1337/v1 -m MODEL",
+            )
+        })?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (target, asked) = runtime.block_on(async {
+            let limits = Limits { time: time_limits, ..Limits::default() };
+            let mut target = target.resolved(limits).await.map_err(|error| {
+                Failure::new(
+                    TOOL_FAILED,
+                    error.to_string(),
+                    "is the server running, and is this its address?",
+                )
+            })?;
+            let asked = asking::ask(arguments, &mut target, time_limits).await?;
+            anyhow::Ok((target, asked))
+        })?;
+        Ok(Session { arguments, objectives: objectives.into(), hands, target, asked })
+    }
+
+    /// When requests are sent, by the command line.
+    ///
+    /// # Errors
+    /// It says nothing of it.
+    pub(super) fn pattern(&self) -> anyhow::Result<Pattern> {
+        let arrivals = &self.arguments.arrivals;
+        match (&arrivals.rate, &arrivals.concurrency, self.asked.work.times()) {
+            (Some(rate), ..) => Ok(Pattern::Open(rate.clone())),
+            (None, Some(concurrency), _) => Ok(Pattern::Closed(concurrency.clone())),
+            (None, None, Some(times)) => Ok(Pattern::Trace(times.to_vec())),
+            (None, None, None) => {
+                let message = "nothing says when requests are sent";
+                let hint = "`--rate 10` sends ten a second, whatever the server does; `--concurrency 8` has eight users \
+                            wait for their answers; `--sweep` searches for the highest rate";
+                Err(Failure::new(WRONG_USAGE, message, hint).into())
+            }
+        }
+    }
+
+    /// What the pattern comes to at its peak, as far as one answer tells.
+    fn expected(&self, pattern: &Pattern) -> Level {
+        let one = |rate| match &self.asked.look {
+            Some(look) => level_of(look, rate),
+            None => Level { streams: rate, chunks_per_second: rate },
+        };
+        let shard = self.arguments.parts.shard.unwrap_or(WHOLE);
+        let share = 1.0 / f64::from(shard.of);
+        match pattern {
+            Pattern::Open(rate) => one(rate.peak() * share),
+            Pattern::Closed(users) => one(1.0).with_streams((users.peak() * share).max(1.0)),
+            Pattern::Trace(times) => {
+                let busiest = times.iter().enumerate().map(|(first, time)| {
+                    times[first..].partition_point(|other| *other < *time + Duration::from_secs(1))
+                });
+                one(busiest.max().unwrap_or(1) as f64 * self.speed().factor() * share)
+            }
+        }
+    }
+
+    fn speed(&self) -> Speed {
+        self.arguments.arrivals.speed.unwrap_or(Speed::RECORDED)
+    }
+
+    /// Measures oneself, the server, and oneself again.
+    ///
+    /// # Errors
+    /// The machine has too few sockets or threads, the start is over, or the tester's own server does not start.
+    pub(super) fn run(&self, pattern: &Pattern, proof: Proof) -> anyhow::Result<LoadReport> {
+        let expected = self.expected(pattern);
+        if let Pattern::Closed(users) = pattern {
+            sockets::check(users.peak(), self.hands.sockets)?;
+        }
+        let before = self.prove(proof, "before", expected)?;
+        let (schedule, lasts) = self.schedule(pattern)?;
+        let start = self.start()?;
+        let warmup = self.arguments.arrivals.warmup;
+        let run = Run {
+            target: self.target.clone(),
+            work: Arc::clone(&self.asked.work),
+            schedule,
+            start,
+            end: start + warmup + lasts + self.arguments.arrivals.drain,
+            time_limits: self.hands.time_limits,
+            workers: self.hands.workers,
+            sockets: self.hands.sockets,
+            reuse: if self.arguments.reaching.no_keep_alive { Reuse::Never } else { Reuse::KeepAlive },
+            stall_bound: Duration::from_secs_f64(Bounds::default().stall_ms / 1e3),
+            planted_stall: self.hands.planted_stall,
+            live: Arc::<Live>::default(),
+        };
+        let counting = Counting {
+            from: start + warmup,
+            late_after: LATE_AFTER,
+            objectives: Arc::clone(&self.objectives),
+        };
+        let started_at = SystemTime::now() + start.saturating_duration_since(Instant::now()) + warmup;
+        let watching = Watching::begin(&run, warmup + lasts);
+        let measured = measure(&run, &counting)?;
+        watching.end();
+        let reached = reached(&measured);
+        let after = self.prove(proof, "after", reached)?;
+        let certificate = Certificate {
+            bounds: Bounds::default(),
+            before,
+            after,
+            during: measured.watched,
+            streams: measured.peak_streams,
+            chunks_per_second: reached.chunks_per_second.round(),
+        };
+        Ok(self.document(pattern, &run, started_at, lasts, measured, certificate))
+    }
+
+    fn prove(
+        &self,
+        proof: Proof,
+        when: &str,
+        level: Level,
+    ) -> anyhow::Result<Option<interference_report::load::Calibration>> {
+        if proof == Proof::Watch {
+            return Ok(None);
+        }
+        announce(&format!(
+            "the tester measures itself {when} the run, with {:.0} streams and {:.0} chunks a second",
+            level.streams.ceil(),
+            level.chunks_per_second
+        ));
+        measure_oneself(level, &self.hands).map(Some)
+    }
+
+    /// When the schedule begins.
+    fn start(&self) -> anyhow::Result<Instant> {
+        let Some(at) = self.arguments.parts.start_at else { return Ok(Instant::now() + LEAD) };
+        match at.duration_since(SystemTime::now()) {
+            Ok(wait) => Ok(Instant::now() + wait),
+            Err(over) => {
+                let late = over.duration().as_secs_f64();
+                let message =
+                    format!("the common start was over {late:.1} s before this machine was ready for it");
+                let hint =
+                    "leave more time: the tester looks at the server and measures itself before, some 10 s";
+                Err(Failure::new(TOOL_FAILED, message, hint).into())
+            }
+        }
+    }
+
+    /// The schedule with the time before it, and how long what counts of it lasts.
+    fn schedule(&self, pattern: &Pattern) -> anyhow::Result<(Schedule, Duration)> {
+        let arrivals = &self.arguments.arrivals;
+        let shard = self.arguments.parts.shard.unwrap_or(WHOLE);
+        let (duration, warmup, seed) = (arrivals.duration, arrivals.warmup, arrivals.seed);
+        let made = match pattern {
+            Pattern::Open(rate) => {
+                let counted = Schedule::open(rate, arrivals.arrivals, duration, seed, shard);
+                let before = match warmup.is_zero() {
+                    true => Ok(Schedule::Arrivals(Vec::new())),
+                    false => Schedule::open(rate, arrivals.arrivals, warmup, seed.wrapping_add(1), shard),
+                };
+                counted.and_then(|counted| before.map(|before| (behind(before, counted, warmup), duration)))
+            }
+            Pattern::Closed(users) => {
+                Schedule::closed(users, duration, shard).map(|users| (behind_users(users, warmup), duration))
+            }
+            Pattern::Trace(times) => Schedule::trace(times, self.speed(), shard).map(|trace| {
+                let last = match &trace {
+                    Schedule::Arrivals(arrivals) => arrivals.last().map_or(Duration::ZERO, |last| last.at),
+                    Schedule::Users { .. } => Duration::ZERO,
+                };
+                (behind(Schedule::Arrivals(Vec::new()), trace, warmup), last)
+            }),
+        };
+        made.map_err(|error| {
+            let hint = "docs/load.md tells the bounds of a run; several machines share one with `--shard`";
+            Failure::new(WRONG_USAGE, error.to_string(), hint).into()
+        })
+    }
+
+    fn document(
+        &self,
+        pattern: &Pattern,
+        run: &Run,
+        started_at: SystemTime,
+        lasts: Duration,
+        measured: Measured,
+        certificate: Certificate,
+    ) -> LoadReport {
+        let arguments = self.arguments;
+        let counted_from = run.start + arguments.arrivals.warmup;
+        let duration = measured.last_end.saturating_duration_since(counted_from).max(lasts);
+        let millis = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
+        let endpoints: Vec<&str> =
+            self.asked.work.endpoints().iter().map(|endpoint| endpoint.name()).collect();
+        let (rate, concurrency) = match pattern {
+            Pattern::Open(rate) => (Some(rate.to_string()), None),
+            Pattern::Closed(users) => (None, Some(users.to_string())),
+            Pattern::Trace(_) => (None, None),
+        };
+        let mut report = LoadReport {
+            format: FORMAT.to_owned(),
+            tool: Tool { name: "interference".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
+            command: self.command(),
+            target: self.target.base_url(),
+            target_name: arguments.name.clone(),
+            model: arguments.model.clone(),
+            started_at: humantime::format_rfc3339_millis(started_at).to_string(),
+            duration_ms: millis(duration),
+            plan: Plan {
+                arrivals: match pattern {
+                    Pattern::Open(_) => arguments.arrivals.arrivals.name().to_owned(),
+                    Pattern::Closed(_) => "closed".to_owned(),
+                    Pattern::Trace(_) => "trace".to_owned(),
+                },
+                rate,
+                concurrency,
+                duration_ms: millis(lasts),
+                warmup_ms: millis(arguments.arrivals.warmup),
+                seed: arguments.arrivals.seed,
+                endpoint: endpoints.join(","),
+                work: self.asked.work.describe(),
+                late_after_ms: millis(LATE_AFTER),
+                start_at: arguments.parts.start_at.map(|at| humantime::format_rfc3339_millis(at).to_string()),
+            },
+            basis: run.basis(),
+            shards: arguments
+                .parts
+                .shard
+                .map(|Shard { index, of }| Shard { index, of })
+                .into_iter()
+                .collect(),
+            slo: Vec::new(),
+            notes: self.asked.notes.clone(),
+            certificates: vec![certificate],
+            series: None,
+            measurements: measured.measurements,
+        };
+        let figures = report.figures();
+        report.slo = self.objectives.iter().map(|objective| objective.evaluate(&figures)).collect();
+        report
+    }
+
+    /// The command that was run, without what is secret.
+    fn command(&self) -> String {
+        let words: Vec<String> = std::env::args().skip(1).map(|word| shell_word(&word)).collect();
+        self.target.blackened(&format!("interference {}", words.join(" ")))
+    }
+}
+
+/// What a run came to, in its busiest interval.
+fn reached(measured: &Measured) -> Level {
+    let timeline = &measured.measurements.timeline;
+    let seconds = timeline.interval_ms as f64 / 1e3;
+    let busiest = timeline.intervals.iter().map(|interval| interval.chunks).max().unwrap_or(0);
+    Level { streams: measured.peak_streams.max(1) as f64, chunks_per_second: busiest as f64 / seconds }
+}
+
+/// Arrivals behind those of the time before, which are numbered apart.
+fn behind(before: Schedule, counted: Schedule, warmup: Duration) -> Schedule {
+    let (Schedule::Arrivals(before), Schedule::Arrivals(counted)) = (before, counted) else {
+        return Schedule::Arrivals(Vec::new());
+    };
+    let early = before.into_iter().map(|arrival| Arrival { number: BEFORE + arrival.number, ..arrival });
+    let counted = counted.into_iter().map(|arrival| Arrival { at: warmup + arrival.at, ..arrival });
+    Schedule::Arrivals(early.chain(counted).collect())
+}
+
+/// Users whose first presence begins with the time before.
+fn behind_users(schedule: Schedule, warmup: Duration) -> Schedule {
+    let Schedule::Users { mut users, of } = schedule else { return schedule };
+    for present in users.iter_mut().flat_map(|user| &mut user.present) {
+        let start = if present.start.is_zero() { Duration::ZERO } else { present.start + warmup };
+        *present = start..present.end + warmup;
+    }
+    Schedule::Users { users, of }
+}

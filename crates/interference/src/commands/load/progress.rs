@@ -1,0 +1,101 @@
+//! How a run gets on, on stderr: a line that changes on a terminal, and nothing elsewhere.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use interference_load::{Live, Run};
+use interference_report::load::Histogram;
+
+use crate::talk::is_quiet;
+
+/// From one look to the next.
+const LOOKING: Duration = Duration::from_millis(500);
+/// The percentiles are of so many looks.
+const REMEMBERED: usize = 10;
+const LINE: &str = "[{bar:24}] {msg}";
+
+/// A view of a run that goes on.
+pub(super) struct Watching {
+    /// Only on a terminal.
+    view: Option<(Sender<()>, JoinHandle<()>)>,
+}
+
+impl Watching {
+    /// Looks at a run until [`Watching::end`].
+    pub(super) fn begin(run: &Run, lasts: Duration) -> Watching {
+        if is_quiet() || !std::io::stderr().is_terminal() {
+            return Watching { view: None };
+        }
+        let (live, start) = (Arc::clone(&run.live), run.start);
+        let (stop, stopped) = channel();
+        let view = std::thread::spawn(move || {
+            let bar = bar(lasts);
+            let mut view = View { live, bar, start, lasts, before: (Instant::now(), 0), recent: Vec::new() };
+            while stopped.recv_timeout(LOOKING) == Err(RecvTimeoutError::Timeout) {
+                view.look();
+            }
+            view.bar.finish_and_clear();
+        });
+        Watching { view: Some((stop, view)) }
+    }
+
+    /// The line goes.
+    pub(super) fn end(self) {
+        if let Some((stop, view)) = self.view {
+            drop(stop);
+            // A view that panicked has nothing more to show.
+            let _ = view.join();
+        }
+    }
+}
+
+fn bar(lasts: Duration) -> ProgressBar {
+    let style = ProgressStyle::with_template(LINE).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX)).with_style(style)
+}
+
+struct View {
+    live: Arc<Live>,
+    bar: ProgressBar,
+    start: Instant,
+    lasts: Duration,
+    /// When it looked before, and how many had ended.
+    before: (Instant, u64),
+    recent: Vec<Histogram>,
+}
+
+impl View {
+    fn look(&mut self) {
+        let now = self.live.snapshot();
+        let ended = now.completed + now.errors;
+        let seconds = self.before.0.elapsed().as_secs_f64().max(1e-3);
+        let rate = ended.saturating_sub(self.before.1) as f64 / seconds;
+        self.before = (Instant::now(), ended);
+        self.recent.push(self.live.take_recent().first_content);
+        if self.recent.len() > REMEMBERED {
+            self.recent.remove(0);
+        }
+        let mut first_content = Histogram::new();
+        self.recent.iter().for_each(|recent| first_content.merge(recent));
+        let told = |quantile| match first_content.quantile(quantile) {
+            Some(micros) => format!("{:.0}", micros as f64 / 1e3),
+            None => "–".to_owned(),
+        };
+        let since = Instant::now().saturating_duration_since(self.start);
+        self.bar.set_position(u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
+        self.bar.set_message(format!(
+            "{:.0} of {:.0} s · {rate:.1} answers/s · {} in flight · first content {} / {} ms (p50 / p99) · {} sound, {} failed",
+            since.min(self.lasts).as_secs_f64(),
+            self.lasts.as_secs_f64(),
+            now.in_flight,
+            told(0.5),
+            told(0.99),
+            now.completed,
+            now.errors,
+        ));
+    }
+}
