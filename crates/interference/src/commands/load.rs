@@ -26,6 +26,9 @@ use crate::failure::{Failure, TEST_FAILED, WRONG_USAGE, may_colour};
 use crate::settings;
 use crate::talk::say;
 
+/// What the model of the tester's own server is called where nobody names one.
+const OWN_MODEL: &str = "scripted";
+
 /// What `interference load` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct LoadArguments {
@@ -64,6 +67,14 @@ pub(crate) struct LoadArguments {
     /// What to call the server in reports, such as `llama.cpp b6100`
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
+}
+
+impl LoadArguments {
+    /// The model to ask; the tester's own server takes any name.
+    fn model(&self) -> Option<String> {
+        let of_own = || self.base_url.is_none().then(|| OWN_MODEL.to_owned());
+        self.model.clone().or_else(of_own)
+    }
 }
 
 /// When requests are sent.
