@@ -8,6 +8,9 @@ use serde_json::Value;
 use super::{ANY, Loaded, NAMES, fraction, good, number};
 use crate::bench::Bench;
 
+/// `500ms`, which all plans here last.
+const DURATION: Duration = Duration::from_millis(500);
+
 /// When each arrival was scheduled, in whole microseconds; of a run of so few that all of them are kept.
 fn scheduled(document: &Value) -> Vec<u64> {
     let lines = document["measurements"]["streams"]["lines"].as_array().unwrap();
@@ -16,7 +19,7 @@ fn scheduled(document: &Value) -> Vec<u64> {
 
 fn planned(rate: &str, process: Process, seed: u64) -> Vec<u64> {
     let rate: Profile = rate.parse().unwrap();
-    let plan = Schedule::open(&rate, process, Duration::from_secs(1), seed, WHOLE).unwrap();
+    let plan = Schedule::open(&rate, process, DURATION, seed, WHOLE).unwrap();
     let Schedule::Arrivals(arrivals) = plan else { panic!("an open loop has arrivals") };
     arrivals.iter().map(|arrival| (arrival.at.as_secs_f64() * 1e6).round() as u64).collect()
 }
@@ -25,8 +28,8 @@ fn planned(rate: &str, process: Process, seed: u64) -> Vec<u64> {
 fn an_open_loop_sends_what_its_schedule_says() {
     let bench = Bench::take();
     let loaded = Loaded::new(&bench, ANY, &[]);
-    let constant = loaded.measured(&["--rate", "40", "--arrivals", "constant", "--duration", "1s"]);
-    assert_eq!(good(&constant), 40);
+    let constant = loaded.measured(&["--rate", "40", "--arrivals", "constant", "--duration", "500ms"]);
+    assert_eq!(good(&constant), 20);
     assert_eq!(scheduled(&constant), planned("40", Process::Constant, 0));
     assert_eq!(constant["basis"], "scheduled");
     for name in NAMES {
@@ -34,10 +37,10 @@ fn an_open_loop_sends_what_its_schedule_says() {
     }
 
     let poisson =
-        loaded.measured(&["--rate", "20..60", "--seed", "7", "--duration", "1s", "--warmup", "300ms"]);
+        loaded.measured(&["--rate", "20..60", "--seed", "7", "--duration", "500ms", "--warmup", "200ms"]);
     assert_eq!(scheduled(&poisson), planned("20..60", Process::Poisson, 7));
     assert_eq!(good(&poisson), scheduled(&poisson).len() as u64);
-    assert_eq!(poisson["plan"]["warmup_ms"], 300.0);
+    assert_eq!(poisson["plan"]["warmup_ms"], 200.0);
 }
 
 #[test]

@@ -13,31 +13,30 @@ fn blocks<'a>(text: &'a str, section: &str) -> Vec<&'a str> {
 }
 
 /// A script, a server and a run, as they stand there, but for the port and the time that the tester takes for itself.
-fn works(bench: &Bench, blocks: &[&str], program: &str) {
-    let [serving, loading, ..] = blocks else { panic!("there is a server, and a run") };
+#[test]
+fn the_quick_start_works() {
+    let bench = Bench::take();
+    let blocks = blocks(MANUAL, "## Quick start");
+    let (script, server) = blocks[0].split_once('\n').expect("a script, and a server");
     let folder = tempfile::tempdir().unwrap();
-    let (script, server) = serving.split_once('\n').expect("a script, and a server");
     finish(bench.program("bash").args(["-c", script]).current_dir(folder.path())).succeeded();
-    assert_eq!(server, format!("{program} serve --script script.toml"));
+    assert_eq!(server, "interference serve --script script.toml");
     let server = bench.serve(&["--script", folder.path().join("script.toml").to_str().unwrap()]);
 
-    let ours = loading.replace(program, env!("CARGO_BIN_EXE_interference"));
-    let ours = ours.replace("http://localhost:1337/v1", &server.base_url());
-    let run = finish(
-        bench.program("bash").args(["-c", &format!("{ours} --no-certificate")]).current_dir(folder.path()),
-    );
-    assert!(run.succeeded().contains("goodput"));
+    let run = blocks[1].replacen("interference", env!("CARGO_BIN_EXE_interference"), 1);
+    let run = run.replace("http://localhost:1337/v1", &server.base_url());
+    let mut shell = bench.program("bash");
+    shell.args(["-c", &format!("{run} --no-certificate")]).current_dir(folder.path());
+    assert!(finish(&mut shell).succeeded().contains("the objective is met"));
     assert!(folder.path().join("load.html").exists());
 }
 
 #[test]
-fn the_quick_start_works() {
-    let bench = Bench::take();
-    works(&bench, &blocks(MANUAL, "## Quick start"), "interference");
-}
-
-#[test]
-fn the_example_of_the_readme_works() {
-    let bench = Bench::take();
-    works(&bench, &blocks(README, "## Measure a server"), "cargo run --release --");
+fn the_example_of_the_readme_is_the_same() {
+    let readme = blocks(README, "## Measure a server");
+    let manual = blocks(MANUAL, "## Quick start");
+    for (readme, manual) in readme.iter().zip(&manual[..2]) {
+        assert_eq!(readme.replace("cargo run --release --", "interference"), *manual);
+    }
+    assert_eq!(readme.len(), 2);
 }

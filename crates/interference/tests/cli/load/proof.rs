@@ -10,7 +10,7 @@ fn a_planted_stall_voids_the_certificate() {
     let report = loaded.path("load.json");
     let finished = loaded.run(
         &[
-            &["--rate", "20", "--duration", "2s", "--plant-stall", "20ms", "--report"][..],
+            &["--rate", "20", "--duration", "1200ms", "--plant-stall", "20ms", "--report"][..],
             &[&format!("json={report}")],
         ]
         .concat(),

@@ -5,9 +5,9 @@ use serde_json::Value;
 use super::{Loaded, document, fraction};
 use crate::bench::Bench;
 
-/// At most fifty answers a second on one connection, and one connection at a time.
+/// An answer takes 150 ms on its connection, and one connection at a time.
 const BUSY: &str =
-    "[[rule]]\nanswer = { text = \"An oak.\", pieces = \"whole\", latency.first_token = \"20ms\" }\n";
+    "[[rule]]\nanswer = { text = \"An oak.\", pieces = \"whole\", latency.first_token = \"150ms\" }\n";
 
 fn points(document: &Value) -> &[Value] {
     document["series"]["points"].as_array().unwrap()
@@ -19,7 +19,7 @@ fn the_highest_rate_that_holds_is_found() {
     let loaded = Loaded::new(&bench, BUSY, &["--max-connections", "1"]);
     let document = loaded.measured(
         &[
-            &["--sweep", "--slo", "total_ms<300", "--duration", "250ms", "--arrivals", "constant"][..],
+            &["--sweep", "--slo", "total_ms<300", "--duration", "150ms", "--arrivals", "constant"][..],
             &["--no-keep-alive"],
         ]
         .concat(),
@@ -38,7 +38,8 @@ fn the_highest_rate_that_holds_is_found() {
 #[test]
 fn goodput_falls_with_faults() {
     let bench = Bench::take();
-    let arguments = ["--rate", "30", "--duration", "1s", "--no-certificate", "--json"];
+    let arguments =
+        ["--rate", "60", "--duration", "500ms", "--max-tokens", "8", "--no-certificate", "--json"];
     let run =
         |rates: &str| document(&bench.run(&[&["load", "--fault-rates", rates], &arguments[..]].concat()));
     let both = run("0.5,0");
