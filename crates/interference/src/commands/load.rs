@@ -185,6 +185,14 @@ struct Faults {
     fault_rates: Vec<f64>,
 }
 
+impl LoadArguments {
+    /// The model that is asked; the tester's own server takes any name.
+    fn model(&self) -> Option<&str> {
+        let own = self.base_url.is_none().then_some(clock_server::MODEL);
+        self.model.as_deref().or(own)
+    }
+}
+
 /// A duration with a unit, or a number of seconds.
 fn duration_or_none(given: &str) -> Result<Duration, String> {
     if given.ends_with(|last: char| last.is_ascii_alphabetic()) {

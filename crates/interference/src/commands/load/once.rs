@@ -305,7 +305,7 @@ impl<'a> Session<'a> {
             command: self.command(),
             target: self.target.base_url(),
             target_name: arguments.name.clone(),
-            model: arguments.model.clone(),
+            model: arguments.model().map(str::to_owned),
             started_at: humantime::format_rfc3339_millis(started_at).to_string(),
             duration_ms: millis(duration),
             plan: Plan {

@@ -50,7 +50,7 @@ pub(super) fn sweep(arguments: &LoadArguments, objectives: &[Objective]) -> anyh
             (Some(held), _) if held >= HIGHEST_RATE => break,
             (Some(held), None) => (held * 2.0).min(HIGHEST_RATE),
             (Some(held), Some(missed)) if missed / held <= NEAR_ENOUGH => break,
-            (Some(held), Some(missed)) => (held * missed).sqrt(),
+            (Some(held), Some(missed)) => rounded((held * missed).sqrt()),
             (None, Some(missed)) if missed * f64::from(u32::try_from(MOST_RUNS)?) < FIRST_RATE => break,
             (None, missed) => missed.unwrap_or(FIRST_RATE) / 2.0,
         };
@@ -103,6 +103,12 @@ pub(super) fn of_faults(arguments: &LoadArguments, objectives: &[Objective]) -> 
 
 fn proof(arguments: &LoadArguments) -> Proof {
     if arguments.no_certificate { Proof::Watch } else { Proof::BeforeAndAfter }
+}
+
+/// To three digits: no search is finer.
+fn rounded(rate: f64) -> f64 {
+    let unit = 10_f64.powf(rate.log10().floor() - 2.0);
+    ((rate / unit).round() * unit * 1e6).round() / 1e6
 }
 
 fn open(rate: f64) -> anyhow::Result<Pattern> {
