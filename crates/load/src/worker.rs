@@ -121,7 +121,7 @@ impl<T: Tally> Worker<T> {
             Due::Arrival { number, scheduled } => self.converse(number, scheduled).await,
             Due::User { number, of, until } => {
                 let mut arrival = number;
-                while Instant::now() < until {
+                while Instant::now() < until && !self.common.live.is_stopped() {
                     self.converse(arrival, Instant::now()).await;
                     arrival += of;
                 }
@@ -136,6 +136,9 @@ impl<T: Tally> Worker<T> {
         while let Some(ask) = next {
             let observation = self.request(arrival, scheduled, &ask).await;
             if observation.outcome.is_err() {
+                return;
+            }
+            if self.common.live.is_stopped() {
                 return;
             }
             next = conversation.next(observation.heard.text.as_deref().unwrap_or_default());

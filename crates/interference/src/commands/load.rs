@@ -20,7 +20,7 @@ use interference_load::{Endpoint, schedule, work};
 use interference_report::load::{Format, LoadReport, Objective, Shard, terminal};
 use interference_report::{Output, terminal::Style};
 
-use crate::failure::{Failure, TEST_FAILED, WRONG_USAGE, may_colour};
+use crate::failure::{Failure, INTERRUPTED, TEST_FAILED, WRONG_USAGE, may_colour};
 use crate::settings;
 use crate::talk::say;
 
@@ -283,6 +283,10 @@ fn tell(arguments: &LoadArguments, outputs: &[Output<Format>], report: &LoadRepo
         write!(stdout, "{}", terminal::render(report, style))?;
     }
     stdout.flush()?;
+    if once::is_interrupted(report) {
+        let hint = "what is told is what had come by then";
+        return Err(Failure::new(INTERRUPTED, "interrupted", hint).into());
+    }
     if report.met() {
         return Ok(());
     }

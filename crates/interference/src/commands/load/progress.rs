@@ -16,7 +16,7 @@ use crate::talk::is_quiet;
 const LOOKING: Duration = Duration::from_millis(500);
 /// The percentiles are of so many looks.
 const REMEMBERED: usize = 10;
-const LINE: &str = "[{bar:24}] {msg}";
+const LINE: &str = "[{bar:24}] {wide_msg}";
 
 /// A view of a run that goes on.
 pub(super) struct Watching {

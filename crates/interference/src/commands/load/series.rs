@@ -7,7 +7,7 @@ use interference_load::schedule::Profile;
 use interference_report::load::{LoadReport, Objective, Point, Series};
 
 use super::clock_server::ClockServer;
-use super::once::{Pattern, Proof, Session};
+use super::once::{Pattern, Proof, Session, is_interrupted};
 use super::{LoadArguments, announce};
 use crate::failure::{Failure, WRONG_USAGE};
 
@@ -39,6 +39,9 @@ pub(super) fn sweep(arguments: &LoadArguments, objectives: &[Objective]) -> anyh
     while points.len() < MOST_RUNS {
         announce(&format!("run {}: {rate:.2} requests a second", points.len() + 1));
         let report = session.run(&open(rate)?, Proof::Watch)?;
+        if is_interrupted(&report) {
+            return Ok(report);
+        }
         announce(if report.met() { "  every objective held" } else { "  an objective was missed" });
         if report.met() {
             held = Some(rate);
@@ -88,6 +91,10 @@ pub(super) fn of_faults(arguments: &LoadArguments, objectives: &[Objective]) -> 
         let session = Session::open(arguments, objectives, base_url, headers(arguments, part))?;
         let proof = if first.is_none() { proof(arguments) } else { Proof::Watch };
         let report = session.run(&session.pattern()?, proof)?;
+        if is_interrupted(&report) {
+            first = Some(report);
+            break;
+        }
         points.push(point(part, &report));
         first.get_or_insert(report);
     }
