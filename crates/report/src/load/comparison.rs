@@ -25,6 +25,19 @@ pub const FORMAT: &str = "interference-load-comparison-1";
 
 /// Figures that the conclusion names.
 const MOST_NAMED: usize = 3;
+/// The figures that people look for, in this order: they are named first, and told also where they are within noise.
+const HEADLINES: [&str; 10] = [
+    "valid_goodput_ratio",
+    "requests_per_second",
+    "completion_tokens_per_second",
+    "failed",
+    "first_content_ms_p50",
+    "first_content_ms_p99",
+    "between_chunks_ms_p50",
+    "between_chunks_ms_p99",
+    "time_per_output_token_ms_p50",
+    "total_ms_p50",
+];
 /// How far two values of histograms can be apart that are the same: each is kept to a thousandth.
 const RESOLUTION: f64 = 0.002;
 /// The same for those near zero, which are kept to whole microseconds, or to whole things.
@@ -310,7 +323,9 @@ fn conclude(figures: &[ComparedFigure]) -> Conclusion {
 
 fn summary(conclusion: Conclusion, figures: &[ComparedFigure]) -> String {
     let named = |change| {
-        let changed: Vec<_> = figures.iter().filter(|figure| figure.change == Some(change)).collect();
+        let mut changed: Vec<_> = figures.iter().filter(|figure| figure.change == Some(change)).collect();
+        let place = |name: &str| HEADLINES.iter().position(|headline| *headline == name);
+        changed.sort_by_key(|figure| place(&figure.name).unwrap_or(HEADLINES.len()));
         let names = changed.iter().take(MOST_NAMED).map(|figure| match figure.ratio {
             Some(ratio) if ratio < 10.0 => format!("{} {:+.1} %", figure.name, (ratio - 1.0) * 100.0),
             Some(ratio) => format!("{} × {ratio:.0}", figure.name),
