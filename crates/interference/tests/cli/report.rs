@@ -173,12 +173,12 @@ fn runs_of_load_are_told_and_shards_become_one() {
     assert!(text.contains("4,000 of 4,000 requests sound to the end"), "{text}");
     let alone = merge(&["shard-0.json", "--report", "csv=-"]).succeeded();
     assert!(alone.starts_with("start_s,scheduled,sent,"), "{alone}");
-    let said = merge(&["one.json", "run.json", "--report", "text=-"]).failed_with(2);
+    let said = merge(&["one.json", "run.json", "--report", "text=-"]).failed_with(2).to_owned();
     assert!(said.contains("run.json is a document of load, and one.json is one of verdicts"), "{said}");
-    let said = merge(&["run.json", "--report", "junit=-"]).failed_with(2);
+    let said = merge(&["run.json", "--report", "junit=-"]).failed_with(2).to_owned();
     let formats = "formats are json, csv, html, text; as in `--report html=report.html`";
     assert_eq!(said, format!("error: there is no format `junit` for a run of load\nhint: {formats}\n"));
-    let said = merge(&["run.json", "before.json", "--report", "text=-"]).failed_with(2);
+    let said = merge(&["run.json", "before.json", "--report", "text=-"]).failed_with(2).to_owned();
     assert!(said.contains("is a whole one, and no shard") && said.contains("report compare A B"), "{said}");
 }
 
@@ -194,7 +194,7 @@ fn a_run_that_is_worse_beyond_noise_fails() {
     let better: Value =
         serde_json::from_str(&compare(&["after.json", "before.json", "--json"]).succeeded()).unwrap();
     assert_eq!(better["conclusion"], json!("better"));
-    let said = compare(&["before.json", "one.json"]).failed_with(2);
+    let said = compare(&["before.json", "one.json"]).failed_with(2).to_owned();
     assert!(said.contains("one.json is no document of load"), "{said}");
 }
 

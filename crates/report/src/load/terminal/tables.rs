@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::load::document::LoadReport;
 use crate::load::figure::{Figure, Statistic};
 use crate::load::measure::Measure;
-use crate::load::number::{amount, grouped, in_words, percent, unit};
+use crate::load::number::{amount, exact, grouped, in_words, percent, unit};
 use crate::load::sentences;
 use crate::terminal::{Ink, Page, WIDTH};
 use crate::visible::one_line;
@@ -68,7 +68,7 @@ pub(super) fn objectives(page: &mut Page, report: &LoadReport) {
         report.slo.iter().map(|slo| columns(&one_line(&slo.expression))).max().unwrap_or(0).min(WIDTH / 2);
     for slo in report.slo.iter().take(MOST_ROWS) {
         let (mark, ink) = if slo.met { ("✓", Ink::Good) } else { ("✗", Ink::Bad) };
-        let value = slo.value.map_or_else(|| "nothing was measured".to_owned(), amount);
+        let value = slo.value.map_or_else(|| "nothing was measured".to_owned(), exact);
         let expression = fitted(&one_line(&slo.expression), widest);
         let padding = " ".repeat(widest - columns(&expression));
         page.line(&format!("  {} {expression}{padding}   {value}", page.style.paint(mark, ink)));
