@@ -66,9 +66,7 @@ fn prepare_node(client: &Path, programs: &[&str]) -> anyhow::Result<()> {
     when_changed(&client.join("node_modules"), &client.join("package-lock.json"), || {
         let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
         succeed(Command::new(npm).args(["ci", "--no-audit", "--no-fund"]).current_dir(client))?;
-        programs
-            .iter()
-            .try_for_each(|program| succeed(Command::new("node").arg(program).current_dir(client)))
+        programs.iter().try_for_each(|program| succeed(Command::new("node").arg(program).current_dir(client)))
     })
 }
 
