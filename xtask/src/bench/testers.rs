@@ -6,13 +6,13 @@
 //! difference is the tester's error. All share the machine's processors, as on a machine of a developer.
 
 mod aiperf;
-mod children;
 mod guidellm;
 mod installation;
 mod ladder;
 mod observer;
 mod oha;
 mod ours;
+mod process_tree;
 mod report;
 mod sample;
 mod step;

@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::tester::{Said, Task, json, quantiles};
 use super::timing::{MODEL, PIECES};
 
-pub(super) const NOTE: &str = "`interference load` certifies itself before and after each run against a server of its own: that is three loads \
-     instead of one, whose processor time counts as its own";
+pub(super) const NOTE: &str = "`interference load` certifies itself before and after each run against a server of its own, \
+     while nobody measures its processor time";
 
 const REPORT: &str = "report.json";
 

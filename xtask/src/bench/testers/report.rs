@@ -66,8 +66,7 @@ struct Figures {
     errors: Errors,
     /// How late a thread was woken that did nothing: what the truth itself may be off by.
     woken_late: Quantiles,
-    cpu_seconds: Option<f64>,
-    /// Milliseconds of processor time for each stream and second, beyond what the fewest streams took.
+    /// Of the tester and all that it started, for each open stream, while the load was there.
     cpu_ms_a_stream_second: Option<f64>,
 }
 
@@ -95,8 +94,8 @@ impl TestersReport {
         let Server { first_ms, between_ms, pieces } = self.server;
         let mut lines = vec![
             format!(
-                "Streams of {pieces} pieces, the first after {first_ms} ms and one every {between_ms} ms; loads of {}; \
-                 testers, server and observers share the machine.",
+                "Streams of {pieces} pieces, the first after {first_ms} ms and one every {between_ms} ms; loads of {}. \
+                 Times in milliseconds. Testers, server and observers share the machine.",
                 counted(self.seconds as usize, "second")
             ),
             String::new(),
@@ -113,14 +112,15 @@ impl TestersReport {
 }
 
 const SUMMARY: [&str; 4] = ["tester", "version", "most streams within the bounds", "what stopped it"];
-const RUNGS: [&str; 8] = [
+const RUNGS: [&str; 9] = [
     "tester",
     "streams",
     "first text, error p50 / p99",
     "between chunks, error p50 / p99",
     "whole answer, error p50 / p99",
     "CPU ms a stream and second",
-    "true first / between p99",
+    "true first / between, p99",
+    "woken late, p99",
     "open streams",
 ];
 
@@ -133,7 +133,7 @@ impl Contestant {
             name: installed.tester,
             version: installed.version.clone(),
             most_streams: right.last().map(|attempt| attempt.wanted.streams),
-            rungs: own.iter().map(|attempt| Rung::of(attempt, own.first())).collect(),
+            rungs: own.iter().map(|attempt| Rung::of(attempt)).collect(),
             note: installed.tester.note(),
         }
     }
@@ -153,9 +153,9 @@ impl Contestant {
 }
 
 impl Rung {
-    fn of(attempt: &Attempt, fewest: Option<&&Attempt>) -> Rung {
+    fn of(attempt: &Attempt) -> Rung {
         let figures = match &attempt.outcome {
-            Outcome::Measured(measured) => Some(Figures::of(measured, cpu_ms(attempt, fewest))),
+            Outcome::Measured(measured) => Some(Figures::of(measured)),
             Outcome::Broke(_) | Outcome::NotTried => None,
         };
         Rung { streams: attempt.wanted.streams, objections: attempt.objections(), figures }
@@ -173,14 +173,15 @@ impl Rung {
             figures.cpu_ms_a_stream_second.map_or_else(dash, |milliseconds| format!("{milliseconds:.2}")),
         );
         cells.push(format!("{:.1} / {:.1}", figures.true_first.p99, figures.true_between.p99));
+        cells.push(format!("{:.2}", figures.woken_late.p99));
         cells.push(format!("{:.0}", figures.open_streams));
         cells
     }
 }
 
 impl Figures {
-    fn of(measured: &Measured, cpu_ms_a_stream_second: Option<f64>) -> Figures {
-        let Measured { said, truth, traffic, cpu_seconds } = *measured;
+    fn of(measured: &Measured) -> Figures {
+        let Measured { said, truth, traffic } = *measured;
         Figures {
             open_streams: traffic.streams,
             chats: traffic.chats,
@@ -195,23 +196,9 @@ impl Figures {
             true_between: truth.between,
             errors: measured.errors(),
             woken_late: truth.woken_late,
-            cpu_seconds,
-            cpu_ms_a_stream_second,
+            cpu_ms_a_stream_second: traffic.cpu_ms_a_stream_second,
         }
     }
-}
-
-/// Milliseconds of processor time for each stream and second of the load, beyond what the same tester took for its fewest
-/// streams: so that a start does not count, which is the same for any number.
-fn cpu_ms(attempt: &Attempt, fewest: Option<&&Attempt>) -> Option<f64> {
-    let cpu_seconds = |attempt: &Attempt| match &attempt.outcome {
-        Outcome::Measured(measured) => measured.cpu_seconds,
-        Outcome::Broke(_) | Outcome::NotTried => None,
-    };
-    let fewest = fewest?;
-    let streams = attempt.wanted.streams.checked_sub(fewest.wanted.streams).filter(|streams| *streams > 0)?;
-    let more = cpu_seconds(attempt)? - cpu_seconds(fewest)?;
-    Some(1e3 * more / f64::from(streams) / f64::from(attempt.wanted.seconds))
 }
 
 fn signed(error: Quantiles) -> String {
@@ -236,4 +223,59 @@ fn markdown<const COLUMNS: usize>(
     let mut lines = vec![line(&head.map(str::to_owned)), format!("|{}", " --- |".repeat(COLUMNS))];
     lines.extend(rows.into_iter().map(|row| line(&row)));
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::step::Wanted;
+    use super::super::step::tests::right;
+    use super::*;
+
+    fn attempt(tester: Tester, streams: u32, change: impl FnOnce(&mut Measured)) -> Attempt {
+        let wanted = Wanted { streams, seconds: 10 };
+        let mut measured = right(wanted);
+        change(&mut measured);
+        Attempt { tester, wanted, outcome: Outcome::Measured(measured) }
+    }
+
+    #[test]
+    fn the_tables_have_every_attempt_and_what_stopped_it() {
+        let installed = [Tester::Interference, Tester::Oha].map(|tester| Installed {
+            tester,
+            program: "program".into(),
+            version: "1.0".to_owned(),
+        });
+        let wanted = Wanted { streams: 16, seconds: 10 };
+        let broken = |tester| Attempt { tester, wanted, outcome: Outcome::Broke("a | b".to_owned()) };
+        let attempts = [
+            attempt(Tester::Interference, 1, |_| {}),
+            broken(Tester::Oha),
+            attempt(Tester::Interference, 16, |measured| measured.traffic.streams = 2.0),
+            // Right with more streams, which is luck.
+            attempt(Tester::Interference, 64, |_| {}),
+        ];
+        let report = TestersReport::of(10, &installed, &attempts);
+        let lines = report.lines();
+        let rows: Vec<&str> = lines
+            .iter()
+            .map(String::as_str)
+            .filter(|line| line.starts_with("| ") && !line.contains("---"))
+            .collect();
+        let expected = [
+            "| tester | version | most streams within the bounds | what stopped it |",
+            "| interference | 1.0 | 1 | at 16: only 2 streams were open |",
+            "| oha | 1.0 | none | at 16: a \\| b |",
+            "| tester | streams | first text, error p50 / p99 | between chunks, error p50 / p99 | \
+             whole answer, error p50 / p99 | CPU ms a stream and second | true first / between, p99 | woken late, p99 | \
+             open streams |",
+            "| interference | 1 | +2.00 / +2.00 | -0.50 / -0.50 | – | 2.00 | 101.0 / 10.5 | 0.10 | 1 |",
+            "| interference | 16 | +2.00 / +2.00 | -0.50 / -0.50 | – | 2.00 | 101.0 / 10.5 | 0.10 | 2 |",
+            "| interference | 64 | +2.00 / +2.00 | -0.50 / -0.50 | – | 2.00 | 101.0 / 10.5 | 0.10 | 64 |",
+            "| oha | 16 | a \\| b |  |  |  |  |  |  |",
+        ];
+        assert_eq!(rows, expected);
+        let json = serde_json::to_value(&report).unwrap();
+        assert_eq!(json["testers"][0]["rungs"][1]["objections"][0], "only 2 streams were open");
+        assert_eq!(json["testers"][1]["rungs"][0].get("figures"), None);
+    }
 }

@@ -3,12 +3,11 @@
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use serde::Serialize;
 
-use super::children;
 use super::installation::Installed;
 use super::observer::{Observer, Truth};
 use super::sample::Quantiles;
@@ -40,8 +39,6 @@ pub(super) struct Measured {
     pub(super) said: Said,
     pub(super) truth: Truth,
     pub(super) traffic: Traffic,
-    /// Of the tester and all that it started; none where the system does not tell it.
-    pub(super) cpu_seconds: Option<f64>,
 }
 
 /// By how much a tester was wrong: what it said, less what was true, in milliseconds.
@@ -69,15 +66,17 @@ pub(super) fn run(
     let task = Task { base_url: served.url(), streams, seconds, folder };
     let command = installed.tester.command(&installed.program, task)?;
     let log = folder.join("log.txt");
-    let (watch, observer) = (Watch::begin(&base), Observer::begin(&base));
-    let ran = ran(&command, &log, Duration::from_secs(seconds.into()) + LONGEST_BESIDE);
+    let observer = Observer::begin(&base);
+    let process = start(&command, &log)?;
+    let watch = Watch::begin(&base, process.pid());
+    let ran = end(process, &log, Duration::from_secs(seconds.into()) + LONGEST_BESIDE);
     let (looks, observed) = (watch.end(), observer.end());
-    let cpu_seconds = ran?;
+    ran?;
     let traffic = Traffic::of(&looks?).context("hardly any chat has reached the server")?;
     let truth =
         observed?.between(traffic.from, traffic.to).context("the load was too short to be observed")?;
     let said = installed.tester.said(folder)?;
-    Ok(Measured { said, truth, traffic, cpu_seconds })
+    Ok(Measured { said, truth, traffic })
 }
 
 /// The streams of a rung, and how long they begin.
@@ -95,23 +94,18 @@ pub(super) fn server(program: &Path, script: &Path) -> Command {
     command
 }
 
-/// Runs a program to its end, and gives the processor time that it took.
-fn ran(command: &Command, log: &Path, longest: Duration) -> anyhow::Result<Option<f64>> {
-    let file = File::create(log).with_context(|| log.display().to_string())?;
-    let before = children::cpu_seconds();
-    let started = Instant::now();
-    let mut process = Process::start(command, file)?;
+fn start(command: &Command, log: &Path) -> anyhow::Result<Process> {
+    Process::start(command, File::create(log).with_context(|| log.display().to_string())?)
+}
+
+/// Waits until a program has ended well, but ends it and all that it started if that takes too long.
+fn end(mut process: Process, log: &Path, longest: Duration) -> anyhow::Result<()> {
     let status = process.wait(longest)?;
-    let cpu_seconds = before.zip(children::cpu_seconds()).map(|(before, after)| after - before);
     drop(process);
-    let status =
-        status.with_context(|| format!("it was ended after {:.0} s", started.elapsed().as_secs_f64()))?;
-    ensure!(
-        status.success(),
-        "it ended with {status}: {}",
-        end_of(&fs::read_to_string(log).unwrap_or_default())
-    );
-    Ok(cpu_seconds)
+    let status = status.with_context(|| format!("it was ended after {:.0} s", longest.as_secs_f64()))?;
+    let words = || end_of(&fs::read_to_string(log).unwrap_or_default());
+    ensure!(status.success(), "it ended with {status}: {}", words());
+    Ok(())
 }
 
 /// The last words of a log, in one line.
@@ -169,6 +163,8 @@ impl Measured {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     fn both(value: f64) -> Quantiles {
@@ -185,6 +181,7 @@ pub(super) mod tests {
             to: now,
             streams: wanted.streams.into(),
             chats: u64::from(wanted.streams * wanted.seconds),
+            cpu_ms_a_stream_second: Some(2.0),
         };
         let said = Said {
             first: Some(both(103.0)),
@@ -192,7 +189,7 @@ pub(super) mod tests {
             good: traffic.chats,
             ..Said::default()
         };
-        Measured { said, truth, traffic, cpu_seconds: Some(2.0) }
+        Measured { said, truth, traffic }
     }
 
     const WANTED: Wanted = Wanted { streams: 100, seconds: 10 };
@@ -241,13 +238,15 @@ pub(super) mod tests {
         let folder = std::env::temp_dir().join(format!("interference-xtask-step-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let log = folder.join("log.txt");
-        let mut shell = Command::new("sh");
-        shell.args(["-c", "echo out of; echo files >&2; exit 3"]);
-        let error = ran(&shell, &log, Duration::from_secs(60)).unwrap_err();
-        assert_eq!(error.to_string(), "it ended with exit status: 3: out of files");
-        let mut shell = Command::new("sh");
-        shell.args(["-c", "sleep 60"]);
-        assert_eq!(ran(&shell, &log, Duration::ZERO).unwrap_err().to_string(), "it was ended after 0 s");
+        let ended = |script: &str, longest| {
+            let mut shell = Command::new("sh");
+            let process = start(shell.args(["-c", script]), &log).unwrap();
+            end(process, &log, longest).map_err(|error| error.to_string())
+        };
+        assert_eq!(ended("exit 0", Duration::from_secs(60)), Ok(()));
+        let failed = ended("echo out of; echo files >&2; exit 3", Duration::from_secs(60));
+        assert_eq!(failed, Err("it ended with exit status: 3: out of files".to_owned()));
+        assert_eq!(ended("sleep 60", Duration::ZERO), Err("it was ended after 0 s".to_owned()));
         fs::remove_dir_all(&folder).unwrap();
         assert_eq!(end_of(&"ü".repeat(QUOTED)), "ü".repeat(QUOTED / 2));
     }
