@@ -31,7 +31,7 @@ use crate::metadata::target_directory;
 use crate::steps::announce;
 use installation::Installed;
 use ladder::{Outcome, climb};
-use report::TestersReport;
+use report::{Absent, TestersReport};
 use step::Wanted;
 use tester::Tester;
 
@@ -70,19 +70,22 @@ pub(super) fn run(arguments: &LoadArguments) -> anyhow::Result<()> {
     let script = folder.join("script.toml");
     std::fs::write(&script, timing::script()).with_context(|| script.display().to_string())?;
     let testers = Tester::ALL.into_iter();
-    let testers: Vec<Tester> =
-        testers.filter(|tester| arguments.only.is_empty() || arguments.only.contains(tester)).collect();
-    let installed: Vec<Installed> = testers
-        .iter()
-        .map(|tester| installation::install(*tester, &target, &ours))
-        .collect::<anyhow::Result<_>>()?;
+    let testers = testers.filter(|tester| arguments.only.is_empty() || arguments.only.contains(tester));
+    let (mut installed, mut absent) = (Vec::new(), Vec::new());
+    for tester in testers {
+        match installation::install(tester, &target, &ours) {
+            Ok(one) => installed.push(one),
+            Err(error) => absent.push(Absent { name: tester, why: format!("{error:#}") }),
+        }
+    }
+    let testers: Vec<Tester> = installed.iter().map(|installed| installed.tester).collect();
     let deadline = Instant::now() + LONGEST_CLIMB;
     let attempts = climb(&testers, &arguments.streams, arguments.seconds, deadline, |tester, wanted| {
         let installed = installed.iter().find(|installed| installed.tester == tester);
         let installed = installed.context("a tester was not installed")?;
         measure(installed, &ours, &script, wanted, &folder.join(tester.name()))
     })?;
-    let report = TestersReport::of(arguments.seconds, &installed, &attempts);
+    let report = TestersReport::of(arguments.seconds, &installed, absent, &attempts);
     let (json, lines) = (serde_json::to_string_pretty(&report)?, report.lines());
     std::fs::write(folder.join("report.json"), &json)?;
     std::fs::write(folder.join("report.md"), lines.join("\n") + "\n")?;

@@ -17,6 +17,14 @@ pub(super) struct TestersReport {
     seconds: u32,
     bounds: Bounds,
     testers: Vec<Contestant>,
+    absent: Vec<Absent>,
+}
+
+/// A tester that could not be installed.
+#[derive(Debug, Serialize)]
+pub(super) struct Absent {
+    pub(super) name: Tester,
+    pub(super) why: String,
 }
 
 /// What the server did for every request.
@@ -80,12 +88,18 @@ struct SaidFigures {
 }
 
 impl TestersReport {
-    pub(super) fn of(seconds: u32, installed: &[Installed], attempts: &[Attempt]) -> TestersReport {
+    pub(super) fn of(
+        seconds: u32,
+        installed: &[Installed],
+        absent: Vec<Absent>,
+        attempts: &[Attempt],
+    ) -> TestersReport {
         TestersReport {
             server: Server { first_ms: FIRST_MS, between_ms: BETWEEN_MS, pieces: PIECES },
             seconds,
             bounds: Bounds { first_ms: FIRST_BOUND_MS, between_ms: BETWEEN_BOUND_MS },
             testers: installed.iter().map(|installed| Contestant::of(installed, attempts)).collect(),
+            absent,
         }
     }
 
@@ -107,6 +121,8 @@ impl TestersReport {
         lines.extend(markdown(RUNGS, rungs));
         lines.push(String::new());
         lines.extend(self.testers.iter().map(|tester| format!("- {}.", tester.note)));
+        let absent = self.absent.iter();
+        lines.extend(absent.map(|absent| format!("- {} is not there: {}.", absent.name.name(), absent.why)));
         lines
     }
 }
@@ -247,6 +263,7 @@ mod tests {
         });
         let wanted = Wanted { streams: 16, seconds: 10 };
         let broken = |tester| Attempt { tester, wanted, outcome: Outcome::Broke("a | b".to_owned()) };
+        let absent = Absent { name: Tester::Aiperf, why: "no pip".to_owned() };
         let attempts = [
             attempt(Tester::Interference, 1, |_| {}),
             broken(Tester::Oha),
@@ -254,7 +271,7 @@ mod tests {
             // Right with more streams, which is luck.
             attempt(Tester::Interference, 64, |_| {}),
         ];
-        let report = TestersReport::of(10, &installed, &attempts);
+        let report = TestersReport::of(10, &installed, vec![absent], &attempts);
         let lines = report.lines();
         let rows: Vec<&str> = lines
             .iter()
@@ -274,6 +291,7 @@ mod tests {
             "| oha | 16 | a \\| b |  |  |  |  |  |  |",
         ];
         assert_eq!(rows, expected);
+        assert_eq!(lines.last().unwrap(), "- aiperf is not there: no pip.");
         let json = serde_json::to_value(&report).unwrap();
         assert_eq!(json["testers"][0]["rungs"][1]["objections"][0], "only 2 streams were open");
         assert_eq!(json["testers"][1]["rungs"][0].get("figures"), None);
