@@ -93,6 +93,13 @@ test('an address is copied, and a client that asks there is seen', async () => {
   await sees('#clients', /^phone\s+0 of 3 reported: /);
 });
 
+test('a browser that keeps its clipboard to itself copies all the same', async () => {
+  await page.evaluate(() => { navigator.clipboard.writeText = async () => { throw new Error('refused'); }; });
+  await click('Copy the base URL of framing.crlf');
+  await sees(`${row('framing.crlf')} .url button`, /^Copied$/);
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), `${PAGE}as/phone/framing.crlf/v1`);
+});
+
 test('an account that is pasted is judged', async () => {
   await click('stream.ordinary', row('stream.ordinary'));
   const within = detail('stream.ordinary');
