@@ -9,6 +9,7 @@ use interference_target::Target;
 use interference_wire::{Answer, AnswerHead, BodyExpected, ConnectError, Connection, Limits};
 
 use crate::failure::Failure;
+use crate::observation::Observation;
 use crate::reading::{AnswerReader, Heard};
 use crate::work::Ask;
 
@@ -69,6 +70,25 @@ impl Exchanged {
             outcome: Err(failure),
             keeps_alive: false,
             was_stale: false,
+        }
+    }
+}
+
+impl Exchanged {
+    /// What was observed of the request of an arrival.
+    pub(crate) fn observed(self, arrival: u64, scheduled: Instant, reconnected: bool) -> Observation {
+        let Exchanged { connect, sent, headers, first_byte, heard, ended, outcome, .. } = self;
+        Observation {
+            arrival,
+            scheduled,
+            connect,
+            sent,
+            headers,
+            first_byte,
+            heard,
+            ended,
+            reconnected,
+            outcome,
         }
     }
 }

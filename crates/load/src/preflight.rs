@@ -39,18 +39,7 @@ pub async fn ask_once(target: &Target, ask: &Ask, time: TimeLimits) -> Observati
         }
         Err(error) => Exchanged::unsent(Failure::from(&error)),
     };
-    Observation {
-        arrival: 0,
-        scheduled,
-        connect: exchanged.connect,
-        sent: exchanged.sent,
-        headers: exchanged.headers,
-        first_byte: exchanged.first_byte,
-        heard: exchanged.heard,
-        ended: exchanged.ended,
-        reconnected: false,
-        outcome: exchanged.outcome,
-    }
+    exchanged.observed(0, scheduled, false)
 }
 
 /// How much there is to measure at once.

@@ -157,18 +157,7 @@ impl<T: Tally> Worker<T> {
         let mut request = exchange::head(&self.common.target, ask);
         request.extend_from_slice(&ask.body);
         let (exchanged, reconnected) = self.send(&request, ask).await;
-        let observation = Observation {
-            arrival,
-            scheduled,
-            connect: exchanged.connect,
-            sent: exchanged.sent,
-            headers: exchanged.headers,
-            first_byte: exchanged.first_byte,
-            heard: exchanged.heard,
-            ended: exchanged.ended,
-            outcome: exchanged.outcome,
-            reconnected,
-        };
+        let observation = exchanged.observed(arrival, scheduled, reconnected);
         let met = self.tally().add(&observation);
         self.common.live.end(&observation, self.common.basis, met);
         observation

@@ -21,6 +21,7 @@ use interference_report::load::{Format, LoadReport, Objective, Shard, terminal};
 use interference_report::{Output, terminal::Style};
 
 use crate::failure::{Failure, INTERRUPTED, TEST_FAILED, WRONG_USAGE, may_colour};
+use crate::reaching::ReachingArguments;
 use crate::settings;
 use crate::talk::say;
 
@@ -143,15 +144,8 @@ struct Asking {
 /// How the server is reached.
 #[derive(Debug, Clone, clap::Args)]
 struct Reaching {
-    /// The key; `env:NAME` or `@FILE` keep it off the command line. By default what OPENAI_API_KEY holds
-    #[arg(long, value_name = "KEY")]
-    api_key: Option<String>,
-    /// A header that every request brings, as `Name: value` (repeatable)
-    #[arg(long, value_name = "HEADER", value_parser = settings::header)]
-    header: Vec<(String, String)>,
-    /// Certificates of authorities to trust besides the system's, a PEM file
-    #[arg(long, value_name = "FILE")]
-    cacert: Option<PathBuf>,
+    #[command(flatten)]
+    server: ReachingArguments,
     /// How long the server may be silent
     #[arg(long, value_name = "D", value_parser = duration, default_value = "60s")]
     timeout: Duration,

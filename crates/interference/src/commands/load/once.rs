@@ -18,7 +18,6 @@ use super::{LoadArguments, announce, sockets};
 use crate::failure::{Failure, TOOL_FAILED, WRONG_USAGE};
 use crate::interrupt::at_first_ctrl_c;
 use crate::judging::shell_word;
-use crate::settings;
 use crate::talk::say;
 
 /// A request that is sent later than this counts as late.
@@ -105,18 +104,7 @@ impl<'a> Session<'a> {
             planted_stall: arguments.plant_stall,
         };
         let base_url = base_url.context("clap demands a base URL")?;
-        let key = settings::given_or_environment_key(reaching.api_key.as_deref())?;
-        let mut all = reaching.header.clone();
-        all.extend(headers);
-        let target =
-            Target::parse(base_url, key, all).and_then(|target| target.trust(reaching.cacert.as_deref()));
-        let target = target.map_err(|error| {
-            Failure::new(
-                WRONG_USAGE,
-                error.to_string(),
-                "as in: interference load http://localhost:1337/v1 -m MODEL",
-            )
-        })?;
+        let target = reaching.server.target("load", base_url, headers)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (target, asked) = runtime.block_on(async {
             let limits = Limits { time: time_limits, ..Limits::default() };
