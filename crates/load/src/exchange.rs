@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use interference_target::Target;
-use interference_wire::{Answer, AnswerHead, BodyExpected, ConnectError, Connection, Limits};
+use interference_wire::{Answer, AnswerHead, BodyExpected, ConnectError, Connection, Limits, SendError};
 
 use crate::failure::Failure;
 use crate::observation::Observation;
@@ -104,7 +104,7 @@ pub(crate) async fn exchange(connection: &mut Connection, request: &[u8], ask: &
         Err(error) => {
             exchanged.ended = Instant::now();
             exchanged.outcome = Err(error.into());
-            exchanged.was_stale = true;
+            exchanged.was_stale = matches!(error, SendError::Failed(_));
             return exchanged;
         }
     }
