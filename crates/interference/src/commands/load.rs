@@ -9,6 +9,8 @@ mod once;
 mod progress;
 mod series;
 mod sockets;
+#[cfg(test)]
+mod written;
 
 use std::io::Write;
 use std::path::PathBuf;

@@ -33,6 +33,7 @@ mod event_streams;
 mod faults;
 mod import;
 mod judge_schemas;
+mod load;
 mod log;
 mod model_files;
 mod openai_description;

@@ -4,6 +4,8 @@
 //! and counts (`first_content_ms_p99`, `valid_goodput_ratio` and the like) stands in the JSON for those who read it, and
 //! is made anew from them whenever a document is written.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -102,6 +104,9 @@ pub struct Point {
     pub certified: bool,
     /// What it came to, by the names of documents: `first_content_ms_p99`.
     pub figures: Map<String, Value>,
+    /// Requests that came to nothing sound, by kind.
+    #[serde(default)]
+    pub errors: BTreeMap<String, u64>,
 }
 
 /// A run of load.

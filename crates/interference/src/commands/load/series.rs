@@ -144,5 +144,6 @@ fn point(at: f64, report: &LoadReport) -> Point {
     figures.retain(|name, _| {
         !["_p90", "_p95", "_p999", "_mean", "_min", "_max"].iter().any(|suffix| name.ends_with(suffix))
     });
-    Point { at, met: report.met(), certified: watched, figures }
+    let errors = report.measurements.errors.clone();
+    Point { at, met: report.met(), certified: watched, figures, errors }
 }

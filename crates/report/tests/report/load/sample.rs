@@ -299,7 +299,8 @@ fn series() -> Series {
         };
         let report = report(&traffic);
         let good = report.figures()["valid_goodput_ratio"].as_f64().unwrap();
-        Point { at, met: good > 0.9, certified: index != 4, figures: report.figures() }
+        let errors = report.measurements.errors.clone();
+        Point { at, met: good > 0.9, certified: index != 4, figures: report.figures(), errors }
     };
     let points: Vec<Point> = (0..6).map(point).collect();
     let highest = points.iter().filter(|point| point.met).map(|point| point.at).reduce(f64::max);

@@ -1,0 +1,55 @@
+//! When requests are sent.
+
+use std::time::Duration;
+
+use interference_load::schedule::{Process, Profile, Schedule, WHOLE};
+use serde_json::Value;
+
+use super::{ANY, Loaded, NAMES, fraction, good, number};
+use crate::bench::Bench;
+
+/// When each arrival was scheduled, in whole microseconds; of a run of so few that all of them are kept.
+fn scheduled(document: &Value) -> Vec<u64> {
+    let lines = document["measurements"]["streams"]["lines"].as_array().unwrap();
+    lines.iter().map(|line| (fraction(&line["scheduled_ms"]) * 1e3).round() as u64).collect()
+}
+
+fn planned(rate: &str, process: Process, seed: u64) -> Vec<u64> {
+    let rate: Profile = rate.parse().unwrap();
+    let plan = Schedule::open(&rate, process, Duration::from_secs(1), seed, WHOLE).unwrap();
+    let Schedule::Arrivals(arrivals) = plan else { panic!("an open loop has arrivals") };
+    arrivals.iter().map(|arrival| (arrival.at.as_secs_f64() * 1e6).round() as u64).collect()
+}
+
+#[test]
+fn an_open_loop_sends_what_its_schedule_says() {
+    let bench = Bench::take();
+    let loaded = Loaded::new(&bench, ANY, &[]);
+    let constant = loaded.measured(&["--rate", "40", "--arrivals", "constant", "--duration", "1s"]);
+    assert_eq!(good(&constant), 40);
+    assert_eq!(scheduled(&constant), planned("40", Process::Constant, 0));
+    assert_eq!(constant["basis"], "scheduled");
+    for name in NAMES {
+        assert!(constant.get(name).is_some(), "{name} is missing");
+    }
+
+    let poisson =
+        loaded.measured(&["--rate", "20..60", "--seed", "7", "--duration", "1s", "--warmup", "300ms"]);
+    assert_eq!(scheduled(&poisson), planned("20..60", Process::Poisson, 7));
+    assert_eq!(good(&poisson), scheduled(&poisson).len() as u64);
+    assert_eq!(poisson["plan"]["warmup_ms"], 300.0);
+}
+
+#[test]
+fn users_of_a_closed_loop_wait_for_their_answers() {
+    let bench = Bench::take();
+    let loaded = Loaded::new(&bench, ANY, &[]);
+    let closed = loaded.measured(&["--concurrency", "3", "--duration", "500ms"]);
+    assert!(good(&closed) >= 3);
+    assert_eq!(closed["basis"], "sent");
+    assert_eq!(closed["plan"]["concurrency"], "3");
+    let intervals = closed["measurements"]["timeline"]["intervals"].as_array().unwrap();
+    let most = intervals.iter().map(|interval| number(&interval["in_flight"])).max();
+    assert_eq!(most, Some(3));
+    assert!(closed.get("first_content_from_sent_ms_p50").is_none(), "it would be the same twice");
+}
