@@ -3,8 +3,8 @@
 //! `engine` is measured in process by its own benchmark; what that counted becomes a table here. Its peer is any OpenAI
 //! server that runs already: the program is started beside it, and both get the same requests in turn. `server` is the
 //! program with a script instead of a model, beside a bare HTTP server and other programs of its kind; `relay` is the program
-//! before a bare HTTP server, beside nginx in the same place. Figures of two
-//! machines, or of one machine on two days, are not comparable; those of one run are.
+//! before a bare HTTP server, beside nginx in the same place; `load` is what load testers say of a server whose timing is
+//! known. Figures of two machines, or of one machine on two days, are not comparable; those of one run are.
 
 mod chat_server;
 mod client_run;
@@ -21,6 +21,7 @@ pub(crate) mod served;
 mod server;
 mod spread;
 mod table;
+mod testers;
 
 use std::io::Write;
 use std::num::NonZeroUsize;
@@ -44,6 +45,8 @@ pub(crate) enum Bench {
     Server(server::ServerArguments),
     /// What a relay adds to the chunks of streams, beside nginx; and how fast recordings are played
     Relay(relay::RelayArguments),
+    /// How right load testers are about a server whose timing is known, ours beside others
+    Load(testers::LoadArguments),
 }
 
 /// What `cargo xtask bench engine` takes.
@@ -79,6 +82,7 @@ pub(crate) fn run(bench: &Bench) -> anyhow::Result<()> {
         Bench::Engine(arguments) => measure_engine(arguments),
         Bench::Server(arguments) => server::run(arguments),
         Bench::Relay(arguments) => relay::run(arguments),
+        Bench::Load(arguments) => testers::run(arguments),
     }
 }
 

@@ -43,7 +43,7 @@ struct Target {
     memory_mb: u32,
 }
 
-const TARGETS: [Target; 8] = [
+const TARGETS: [Target; 9] = [
     Target {
         name: "model-file",
         seeds: "fuzz/seeds/model-file",
@@ -98,6 +98,13 @@ const TARGETS: [Target; 8] = [
         seeds: "fuzz/seeds/cassette",
         dictionary: Some("fuzz/dictionaries/cassette.dict"),
         longest_input: 2_048,
+        memory_mb: 512,
+    },
+    Target {
+        name: "load-inputs",
+        seeds: "fuzz/seeds/load-inputs",
+        dictionary: Some("fuzz/dictionaries/load-inputs.dict"),
+        longest_input: 4_096,
         memory_mb: 512,
     },
 ];

@@ -11,7 +11,7 @@ mod judge;
 mod peer;
 mod peers;
 mod placeholders;
-mod process;
+pub(crate) mod process;
 mod roster;
 mod running;
 

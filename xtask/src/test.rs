@@ -25,6 +25,7 @@ const MUTANTS: proof::Options = proof::Options { only: None, jobs: 6, verbose: f
 /// - `INTERFERENCE_TEST_PYTHON`, `INTERFERENCE_TEST_PYTHON_028`: interpreters that have what
 ///   `clients/python/requirements.txt` and `clients/python-0.28/requirements.txt` list
 /// - `INTERFERENCE_TEST_NODE_CLIENT`: `clients/node`, with its packages
+/// - `INTERFERENCE_TEST_BROWSER`: `clients/browser`, with its packages and the browser, unpacked
 /// - `INTERFERENCE_TEST_RUST_CLIENT`: the first program of `clients/rust`, built; the others lie beside it
 /// - `INTERFERENCE_TEST_MODEL`: the default model's file
 pub(crate) fn run() -> anyhow::Result<()> {
@@ -42,6 +43,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         .env("INTERFERENCE_TEST_PYTHON", &environment.python)
         .env("INTERFERENCE_TEST_PYTHON_028", &environment.python_028)
         .env("INTERFERENCE_TEST_NODE_CLIENT", &environment.node_client)
+        .env("INTERFERENCE_TEST_BROWSER", &environment.browser)
         .env("INTERFERENCE_TEST_RUST_CLIENT", &environment.rust_client)
         .env("INTERFERENCE_TEST_MODEL", &model);
     let outcome = steps.step("all tests", || succeed_reading(&mut tests, |line| totals.add(line)));

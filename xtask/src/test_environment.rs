@@ -1,7 +1,8 @@
 //! The real clients that tests run: installed once, and again when their requirements change.
 //!
 //! Python's go below the target directory, so that `cargo clean` removes them; so does what is built in Rust. Node
-//! looks for packages beside the program that imports them, so those are installed beside it.
+//! looks for packages beside the program that imports them, so those are installed beside it, and the browser, which is
+//! one of them, is unpacked there.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,8 @@ pub(crate) struct TestEnvironment {
     pub(crate) python_028: PathBuf,
     /// The folder with `chat.mjs`, tests, and the packages of both.
     pub(crate) node_client: PathBuf,
+    /// The folder with `browser.mjs`, the tests of pages, and the browser.
+    pub(crate) browser: PathBuf,
     /// The first program of `clients/rust`; the others, `endpoints` and `check_client`, lie beside it.
     pub(crate) rust_client: PathBuf,
 }
@@ -33,16 +36,18 @@ impl TestEnvironment {
         let clients = metadata.workspace_root.join("clients");
         let environments = metadata.target_directory.join("test-environment");
         let node_client = clients.join("node");
+        let browser = clients.join("browser");
         let python = steps.step("Python client", || {
             prepare_python(&environments.join("python"), &clients.join("python/requirements.txt"))
         })?;
         let python_028 = steps.step("Python client 0.28", || {
             prepare_python(&environments.join("python-0.28"), &clients.join("python-0.28/requirements.txt"))
         })?;
-        steps.step("Node client", || prepare_node(&node_client))?;
+        steps.step("Node client", || prepare_node(&node_client, &[]))?;
+        steps.step("browser", || prepare_node(&browser, &["browser.mjs"]))?;
         let rust_client =
             steps.step("Rust client", || prepare_rust(&clients.join("rust"), &environments.join("rust")))?;
-        Ok(TestEnvironment { python, python_028, node_client, rust_client })
+        Ok(TestEnvironment { python, python_028, node_client, browser, rust_client })
     }
 }
 
@@ -56,10 +61,12 @@ fn prepare_python(folder: &Path, requirements: &Path) -> anyhow::Result<PathBuf>
     Ok(python)
 }
 
-fn prepare_node(client: &Path) -> anyhow::Result<()> {
+/// Installs packages, and then runs these programs of the client once.
+fn prepare_node(client: &Path, programs: &[&str]) -> anyhow::Result<()> {
     when_changed(&client.join("node_modules"), &client.join("package-lock.json"), || {
         let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
-        succeed(Command::new(npm).args(["ci", "--no-audit", "--no-fund"]).current_dir(client))
+        succeed(Command::new(npm).args(["ci", "--no-audit", "--no-fund"]).current_dir(client))?;
+        programs.iter().try_for_each(|program| succeed(Command::new("node").arg(program).current_dir(client)))
     })
 }
 

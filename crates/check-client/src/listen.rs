@@ -29,7 +29,7 @@ use hosts::Hosts;
 use place::Place;
 use reply::{Problem, Reply};
 use report::LONGEST_REPORT;
-use room::Room;
+use room::{Capacity, Room};
 
 /// What is read of a request, in bytes: more than any may have, so that who sends too much is told so.
 const READ_ON: usize = 2 * LONGEST_REPORT;
@@ -76,8 +76,17 @@ impl Listening {
     /// # Cancellation
     /// Dropping the future closes all connections.
     pub async fn serve(self, listener: TcpListener, until: impl Future<Output = ()>) -> Vec<Column> {
+        self.serve_within(Capacity::default(), listener, until).await
+    }
+
+    async fn serve_within(
+        self,
+        capacity: Capacity,
+        listener: TcpListener,
+        until: impl Future<Output = ()>,
+    ) -> Vec<Column> {
         let hosts = Hosts::of(listener.local_addr().ok());
-        let hall = Arc::new(Hall { hosts, desk: Desk::new(Room::new(self)) });
+        let hall = Arc::new(Hall { hosts, desk: Desk::new(Room::new(self, capacity)) });
         let attended = Arc::clone(&hall);
         let accepting = accept(listener, std::future::pending(), move |stream| {
             let hall = Arc::clone(&attended);
@@ -174,4 +183,121 @@ fn limits() -> Limits {
     let read = ReadLimits { body_bytes: READ_ON, raw_bytes: 2 * READ_ON, ..ReadLimits::default() };
     let time = TimeLimits { first_byte: LONGEST_IDLE, total: 2 * LONGEST_IDLE, ..TimeLimits::default() };
     Limits { read, time }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    /// Nobody who makes documents or hears of anything.
+    struct Nobody;
+
+    impl Audience for Nobody {
+        fn document(&self, _: Column) -> Verdicts {
+            unreachable!("no test here asks for a document")
+        }
+
+        fn heard(&self, _: &str, _: &CaseVerdict) {}
+    }
+
+    /// Runs `clients` before a room that holds so much, and gives the names of those who are in it at the end.
+    async fn names_after<C: Future<Output = ()>>(
+        capacity: Capacity,
+        clients: impl FnOnce(SocketAddr) -> C,
+    ) -> Vec<String> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let listening = Listening {
+            selection: Selection::default(),
+            timeout: Duration::from_secs(2),
+            repeat: String::new(),
+            audience: Arc::new(Nobody),
+        };
+        let (over, ended) = oneshot::channel::<()>();
+        let until = async { drop(ended.await) };
+        let (columns, ()) = tokio::join!(listening.serve_within(capacity, listener, until), async {
+            clients(address).await;
+            drop(over);
+        });
+        columns.into_iter().map(|column| column.client).collect()
+    }
+
+    /// The status of the answer, and all of its text.
+    async fn ask(address: SocketAddr, method: &str, target: &str, padding: usize) -> (u16, String) {
+        let padding = "x".repeat(padding);
+        let request =
+            format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\nX-Padding: {padding}\r\n\r\n");
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        while !is_whole(&answer) {
+            let mut read = [0; 4096];
+            let count = stream.read(&mut read).await.unwrap();
+            assert_ne!(count, 0, "{answer}");
+            answer.push_str(str::from_utf8(&read[..count]).unwrap());
+        }
+        let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, answer)
+    }
+
+    /// Whether as much has come as the head says.
+    fn is_whole(answer: &str) -> bool {
+        answer.split_once("\r\n\r\n").is_some_and(|(head, body)| {
+            let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
+            body.len() >= length.map_or(0, |length| length.parse().unwrap())
+        })
+    }
+
+    fn models_of(client: &str) -> String {
+        format!("/as/{client}/stream.ordinary/v1/models")
+    }
+
+    #[test]
+    fn the_capacity_is_what_the_page_about_it_says() {
+        assert_eq!(Capacity::default(), Capacity { clients: 64, kept_bytes: 256 * 1024 * 1024 });
+    }
+
+    #[tokio::test]
+    async fn one_client_too_many_is_refused_until_another_leaves() {
+        let capacity = Capacity { clients: 2, ..Capacity::default() };
+        let names = names_after(capacity, |address| async move {
+            for client in ["first", "second"] {
+                assert_eq!(ask(address, "GET", &models_of(client), 0).await.0, 200);
+            }
+            let (status, answer) = ask(address, "GET", &models_of("third"), 0).await;
+            assert_eq!(status, 429, "{answer}");
+            assert!(answer.contains("there are 2 clients already: forget one with a DELETE"), "{answer}");
+            // Who is there already goes on.
+            assert_eq!(ask(address, "GET", &models_of("second"), 0).await.0, 200);
+            assert_eq!(ask(address, "DELETE", "/verdicts?client=first", 0).await.0, 204);
+            assert_eq!(ask(address, "GET", &models_of("third"), 0).await.0, 200);
+            // One that has begun again and done nothing since makes room, too.
+            assert_eq!(ask(address, "DELETE", "/as/second/stream.ordinary/report", 0).await.0, 204);
+            assert_eq!(ask(address, "GET", &models_of("fourth"), 0).await.0, 200);
+        });
+        assert_eq!(names.await, ["third", "fourth"]);
+    }
+
+    #[tokio::test]
+    async fn requests_past_the_room_for_them_are_refused_until_a_case_begins_again() {
+        let capacity = Capacity { kept_bytes: 1_000, ..Capacity::default() };
+        let names = names_after(capacity, |address| async move {
+            for client in ["small", "large"] {
+                assert_eq!(ask(address, "GET", &models_of(client), 600).await.0, 200);
+            }
+            for client in ["small", "other"] {
+                let (status, answer) = ask(address, "GET", &models_of(client), 0).await;
+                assert_eq!(status, 429, "{answer}");
+                assert!(answer.contains("too many requests wait for a report: report, or begin"), "{answer}");
+            }
+            assert_eq!(ask(address, "DELETE", "/as/large/stream.ordinary/report", 0).await.0, 204);
+            assert_eq!(ask(address, "GET", &models_of("other"), 0).await.0, 200);
+        });
+        assert_eq!(names.await, ["small", "other"]);
+    }
 }

@@ -17,6 +17,27 @@ pub(crate) fn end_at_ctrl_c() -> std::io::Result<()> {
     Ok(())
 }
 
+/// From here on the first Ctrl-C is for `first`, and the second ends the process at once.
+///
+/// # Errors
+/// When the system takes no handlers, or has no means for a thread.
+pub(crate) fn at_first_ctrl_c(first: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let mut interrupt = {
+        let _guard = runtime.enter();
+        signal(SignalKind::interrupt())?
+    };
+    std::thread::Builder::new().name("interrupt".to_owned()).spawn(move || {
+        runtime.block_on(async {
+            interrupt.recv().await;
+            first();
+            interrupt.recv().await;
+            std::process::exit(INTERRUPTED.into());
+        });
+    })?;
+    Ok(())
+}
+
 /// Resolves when the process is asked to end (SIGTERM), as a service manager does.
 ///
 /// # Errors

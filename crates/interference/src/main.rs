@@ -11,6 +11,7 @@ mod interrupt;
 mod judging;
 mod local_server;
 mod log;
+mod reaching;
 mod settings;
 mod talk;
 

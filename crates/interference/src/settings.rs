@@ -38,31 +38,6 @@ pub(crate) fn bytes(given: &str) -> Result<usize, String> {
         .ok_or_else(|| "expected a number of bytes, such as 16MiB or 1000000".to_owned())
 }
 
-/// A header of a request, given as `Name: value`.
-///
-/// # Errors
-/// It has no colon, or its name is no token (RFC 9110 section 5.6.2).
-pub(crate) fn header(given: &str) -> Result<(String, String), String> {
-    let expected = || "expected `Name: value`".to_owned();
-    let (name, value) = given.split_once(':').ok_or_else(expected)?;
-    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if name.is_empty() || !name.bytes().all(token) {
-        return Err(expected());
-    }
-    Ok((name.to_owned(), value.trim().to_owned()))
-}
-
-/// The key for a server: the one that was given, else what OPENAI_API_KEY holds, if anything.
-///
-/// # Errors
-/// Those of [`api_key`].
-pub(crate) fn given_or_environment_key(given: Option<&str>) -> anyhow::Result<Option<SecretString>> {
-    match given {
-        Some(given) => api_key(given).map(Some),
-        None => Ok(std::env::var("OPENAI_API_KEY").ok().filter(|key| !key.is_empty()).map(Into::into)),
-    }
-}
-
 /// A time in seconds, with or without a fraction, of at least a millisecond and at most a year.
 ///
 /// # Errors

@@ -6,9 +6,10 @@
 use std::time::{Duration, Instant};
 
 use interference_target::Target;
-use interference_wire::{Answer, AnswerHead, BodyExpected, ConnectError, Connection, Limits};
+use interference_wire::{Answer, AnswerHead, BodyExpected, ConnectError, Connection, Limits, SendError};
 
 use crate::failure::Failure;
+use crate::observation::Observation;
 use crate::reading::{AnswerReader, Heard};
 use crate::work::Ask;
 
@@ -73,6 +74,25 @@ impl Exchanged {
     }
 }
 
+impl Exchanged {
+    /// What was observed of the request of an arrival.
+    pub(crate) fn observed(self, arrival: u64, scheduled: Instant, reconnected: bool) -> Observation {
+        let Exchanged { connect, sent, headers, first_byte, heard, ended, outcome, .. } = self;
+        Observation {
+            arrival,
+            scheduled,
+            connect,
+            sent,
+            headers,
+            first_byte,
+            heard,
+            ended,
+            reconnected,
+            outcome,
+        }
+    }
+}
+
 /// Sends a request, and reads its answer.
 ///
 /// # Cancellation
@@ -84,7 +104,7 @@ pub(crate) async fn exchange(connection: &mut Connection, request: &[u8], ask: &
         Err(error) => {
             exchanged.ended = Instant::now();
             exchanged.outcome = Err(error.into());
-            exchanged.was_stale = true;
+            exchanged.was_stale = matches!(error, SendError::Failed(_));
             return exchanged;
         }
     }

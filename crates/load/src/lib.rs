@@ -10,6 +10,9 @@ mod connections;
 mod draws;
 mod exchange;
 mod failure;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod live;
 mod measuring;
 mod objectives;
@@ -31,4 +34,4 @@ pub use preflight::{CALIBRATING, Level, ask_once, level_of};
 pub use reading::{Heard, MOST_CHUNKS, Usage};
 pub use run::Run;
 pub use work::{Ask, Conversation, Endpoint, Work};
-pub use worker::Reuse;
+pub use worker::{AFTER_REFUSAL, Reuse};

@@ -2,7 +2,7 @@
 //!
 //! Counters that workers add to and a view reads; it never holds a worker up for longer than it takes to swap a pointer.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use interference_report::load::{Basis, Histogram, Measure};
@@ -19,6 +19,7 @@ pub struct Live {
     in_flight: AtomicU64,
     peak: AtomicU64,
     recent: Mutex<Recent>,
+    stopped: AtomicBool,
 }
 
 /// What came since it was last looked at.
@@ -64,6 +65,16 @@ impl Live {
     /// What came since the last call.
     pub fn take_recent(&self) -> Recent {
         std::mem::take(&mut *self.recent.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Has the run send nothing more; what was sent is waited for as ever.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is to send nothing more.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
     }
 
     /// A request begins; gives how many there are without an end, this one included.

@@ -39,18 +39,7 @@ pub async fn ask_once(target: &Target, ask: &Ask, time: TimeLimits) -> Observati
         }
         Err(error) => Exchanged::unsent(Failure::from(&error)),
     };
-    Observation {
-        arrival: 0,
-        scheduled,
-        connect: exchanged.connect,
-        sent: exchanged.sent,
-        headers: exchanged.headers,
-        first_byte: exchanged.first_byte,
-        heard: exchanged.heard,
-        ended: exchanged.ended,
-        reconnected: false,
-        outcome: exchanged.outcome,
-    }
+    exchanged.observed(0, scheduled, false)
 }
 
 /// How much there is to measure at once.
@@ -66,7 +55,7 @@ pub struct Level {
 pub fn level_of(observation: &Observation, requests_per_second: f64) -> Level {
     let lasted = observation.ended.saturating_duration_since(observation.scheduled).as_secs_f64();
     Level {
-        streams: (requests_per_second * lasted).max(1.0),
+        streams: requests_per_second * lasted,
         chunks_per_second: requests_per_second * observation.heard.chunks.len() as f64,
     }
 }
@@ -74,15 +63,20 @@ pub fn level_of(observation: &Observation, requests_per_second: f64) -> Level {
 impl Level {
     /// The same with so many streams.
     pub fn with_streams(self, streams: f64) -> Level {
-        Level { streams, chunks_per_second: self.chunks_per_second / self.streams.max(1.0) * streams }
+        Level { streams, chunks_per_second: self.chunks_of_a_stream() * streams }
+    }
+
+    /// Chunks of one stream, a second.
+    fn chunks_of_a_stream(self) -> f64 {
+        let streams = if self.streams > 0.0 { self.streams } else { 1.0 };
+        self.chunks_per_second / streams
     }
 
     /// The pace at which the tester's own server comes to this level, and when its users come: one after the other, so
     /// that their chunks do not all come at once.
     pub fn rehearsal(self) -> (Pace, Schedule) {
         let streams = (self.streams.ceil().max(1.0) as u64).min(MOST_STREAMS);
-        let chunks_of_stream = self.chunks_per_second / self.streams.max(1.0);
-        let gap = Duration::try_from_secs_f64(1.0 / chunks_of_stream).unwrap_or(LONGEST_ANSWER);
+        let gap = Duration::try_from_secs_f64(1.0 / self.chunks_of_a_stream()).unwrap_or(LONGEST_ANSWER);
         let between_chunks = gap.clamp(SHORTEST_GAP, LONGEST_ANSWER);
         let chunks = (LONGEST_ANSWER.as_micros() / between_chunks.as_micros().max(1)) as u64;
         let pace = Pace {
@@ -112,6 +106,14 @@ mod tests {
             assert!((rehearsed / chunks_per_second - 1.0).abs() < 0.01, "{pace:?}");
             assert!(users.iter().all(|user| user.present[0].start < LONGEST_ANSWER));
         }
+    }
+
+    #[test]
+    fn more_streams_have_the_pace_of_one() {
+        // One request a second that takes a fifth of a second, in which twenty chunks come.
+        let one = Level { streams: 0.2, chunks_per_second: 20.0 };
+        assert_eq!(one.with_streams(8.0), Level { streams: 8.0, chunks_per_second: 800.0 });
+        assert_eq!(one.rehearsal().0.between_chunks, Duration::from_millis(10));
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub struct Usage {
 }
 
 /// What was heard of an answer.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Heard {
     /// When the first reasoning came.
     pub first_reasoning: Option<Instant>,

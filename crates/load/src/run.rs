@@ -20,6 +20,8 @@ use crate::schedule::{Arrival, Schedule, User};
 use crate::work::Work;
 use crate::worker::{self, Common, Due, Reuse, Tally};
 
+/// How often a thread that waits for the next arrival looks whether the run is to stop.
+const LOOKING: Duration = Duration::from_millis(50);
 /// Bytes of an answer that are kept at once: what came and was not yet read, and its head.
 const KEPT_BYTES: usize = 40 << 20;
 
@@ -48,7 +50,7 @@ pub struct Run {
     pub stall_bound: Duration,
     /// How long each thread stands still once a second, to see that it is found out.
     pub planted_stall: Option<Duration>,
-    /// What can be seen while it goes on.
+    /// What can be seen while it goes on, and the way to stop it.
     pub live: Arc<Live>,
 }
 
@@ -123,7 +125,9 @@ impl Run {
     fn hand_out(&self, arrivals: &[Arrival], workers: &[UnboundedSender<Due>]) {
         for (arrival, worker) in arrivals.iter().zip(workers.iter().cycle()) {
             let scheduled = self.start + arrival.at;
-            sleep_until(scheduled);
+            if !self.sleep_until(scheduled) {
+                return;
+            }
             // A worker goes only when its thread panics, which is told when it is joined.
             let _ = worker.send(Due::Arrival { number: arrival.number, scheduled });
         }
@@ -138,16 +142,22 @@ impl Run {
             .collect();
         presences.sort_by_key(|(present, number, _)| (present.start, *number));
         for (present, number, worker) in presences {
-            sleep_until(self.start + present.start);
+            if !self.sleep_until(self.start + present.start) {
+                return;
+            }
             let _ = worker.send(Due::User { number, of, until: self.start + present.end });
         }
     }
-}
 
-/// Returns at this time, or at once if it is past.
-fn sleep_until(time: Instant) {
-    let left = time.saturating_duration_since(Instant::now());
-    if !left.is_zero() {
-        thread::sleep(left);
+    /// Returns at this time, or at once if it is past; false once the run is to stop.
+    fn sleep_until(&self, time: Instant) -> bool {
+        while !self.live.is_stopped() {
+            let left = time.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            thread::sleep(left.min(LOOKING));
+        }
+        false
     }
 }

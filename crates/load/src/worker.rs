@@ -22,6 +22,9 @@ use crate::live::Live;
 use crate::observation::Observation;
 use crate::work::{Ask, Work};
 
+/// How long a user waits who could not even send: without it, one whom a server refuses would do nothing but ask.
+pub const AFTER_REFUSAL: Duration = Duration::from_millis(10);
+
 /// What becomes of observations: a run's numbers, or what the tester finds out about itself.
 pub(crate) trait Tally: Send + 'static {
     /// Takes one, and says whether it met what is asked of a single request.
@@ -59,6 +62,15 @@ pub enum Reuse {
     KeepAlive,
     /// Each request has its own.
     Never,
+}
+
+/// What came of a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Talk {
+    /// It was had, in whole or in part.
+    Had,
+    /// A request of it could not be sent.
+    Refused,
 }
 
 /// What the workers of a run have in common.
@@ -118,34 +130,46 @@ impl<T: Tally> Worker<T> {
 
     async fn take(self: Arc<Worker<T>>, due: Due) {
         match due {
-            Due::Arrival { number, scheduled } => self.converse(number, scheduled).await,
+            Due::Arrival { number, scheduled } => {
+                self.converse(number, scheduled).await;
+            }
             Due::User { number, of, until } => {
                 let mut arrival = number;
-                while Instant::now() < until {
-                    self.converse(arrival, Instant::now()).await;
+                while Instant::now() < until && !self.common.live.is_stopped() {
+                    if self.converse(arrival, Instant::now()).await == Talk::Refused {
+                        tokio::time::sleep(AFTER_REFUSAL).await;
+                    }
                     arrival += of;
                 }
             }
         }
     }
 
-    /// The requests of one arrival, one after another; the first that fails is the last.
-    async fn converse(&self, arrival: u64, mut scheduled: Instant) {
+    /// The requests of one arrival, one after another; the first that fails is the last. None is scheduled for later than
+    /// the end of the run.
+    async fn converse(&self, arrival: u64, mut scheduled: Instant) -> Talk {
         let mut conversation = self.common.work.conversation(arrival);
         let mut next = conversation.next("");
         while let Some(ask) = next {
             let observation = self.request(arrival, scheduled, &ask).await;
             if observation.outcome.is_err() {
-                return;
+                return if observation.sent.is_some() { Talk::Had } else { Talk::Refused };
+            }
+            if self.common.live.is_stopped() {
+                return Talk::Had;
             }
             next = conversation.next(observation.heard.text.as_deref().unwrap_or_default());
             if let Some(ask) = &next {
                 scheduled = Instant::now() + ask.pause;
+                if scheduled >= self.common.end {
+                    break;
+                }
                 if !ask.pause.is_zero() {
                     tokio::time::sleep_until(scheduled.into()).await;
                 }
             }
         }
+        Talk::Had
     }
 
     async fn request(&self, arrival: u64, scheduled: Instant, ask: &Ask) -> Observation {
@@ -154,18 +178,7 @@ impl<T: Tally> Worker<T> {
         let mut request = exchange::head(&self.common.target, ask);
         request.extend_from_slice(&ask.body);
         let (exchanged, reconnected) = self.send(&request, ask).await;
-        let observation = Observation {
-            arrival,
-            scheduled,
-            connect: exchanged.connect,
-            sent: exchanged.sent,
-            headers: exchanged.headers,
-            first_byte: exchanged.first_byte,
-            heard: exchanged.heard,
-            ended: exchanged.ended,
-            outcome: exchanged.outcome,
-            reconnected,
-        };
+        let observation = exchanged.observed(arrival, scheduled, reconnected);
         let met = self.tally().add(&observation);
         self.common.live.end(&observation, self.common.basis, met);
         observation

@@ -113,7 +113,7 @@ fn measure(
 }
 
 /// A folder that is empty.
-fn emptied(folder: &Path) -> anyhow::Result<()> {
+pub(super) fn emptied(folder: &Path) -> anyhow::Result<()> {
     if folder.exists() {
         std::fs::remove_dir_all(folder)?;
     }

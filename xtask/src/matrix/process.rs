@@ -21,7 +21,7 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
 /// A running program. Dropping it ends it, with its whole process group.
 #[derive(Debug)]
-pub(super) struct Process {
+pub(crate) struct Process {
     child: Child,
     /// Closing it kills the group.
     guard: Option<ChildStdin>,
@@ -33,7 +33,7 @@ impl Process {
     ///
     /// # Errors
     /// When there is no shell. A program that is not there ends at once, with what the shell says of it.
-    pub(super) fn start(command: &Command, log: File) -> anyhow::Result<Process> {
+    pub(crate) fn start(command: &Command, log: File) -> anyhow::Result<Process> {
         let mut guarded = Command::new("sh");
         guarded.args([OsStr::new("-c"), OsStr::new(GUARDED), OsStr::new("sh"), command.get_program()]);
         guarded.args(command.get_args());
@@ -54,13 +54,18 @@ impl Process {
         Ok(Process { child, guard })
     }
 
+    /// The number of the program's process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// How it ended; `None` while it runs.
-    pub(super) fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+    pub(crate) fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
         Ok(self.child.try_wait()?)
     }
 
     /// Waits until it ends; `None` when it runs for longer than that.
-    pub(super) fn wait(&mut self, longest: Duration) -> anyhow::Result<Option<ExitStatus>> {
+    pub(crate) fn wait(&mut self, longest: Duration) -> anyhow::Result<Option<ExitStatus>> {
         let deadline = Instant::now() + longest;
         while Instant::now() < deadline {
             if let Some(status) = self.ended()? {
@@ -72,7 +77,7 @@ impl Process {
     }
 
     /// Waits until it ends, however long that takes.
-    pub(super) fn wait_forever(&mut self) -> anyhow::Result<ExitStatus> {
+    pub(crate) fn wait_forever(&mut self) -> anyhow::Result<ExitStatus> {
         Ok(self.child.wait()?)
     }
 }

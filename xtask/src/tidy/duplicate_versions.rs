@@ -17,6 +17,7 @@ pub(super) const ACCEPTED: &[(&str, &str)] = &[
     ("fancy-regex", "tokenizers stays on 0.14, jsonschema (for tests alone) is newer"),
     ("getrandom", "ring stays on 0.2, rand 0.9 on 0.3; tempfile is newer"),
     ("hashbrown", "sqlx stays on 0.16, indexmap is newer"),
+    ("nom", "tokenizers (through spm_precompiled) stays on 7, hdrhistogram is newer"),
     ("r-efi", "comes with the versions of getrandom, for UEFI alone"),
     ("rand", "hf-hub and tokenizers stay on 0.9, proptest is newer"),
     ("rand_core", "comes with the versions of rand"),

@@ -38,9 +38,16 @@ const copyButton = (what, text) => {
   }, "Copy");
   return button;
 };
-/** Pages at other addresses than this machine's have no clipboard without TLS: there the text is selected instead. */
+/** Pages at other addresses than this machine's have no clipboard without TLS, and some may not write to it: there the text
+ * is selected, and copied as a person would. */
 const copy = async (text) => {
-  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  try {
+    return await navigator.clipboard.writeText(text);
+  } catch {
+    copySelected(text);
+  }
+};
+const copySelected = (text) => {
   const area = make("textarea", {}, text);
   document.body.append(area);
   area.select();
@@ -217,6 +224,7 @@ const show = (known) => {
   const shown = known.some((column) => column.client === chosen()) || (known.length && chosen() === UNNAMED)
     ? known : [...known, { client: chosen(), reported: new Set() }];
   const names = shown.map((column) => column.client);
+  byId("cases").style.setProperty("--clients", names.length);
   for (const table of document.querySelectorAll("#cases thead tr")) {
     for (const old of table.querySelectorAll(".column")) old.remove();
     table.append(...names.map((name) => make("th", { scope: "col", class: "column", title: name }, name)));

@@ -173,7 +173,13 @@ impl<'a> Report<'a> {
             seen.account()?;
             return Err(Objection::broken(Harm::Hang, "it did not end"));
         }
-        judged(case, &seen)
+        match judged(case, &seen) {
+            // Which part they saw, nobody has said.
+            Err(lost) if self.said == Said::Saw(Sight::Part) && lost.harm() == Some(Harm::SilentLoss) => {
+                Err(Objection::broken(Harm::SilentLoss, "a part of the text, and no error"))
+            }
+            outcome => outcome,
+        }
     }
 }
 
@@ -231,6 +237,12 @@ mod tests {
                 assert_eq!(passes(saw).unwrap_err().harm(), Some(harm), "{}", case.slug);
             }
         }
+    }
+
+    #[test]
+    fn what_a_person_did_not_tell_is_not_told() {
+        let lost = outcome(crate::cases::first(), r#"{"saw": "part"}"#).unwrap_err();
+        assert_eq!(lost.seen, "silent loss: a part of the text, and no error");
     }
 
     #[test]

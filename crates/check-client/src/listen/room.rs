@@ -26,9 +26,25 @@ const MOST_KEPT: usize = 256 << 20;
 /// How long a report waits for answers that are still under way: a client that is done lets go of them, as a rule.
 const SETTLING: Duration = Duration::from_secs(2);
 
+/// How much a room holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Capacity {
+    /// Clients at once.
+    pub(super) clients: usize,
+    /// Bytes of requests that wait for a report: past them no further one is taken.
+    pub(super) kept_bytes: usize,
+}
+
+impl Default for Capacity {
+    fn default() -> Capacity {
+        Capacity { clients: MOST_CLIENTS, kept_bytes: MOST_KEPT }
+    }
+}
+
 /// All clients.
 pub(super) struct Room {
     listening: Listening,
+    capacity: Capacity,
     /// The cases that are told of, in the catalogue's order.
     told: Vec<&'static Case>,
     /// In the order in which they came.
@@ -70,9 +86,9 @@ pub(super) enum Sender<'a> {
 }
 
 impl Room {
-    pub(super) fn new(listening: Listening) -> Room {
+    pub(super) fn new(listening: Listening, capacity: Capacity) -> Room {
         let told = listening.selection.told(cases());
-        Room { listening, told, seats: Mutex::default(), changes: AtomicU64::new(0) }
+        Room { listening, capacity, told, seats: Mutex::default(), changes: AtomicU64::new(0) }
     }
 
     pub(super) fn listening(&self) -> &Listening {
@@ -100,7 +116,7 @@ impl Room {
     /// There is no such case, or no room.
     pub(super) fn admit(&self, client: Option<&str>, slug: &str) -> Result<Arc<Record>, Problem> {
         let case = self.case(slug)?;
-        if self.kept_bytes() > MOST_KEPT {
+        if self.kept_bytes() > self.capacity.kept_bytes {
             let message = "too many requests wait for a report: report, or begin again with some cases";
             return Err(Problem::full(message));
         }
@@ -247,12 +263,13 @@ impl Room {
         if let Some(seat) = seats.iter().find(|seat| seat.name == name) {
             return Ok(Arc::clone(seat));
         }
-        if seats.len() >= MOST_CLIENTS {
+        let most = self.capacity.clients;
+        if seats.len() >= most {
             seats.retain(|seat| seat.is_taken());
         }
-        if seats.len() >= MOST_CLIENTS {
+        if seats.len() >= most {
             let message = format!(
-                "there are {MOST_CLIENTS} clients already: forget one with a DELETE of /verdicts?client=NAME"
+                "there are {most} clients already: forget one with a DELETE of /verdicts?client=NAME"
             );
             return Err(Problem::full(message));
         }

@@ -4,20 +4,18 @@
 //! that of `judging` and `report`.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
 use interference_catalogue::{Named, Selection};
-use interference_check_server::{
-    Case, Company, Judge, Judgement, PreflightError, Target, TargetError, Wishes, cases, cost,
-};
+use interference_check_server::{Case, Company, Judge, Judgement, PreflightError, Wishes, cases, cost};
 
-use crate::failure::{Failure, TOOL_FAILED, WRONG_USAGE};
+use crate::failure::{Failure, TOOL_FAILED};
 use crate::interrupt::end_at_ctrl_c;
 use crate::judging::listing::{self, Listed};
 use crate::judging::progress::Progress;
 use crate::judging::{Found, JudgingArguments, shell_word};
+use crate::reaching::ReachingArguments;
 use crate::settings;
 use crate::talk::say;
 
@@ -36,15 +34,8 @@ pub(crate) struct CheckArguments {
     /// The model to ask for embeddings; by default one of the list that is called so, else the same
     #[arg(long, value_name = "MODEL")]
     embedding_model: Option<String>,
-    /// The key; `env:NAME` or `@FILE` keep it off the command line. By default what OPENAI_API_KEY holds
-    #[arg(long, value_name = "KEY")]
-    api_key: Option<String>,
-    /// A header that every request brings, as `Name: value` (repeatable)
-    #[arg(long, value_name = "HEADER", value_parser = settings::header)]
-    header: Vec<(String, String)>,
-    /// Certificates of authorities to trust besides the system's, a PEM file
-    #[arg(long, value_name = "FILE")]
-    cacert: Option<PathBuf>,
+    #[command(flatten)]
+    reaching: ReachingArguments,
     /// Cases side by side
     #[arg(long, value_name = "N", default_value = "4")]
     jobs: NonZeroUsize,
@@ -111,11 +102,8 @@ fn listed(case: &'static Case) -> Listed {
 }
 
 fn judge(arguments: &CheckArguments, selection: Selection) -> anyhow::Result<Judge> {
-    let key = settings::given_or_environment_key(arguments.api_key.as_deref())?;
     let base_url = arguments.base_url.as_deref().context("clap demands a base URL")?;
-    let target = Target::parse(base_url, key, arguments.header.clone())
-        .and_then(|target| target.trust(arguments.cacert.as_deref()))
-        .map_err(|error| wrong_target(&error))?;
+    let target = arguments.reaching.target("check", base_url, Vec::new())?;
     let wishes =
         Wishes { model: arguments.model.clone(), embedding_model: arguments.embedding_model.clone() };
     let repeat = target.blackened(&repeat(arguments, base_url));
@@ -131,15 +119,6 @@ fn judge(arguments: &CheckArguments, selection: Selection) -> anyhow::Result<Jud
     })
 }
 
-fn wrong_target(error: &TargetError) -> Failure {
-    let hint = match error {
-        TargetError::NotAUrl { .. } => "as in: interference check http://localhost:1337/v1",
-        TargetError::Header { .. } => "a key and a header are printable ASCII on one line",
-        TargetError::Certificates { .. } => "`--cacert` takes a file with certificates in PEM form",
-    };
-    Failure::new(WRONG_USAGE, error.to_string(), hint)
-}
-
 /// The command that judges the same server in the same way.
 fn repeat(arguments: &CheckArguments, base_url: &str) -> String {
     let mut command = format!("interference check {}", shell_word(base_url));
@@ -149,19 +128,7 @@ fn repeat(arguments: &CheckArguments, base_url: &str) -> String {
     if let Some(model) = &arguments.embedding_model {
         command.push_str(&format!(" --embedding-model {}", shell_word(model)));
     }
-    if let Some(key) =
-        arguments.api_key.as_ref().filter(|key| key.starts_with("env:") || key.starts_with('@'))
-    {
-        command.push_str(&format!(" --api-key {}", shell_word(key)));
-    } else if arguments.api_key.is_some() {
-        command.push_str(" --api-key env:OPENAI_API_KEY");
-    }
-    for (name, value) in &arguments.header {
-        command.push_str(&format!(" --header {}", shell_word(&format!("{name}: {value}"))));
-    }
-    if let Some(path) = &arguments.cacert {
-        command.push_str(&format!(" --cacert {}", shell_word(&path.display().to_string())));
-    }
+    command.push_str(&arguments.reaching.repeated());
     if settings::seconds(DEFAULT_TIMEOUT) != Ok(arguments.timeout) {
         command.push_str(&format!(" --timeout {}", arguments.timeout.as_secs_f64()));
     }

@@ -22,12 +22,10 @@ use interference_load::{Endpoint, schedule, work};
 use interference_report::load::{Format, LoadReport, Objective, Shard, terminal};
 use interference_report::{Output, terminal::Style};
 
-use crate::failure::{Failure, TEST_FAILED, WRONG_USAGE, may_colour};
+use crate::failure::{Failure, INTERRUPTED, TEST_FAILED, WRONG_USAGE, may_colour};
+use crate::reaching::ReachingArguments;
 use crate::settings;
 use crate::talk::say;
-
-/// What the model of the tester's own server is called where nobody names one.
-const OWN_MODEL: &str = "scripted";
 
 /// What `interference load` takes.
 #[derive(Debug, clap::Args)]
@@ -67,14 +65,6 @@ pub(crate) struct LoadArguments {
     /// What to call the server in reports, such as `llama.cpp b6100`
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-}
-
-impl LoadArguments {
-    /// The model to ask; the tester's own server takes any name.
-    fn model(&self) -> Option<String> {
-        let of_own = || self.base_url.is_none().then(|| OWN_MODEL.to_owned());
-        self.model.clone().or_else(of_own)
-    }
 }
 
 /// When requests are sent.
@@ -156,15 +146,8 @@ struct Asking {
 /// How the server is reached.
 #[derive(Debug, Clone, clap::Args)]
 struct Reaching {
-    /// The key; `env:NAME` or `@FILE` keep it off the command line. By default what OPENAI_API_KEY holds
-    #[arg(long, value_name = "KEY")]
-    api_key: Option<String>,
-    /// A header that every request brings, as `Name: value` (repeatable)
-    #[arg(long, value_name = "HEADER", value_parser = settings::header)]
-    header: Vec<(String, String)>,
-    /// Certificates of authorities to trust besides the system's, a PEM file
-    #[arg(long, value_name = "FILE")]
-    cacert: Option<PathBuf>,
+    #[command(flatten)]
+    server: ReachingArguments,
     /// How long the server may be silent
     #[arg(long, value_name = "D", value_parser = duration, default_value = "60s")]
     timeout: Duration,
@@ -196,6 +179,14 @@ struct Faults {
     /// The parts of the requests that fail, one run for each: `0,0.01,0.1`
     #[arg(long, value_name = "P,P…", value_delimiter = ',', value_parser = part, conflicts_with = "sweep")]
     fault_rates: Vec<f64>,
+}
+
+impl LoadArguments {
+    /// The model that is asked; the tester's own server takes any name.
+    fn model(&self) -> Option<&str> {
+        let own = self.base_url.is_none().then_some(clock_server::MODEL);
+        self.model.as_deref().or(own)
+    }
 }
 
 /// A duration with a unit, or a number of seconds.
@@ -288,6 +279,10 @@ fn tell(arguments: &LoadArguments, outputs: &[Output<Format>], report: &LoadRepo
         write!(stdout, "{}", terminal::render(report, style))?;
     }
     stdout.flush()?;
+    if once::is_interrupted(report) {
+        let hint = "what is told is what had come by then";
+        return Err(Failure::new(INTERRUPTED, "interrupted", hint).into());
+    }
     if report.met() {
         return Ok(());
     }

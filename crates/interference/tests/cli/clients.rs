@@ -7,7 +7,7 @@ mod page;
 mod python;
 mod recordings;
 mod rust;
-mod suite;
+pub(crate) mod suite;
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -20,6 +20,7 @@ mod chat;
 mod check;
 mod check_client;
 mod check_client_listen;
+mod check_client_page;
 mod check_pages;
 mod choices;
 mod clients;

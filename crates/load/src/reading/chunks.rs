@@ -22,16 +22,13 @@ struct Chunk<'a, C> {
 
 #[derive(Deserialize)]
 struct ToldUsage {
-    #[serde(default)]
-    prompt_tokens: u64,
-    #[serde(default)]
-    completion_tokens: u64,
+    prompt_tokens: Option<u64>,
+    completion_tokens: Option<u64>,
 }
 
 #[derive(Deserialize)]
 struct ChatChoice<'a> {
-    #[serde(default)]
-    index: u32,
+    index: Option<u32>,
     #[serde(borrow)]
     delta: Option<Said<'a>>,
     #[serde(borrow)]
@@ -62,8 +59,7 @@ struct WholeChatChoice<'a> {
 
 #[derive(Deserialize)]
 struct TextChoice<'a> {
-    #[serde(default)]
-    index: u32,
+    index: Option<u32>,
     #[serde(borrow)]
     text: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -92,16 +88,17 @@ pub(super) fn take_chat(data: &str, ends: &mut Ends, heard: &mut Heard) -> Resul
     let chunk: Chunk<'_, ChatChoice<'_>> = json(data.as_bytes(), Failure::MalformedEvent)?;
     let mut brings = Brings::default();
     for choice in open(chunk, heard)? {
-        ends.begin(choice.index);
+        let index = choice.index.unwrap_or(0);
+        ends.begin(index);
         if let Some(delta) = &choice.delta {
             let more = delta.brings();
             brings.content |= more.content;
             brings.reasoning |= more.reasoning;
-            if let (0, Some(text)) = (choice.index, &delta.content) {
+            if let (0, Some(text)) = (index, &delta.content) {
                 heard.add_text(text);
             }
         }
-        finish(choice.index, choice.finish_reason.as_deref(), ends, heard);
+        finish(index, choice.finish_reason.as_deref(), ends, heard);
     }
     Ok(brings)
 }
@@ -111,13 +108,14 @@ pub(super) fn take_completion(data: &str, ends: &mut Ends, heard: &mut Heard) ->
     let chunk: Chunk<'_, TextChoice<'_>> = json(data.as_bytes(), Failure::MalformedEvent)?;
     let mut brings = Brings::default();
     for choice in open(chunk, heard)? {
-        ends.begin(choice.index);
+        let index = choice.index.unwrap_or(0);
+        ends.begin(index);
         let text = choice.text.as_deref().unwrap_or_default();
         brings.content |= !text.is_empty();
-        if choice.index == 0 {
+        if index == 0 {
             heard.add_text(text);
         }
-        finish(choice.index, choice.finish_reason.as_deref(), ends, heard);
+        finish(index, choice.finish_reason.as_deref(), ends, heard);
     }
     Ok(brings)
 }
@@ -146,7 +144,7 @@ pub(super) fn whole_completion(body: &[u8], heard: &mut Heard) -> Result<Brings,
     for choice in whole_choices(whole, heard)? {
         let text = choice.text.as_deref().unwrap_or_default();
         brings.content |= !text.is_empty();
-        if choice.index == 0 {
+        if matches!(choice.index, None | Some(0)) {
             heard.add_text(text);
         }
         finish_whole(choice.finish_reason.as_deref(), heard)?;
@@ -179,6 +177,7 @@ fn whole_choices<C>(whole: Chunk<'_, C>, heard: &mut Heard) -> Result<Vec<C>, Fa
 
 fn take_usage(usage: Option<ToldUsage>, heard: &mut Heard) {
     if let Some(ToldUsage { prompt_tokens, completion_tokens }) = usage {
+        let (prompt_tokens, completion_tokens) = (prompt_tokens.unwrap_or(0), completion_tokens.unwrap_or(0));
         heard.usage = Some(Usage { prompt_tokens, completion_tokens });
     }
 }

@@ -28,10 +28,8 @@ struct Response<'a> {
 
 #[derive(Deserialize)]
 struct ToldUsage {
-    #[serde(default)]
-    input_tokens: u64,
-    #[serde(default)]
-    output_tokens: u64,
+    input_tokens: Option<u64>,
+    output_tokens: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -46,6 +44,8 @@ struct Item<'a> {
 struct Part<'a> {
     #[serde(borrow)]
     text: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    refusal: Option<Cow<'a, str>>,
 }
 
 /// Deltas that are output.
@@ -59,10 +59,9 @@ const CONTENT: [&str; 4] = [
 /// Deltas that are thoughts.
 const REASONING: [&str; 2] = ["response.reasoning_text.delta", "response.reasoning_summary_text.delta"];
 
-/// One event. The terminal one stands for finish reason and end alike.
+/// One event. The terminal one stands for finish reason and end alike, so that nothing begins before it.
 pub(super) fn take(data: &str, ends: &mut Ends, heard: &mut Heard) -> Result<Brings, Failure> {
     let event: ResponseEvent<'_> = json(data.as_bytes(), Failure::MalformedEvent)?;
-    ends.begin(0);
     let says = event.delta.as_ref().is_some_and(|delta| !delta.is_empty());
     match event.kind.as_ref() {
         "error" => return Err(Failure::ErrorEvent),
@@ -95,9 +94,11 @@ pub(super) fn whole(body: &[u8], heard: &mut Heard) -> Result<Brings, Failure> {
         match item.kind.as_ref() {
             "reasoning" => brings.reasoning = true,
             "message" => {
-                for text in item.content.iter().flatten().filter_map(|part| part.text.as_deref()) {
-                    brings.content |= !text.is_empty();
-                    heard.add_text(text);
+                for part in item.content.iter().flatten() {
+                    let says =
+                        |text: &Option<Cow<'_, str>>| text.as_ref().is_some_and(|text| !text.is_empty());
+                    brings.content |= says(&part.text) || says(&part.refusal);
+                    heard.add_text(part.text.as_deref().unwrap_or_default());
                 }
             }
             _ => brings.content = true,
@@ -108,6 +109,9 @@ pub(super) fn whole(body: &[u8], heard: &mut Heard) -> Result<Brings, Failure> {
 
 fn take_usage(usage: Option<ToldUsage>, heard: &mut Heard) {
     if let Some(ToldUsage { input_tokens, output_tokens }) = usage {
-        heard.usage = Some(Usage { prompt_tokens: input_tokens, completion_tokens: output_tokens });
+        heard.usage = Some(Usage {
+            prompt_tokens: input_tokens.unwrap_or(0),
+            completion_tokens: output_tokens.unwrap_or(0),
+        });
     }
 }

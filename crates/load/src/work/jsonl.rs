@@ -77,6 +77,14 @@ impl RequestFile {
         reading.finish()
     }
 
+    /// [`RequestFile::read`] for a file of these bytes.
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn holding(bytes: &[u8], form: &Form) -> Result<RequestFile, WorkError> {
+        let mut reading = Reading::new("bytes".to_owned(), form, BOUNDS);
+        reading.read(bytes).map_err(|source| WorkError::Unreadable { path: "bytes".into(), source })?;
+        reading.finish()
+    }
+
     /// Whether it has prompts of which only the length is known, so that a scale is needed.
     pub fn needs_scale(&self) -> bool {
         self.requests.iter().any(|asked| matches!(asked, Asked::Measured(_)))

@@ -3,14 +3,14 @@
 //! Owns the verdict on each figure and on the whole. What noise is follows from the runs themselves (`noise.rs`), and from
 //! what their certificates say of the tester's own error. Refuses to know why two runs differ.
 
+mod document;
 mod format;
 pub mod html;
 mod noise;
 pub mod terminal;
 
+pub use document::{Change, ComparedFigure, Comparison, Conclusion, FORMAT, Side, Verdict};
 pub use format::Format;
-
-use serde::{Deserialize, Serialize};
 
 use self::noise::{Estimate, Sample, TooFew};
 use super::document::LoadReport;
@@ -18,137 +18,26 @@ use super::figure::{Figure, RunFigure, Statistic, Worse};
 use super::measure::{Measure, Unit};
 use super::number::{counted, percent};
 use super::sentences;
-use crate::error::ReportError;
-
-/// What the member `format` of a comparison says.
-pub const FORMAT: &str = "interference-load-comparison-1";
 
 /// Figures that the conclusion names.
 const MOST_NAMED: usize = 3;
+/// The figures that people look for, in this order: they are named first, and told also where they are within noise.
+const HEADLINES: [&str; 10] = [
+    "valid_goodput_ratio",
+    "requests_per_second",
+    "completion_tokens_per_second",
+    "failed",
+    "first_content_ms_p50",
+    "first_content_ms_p99",
+    "between_chunks_ms_p50",
+    "between_chunks_ms_p99",
+    "time_per_output_token_ms_p50",
+    "total_ms_p50",
+];
 /// How far two values of histograms can be apart that are the same: each is kept to a thousandth.
 const RESOLUTION: f64 = 0.002;
-/// The same for those near zero, which are kept to whole microseconds, or to whole things.
-const SMALLEST_STEP: f64 = 1.0;
-
-/// One of the two runs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Side {
-    /// The base URL.
-    pub target: String,
-    /// What it is called.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub target_name: Option<String>,
-    /// The model that was asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub model: Option<String>,
-    /// The command that was run.
-    pub command: String,
-    /// RFC 3339, in UTC.
-    pub started_at: String,
-    /// What was to be done, in words.
-    pub plan: String,
-    /// Requests that were scheduled.
-    pub scheduled: u64,
-    /// Whether its numbers can be trusted.
-    pub certified: bool,
-    /// Why not, each a sentence.
-    pub objections: Vec<String>,
-}
-
-/// What is said of two values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// They differ by more than chance and the testers' own errors explain.
-    BeyondNoise,
-    /// They do not.
-    WithinNoise,
-    /// Nothing can be said of them.
-    NotComparable,
-}
-
-/// What a difference beyond noise means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Change {
-    /// B is better.
-    Better,
-    /// B is worse.
-    Worse,
-    /// B is different, in what is neither good nor bad.
-    Different,
-}
-
-/// One figure of both runs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ComparedFigure {
-    /// As documents of load spell it; its unit is in it.
-    pub name: String,
-    /// Of run A; absent where nothing was measured.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub a: Option<f64>,
-    /// Of run B; absent where nothing was measured.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub b: Option<f64>,
-    /// B by A; absent where A is 0, or one is absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ratio: Option<f64>,
-    /// How far apart they may be by chance, in the unit of the figure; absent where that is not known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub noise: Option<f64>,
-    /// What is said of it.
-    pub verdict: Verdict,
-    /// What it means; absent where it is not beyond noise.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub change: Option<Change>,
-    /// Why nothing can be said; absent where something is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-}
-
-/// What all figures together say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Conclusion {
-    /// Nothing is beyond noise.
-    WithinNoise,
-    /// What is beyond noise is better in B.
-    Better,
-    /// What is beyond noise is worse in B.
-    Worse,
-    /// Something is better in B, and something worse.
-    Mixed,
-    /// What is beyond noise is neither.
-    Different,
-    /// Nothing can be said of any figure.
-    NotComparable,
-}
-
-impl Conclusion {
-    /// Whether B is worse than A in anything, beyond noise.
-    pub fn is_worse(self) -> bool {
-        matches!(self, Conclusion::Worse | Conclusion::Mixed)
-    }
-}
-
-/// Two runs side by side.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Comparison {
-    /// [`FORMAT`].
-    pub format: String,
-    /// The run that is compared with: the older one, as a rule.
-    pub a: Side,
-    /// The run that is compared.
-    pub b: Side,
-    /// What all figures together say.
-    pub conclusion: Conclusion,
-    /// The same in a sentence.
-    pub summary: String,
-    /// What whoever reads it has to know besides, each a sentence.
-    pub notes: Vec<String>,
-    /// Every figure that one of them has.
-    pub figures: Vec<ComparedFigure>,
-}
+/// The same for times near zero, which are kept to whole microseconds.
+const SMALLEST_STEP_MS: f64 = 0.001;
 
 /// Puts two runs side by side.
 pub fn compare(a: &LoadReport, b: &LoadReport) -> Comparison {
@@ -164,24 +53,6 @@ pub fn compare(a: &LoadReport, b: &LoadReport) -> Comparison {
         summary: summary(conclusion, &figures),
         notes: notes(&samples.0, &samples.1),
         figures,
-    }
-}
-
-impl Comparison {
-    /// The comparison as JSON, indented, with a line feed at its end; `docs/schemas/load-comparison-1.json` describes it.
-    ///
-    /// # Errors
-    /// [`ReportError::Unwritable`] where JSON cannot say a number.
-    pub fn to_json(&self) -> Result<String, ReportError> {
-        let mut text = serde_json::to_string_pretty(self)
-            .map_err(|error| ReportError::Unwritable { form: "JSON", reason: error.to_string() })?;
-        text.push('\n');
-        Ok(text)
-    }
-
-    /// Figures of a verdict.
-    pub fn of(&self, verdict: Verdict) -> impl Iterator<Item = &ComparedFigure> {
-        self.figures.iter().filter(move |figure| figure.verdict == verdict)
     }
 }
 
@@ -266,7 +137,7 @@ fn depends_on_basis(figure: Figure) -> bool {
 
 fn resolution(measure: Measure, value: f64) -> f64 {
     let smallest = match measure.unit() {
-        Unit::Time => SMALLEST_STEP / 1e3,
+        Unit::Time => SMALLEST_STEP_MS,
         Unit::Count => 0.0,
     };
     value * RESOLUTION + smallest
@@ -310,7 +181,9 @@ fn conclude(figures: &[ComparedFigure]) -> Conclusion {
 
 fn summary(conclusion: Conclusion, figures: &[ComparedFigure]) -> String {
     let named = |change| {
-        let changed: Vec<_> = figures.iter().filter(|figure| figure.change == Some(change)).collect();
+        let mut changed: Vec<_> = figures.iter().filter(|figure| figure.change == Some(change)).collect();
+        let place = |name: &str| HEADLINES.iter().position(|headline| *headline == name);
+        changed.sort_by_key(|figure| place(&figure.name).unwrap_or(HEADLINES.len()));
         let names = changed.iter().take(MOST_NAMED).map(|figure| match figure.ratio {
             Some(ratio) if ratio < 10.0 => format!("{} {:+.1} %", figure.name, (ratio - 1.0) * 100.0),
             Some(ratio) => format!("{} × {ratio:.0}", figure.name),

@@ -10,7 +10,7 @@ use super::certificate::{Calibration, Quantiles};
 use super::document::{LoadReport, Point, Series};
 use super::figure::{Figure, RunFigure, Statistic};
 use super::measure::Measure;
-use super::number::{amount, counted, grouped, in_words, percent, unit};
+use super::number::{amount, counted, exact, grouped, in_words, percent, unit};
 use super::plot::{self, Chart, Clock, StreamChart};
 use super::sentences;
 use super::streams::StreamLine;
@@ -28,6 +28,7 @@ struct Page<'a> {
     report: &'a LoadReport,
     objections: Vec<String>,
     headlines: Vec<Headline>,
+    series_pictures: Vec<Picture>,
     pictures: Vec<Picture>,
     streams: Vec<StreamChart>,
     measures: Vec<MeasureRow>,
@@ -42,10 +43,10 @@ struct Headline {
     note: String,
 }
 
-/// Charts that belong together.
+/// A chart under its title.
 struct Picture {
     title: String,
-    charts: Vec<Chart>,
+    chart: Chart,
 }
 
 /// What is told of a measure.
@@ -70,6 +71,7 @@ pub fn render(report: &LoadReport) -> Result<String, ReportError> {
         report,
         objections: report.objections(),
         headlines: headlines(report),
+        series_pictures: report.series.as_ref().map(series_pictures).unwrap_or_default(),
         pictures: pictures(report),
         streams: clocks
             .into_iter()
@@ -117,32 +119,28 @@ fn headlines(report: &LoadReport) -> Vec<Headline> {
     headlines
 }
 
+fn series_pictures(series: &Series) -> Vec<Picture> {
+    let by = shown(&series.variable).replace('_', " ");
+    let charts = [("Goodput", plot::goodput(series)), ("Latency", plot::latency(series))];
+    let charts = charts.into_iter().filter_map(|(title, chart)| Some((title, chart?)));
+    charts.map(|(title, chart)| Picture { title: format!("{title} by {by}"), chart }).collect()
+}
+
 fn pictures(report: &LoadReport) -> Vec<Picture> {
     let measured = &report.measurements;
     let timeline = &measured.timeline;
-    let series = report.series.as_ref();
-    let of_series = |title: &str, chart: fn(&Series) -> Option<Chart>| {
-        (
-            format!("{title} by {}", series.map_or("", |series| &series.variable).replace('_', " ")),
-            series.and_then(chart),
-        )
-    };
-    let groups = [
-        vec![of_series("Goodput", plot::goodput), of_series("Latency", plot::latency)],
-        vec![(
-            "First content over time".to_owned(),
-            plot::over_time(timeline, Measure::FirstContent, |interval| &interval.first_content),
-        )],
-        vec![(
-            "Between chunks over time".to_owned(),
-            plot::over_time(timeline, Measure::BetweenChunks, |interval| &interval.between_chunks),
-        )],
-        vec![("Percentiles".to_owned(), plot::curves(&measured.histograms))],
-        vec![("Arrivals and completions".to_owned(), plot::rates(timeline))],
-        vec![("In flight".to_owned(), plot::in_flight(timeline))],
+    let first_content = plot::over_time(timeline, Measure::FirstContent, |interval| &interval.first_content);
+    let between_chunks =
+        plot::over_time(timeline, Measure::BetweenChunks, |interval| &interval.between_chunks);
+    let charts = [
+        ("First content over time", first_content),
+        ("Between chunks over time", between_chunks),
+        ("Percentiles", plot::curves(&measured.histograms)),
+        ("Arrivals and completions", plot::rates(timeline)),
+        ("In flight", plot::in_flight(timeline)),
     ];
-    let drawn = groups.into_iter().flatten();
-    drawn.filter_map(|(title, chart)| Some(Picture { title: shown(&title), charts: vec![chart?] })).collect()
+    let charts = charts.into_iter().filter_map(|(title, chart)| Some((title, chart?)));
+    charts.map(|(title, chart)| Picture { title: title.to_owned(), chart }).collect()
 }
 
 fn measure_row(report: &LoadReport, measure: Measure) -> Option<MeasureRow> {
@@ -159,7 +157,7 @@ fn measure_row(report: &LoadReport, measure: Measure) -> Option<MeasureRow> {
 
 /// Numbers of a template, which passes them by reference.
 fn number(value: &f64) -> String {
-    amount(*value)
+    exact(*value)
 }
 
 fn count(number: &u64) -> String {

@@ -91,7 +91,7 @@ impl MergeError {
 }
 
 impl LoadReport {
-    /// Makes one run of its parts, in any order. A single document stays as it is. What is missing stands in
+    /// Makes one run of its parts, in any order. A whole run alone stays as it is. What is missing stands in
     /// [`LoadReport::notes`].
     ///
     /// # Errors
@@ -100,19 +100,18 @@ impl LoadReport {
         if reports.len() > MOST_SHARDS {
             return Err(MergeError::TooMany { given: reports.len() });
         }
-        if reports.len() > 1 {
+        let is_split = reports.len() > 1 || reports.iter().any(|report| !report.shards.is_empty());
+        if is_split {
             check_shards(&reports)?;
         }
         reports.sort_by(|one, other| one.shards.cmp(&other.shards));
         let mut reports = reports.into_iter();
         let mut whole = reports.next().ok_or(MergeError::Nothing)?;
-        let mut is_alone = true;
         for part in reports {
-            is_alone = false;
             whole.belongs_with(&part)?;
             whole.take(part);
         }
-        if !is_alone {
+        if is_split {
             whole.conclude()?;
         }
         Ok(whole)

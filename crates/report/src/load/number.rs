@@ -28,6 +28,15 @@ pub(crate) fn amount(number: f64) -> String {
     }
 }
 
+/// With no more digits than it has, to a millionth: `0.05`, `5`, `472.831`, `2,000`.
+pub(crate) fn exact(number: f64) -> String {
+    let rounded = (number * 1e6).round() / 1e6;
+    if rounded.fract() == 0.0 && (0.0..1e15).contains(&rounded) {
+        return grouped(rounded as u64);
+    }
+    rounded.to_string()
+}
+
 /// `97.3 %`; what is not all is never told as 100 %, and what is something never as 0 %.
 pub(crate) fn percent(ratio: f64) -> String {
     let rounded = (ratio * 1e3).round() / 10.0;
@@ -68,6 +77,7 @@ mod tests {
             [0.0, 0.0421, 4.206, 42.06, 1_234.5, -1_234.5].map(amount),
             ["0", "0.042", "4.21", "42.1", "1,235", "-1,235"]
         );
+        assert_eq!([0.05, 5.0, 472.831, 2_000.0, -3.5].map(exact), ["0.05", "5", "472.831", "2,000", "-3.5"]);
         assert_eq!(
             [0.0, 0.0001, 0.973, 0.9999, 1.0].map(percent),
             ["0 %", "< 0.1 %", "97.3 %", "> 99.9 %", "100 %"]

@@ -7,6 +7,7 @@ use super::measure::Measure;
 use super::number::{amount, counted, grouped, percent};
 use crate::duration::duration;
 use crate::terminal::Ink;
+use crate::visible::one_line;
 
 /// Shards that are named one by one.
 const MOST_NAMED: usize = 12;
@@ -91,7 +92,7 @@ pub(crate) fn late(report: &LoadReport) -> (String, Ink) {
         late => format!(
             "{} sent more than {} ms after their time ({} at most), by the tester's own fault",
             counted(late, "request was", "requests were"),
-            amount(report.plan.late_after_ms),
+            report.plan.late_after_ms,
             report
                 .number(Figure::Measured(Measure::Lateness, Statistic::Max))
                 .map_or_else(|| "unknown".to_owned(), |most| format!("{} ms", amount(most)))
@@ -139,7 +140,7 @@ pub(crate) fn variable(name: &str) -> String {
         "rate" => "rate, requests a second".to_owned(),
         "concurrency" => "concurrency, requests at once".to_owned(),
         "fault_probability" => "probability of a fault".to_owned(),
-        other => other.replace('_', " "),
+        other => one_line(other).replace('_', " "),
     }
 }
 

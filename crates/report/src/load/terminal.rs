@@ -102,7 +102,7 @@ fn outcome(page: &mut Page, report: &LoadReport) {
     );
     page.labelled("rate", &rate, Ink::Plain);
     let mut tokens = format!(
-        "{} out and {} in a second, in {} chunks a second",
+        "{} a second out and {} in, by {} chunks a second",
         amount(number(RunFigure::CompletionTokensPerSecond)),
         amount(number(RunFigure::PromptTokensPerSecond)),
         amount(number(RunFigure::ChunksPerSecond))

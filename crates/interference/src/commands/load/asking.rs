@@ -46,7 +46,7 @@ fn form(arguments: &LoadArguments) -> Form {
     let default = (is_made_up && has_limit).then_some(DEFAULT_TOKENS);
     Form {
         endpoint: *endpoint,
-        model: arguments.model(),
+        model: arguments.model().map(str::to_owned),
         delivery: if *no_stream { Delivery::Whole } else { Delivery::Streamed },
         max_tokens: max_tokens.or(default),
         limit_member: if *max_completion_tokens {

@@ -15,6 +15,8 @@ use tempfile::NamedTempFile;
 
 use super::once::Hands;
 
+/// What its model is called where nobody names it.
+pub(super) const MODEL: &str = "clock";
 /// What says where the server listens.
 const LISTENING: &str = "listening on ";
 /// Lines that are read for it, at most.

@@ -16,8 +16,9 @@ use super::clock_server::measure_oneself;
 use super::progress::Watching;
 use super::{LoadArguments, announce, sockets};
 use crate::failure::{Failure, TOOL_FAILED, WRONG_USAGE};
+use crate::interrupt::at_first_ctrl_c;
 use crate::judging::shell_word;
-use crate::settings;
+use crate::talk::say;
 
 /// A request that is sent later than this counts as late.
 const LATE_AFTER: Duration = Duration::from_millis(10);
@@ -26,6 +27,9 @@ const LEAD: Duration = Duration::from_millis(100);
 /// Arrivals of the time before a run are numbered from here, so that no prompt is sent twice.
 const BEFORE: u64 = 1 << 40;
 
+/// What a run that was stopped by the user is told with.
+const INTERRUPTED: &str = "the run was interrupted: the rest of its schedule was not sent";
+
 /// What a run is done with.
 #[derive(Debug, Clone)]
 pub(super) struct Hands {
@@ -33,6 +37,11 @@ pub(super) struct Hands {
     pub(super) sockets: usize,
     pub(super) time_limits: TimeLimits,
     pub(super) planted_stall: Option<Duration>,
+}
+
+/// Whether a run was stopped by the user.
+pub(super) fn is_interrupted(report: &LoadReport) -> bool {
+    report.notes.iter().any(|note| note == INTERRUPTED)
 }
 
 /// When requests are sent.
@@ -95,18 +104,7 @@ impl<'a> Session<'a> {
             planted_stall: arguments.plant_stall,
         };
         let base_url = base_url.context("clap demands a base URL")?;
-        let key = settings::given_or_environment_key(reaching.api_key.as_deref())?;
-        let mut all = reaching.header.clone();
-        all.extend(headers);
-        let target =
-            Target::parse(base_url, key, all).and_then(|target| target.trust(reaching.cacert.as_deref()));
-        let target = target.map_err(|error| {
-            Failure::new(
-                WRONG_USAGE,
-                error.to_string(),
-                "as in: interference load http://localhost:1337/v1 -m MODEL",
-            )
-        })?;
+        let target = reaching.server.target("load", base_url, headers)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (target, asked) = runtime.block_on(async {
             let limits = Limits { time: time_limits, ..Limits::default() };
@@ -172,8 +170,14 @@ impl<'a> Session<'a> {
     /// The machine has too few sockets or threads, the start is over, or the tester's own server does not start.
     pub(super) fn run(&self, pattern: &Pattern, proof: Proof) -> anyhow::Result<LoadReport> {
         let expected = self.expected(pattern);
-        if let Pattern::Closed(users) = pattern {
-            sockets::check(users.peak(), self.hands.sockets)?;
+        match pattern {
+            Pattern::Closed(users) => sockets::check(users.peak(), self.hands.sockets)?,
+            // How many there will be is a guess from one answer.
+            Pattern::Open(_) | Pattern::Trace(_) => {
+                if let Err(few) = sockets::check(expected.streams, self.hands.sockets) {
+                    say(&format!("if answers take as long as the first did, {}", few.message));
+                }
+            }
         }
         let before = self.prove(proof, "before", expected)?;
         let (schedule, lasts) = self.schedule(pattern)?;
@@ -199,6 +203,11 @@ impl<'a> Session<'a> {
             objectives: Arc::clone(&self.objectives),
         };
         let started_at = SystemTime::now() + start.saturating_duration_since(Instant::now()) + warmup;
+        let live = Arc::clone(&run.live);
+        at_first_ctrl_c(move || {
+            live.stop();
+            say("\nnothing more is sent, and what is on its way is waited for; Ctrl-C again ends at once");
+        })?;
         let watching = Watching::begin(&run, warmup + lasts);
         let measured = measure(&run, &counting)?;
         watching.end();
@@ -212,7 +221,11 @@ impl<'a> Session<'a> {
             streams: measured.peak_streams,
             chunks_per_second: reached.chunks_per_second.round(),
         };
-        Ok(self.document(pattern, &run, started_at, lasts, measured, certificate))
+        let mut report = self.document(pattern, &run, started_at, lasts, measured, certificate);
+        if run.live.is_stopped() {
+            report.notes.push(INTERRUPTED.to_owned());
+        }
+        Ok(report)
     }
 
     fn prove(
@@ -290,7 +303,9 @@ impl<'a> Session<'a> {
     ) -> LoadReport {
         let arguments = self.arguments;
         let counted_from = run.start + arguments.arrivals.warmup;
-        let duration = measured.last_end.saturating_duration_since(counted_from).max(lasts);
+        // Of a run that was interrupted, what had come by then is all there is.
+        let planned = if run.live.is_stopped() { Duration::ZERO } else { lasts };
+        let duration = measured.last_end.saturating_duration_since(counted_from).max(planned);
         let millis = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
         let endpoints: Vec<&str> =
             self.asked.work.endpoints().iter().map(|endpoint| endpoint.name()).collect();
@@ -305,7 +320,7 @@ impl<'a> Session<'a> {
             command: self.command(),
             target: self.target.base_url(),
             target_name: arguments.name.clone(),
-            model: arguments.model(),
+            model: arguments.model().map(str::to_owned),
             started_at: humantime::format_rfc3339_millis(started_at).to_string(),
             duration_ms: millis(duration),
             plan: Plan {

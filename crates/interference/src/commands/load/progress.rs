@@ -16,7 +16,7 @@ use crate::talk::is_quiet;
 const LOOKING: Duration = Duration::from_millis(500);
 /// The percentiles are of so many looks.
 const REMEMBERED: usize = 10;
-const LINE: &str = "[{bar:24}] {msg}";
+const LINE: &str = "[{bar:24}] {wide_msg}";
 
 /// A view of a run that goes on.
 pub(super) struct Watching {
@@ -88,14 +88,14 @@ impl View {
         let since = Instant::now().saturating_duration_since(self.start);
         self.bar.set_position(u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
         self.bar.set_message(format!(
-            "{:.0} of {:.0} s · {rate:.1} answers/s · {} in flight · first content {} / {} ms (p50 / p99) · {} sound, {} failed",
+            "{:.0} of {:.0} s · {rate:.1} answers/s · {} in flight · {} sound, {} failed · first content {} / {} ms (p50 / p99)",
             since.min(self.lasts).as_secs_f64(),
             self.lasts.as_secs_f64(),
             now.in_flight,
-            told(0.5),
-            told(0.99),
             now.completed,
             now.errors,
+            told(0.5),
+            told(0.99),
         ));
     }
 }

@@ -7,7 +7,7 @@ use interference_load::schedule::Profile;
 use interference_report::load::{LoadReport, Objective, Point, Series};
 
 use super::clock_server::ClockServer;
-use super::once::{Pattern, Proof, Session};
+use super::once::{Pattern, Proof, Session, is_interrupted};
 use super::{LoadArguments, announce};
 use crate::failure::{Failure, WRONG_USAGE};
 
@@ -39,6 +39,9 @@ pub(super) fn sweep(arguments: &LoadArguments, objectives: &[Objective]) -> anyh
     while points.len() < MOST_RUNS {
         announce(&format!("run {}: {rate:.2} requests a second", points.len() + 1));
         let report = session.run(&open(rate)?, Proof::Watch)?;
+        if is_interrupted(&report) {
+            return Ok(report);
+        }
         announce(if report.met() { "  every objective held" } else { "  an objective was missed" });
         if report.met() {
             held = Some(rate);
@@ -50,7 +53,7 @@ pub(super) fn sweep(arguments: &LoadArguments, objectives: &[Objective]) -> anyh
             (Some(held), _) if held >= HIGHEST_RATE => break,
             (Some(held), None) => (held * 2.0).min(HIGHEST_RATE),
             (Some(held), Some(missed)) if missed / held <= NEAR_ENOUGH => break,
-            (Some(held), Some(missed)) => (held * missed).sqrt(),
+            (Some(held), Some(missed)) => rounded((held * missed).sqrt()),
             (None, Some(missed)) if missed * f64::from(u32::try_from(MOST_RUNS)?) < FIRST_RATE => break,
             (None, missed) => missed.unwrap_or(FIRST_RATE) / 2.0,
         };
@@ -88,6 +91,10 @@ pub(super) fn of_faults(arguments: &LoadArguments, objectives: &[Objective]) -> 
         let session = Session::open(arguments, objectives, base_url, headers(arguments, part))?;
         let proof = if first.is_none() { proof(arguments) } else { Proof::Watch };
         let report = session.run(&session.pattern()?, proof)?;
+        if is_interrupted(&report) {
+            first = Some(report);
+            break;
+        }
         points.push(point(part, &report));
         first.get_or_insert(report);
     }
@@ -103,6 +110,12 @@ pub(super) fn of_faults(arguments: &LoadArguments, objectives: &[Objective]) -> 
 
 fn proof(arguments: &LoadArguments) -> Proof {
     if arguments.no_certificate { Proof::Watch } else { Proof::BeforeAndAfter }
+}
+
+/// To three digits: no search is finer.
+fn rounded(rate: f64) -> f64 {
+    let unit = 10_f64.powf(rate.log10().floor() - 2.0);
+    ((rate / unit).round() * unit * 1e6).round() / 1e6
 }
 
 fn open(rate: f64) -> anyhow::Result<Pattern> {

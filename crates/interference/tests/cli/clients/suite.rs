@@ -90,16 +90,7 @@ impl Served {
     /// Runs a file of tests with Node's own runner.
     #[track_caller]
     pub(crate) fn node_test(&self, file: &str) {
-        let mut node = self.client(Path::new("node"), from_xtask("INTERFERENCE_TEST_NODE_CLIENT"));
-        let printed = succeeded(node.args(["--test", "--test-reporter=tap"]).arg(format!("tests/{file}")));
-        let lines: Vec<&str> = printed.lines().collect();
-        assert!(
-            lines.contains(&"# skipped 0") && lines.contains(&"# todo 0"),
-            "a test was not run:\n{printed}"
-        );
-        // A file without tests counts as one, of its own name.
-        let empty = lines.iter().any(|line| line.starts_with("ok ") && line.ends_with(file));
-        assert!(!empty, "there is no test in {file}:\n{printed}");
+        run_node_test(&mut self.client(Path::new("node"), from_xtask("INTERFERENCE_TEST_NODE_CLIENT")), file);
     }
 
     /// Runs a program that tests by itself.
@@ -126,6 +117,17 @@ impl Served {
         client.current_dir(folder);
         client
     }
+}
+
+/// Runs a file of tests with this Node, below the folder in which it is to run.
+#[track_caller]
+pub(crate) fn run_node_test(node: &mut Command, file: &str) {
+    let printed = succeeded(node.args(["--test", "--test-reporter=tap"]).arg(format!("tests/{file}")));
+    let lines: Vec<&str> = printed.lines().collect();
+    assert!(lines.contains(&"# skipped 0") && lines.contains(&"# todo 0"), "a test was not run:\n{printed}");
+    // A file without tests counts as one, of its own name.
+    let empty = lines.iter().any(|line| line.starts_with("ok ") && line.ends_with(file));
+    assert!(!empty, "there is no test in {file}:\n{printed}");
 }
 
 /// The names of the files with this ending in a folder of clients.

@@ -1,12 +1,14 @@
 //! When requests are sent.
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use interference_load::schedule::{Process, Profile, Schedule, WHOLE};
 use serde_json::Value;
 
-use super::{ANY, Loaded, NAMES, fraction, good, number};
-use crate::bench::Bench;
+use super::{ANY, Loaded, NAMES, fraction, good, number, told};
+use crate::bench::{Bench, Running};
+use crate::exchange::get;
 
 /// `500ms`, which all plans here last.
 const DURATION: Duration = Duration::from_millis(500);
@@ -55,4 +57,24 @@ fn users_of_a_closed_loop_wait_for_their_answers() {
     let most = intervals.iter().map(|interval| number(&interval["in_flight"])).max();
     assert_eq!(most, Some(3));
     assert!(closed.get("first_content_from_sent_ms_p50").is_none(), "it would be the same twice");
+}
+
+#[test]
+fn an_interrupted_run_tells_what_had_come() {
+    let bench = Bench::take();
+    let loaded = Loaded::new(&bench, ANY, &[]);
+    let base_url = loaded.server.base_url();
+    let arguments =
+        ["load", &base_url, "-m", "any", "--rate", "50", "--duration", "10m", "--no-certificate", "--json"];
+    let child = bench.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let running = Running { child };
+    // Some are sent before the run, so that by then it goes on.
+    let journal = get(loaded.server.address, "/_interference/requests?min=12&ended=true");
+    assert_eq!(journal.status, 200);
+    running.signal("INT");
+    let finished = running.finish();
+    assert!(finished.failed_with(130).contains("error: interrupted\n"), "{finished:#?}");
+    let document = told(&finished);
+    assert!(good(&document) > 0);
+    assert!(document["notes"].to_string().contains("the run was interrupted"), "{}", document["notes"]);
 }

@@ -54,8 +54,8 @@ fn verdict(figure: &ComparedFigure) -> (&'static str, &'static str) {
         Some(Change::Worse) => ("✗ worse", "missed"),
         Some(Change::Better) => ("✓ better", "met"),
         Some(Change::Different) => ("~ differs", "unsure"),
-        None if figure.verdict == Verdict::WithinNoise => ("= the same", "faint"),
-        None => ("? not known", "faint"),
+        None if figure.verdict == Verdict::WithinNoise => ("= within noise", "faint"),
+        None => ("? unknown", "faint"),
     }
 }
 

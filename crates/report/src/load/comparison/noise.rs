@@ -63,10 +63,21 @@ impl Estimate {
     }
 }
 
+/// How much more batches differ than independent values would make them, by the quantile at which they are cut.
+#[derive(Debug, Clone, Copy)]
+struct Excess {
+    quantile: f64,
+    /// Of the waits for first chunks: a value for each answer.
+    answers: f64,
+    /// Of the times between chunks: many values for each answer.
+    chunks: f64,
+}
+
 /// A run, cut into batches.
 pub(super) struct Sample<'a> {
     pub(super) report: &'a LoadReport,
     batches: Vec<Interval>,
+    excesses: Vec<Excess>,
 }
 
 impl<'a> Sample<'a> {
@@ -78,7 +89,23 @@ impl<'a> Sample<'a> {
             batch.iter().for_each(|interval| whole.add(interval));
             whole
         });
-        Sample { report, batches: batches.collect() }
+        let batches: Vec<Interval> = batches.collect();
+        let mut whole = Interval::default();
+        batches.iter().for_each(|batch| whole.add(batch));
+        let excess_at = |quantile, of: fn(&Interval) -> &Histogram| match of(&whole).quantile(quantile) {
+            Some(value) => {
+                excess(batches.iter().map(|batch| (of(batch).count_at_most(value), of(batch).len())))
+            }
+            None => 1.0,
+        };
+        let quantiles = Statistic::ALL.into_iter().filter_map(Statistic::quantile);
+        let excesses = quantiles.map(|quantile| Excess {
+            quantile,
+            answers: excess_at(quantile, |batch| &batch.first_content),
+            chunks: excess_at(quantile, |batch| &batch.between_chunks),
+        });
+        let excesses = excesses.collect();
+        Sample { report, batches, excesses }
     }
 
     /// What had to be assumed of it, to follow on its name.
@@ -128,26 +155,17 @@ impl<'a> Sample<'a> {
         }
     }
 
-    /// How many independent values say as much as those of a measure do.
+    /// How many independent values say as much as those of a measure do, as to a quantile.
     fn values(&self, measure: Measure, quantile: f64) -> f64 {
         let measured = &self.report.measurements;
         let len = |measure| measured.histograms.get(&measure).map_or(0.0, |histogram| histogram.len() as f64);
-        let chunks = len(Measure::BetweenChunks) / self.excess(|batch| &batch.between_chunks, quantile);
+        let known = self.excesses.iter().find(|excess| excess.quantile == quantile);
+        let (of_answers, of_chunks) = known.map_or((1.0, 1.0), |excess| (excess.answers, excess.chunks));
         // An answer says at most as much as one independent value, however many chunks it has.
-        let answers = measured.completed() as f64;
-        let requests = answers / self.excess(|batch| &batch.first_content, quantile);
-        let requests = if chunks > 0.0 { requests.min(chunks) } else { requests };
-        len(measure).min(requests)
-    }
-
-    /// How much more the batches differ in their shares of values up to a quantile than independent values would make
-    /// them; at least 1.
-    fn excess(&self, of: impl Fn(&Interval) -> &Histogram, quantile: f64) -> f64 {
-        let mut whole = Histogram::new();
-        self.batches.iter().for_each(|batch| whole.merge(of(batch)));
-        let Some(value) = whole.quantile(quantile) else { return 1.0 };
-        let shares = self.batches.iter().map(|batch| (of(batch).count_at_most(value), of(batch).len()));
-        excess(shares)
+        let answers = measured.completed() as f64 / of_answers;
+        let chunks = len(Measure::BetweenChunks) / of_chunks;
+        let answers = if chunks > 0.0 { answers.min(chunks) } else { answers };
+        len(measure).min(answers)
     }
 
     /// A share of the scheduled requests; `of` tells how many of those that ended in a batch belong to it.

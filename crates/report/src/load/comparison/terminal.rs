@@ -1,6 +1,6 @@
 //! The comparison as a person reads it: what differs first, then the rest of what is told most.
 
-use super::{Change, ComparedFigure, Comparison, Conclusion, Side, Verdict};
+use super::{Change, ComparedFigure, Comparison, Conclusion, HEADLINES, Side, Verdict};
 use crate::load::number::amount;
 use crate::terminal::{Ink, Page, Style, WIDTH};
 use crate::visible::shortened;
@@ -11,20 +11,6 @@ const NAME: usize = 36;
 const NUMBER: usize = 12;
 /// Characters of a text that somebody else chose.
 const LONGEST_TEXT: usize = 300;
-/// What is told though it is within noise; the other forms have all.
-const HEADLINES: [&str; 10] = [
-    "valid_goodput_ratio",
-    "requests_per_second",
-    "completion_tokens_per_second",
-    "failed",
-    "first_content_ms_p50",
-    "first_content_ms_p99",
-    "between_chunks_ms_p50",
-    "between_chunks_ms_p99",
-    "time_per_output_token_ms_p50",
-    "total_ms_p50",
-];
-
 /// The whole view.
 pub fn render(comparison: &Comparison, style: Style) -> String {
     let mut page = Page::new(style);
@@ -34,6 +20,7 @@ pub fn render(comparison: &Comparison, style: Style) -> String {
         page.labelled("note", &shortened(note, 2 * LONGEST_TEXT), Ink::Doubtful);
     }
     table(&mut page, "beyond noise", comparison.of(Verdict::BeyondNoise));
+    // The other forms have all of them.
     let is_told = |figure: &&ComparedFigure| HEADLINES.contains(&figure.name.as_str());
     table(&mut page, "within noise", comparison.of(Verdict::WithinNoise).filter(is_told));
     table(&mut page, "not comparable", comparison.of(Verdict::NotComparable).filter(is_told));

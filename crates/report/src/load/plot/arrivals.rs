@@ -2,7 +2,7 @@
 
 use super::chart::{Chart, FOOT, Hint, Ink, Line, TIME, TOP, path, time_axis};
 use super::scale::Scale;
-use crate::load::number::{amount, grouped};
+use crate::load::number::grouped;
 use crate::load::timeline::{Interval, Timeline};
 
 const RATES_HEIGHT: f64 = 260.0;
@@ -64,7 +64,7 @@ fn over_time(timeline: &Timeline, counted: &[Counted], by: f64, height: f64) -> 
         x_label: TIME.to_owned(),
         x_ticks: x.ticks(),
         y_label: String::new(),
-        y_ticks: y.ticks_with(amount),
+        y_ticks: y.ticks(),
         band: None,
         lines: lines.collect(),
         hints: hints.collect(),

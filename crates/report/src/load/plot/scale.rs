@@ -1,6 +1,6 @@
 //! From values to places, and the values that are written beside an axis.
 
-use crate::load::number::amount;
+use crate::load::number::exact;
 
 /// Ticks of an axis, about.
 const TICKS: f64 = 6.0;
@@ -68,7 +68,7 @@ impl Scale {
 
     /// The values that are written, in order.
     pub(crate) fn ticks(&self) -> Vec<Tick> {
-        self.ticks_with(amount)
+        self.ticks_with(exact)
     }
 
     /// The same in other words.
@@ -92,6 +92,8 @@ impl Scale {
         let (low, high) = (self.low.log10().round() as i32, self.high.log10().round() as i32);
         let steps: &[f64] = if high - low <= 3 { &[1.0, 2.0, 5.0] } else { &[1.0] };
         let values = (low..=high).flat_map(|decade| steps.iter().map(move |step| step * 10_f64.powi(decade)));
+        // To nine digits, so that a hundredth is written as one.
+        let values = values.map(|value| (value * 1e9).round() / 1e9);
         values.filter(|value| *value <= self.high * 1.000_001).collect()
     }
 }
@@ -116,7 +118,7 @@ mod tests {
 
     #[test]
     fn ticks_are_numbers_that_people_count_by() {
-        assert_eq!(texts(&Scale::from_zero(47.0, 0.0, 100.0)), ["0", "10.0", "20.0", "30.0", "40.0", "50.0"]);
+        assert_eq!(texts(&Scale::from_zero(47.0, 0.0, 100.0)), ["0", "10", "20", "30", "40", "50"]);
         assert_eq!(texts(&Scale::decades(3.0, 180.0, 0.0, 1.0)).len(), 10);
         assert_eq!(texts(&Scale::decades(0.002, 9_000.0, 0.0, 1.0)).len(), 8);
         let scale = Scale::from_zero(47.0, 200.0, 0.0);

@@ -5,11 +5,11 @@ use serde_json::{Map, Value};
 use crate::load::document::LoadReport;
 use crate::load::figure::{Figure, Statistic};
 use crate::load::measure::Measure;
-use crate::load::number::{amount, grouped, in_words, percent, unit};
+use crate::load::number::{amount, exact, grouped, in_words, percent, unit};
 use crate::load::sentences;
 use crate::terminal::{Ink, Page, WIDTH};
 use crate::visible::one_line;
-use crate::wrapping::fitted;
+use crate::wrapping::{columns, fitted};
 
 /// Columns of a name, and of a number.
 const NAME: usize = 26;
@@ -64,11 +64,14 @@ pub(super) fn objectives(page: &mut Page, report: &LoadReport) {
     }
     page.gap();
     page.line(&page.style.paint("objectives", Ink::Faint));
+    let widest =
+        report.slo.iter().map(|slo| columns(&one_line(&slo.expression))).max().unwrap_or(0).min(WIDTH / 2);
     for slo in report.slo.iter().take(MOST_ROWS) {
         let (mark, ink) = if slo.met { ("✓", Ink::Good) } else { ("✗", Ink::Bad) };
-        let value = slo.value.map_or_else(|| "nothing was measured".to_owned(), amount);
-        let text = fitted(&format!("{}   {value}", one_line(&slo.expression)), WIDTH - 4);
-        page.line(&format!("  {} {text}", page.style.paint(mark, ink)));
+        let value = slo.value.map_or_else(|| "nothing was measured".to_owned(), exact);
+        let expression = fitted(&one_line(&slo.expression), widest);
+        let padding = " ".repeat(widest - columns(&expression));
+        page.line(&format!("  {} {expression}{padding}   {value}", page.style.paint(mark, ink)));
     }
     more(page, report.slo.len(), "objectives");
 }
@@ -78,7 +81,7 @@ pub(super) fn series(page: &mut Page, report: &LoadReport) {
     let Some(series) = &report.series else { return };
     page.gap();
     let head = format!(
-        "{:>16}{:>NUMBER$}{:>NUMBER$}{:>16}{:>16}{:>16}",
+        "{:>16}{:>NUMBER$}{:>NUMBER$}{:>15}{:>15}{:>15}",
         fitted(&one_line(&series.variable), 15),
         "goodput",
         "req/s",
@@ -91,7 +94,7 @@ pub(super) fn series(page: &mut Page, report: &LoadReport) {
         let told =
             |name: &str, told: fn(f64) -> String| number(&point.figures, name).map_or("–".to_owned(), told);
         let line = format!(
-            "{:>14}{:>NUMBER$}{:>NUMBER$}{:>16}{:>16}{:>16}",
+            "{:>14}{:>NUMBER$}{:>NUMBER$}{:>15}{:>15}{:>15}",
             fitted(&sentences::at(&series.variable, point.at), 14),
             told("valid_goodput_ratio", percent),
             told("requests_per_second", amount),

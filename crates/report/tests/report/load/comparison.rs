@@ -21,7 +21,7 @@ fn verdict(comparison: &Comparison, name: &str) -> (Verdict, Option<Change>) {
 #[test]
 fn runs_of_the_same_are_the_same() {
     const TRIALS: u64 = 200;
-    let traffic = Traffic { requests: 400, chunks: 6, ..Traffic::default() };
+    let traffic = Traffic { requests: 300, chunks: 4, ..Traffic::default() };
     let mut found: BTreeMap<String, u64> = BTreeMap::new();
     let mut alarms = 0;
     let mut before = run(1_000, &traffic);
@@ -32,7 +32,11 @@ fn runs_of_the_same_are_the_same() {
             *found.entry(figure.name.clone()).or_default() += 1;
         }
         alarms += u64::from(comparison.conclusion != Conclusion::WithinNoise);
-        assert!(comparison.of(Verdict::WithinNoise).count() > 40, "{}", comparison.summary);
+        assert!(
+            comparison.of(Verdict::WithinNoise).count() >= 25,
+            "{}",
+            comparison.of(Verdict::WithinNoise).count()
+        );
         before = after;
     }
     assert!(found.values().all(|count| *count <= TRIALS / 20), "{found:?}");

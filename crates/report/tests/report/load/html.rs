@@ -87,7 +87,7 @@ fn what_counts_against_a_run_is_in_sight() {
     for told in [
         "Not certified: these numbers are not to be trusted",
         "the tester stood still for 21.7 ms during the run",
-        "7 requests were sent more than 5.00 ms after their time",
+        "7 requests were sent more than 5 ms after their time",
         "not all of the run is here: 2/3 is missing",
         "missed",
         "http_500",

@@ -1,6 +1,6 @@
 //! Shards of one run, as one.
 
-use interference_report::load::{LoadReport, MergeError, Objective, Shard};
+use interference_report::load::{LoadReport, Objective, Shard};
 use proptest::prelude::*;
 
 use super::sample::{self, Traffic};
@@ -56,7 +56,9 @@ fn what_is_missing_is_said_until_it_comes() {
     );
     assert_eq!(LoadReport::merge(vec![last, partial]).unwrap().notes, [""; 0]);
     let one = sample::report(&Traffic::default());
-    assert_eq!(LoadReport::merge(vec![one.clone()]), Ok(one), "a single one stays as it is");
+    assert_eq!(LoadReport::merge(vec![one.clone()]), Ok(one), "a whole one stays as it is");
+    let alone = LoadReport::merge(sample::shards(&Traffic::default(), 2).split_off(1)).unwrap();
+    assert!(alone.notes[0].contains("0/2 is missing"), "{:?}", alone.notes);
 }
 
 #[test]
