@@ -74,10 +74,16 @@ impl Loaded<'_> {
         self.bench.run(&[&["load", &base_url, "-m", "any"], arguments].concat())
     }
 
-    /// The document of a run in which the tester does not measure itself.
+    /// The document of a run in which the tester does not measure itself, which says so.
     #[track_caller]
     fn measured(&self, arguments: &[&str]) -> Value {
-        document(&self.run(&[&["--json", "--no-certificate"], arguments].concat()))
+        let finished = self.run(&[&["--json", "--no-certificate"], arguments].concat());
+        let document = document(&finished);
+        assert_eq!(document["certified"], false);
+        let objections = document["objections"].to_string();
+        assert!(objections.contains("the tester did not measure itself before the run"), "{objections}");
+        assert!(!finished.stderr.contains("the tester measures itself"), "{}", finished.stderr);
+        document
     }
 }
 

@@ -68,7 +68,7 @@ fn each_failure_is_counted_by_its_kind() {
 fn an_objective_that_is_missed_is_a_failure() {
     let bench = Bench::take();
     let loaded = Loaded::new(&bench, ANY, &[]);
-    let brief = ["--no-certificate", "--rate", "40", "--arrivals", "constant", "--duration", "250ms"];
+    let brief = ["--no-certificate", "--rate", "100", "--arrivals", "constant", "--duration", "100ms"];
     let impossible = ["--slo", "first_content_ms_p99<0.001", "--slo", "failed<=0", "--json"];
     let missed = loaded.run(&[&brief[..], &impossible].concat());
     assert!(missed.failed_with(1).contains("error: missed: first_content_ms_p99<0.001\n"), "{missed:#?}");

@@ -19,7 +19,7 @@ fn the_highest_rate_that_holds_is_found() {
     let loaded = Loaded::new(&bench, BUSY, &["--max-connections", "1"]);
     let document = loaded.measured(
         &[
-            &["--sweep", "--slo", "total_ms<300", "--duration", "150ms", "--arrivals", "constant"][..],
+            &["--sweep", "--slo", "total_ms<300", "--duration", "100ms", "--arrivals", "constant"][..],
             &["--no-keep-alive"],
         ]
         .concat(),
@@ -39,7 +39,7 @@ fn the_highest_rate_that_holds_is_found() {
 fn goodput_falls_with_faults() {
     let bench = Bench::take();
     let arguments =
-        ["--rate", "60", "--duration", "500ms", "--max-tokens", "8", "--no-certificate", "--json"];
+        ["--rate", "120", "--duration", "250ms", "--max-tokens", "8", "--no-certificate", "--json"];
     let run =
         |rates: &str| document(&bench.run(&[&["load", "--fault-rates", rates], &arguments[..]].concat()));
     let both = run("0.5,0");

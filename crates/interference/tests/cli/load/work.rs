@@ -6,7 +6,7 @@ use super::{ANY, Loaded, good, number};
 use crate::bench::Bench;
 use crate::exchange::get;
 
-const BRIEF: [&str; 6] = ["--rate", "40", "--arrivals", "constant", "--duration", "250ms"];
+const BRIEF: [&str; 6] = ["--rate", "100", "--arrivals", "constant", "--duration", "100ms"];
 
 /// The bodies of the requests that a server got last, the first of them first.
 fn bodies(loaded: &Loaded<'_>, last: usize) -> Vec<Value> {
