@@ -7,7 +7,7 @@ use anyhow::Context;
 use interference_load::schedule::{Arrival, Profile, Schedule, Speed, WHOLE};
 use interference_load::{Counting, Level, Live, Measured, Reuse, Run, level_of, measure};
 use interference_report::Tool;
-use interference_report::load::{Bounds, Certificate, FORMAT, LoadReport, Objective, Plan, Shard};
+use interference_report::load::{Bounds, Certificate, FORMAT, LoadReport, Objective, Plan};
 use interference_target::Target;
 use interference_wire::{Limits, TimeLimits};
 
@@ -340,12 +340,7 @@ impl<'a> Session<'a> {
                 start_at: arguments.parts.start_at.map(|at| humantime::format_rfc3339_millis(at).to_string()),
             },
             basis: run.basis(),
-            shards: arguments
-                .parts
-                .shard
-                .map(|Shard { index, of }| Shard { index, of })
-                .into_iter()
-                .collect(),
+            shards: arguments.parts.shard.into_iter().collect(),
             slo: Vec::new(),
             notes: self.asked.notes.clone(),
             certificates: vec![certificate],
