@@ -1,0 +1,72 @@
+//! What is measured of sound answers.
+
+use std::time::Duration;
+
+use interference_report::load::Measure;
+use interference_wire::Step;
+
+use crate::server::{DONE, HEAD, STOP, Server, TEXT, THOUGHT, end, events, usage, write};
+use crate::{at_once, histogram, measured, questions, run};
+
+const PAUSE: Duration = Duration::from_millis(40);
+
+#[test]
+fn chunks_that_come_by_one_read_are_told() {
+    let server = Server::start(|_, _| {
+        vec![write(HEAD), Step::Wait(PAUSE), events(&[TEXT, TEXT, TEXT, TEXT, STOP, DONE]), end()]
+    });
+    let measured = measured(&run(&server.url, at_once(1), questions(1)), &[]);
+    let counts = measured.measurements.counts;
+    assert_eq!((counts.chunks, counts.reads), (4, 1));
+    assert_eq!(histogram(&measured, Measure::ChunksPerRead).max(), Some(4));
+    assert_eq!(histogram(&measured, Measure::BetweenChunks).max(), Some(0));
+}
+
+#[test]
+fn tokens_are_those_of_the_usage() {
+    let server = Server::start(|_, _| {
+        let first = vec![write(HEAD), events(&[TEXT]), Step::Wait(PAUSE)];
+        [first, vec![events(&[TEXT, STOP, &usage(9), DONE]), end()]].concat()
+    });
+    let measured = measured(&run(&server.url, at_once(1), questions(1)), &[]);
+    let counts = measured.measurements.counts;
+    assert_eq!((counts.chunks, counts.completion_tokens, counts.without_usage), (2, 9, 0));
+    // Nine tokens have eight times between them.
+    let gap = histogram(&measured, Measure::BetweenChunks).max().unwrap();
+    let each = histogram(&measured, Measure::TimePerOutputToken).max().unwrap();
+    assert!(gap >= 40_000 && (each * 8).abs_diff(gap) <= gap / 50, "{gap} {each}");
+}
+
+#[test]
+fn without_usage_there_are_no_tokens() {
+    let server = Server::start(|_, _| vec![write(HEAD), events(&[TEXT]), events(&[TEXT, STOP, DONE]), end()]);
+    let measured = measured(&run(&server.url, at_once(2), questions(1)), &[]);
+    let counts = measured.measurements.counts;
+    assert_eq!((counts.good, counts.without_usage, counts.completion_tokens), (2, 2, 0));
+    assert!(histogram(&measured, Measure::TimePerOutputToken).is_empty());
+}
+
+#[test]
+fn reasoning_comes_before_content() {
+    let server = Server::start(|_, _| {
+        let thought = vec![write(HEAD), Step::Wait(PAUSE), events(&[THOUGHT]), Step::Wait(PAUSE)];
+        [thought, vec![events(&[TEXT, STOP, DONE]), end()]].concat()
+    });
+    let measured = measured(&run(&server.url, at_once(1), questions(1)), &[]);
+    let micros = |measure| histogram(&measured, measure).max().unwrap();
+    let in_order = [Measure::Headers, Measure::FirstReasoning, Measure::FirstContent].map(micros);
+    assert!(in_order[1] >= in_order[0] + 30_000 && in_order[2] >= in_order[1] + 30_000, "{in_order:?}");
+    assert!(micros(Measure::Total) >= in_order[2]);
+    assert_eq!(histogram(&measured, Measure::FirstByte).max(), Some(in_order[1]));
+}
+
+#[test]
+fn objectives_are_asked_of_each_request() {
+    let server = Server::start(|_, number| {
+        let tokens = usage(3 + 6 * number);
+        vec![write(HEAD), events(&[TEXT, STOP, &tokens, DONE]), end()]
+    });
+    let measured = measured(&run(&server.url, at_once(1), questions(3)), &["completion_tokens<10"]);
+    let counts = measured.measurements.counts;
+    assert_eq!((counts.scheduled, counts.good, counts.missed_slo), (3, 2, 1));
+}
