@@ -25,7 +25,7 @@ const MEASURES: [Measure; 5] = [
 /// Percentiles that are written, with their nines.
 const WRITTEN: [(&str, f64); 8] = [
     ("least", 0.0),
-    ("50 %", 0.301_03),
+    ("50 %", std::f64::consts::LOG10_2),
     ("90 %", 1.0),
     ("99 %", 2.0),
     ("99.9 %", 3.0),
