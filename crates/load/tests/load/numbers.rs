@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use interference_report::load::Measure;
-use interference_wire::Step;
+use interference_load::{Ask, Endpoint, Failure, ask_once, level_of};
+use interference_report::load::{Basis, Measure};
+use interference_target::Target;
+use interference_wire::{Step, TimeLimits};
 
 use crate::server::{DONE, HEAD, STOP, Server, TEXT, THOUGHT, end, events, usage, write};
 use crate::{at_once, histogram, measured, questions, run};
@@ -69,4 +71,33 @@ fn objectives_are_asked_of_each_request() {
     let measured = measured(&run(&server.url, at_once(1), questions(3)), &["completion_tokens<10"]);
     let counts = measured.measurements.counts;
     assert_eq!((counts.scheduled, counts.good, counts.missed_slo), (3, 2, 1));
+}
+
+#[test]
+fn one_whole_answer_lets_expect_many() {
+    let body = r#"{"data":[{"embedding":[1.0]}],"usage":{"prompt_tokens":7}}"#;
+    let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let server = Server::start(move |connection, _| match connection {
+        0 => vec![Step::Wait(PAUSE), write(&answer)],
+        _ => vec![Step::Close],
+    });
+    let target = Target::parse(&server.url, None, Vec::new()).unwrap();
+    let ask = Ask {
+        endpoint: Endpoint::Embeddings,
+        pause: Duration::ZERO,
+        body: br#"{"model":"m","input":"a"}"#.to_vec(),
+        streamed: false,
+        wants_text: false,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let asked = || runtime.block_on(ask_once(&target, &ask, TimeLimits::default()));
+    let observation = asked();
+    assert_eq!((observation.outcome, observation.heard.chunks.len()), (Ok(()), 1));
+    assert_eq!(observation.heard.usage.unwrap().prompt_tokens, 7);
+    assert!(
+        observation.time(Measure::FirstContent, Basis::Sent).unwrap() >= PAUSE - Duration::from_millis(1)
+    );
+    let level = level_of(&observation, 1_000.0);
+    assert!(level.streams >= 39.0 && level.chunks_per_second == 1_000.0, "{level:?}");
+    assert_eq!(asked().outcome, Err(Failure::Cut));
 }
