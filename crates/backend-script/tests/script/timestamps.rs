@@ -36,8 +36,8 @@ async fn each_piece_is_the_time_of_its_write() {
     let stamps: Vec<u64> = pieces.iter().flat_map(|piece| stamps(piece)).collect();
     assert_eq!((pieces.len(), stamps.len()), (5, 5));
     assert!(before <= stamps[0] && stamps[4] <= after, "{before} {stamps:?} {after}");
-    // Each is made when it is due, and not with the first. A timer is no more than a millisecond early.
-    assert!(stamps[4] - stamps[0] >= 7_000_000, "{stamps:?}");
+    // The last is made when it is due, 8 ms from the request. A timer is no more than a millisecond early.
+    assert!(stamps[4] >= before + 7_000_000, "{stamps:?}");
     assert!(stamps.is_sorted());
 }
 

@@ -16,7 +16,7 @@ fn no_arrival_waits_for_an_answer() {
     let server = Server::start(|connection, _| if connection == 0 { vec![silence()] } else { sound() });
     let arrivals = (0..10).map(|number| Arrival { number, at: Duration::from_millis(10 * number) });
     let mut run = run(&server.url, Schedule::Arrivals(arrivals.collect()), questions(1));
-    run.end = run.start + Duration::from_millis(500);
+    run.end = run.start + Duration::from_millis(1_000);
     run.workers = 2;
     let measured = measured(&run, &[]);
     assert_eq!((measured.measurements.counts.good, errors(&measured).as_str()), (9, "1 unfinished"));
@@ -59,7 +59,7 @@ impl Work for Numbered {
 fn a_user_who_comes_again_goes_on() {
     let server = Server::start(|_, _| [vec![Step::Wait(Duration::from_millis(5))], sound()].concat());
     let millis = Duration::from_millis;
-    let user = |number| User { number, present: vec![millis(0)..millis(60), millis(90)..millis(150)] };
+    let user = |number| User { number, present: vec![millis(0)..millis(100), millis(150)..millis(250)] };
     let schedule = Schedule::Users { users: vec![user(0), user(2)], of: 3 };
     let work = Arc::new(Numbered::default());
     measured(&run(&server.url, schedule, work.clone()), &[]);

@@ -14,10 +14,11 @@ fn said(text: &str) -> String {
     format!(r#"{{"choices":[{{"index":0,"delta":{{"content":"{text}"}}}}]}}"#)
 }
 
-/// An answer of two stamps, the second of which is written so long after it was made.
+/// An answer of two stamps of one time, the first of which is written so long after it, and the second five times as long
+/// after the first.
 fn stamped(delay: Duration) -> Vec<Step> {
     let stamp = said(&format!("{} ", monotonic_nanos()));
-    let first = vec![write(HEAD), Step::Wait(delay), events(&[&stamp]), Step::Wait(delay)];
+    let first = vec![write(HEAD), Step::Wait(delay), events(&[&stamp]), Step::Wait(5 * delay)];
     [first, vec![events(&[&stamp, STOP, DONE]), end()]].concat()
 }
 
@@ -32,8 +33,9 @@ fn a_delay_behind_the_stamp_is_seen() {
     let found = calibrated(&run(&server.url, at_once(4), Arc::new(ClockWork)));
     assert_eq!((found.requests, found.errors), (4, 0));
     let (first, between) = (found.first_content_error_ms.unwrap(), found.between_chunks_error_ms.unwrap());
-    // Histograms keep three digits, and timers may be early by less than a millisecond.
-    assert!(first.p50 >= 29.0 && between.p50 >= 29.0, "{first:?} {between:?}");
+    // Histograms keep three digits, and timers may be early by less than a millisecond. A tester who reads the first late
+    // sees less between the two.
+    assert!(first.p50 >= 29.0 && between.p50 >= 50.0, "{first:?} {between:?}");
     assert!(found.chunks_per_second > 0.0 && found.streams > 1);
 }
 

@@ -68,7 +68,7 @@ fn arrivals_without_a_socket_are_counted() {
     let server = Server::start(|_, _| vec![silence()]);
     let mut run = run(&server.url, at_once(5), questions(1));
     run.sockets = 2;
-    run.end = run.start + Duration::from_millis(400);
+    run.end = run.start + Duration::from_millis(800);
     let measured = measured(&run, &[]);
     assert_eq!(errors(&measured), "3 out_of_sockets, 2 unfinished");
     assert_eq!(measured.measurements.counts.sent, 2);

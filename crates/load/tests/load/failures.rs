@@ -11,7 +11,7 @@ use crate::{at_once, errors, measured, questions, run};
 fn counted(steps: Vec<Step>) -> String {
     let server = Server::start(move |_, _| steps.clone());
     let mut run = run(&server.url, at_once(2), questions(1));
-    let patience = Duration::from_millis(100);
+    let patience = Duration::from_millis(300);
     run.time_limits = TimeLimits { first_byte: patience, between_reads: patience, ..TimeLimits::default() };
     errors(&measured(&run, &[]))
 }
@@ -66,7 +66,7 @@ fn what_has_no_end_when_the_run_has_is_unfinished() {
         _ => vec![write(HEAD), events(&[TEXT]), silence()],
     });
     let mut run = run(&server.url, at_once(3), questions(1));
-    run.end = run.start + Duration::from_millis(300);
+    run.end = run.start + Duration::from_millis(800);
     let measured = measured(&run, &[]);
     assert_eq!((measured.measurements.counts.good, errors(&measured).as_str()), (1, "2 unfinished"));
 }

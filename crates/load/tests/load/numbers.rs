@@ -27,7 +27,7 @@ fn chunks_that_come_by_one_read_are_told() {
 #[test]
 fn tokens_are_those_of_the_usage() {
     let server = Server::start(|_, _| {
-        let first = vec![write(HEAD), events(&[TEXT]), Step::Wait(PAUSE)];
+        let first = vec![write(HEAD), events(&[TEXT]), Step::Wait(4 * PAUSE)];
         [first, vec![events(&[TEXT, STOP, &usage(9), DONE]), end()]].concat()
     });
     let measured = measured(&run(&server.url, at_once(1), questions(1)), &[]);
@@ -36,7 +36,7 @@ fn tokens_are_those_of_the_usage() {
     // Nine tokens have eight times between them.
     let gap = histogram(&measured, Measure::BetweenChunks).max().unwrap();
     let each = histogram(&measured, Measure::TimePerOutputToken).max().unwrap();
-    assert!(gap >= 40_000 && (each * 8).abs_diff(gap) <= gap / 50, "{gap} {each}");
+    assert!(gap > 1_000 && (each * 8).abs_diff(gap) <= gap / 50, "{gap} {each}");
 }
 
 #[test]
@@ -56,10 +56,13 @@ fn reasoning_comes_before_content() {
     });
     let measured = measured(&run(&server.url, at_once(1), questions(1)), &[]);
     let micros = |measure| histogram(&measured, measure).max().unwrap();
-    let in_order = [Measure::Headers, Measure::FirstReasoning, Measure::FirstContent].map(micros);
-    assert!(in_order[1] >= in_order[0] + 30_000 && in_order[2] >= in_order[1] + 30_000, "{in_order:?}");
-    assert!(micros(Measure::Total) >= in_order[2]);
-    assert_eq!(histogram(&measured, Measure::FirstByte).max(), Some(in_order[1]));
+    let [headers, reasoning, content] =
+        [Measure::Headers, Measure::FirstReasoning, Measure::FirstContent].map(micros);
+    assert!(headers <= reasoning && reasoning <= content, "{headers} {reasoning} {content}");
+    // The server had paused once, and twice. A timer is no more than a millisecond early.
+    assert!(reasoning >= 39_000 && content >= 78_000, "{reasoning} {content}");
+    assert!(micros(Measure::Total) >= content);
+    assert_eq!(micros(Measure::FirstByte), reasoning);
 }
 
 #[test]
