@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use interference_report::load::Watch;
 
 /// From one beat to the next.
-pub const BEAT: Duration = Duration::from_millis(5);
+pub const BEAT: Duration = Duration::from_millis(2);
 /// From one planted stall to the next.
 const PLANTED_EVERY: Duration = Duration::from_secs(1);
 

@@ -172,3 +172,36 @@ fn conclude(reader: Option<AnswerReader>, answer: &Answer, ended: Instant) -> (H
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::work::Endpoint;
+
+    #[test]
+    fn a_head_says_what_the_target_and_the_request_have_it_say() {
+        let headers = vec![("x-team".to_owned(), "blue".to_owned())];
+        let target = Target::parse("http://[::1]:8080/api/v1/", Some("sk-1".to_owned().into()), headers);
+        let ask = Ask {
+            endpoint: Endpoint::Responses,
+            pause: Duration::ZERO,
+            body: b"{}".to_vec(),
+            streamed: true,
+            wants_text: false,
+        };
+        let head = String::from_utf8(head(&target.unwrap(), &ask)).unwrap();
+        let lines = [
+            "POST /api/v1/responses HTTP/1.1",
+            "host: [::1]:8080",
+            concat!("user-agent: interference-load/", env!("CARGO_PKG_VERSION")),
+            "accept: text/event-stream",
+            "content-type: application/json",
+            "content-length: 2",
+            "authorization: Bearer sk-1",
+            "x-team: blue",
+            "",
+            "",
+        ];
+        assert_eq!(head, lines.join("\r\n"));
+    }
+}

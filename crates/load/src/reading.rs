@@ -250,3 +250,6 @@ impl Heard {
 fn json<'a, T: Deserialize<'a>>(text: &'a [u8], otherwise: Failure) -> Result<T, Failure> {
     serde_json::from_slice(text).map_err(|_| otherwise)
 }
+
+#[cfg(test)]
+mod tests;

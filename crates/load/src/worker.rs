@@ -3,6 +3,7 @@
 //! Owns its runtime, its connections and what it has observed; other workers share nothing with it but what is shown while
 //! a run goes on. Refuses to know when requests are due: arrivals are handed to it when their time has come.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -97,7 +98,8 @@ pub(crate) struct Common {
 /// When the system has no means for a runtime.
 pub(crate) fn run<T: Tally>(common: Arc<Common>, tally: T, due: UnboundedReceiver<Due>) -> io::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let worker = Arc::new(Worker { common, idle: Idle::default(), tally: Mutex::new(tally) });
+    let (idle, tally) = (Idle::default(), Mutex::new(tally));
+    let worker = Arc::new(Worker { common, idle, tally, next_arrivals: Mutex::default() });
     runtime.block_on(async {
         let beat = beat::keep(&worker.common.beats, worker.common.stall_bound, worker.common.planted_stall);
         tokio::select! {
@@ -115,6 +117,8 @@ struct Worker<T> {
     common: Arc<Common>,
     idle: Idle,
     tally: Mutex<T>,
+    /// Of each user who was there, as many as the schedule has at most: one who comes again goes on.
+    next_arrivals: Mutex<BTreeMap<u64, u64>>,
 }
 
 impl<T: Tally> Worker<T> {
@@ -134,15 +138,23 @@ impl<T: Tally> Worker<T> {
                 self.converse(number, scheduled).await;
             }
             Due::User { number, of, until } => {
-                let mut arrival = number;
                 while Instant::now() < until && !self.common.live.is_stopped() {
+                    let arrival = self.next_arrival(number, of);
                     if self.converse(arrival, Instant::now()).await == Talk::Refused {
                         tokio::time::sleep(AFTER_REFUSAL).await;
                     }
-                    arrival += of;
                 }
             }
         }
+    }
+
+    /// The number of a user's next arrival, of so many users: no two are the same, so that none asks what was asked before.
+    fn next_arrival(&self, user: u64, of: u64) -> u64 {
+        let mut next_arrivals = self.next_arrivals.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = next_arrivals.entry(user).or_insert(user);
+        let arrival = *next;
+        *next = next.saturating_add(of);
+        arrival
     }
 
     /// The requests of one arrival, one after another; the first that fails is the last. None is scheduled for later than

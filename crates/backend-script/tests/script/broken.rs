@@ -181,7 +181,7 @@ answers = []
         r#"[[rule]]
 answer = { pieces = "whole" }
 "#,
-        r#"a.toml:2:10: the answer says nothing: it needs one of text, template, tool_calls, embedding, error and refusal
+        r#"a.toml:2:10: the answer says nothing: it needs one of text, template, timestamps, tool_calls, embedding, error and refusal
  2 | answer = { pieces = "whole" }
    |          ^^^^^^^^^^^^^^^^^^^^"#,
     ),
@@ -263,7 +263,7 @@ latency = { first_token = "1s" }
 [[rule]]
 answer = "base"
 "#,
-        r#"a.toml:4:10: the answer `base` says nothing: it needs one of text, template, tool_calls, embedding, error and refusal
+        r#"a.toml:4:10: the answer `base` says nothing: it needs one of text, template, timestamps, tool_calls, embedding, error and refusal
  4 | answer = "base"
    |          ^^^^^^"#,
     ),

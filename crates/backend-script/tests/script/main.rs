@@ -12,3 +12,4 @@ mod making;
 mod matching;
 mod memory;
 mod pace;
+mod timestamps;

@@ -13,13 +13,13 @@ pub struct Bounds {
     pub first_content_ms_p99: f64,
     /// Of the error on the time between chunks, the 99th percentile. 2 ms.
     pub between_chunks_ms_p99: f64,
-    /// How long the tester may have stood still at once. 15 ms.
+    /// How long the tester may have stood still at once. 18 ms.
     pub stall_ms: f64,
 }
 
 impl Default for Bounds {
     fn default() -> Bounds {
-        Bounds { first_content_ms_p99: 10.0, between_chunks_ms_p99: 2.0, stall_ms: 15.0 }
+        Bounds { first_content_ms_p99: 10.0, between_chunks_ms_p99: 2.0, stall_ms: 18.0 }
     }
 }
 
