@@ -248,6 +248,7 @@ fn endpoint(given: &str) -> Result<Endpoint, String> {
 pub(crate) fn run(arguments: LoadArguments) -> anyhow::Result<()> {
     let outputs = arguments.reports.iter().map(|report| report.parse()).collect::<Result<Vec<_>, _>>()?;
     let objectives = objectives(&arguments.slo)?;
+    once::check_pattern(&arguments)?;
     let report = if !arguments.faults.fault_rates.is_empty() {
         series::of_faults(&arguments, &objectives)?
     } else if arguments.arrivals.sweep {

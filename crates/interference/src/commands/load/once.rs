@@ -59,6 +59,23 @@ pub(super) enum Proof {
     Watch,
 }
 
+/// Whether the command line can say when requests are sent: else the server need not be asked.
+///
+/// # Errors
+/// It says nothing of it, and there is nothing recorded that could.
+pub(super) fn check_pattern(arguments: &LoadArguments) -> Result<(), Failure> {
+    let LoadArguments { arrivals, asking, .. } = arguments;
+    let is_said = arrivals.rate.is_some() || arrivals.concurrency.is_some() || arrivals.sweep;
+    let is_recorded = asking.requests.is_some() || asking.cassettes.is_some();
+    if is_said || is_recorded { Ok(()) } else { Err(no_pattern()) }
+}
+
+fn no_pattern() -> Failure {
+    let hint = "`--rate 10` sends ten a second, whatever the server does; `--concurrency 8` has eight users wait for their \
+                answers; `--sweep` searches for the highest rate";
+    Failure::new(WRONG_USAGE, "nothing says when requests are sent", hint)
+}
+
 /// A server that has been looked at, and what is asked of it.
 pub(super) struct Session<'a> {
     arguments: &'a LoadArguments,
@@ -131,12 +148,7 @@ impl<'a> Session<'a> {
             (Some(rate), ..) => Ok(Pattern::Open(rate.clone())),
             (None, Some(concurrency), _) => Ok(Pattern::Closed(concurrency.clone())),
             (None, None, Some(times)) => Ok(Pattern::Trace(times.to_vec())),
-            (None, None, None) => {
-                let message = "nothing says when requests are sent";
-                let hint = "`--rate 10` sends ten a second, whatever the server does; `--concurrency 8` has eight users \
-                            wait for their answers; `--sweep` searches for the highest rate";
-                Err(Failure::new(WRONG_USAGE, message, hint).into())
-            }
+            (None, None, None) => Err(no_pattern().into()),
         }
     }
 
