@@ -2,7 +2,7 @@
 //!
 //! Counters that workers add to and a view reads; it never holds a worker up for longer than it takes to swap a pointer.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use interference_report::load::{Basis, Histogram, Measure};
@@ -18,17 +18,8 @@ pub struct Live {
     errors: AtomicU64,
     in_flight: AtomicU64,
     peak: AtomicU64,
-    recent: Mutex<Recent>,
-    stopped: AtomicBool,
-}
-
-/// What came since it was last looked at.
-#[derive(Debug, Clone, Default)]
-pub struct Recent {
-    /// `first_content_ms`, in microseconds.
-    pub first_content: Histogram,
-    /// Chunks with output.
-    pub chunks: u64,
+    /// `first_content_ms` of what came since it was last looked at, in microseconds.
+    recent: Mutex<Histogram>,
 }
 
 /// The counters at one moment.
@@ -62,19 +53,9 @@ impl Live {
         }
     }
 
-    /// What came since the last call.
-    pub fn take_recent(&self) -> Recent {
+    /// `first_content_ms` of the sound answers that came since the last call, in microseconds.
+    pub fn take_recent(&self) -> Histogram {
         std::mem::take(&mut *self.recent.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Has the run send nothing more; what was sent is waited for as ever.
-    pub fn stop(&self) {
-        self.stopped.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether it is to send nothing more.
-    pub fn is_stopped(&self) -> bool {
-        self.stopped.load(Ordering::Relaxed)
     }
 
     /// A request begins; gives how many there are without an end, this one included.
@@ -94,10 +75,8 @@ impl Live {
         }
         self.completed.fetch_add(1, Ordering::Relaxed);
         self.good.fetch_add(u64::from(met), Ordering::Relaxed);
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        recent.chunks += observation.heard.chunks.len() as u64;
         if let Some(time) = observation.time(Measure::FirstContent, basis) {
-            recent.first_content.record_time(time);
+            self.recent.lock().unwrap_or_else(PoisonError::into_inner).record_time(time);
         }
     }
 }

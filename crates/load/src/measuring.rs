@@ -22,6 +22,8 @@ pub struct Measured {
     pub peak_streams: u64,
     /// When the last request ended; the start of what counts, if there was none.
     pub last_end: Instant,
+    /// Whether it was stopped before its schedule was over, or at its very end.
+    pub is_stopped: bool,
 }
 
 /// What counts, and how.
@@ -77,6 +79,7 @@ pub fn measure(run: &Run, counting: &Counting) -> io::Result<Measured> {
         last_end: frame.start,
     };
     let ran = run.perform(numbers)?;
+    let is_stopped = run.stop.is_wished();
     let mut measurements = Measurements::default();
     let mut last_end = frame.start;
     for numbers in ran.tallies {
@@ -84,5 +87,5 @@ pub fn measure(run: &Run, counting: &Counting) -> io::Result<Measured> {
         last_end = last_end.max(numbers.last_end);
     }
     let peak_streams = run.live.snapshot().peak;
-    Ok(Measured { measurements, watched: ran.watched, peak_streams, last_end })
+    Ok(Measured { measurements, watched: ran.watched, peak_streams, last_end, is_stopped })
 }

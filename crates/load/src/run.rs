@@ -17,6 +17,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use crate::beat::Beats;
 use crate::live::Live;
 use crate::schedule::{Arrival, Schedule, User};
+use crate::stop::Stop;
 use crate::work::Work;
 use crate::worker::{self, Common, Due, Reuse, Tally};
 
@@ -50,8 +51,10 @@ pub struct Run {
     pub stall_bound: Duration,
     /// How long each thread stands still once a second, to see that it is found out.
     pub planted_stall: Option<Duration>,
-    /// What can be seen while it goes on, and the way to stop it.
+    /// What can be seen while it goes on.
     pub live: Arc<Live>,
+    /// The way to end it early.
+    pub stop: Arc<Stop>,
 }
 
 /// What a run came to, before it is told.
@@ -115,6 +118,7 @@ impl Run {
             basis: self.basis(),
             end: self.end,
             live: Arc::clone(&self.live),
+            stop: Arc::clone(&self.stop),
             beats: Beats::default(),
             stall_bound: self.stall_bound,
             planted_stall: self.planted_stall,
@@ -151,7 +155,7 @@ impl Run {
 
     /// Returns at this time, or at once if it is past; false once the run is to stop.
     fn sleep_until(&self, time: Instant) -> bool {
-        while !self.live.is_stopped() {
+        while !self.stop.is_wished() {
             let left = time.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return true;

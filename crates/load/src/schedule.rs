@@ -11,7 +11,6 @@ mod shard;
 mod speed;
 mod start;
 
-use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::str::FromStr;
 use std::time::Duration;
@@ -199,12 +198,6 @@ impl Schedule {
         let arrivals = arrivals.map(|(number, time)| Arrival { number, at: speed.shorten(*time) });
         Ok(Schedule::Arrivals(arrivals.collect()))
     }
-}
-
-/// Those arrivals (or users) that a worker takes, of all that there are in order: workers take turns, so that each is
-/// given the same load at every time, and its own in order.
-pub fn in_turn<T>(all: &[T], worker: usize, workers: NonZeroUsize) -> impl Iterator<Item = &T> {
-    all.iter().skip(worker).step_by(workers.get())
 }
 
 fn check_count(found: usize) -> Result<(), ScheduleError> {
@@ -412,14 +405,6 @@ mod tests {
         ];
         assert_eq!(played, Ok(Schedule::Arrivals(expected)));
         assert_eq!(Schedule::trace(&[], Speed::RECORDED, WHOLE), Ok(Schedule::Arrivals(Vec::new())));
-    }
-
-    #[test]
-    fn workers_take_turns() {
-        let all: Vec<u32> = (0..7).collect();
-        let of =
-            |worker| -> Vec<u32> { in_turn(&all, worker, NonZeroUsize::new(3).unwrap()).copied().collect() };
-        assert_eq!([of(0), of(1), of(2), of(3)], [vec![0, 3, 6], vec![1, 4], vec![2, 5], vec![3, 6]]);
     }
 
     fn any_rate() -> impl Strategy<Value = String> {

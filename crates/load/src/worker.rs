@@ -21,6 +21,7 @@ use crate::exchange::{self, Exchanged};
 use crate::failure::Failure;
 use crate::live::Live;
 use crate::observation::Observation;
+use crate::stop::Stop;
 use crate::work::{Ask, Work};
 
 /// How long a user waits who could not even send: without it, one whom a server refuses would do nothing but ask.
@@ -31,7 +32,7 @@ pub(crate) trait Tally: Send + 'static {
     /// Takes one, and says whether it met what is asked of a single request.
     fn add(&mut self, observation: &Observation) -> bool;
 
-    /// Takes how many requests of this worker have no end, as one more begins.
+    /// Takes how many requests of all workers have no end, as one more begins.
     fn in_flight(&mut self, now: Instant, count: u64);
 }
 
@@ -86,6 +87,7 @@ pub(crate) struct Common {
     /// What has no end by then is abandoned.
     pub(crate) end: Instant,
     pub(crate) live: Arc<Live>,
+    pub(crate) stop: Arc<Stop>,
     pub(crate) beats: Beats,
     pub(crate) stall_bound: Duration,
     /// How long each thread stands still once a second.
@@ -138,7 +140,7 @@ impl<T: Tally> Worker<T> {
                 self.converse(number, scheduled).await;
             }
             Due::User { number, of, until } => {
-                while Instant::now() < until && !self.common.live.is_stopped() {
+                while Instant::now() < until && !self.common.stop.is_wished() {
                     let arrival = self.next_arrival(number, of);
                     if self.converse(arrival, Instant::now()).await == Talk::Refused {
                         tokio::time::sleep(AFTER_REFUSAL).await;
@@ -167,21 +169,26 @@ impl<T: Tally> Worker<T> {
             if observation.outcome.is_err() {
                 return if observation.sent.is_some() { Talk::Had } else { Talk::Refused };
             }
-            if self.common.live.is_stopped() {
-                return Talk::Had;
-            }
             next = conversation.next(observation.heard.text.as_deref().unwrap_or_default());
             if let Some(ask) = &next {
                 scheduled = Instant::now() + ask.pause;
-                if scheduled >= self.common.end {
+                if scheduled >= self.common.end || !self.thinks(scheduled, ask.pause).await {
                     break;
-                }
-                if !ask.pause.is_zero() {
-                    tokio::time::sleep_until(scheduled.into()).await;
                 }
             }
         }
         Talk::Had
+    }
+
+    /// Waits for a pause that ends at a time; false once nothing more is to be sent.
+    async fn thinks(&self, until: Instant, pause: Duration) -> bool {
+        if !pause.is_zero() {
+            tokio::select! {
+                () = self.common.stop.wished() => {}
+                () = tokio::time::sleep_until(until.into()) => {}
+            }
+        }
+        !self.common.stop.is_wished()
     }
 
     async fn request(&self, arrival: u64, scheduled: Instant, ask: &Ask) -> Observation {

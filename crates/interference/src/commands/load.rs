@@ -5,6 +5,7 @@
 
 mod asking;
 mod clock_server;
+mod interruption;
 mod once;
 mod progress;
 mod series;
@@ -22,10 +23,10 @@ use interference_load::{Endpoint, schedule, work};
 use interference_report::load::{Format, LoadReport, Objective, Shard, terminal};
 use interference_report::{Output, terminal::Style};
 
+use self::interruption::Interruption;
 use crate::failure::{Failure, INTERRUPTED, TEST_FAILED, WRONG_USAGE, may_colour};
 use crate::reaching::ReachingArguments;
 use crate::settings;
-use crate::talk::say;
 
 /// What `interference load` takes.
 #[derive(Debug, clap::Args)]
@@ -249,14 +250,15 @@ pub(crate) fn run(arguments: LoadArguments) -> anyhow::Result<()> {
     let outputs = arguments.reports.iter().map(|report| report.parse()).collect::<Result<Vec<_>, _>>()?;
     let objectives = objectives(&arguments.slo)?;
     once::check_pattern(&arguments)?;
+    let interruption = Interruption::default();
     let report = if !arguments.faults.fault_rates.is_empty() {
-        series::of_faults(&arguments, &objectives)?
+        series::of_faults(&arguments, &objectives, &interruption)?
     } else if arguments.arrivals.sweep {
-        series::sweep(&arguments, &objectives)?
+        series::sweep(&arguments, &objectives, &interruption)?
     } else {
-        once::alone(&arguments, &objectives)?
+        once::alone(&arguments, &objectives, &interruption)?
     };
-    tell(&arguments, &outputs, &report)
+    tell(&arguments, &outputs, &report, &interruption)
 }
 
 fn objectives(given: &[String]) -> Result<Vec<Objective>, Failure> {
@@ -268,7 +270,12 @@ fn objectives(given: &[String]) -> Result<Vec<Objective>, Failure> {
     given.iter().map(read).collect()
 }
 
-fn tell(arguments: &LoadArguments, outputs: &[Output<Format>], report: &LoadReport) -> anyhow::Result<()> {
+fn tell(
+    arguments: &LoadArguments,
+    outputs: &[Output<Format>],
+    report: &LoadReport,
+    interruption: &Interruption,
+) -> anyhow::Result<()> {
     for output in outputs {
         output.write(report)?;
     }
@@ -280,7 +287,7 @@ fn tell(arguments: &LoadArguments, outputs: &[Output<Format>], report: &LoadRepo
         write!(stdout, "{}", terminal::render(report, style))?;
     }
     stdout.flush()?;
-    if once::is_interrupted(report) {
+    if interruption.is_there() {
         let hint = "what is told is what had come by then";
         return Err(Failure::new(INTERRUPTED, "interrupted", hint).into());
     }
@@ -291,9 +298,4 @@ fn tell(arguments: &LoadArguments, outputs: &[Output<Format>], report: &LoadRepo
         report.slo.iter().filter(|slo| !slo.met).map(|slo| slo.expression.as_str()).collect();
     let hint = "the report says what the run came to; `--report html=PATH` shows it over time";
     Err(Failure::new(TEST_FAILED, format!("missed: {}", missed.join(", ")), hint).into())
-}
-
-/// Says what happens next, where no bar shows it.
-fn announce(what: &str) {
-    say(what);
 }

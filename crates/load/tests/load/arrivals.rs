@@ -82,3 +82,23 @@ fn nobody_waits_for_a_turn_beyond_the_end() {
     assert_eq!((counts.scheduled, counts.good), (2, 2));
     assert!(run.start.elapsed() < crate::LONG);
 }
+
+#[test]
+fn who_is_stopped_sends_nothing_more() {
+    let server = Server::start(|_, _| sound());
+    let pause = Duration::from_secs(5);
+    let work = Arc::new(Questions { turns: 2, pause, slowness: Duration::ZERO });
+    let arrivals = [Duration::ZERO, pause].into_iter().zip(0..).map(|(at, number)| Arrival { number, at });
+    let run = run(&server.url, Schedule::Arrivals(arrivals.collect()), work);
+    let (live, stop) = (Arc::clone(&run.live), Arc::clone(&run.stop));
+    let user = std::thread::spawn(move || {
+        while live.snapshot().completed == 0 {
+            std::thread::yield_now();
+        }
+        stop.wish();
+    });
+    let measured = measured(&run, &[]);
+    user.join().unwrap();
+    // Neither the second turn, which is being thought of, nor the second arrival.
+    assert_eq!((measured.measurements.counts.scheduled, measured.is_stopped), (1, true));
+}

@@ -93,6 +93,7 @@ fn run(url: &str, schedule: Schedule, work: Arc<dyn Work>) -> Run {
         stall_bound: LONG,
         planted_stall: None,
         live: Arc::new(Live::default()),
+        stop: Arc::default(),
     }
 }
 

@@ -3,6 +3,7 @@
 //! Owns the process, which ends with this one whatever happens to it: its stdin is a pipe that nobody writes to.
 
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -47,17 +48,21 @@ impl ClockServer {
             .args(["serve", "--listen", "127.0.0.1:0", "--max-connections", "20000", "--allow-faults"])
             .args(["--end-with-stdin", "--script"])
             .arg(script.path())
-            .env_remove("INTERFERENCE_API_KEY")
+            // Ctrl-C is for this process, which has answers to wait for.
+            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .context("the tester's own server could not be started")?;
         let told = child.stderr.take().map(BufReader::new).and_then(|stderr| {
-            let mut lines = stderr.lines().take(MOST_LINES).map_while(Result::ok);
-            let base_url = lines.find_map(|line| line.strip_prefix(LISTENING).map(str::to_owned));
+            let mut lines = stderr.lines().map_while(Result::ok);
+            let base_url = lines
+                .by_ref()
+                .take(MOST_LINES)
+                .find_map(|line| line.strip_prefix(LISTENING).map(str::to_owned));
             // What it says later is of no interest, but must find a reader.
-            std::thread::spawn(move || lines.by_ref().for_each(drop));
+            std::thread::spawn(move || lines.for_each(drop));
             base_url
         });
         let Some(base_url) = told else {
@@ -104,6 +109,7 @@ pub(super) fn measure_oneself(level: Level, hands: &Hands) -> anyhow::Result<Cal
         stall_bound: Duration::from_secs_f64(Bounds::default().stall_ms / 1e3),
         planted_stall: hands.planted_stall,
         live: Arc::<Live>::default(),
+        stop: Arc::default(),
     };
     Ok(calibrate(&run)?)
 }

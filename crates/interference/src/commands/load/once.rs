@@ -13,10 +13,10 @@ use interference_wire::{Limits, TimeLimits};
 
 use super::asking::{self, Asked};
 use super::clock_server::measure_oneself;
+use super::interruption::Interruption;
 use super::progress::Watching;
-use super::{LoadArguments, announce, sockets};
+use super::{LoadArguments, sockets};
 use crate::failure::{Failure, TOOL_FAILED, WRONG_USAGE};
-use crate::interrupt::at_first_ctrl_c;
 use crate::judging::shell_word;
 use crate::talk::say;
 
@@ -37,11 +37,6 @@ pub(super) struct Hands {
     pub(super) sockets: usize,
     pub(super) time_limits: TimeLimits,
     pub(super) planted_stall: Option<Duration>,
-}
-
-/// Whether a run was stopped by the user.
-pub(super) fn is_interrupted(report: &LoadReport) -> bool {
-    report.notes.iter().any(|note| note == INTERRUPTED)
 }
 
 /// When requests are sent.
@@ -79,8 +74,9 @@ fn no_pattern() -> Failure {
 /// A server that has been looked at, and what is asked of it.
 pub(super) struct Session<'a> {
     arguments: &'a LoadArguments,
+    interruption: &'a Interruption,
     objectives: Arc<[Objective]>,
-    pub(super) hands: Hands,
+    hands: Hands,
     target: Target,
     asked: Asked,
 }
@@ -89,8 +85,13 @@ pub(super) struct Session<'a> {
 ///
 /// # Errors
 /// The server cannot be reached, the machine has too few sockets, or the command line asks for what cannot be.
-pub(super) fn alone(arguments: &LoadArguments, objectives: &[Objective]) -> anyhow::Result<LoadReport> {
-    let session = Session::open(arguments, objectives, arguments.base_url.as_deref(), Vec::new())?;
+pub(super) fn alone(
+    arguments: &LoadArguments,
+    objectives: &[Objective],
+    interruption: &Interruption,
+) -> anyhow::Result<LoadReport> {
+    let base_url = arguments.base_url.as_deref();
+    let session = Session::open(arguments, objectives, interruption, base_url, Vec::new())?;
     let pattern = session.pattern()?;
     let proof = if arguments.no_certificate { Proof::Watch } else { Proof::BeforeAndAfter };
     session.run(&pattern, proof)
@@ -104,6 +105,7 @@ impl<'a> Session<'a> {
     pub(super) fn open(
         arguments: &'a LoadArguments,
         objectives: &[Objective],
+        interruption: &'a Interruption,
         base_url: Option<&str>,
         headers: Vec<(String, String)>,
     ) -> anyhow::Result<Session<'a>> {
@@ -135,7 +137,7 @@ impl<'a> Session<'a> {
             let asked = asking::ask(arguments, &mut target, time_limits).await?;
             anyhow::Ok((target, asked))
         })?;
-        Ok(Session { arguments, objectives: objectives.into(), hands, target, asked })
+        Ok(Session { arguments, interruption, objectives: objectives.into(), hands, target, asked })
     }
 
     /// When requests are sent, by the command line.
@@ -208,6 +210,7 @@ impl<'a> Session<'a> {
             stall_bound: Duration::from_secs_f64(Bounds::default().stall_ms / 1e3),
             planted_stall: self.hands.planted_stall,
             live: Arc::<Live>::default(),
+            stop: self.interruption.arm()?,
         };
         let counting = Counting {
             from: start + warmup,
@@ -215,11 +218,6 @@ impl<'a> Session<'a> {
             objectives: Arc::clone(&self.objectives),
         };
         let started_at = SystemTime::now() + start.saturating_duration_since(Instant::now()) + warmup;
-        let live = Arc::clone(&run.live);
-        at_first_ctrl_c(move || {
-            live.stop();
-            say("\nnothing more is sent, and what is on its way is waited for; Ctrl-C again ends at once");
-        })?;
         let watching = Watching::begin(&run, warmup + lasts);
         let measured = measure(&run, &counting)?;
         watching.end();
@@ -233,8 +231,9 @@ impl<'a> Session<'a> {
             streams: measured.peak_streams,
             chunks_per_second: reached.chunks_per_second.round(),
         };
+        let is_stopped = measured.is_stopped;
         let mut report = self.document(pattern, &run, started_at, lasts, measured, certificate);
-        if run.live.is_stopped() {
+        if is_stopped {
             report.notes.push(INTERRUPTED.to_owned());
         }
         Ok(report)
@@ -249,7 +248,7 @@ impl<'a> Session<'a> {
         if proof == Proof::Watch {
             return Ok(None);
         }
-        announce(&format!(
+        say(&format!(
             "the tester measures itself {when} the run, with {:.0} streams and {:.0} chunks a second",
             level.streams.ceil(),
             level.chunks_per_second
@@ -316,7 +315,7 @@ impl<'a> Session<'a> {
         let arguments = self.arguments;
         let counted_from = run.start + arguments.arrivals.warmup;
         // Of a run that was interrupted, what had come by then is all there is.
-        let planned = if run.live.is_stopped() { Duration::ZERO } else { lasts };
+        let planned = if measured.is_stopped { Duration::ZERO } else { lasts };
         let duration = measured.last_end.saturating_duration_since(counted_from).max(planned);
         let millis = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
         let endpoints: Vec<&str> =

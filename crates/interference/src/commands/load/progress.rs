@@ -75,7 +75,7 @@ impl View {
         let seconds = self.before.0.elapsed().as_secs_f64().max(1e-3);
         let rate = ended.saturating_sub(self.before.1) as f64 / seconds;
         self.before = (Instant::now(), ended);
-        self.recent.push(self.live.take_recent().first_content);
+        self.recent.push(self.live.take_recent());
         if self.recent.len() > REMEMBERED {
             self.recent.remove(0);
         }

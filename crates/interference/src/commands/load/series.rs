@@ -6,10 +6,12 @@ use interference_load::Pace;
 use interference_load::schedule::Profile;
 use interference_report::load::{LoadReport, Objective, Point, Series};
 
+use super::LoadArguments;
 use super::clock_server::ClockServer;
-use super::once::{Pattern, Proof, Session, is_interrupted};
-use super::{LoadArguments, announce};
+use super::interruption::Interruption;
+use super::once::{Pattern, Proof, Session};
 use crate::failure::{Failure, WRONG_USAGE};
+use crate::talk::say;
 
 /// The rate that a search begins with, in requests a second.
 const FIRST_RATE: f64 = 1.0;
@@ -31,18 +33,24 @@ const OWN_PACE: Pace =
 ///
 /// # Errors
 /// Those of a run.
-pub(super) fn sweep(arguments: &LoadArguments, objectives: &[Objective]) -> anyhow::Result<LoadReport> {
-    let session = Session::open(arguments, objectives, arguments.base_url.as_deref(), Vec::new())?;
+pub(super) fn sweep(
+    arguments: &LoadArguments,
+    objectives: &[Objective],
+    interruption: &Interruption,
+) -> anyhow::Result<LoadReport> {
+    let base_url = arguments.base_url.as_deref();
+    let session = Session::open(arguments, objectives, interruption, base_url, Vec::new())?;
     let mut points: Vec<Point> = Vec::new();
     let (mut held, mut missed) = (None, None);
     let mut rate = FIRST_RATE;
     while points.len() < MOST_RUNS {
-        announce(&format!("run {}: {rate:.2} requests a second", points.len() + 1));
-        let report = session.run(&open(rate)?, Proof::Watch)?;
-        if is_interrupted(&report) {
+        say(&format!("run {}: {rate:.2} requests a second", points.len() + 1));
+        let mut report = session.run(&open(rate)?, Proof::Watch)?;
+        if interruption.is_there() {
+            report.series = Some(series(points, held));
             return Ok(report);
         }
-        announce(if report.met() { "  every objective held" } else { "  an objective was missed" });
+        say(if report.met() { "  every objective held" } else { "  an objective was missed" });
         if report.met() {
             held = Some(rate);
         } else {
@@ -58,21 +66,30 @@ pub(super) fn sweep(arguments: &LoadArguments, objectives: &[Objective]) -> anyh
             (None, missed) => missed.unwrap_or(FIRST_RATE) / 2.0,
         };
     }
-    points.sort_by(|one, other| one.at.total_cmp(&other.at));
     let told = held.or(missed).unwrap_or(FIRST_RATE);
-    announce(&format!("the run that is told: {told:.2} requests a second"));
+    say(&format!("the run that is told: {told:.2} requests a second"));
     let mut report = session.run(&open(told)?, proof(arguments))?;
     let certified = report.certified();
     points.iter_mut().for_each(|point| point.certified &= certified);
-    report.series = Some(Series { variable: "rate".to_owned(), points, highest: held });
+    report.series = Some(series(points, held));
     Ok(report)
+}
+
+/// The runs of a search, in the order of their rates.
+fn series(mut points: Vec<Point>, highest: Option<f64>) -> Series {
+    points.sort_by(|one, other| one.at.total_cmp(&other.at));
+    Series { variable: "rate".to_owned(), points, highest }
 }
 
 /// One run for each part of the requests that fail.
 ///
 /// # Errors
 /// Those of a run; too many parts.
-pub(super) fn of_faults(arguments: &LoadArguments, objectives: &[Objective]) -> anyhow::Result<LoadReport> {
+pub(super) fn of_faults(
+    arguments: &LoadArguments,
+    objectives: &[Objective],
+    interruption: &Interruption,
+) -> anyhow::Result<LoadReport> {
     let parts = &arguments.faults.fault_rates;
     if parts.len() > MOST_FAULT_RATES {
         let message = format!("{} runs are more than {MOST_FAULT_RATES}", parts.len());
@@ -87,12 +104,13 @@ pub(super) fn of_faults(arguments: &LoadArguments, objectives: &[Objective]) -> 
     parts.sort_by(f64::total_cmp);
     let (mut points, mut first) = (Vec::new(), None);
     for part in parts {
-        announce(&format!("{} of the requests fail: {}", percent(part), arguments.faults.faults));
-        let session = Session::open(arguments, objectives, base_url, headers(arguments, part))?;
+        say(&format!("{} of the requests fail: {}", percent(part), arguments.faults.faults));
+        let session = Session::open(arguments, objectives, interruption, base_url, headers(arguments, part))?;
         let proof = if first.is_none() { proof(arguments) } else { Proof::Watch };
         let report = session.run(&session.pattern()?, proof)?;
-        if is_interrupted(&report) {
-            first = Some(report);
+        if interruption.is_there() {
+            // What it came to is no point of the series; if it was the first, it is all that there is.
+            first.get_or_insert(report);
             break;
         }
         points.push(point(part, &report));
