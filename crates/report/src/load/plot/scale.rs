@@ -1,11 +1,15 @@
 //! From values to places, and the values that are written beside an axis.
 
+use std::ops::RangeInclusive;
+
 use crate::load::number::exact;
 
 /// Ticks of an axis, about.
 const TICKS: f64 = 6.0;
 /// Decades of a logarithmic axis, at most; what is below them is drawn at its foot.
 const MOST_DECADES: f64 = 7.0;
+/// The decades there are: from the last digit that a tick is rounded to, to where its value is still finite.
+const DECADES: RangeInclusive<f64> = -9.0..=200.0;
 
 /// A value that is written beside an axis, and where.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,7 +54,8 @@ impl Scale {
     pub(crate) fn decades(least: f64, greatest: f64, from: f64, to: f64) -> Scale {
         let high = if greatest.is_finite() && greatest > 0.0 { greatest.log10().ceil() } else { 0.0 };
         let low = if least.is_finite() && least > 0.0 { least.log10().floor() } else { high - 1.0 };
-        let low = low.clamp(high - MOST_DECADES, high - 1.0);
+        let high = high.clamp(DECADES.start() + 1.0, *DECADES.end());
+        let low = low.clamp((high - MOST_DECADES).max(*DECADES.start()), high - 1.0);
         Scale { low: 10_f64.powf(low), high: 10_f64.powf(high), from, to, spread: Spread::Decades }
     }
 
@@ -126,6 +131,16 @@ mod tests {
             [0.0, 25.0, 50.0, 99.0, -1.0].map(|value| scale.place(value)),
             [200.0, 100.0, 0.0, 0.0, 200.0]
         );
+    }
+
+    #[test]
+    fn the_least_and_the_greatest_number_there_are_have_a_few_decades() {
+        let least = f64::from_bits(1);
+        for (one, other) in [(least, least), (0.0, least), (f64::MAX, f64::MAX), (least, f64::MAX)] {
+            let scale = Scale::decades(one, other, 10.0, 90.0);
+            assert!((2..=40).contains(&scale.ticks().len()), "{scale:?}");
+            assert_eq!((scale.place(0.0), scale.place(f64::MAX)), (10.0, 90.0), "{scale:?}");
+        }
     }
 
     proptest! {
