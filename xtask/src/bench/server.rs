@@ -133,9 +133,9 @@ fn keep<T>(
     Ok(())
 }
 
-/// As many as come in this time.
+/// As many as come in this time, and in the second over which the streams are begun.
 fn paced_pieces(seconds: u32) -> usize {
-    (u64::from(seconds) * 1_000 / BETWEEN_MS) as usize
+    (u64::from(seconds + 1) * 1_000 / BETWEEN_MS) as usize
 }
 
 /// Who comes after whom: in each round someone else is first.
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_paced_stream_lasts_as_long_as_a_load() {
-        assert_eq!(paced_pieces(2), 100);
+    fn paced_streams_are_all_on_for_as_long_as_a_load() {
+        assert_eq!(paced_pieces(2), 150);
     }
 }

@@ -73,6 +73,15 @@ impl Connection {
         Ok(Connection { stream, buffer: vec![0; READ_BYTES] })
     }
 
+    /// Has the system acknowledge what comes with a delay, where it knows how: an acknowledgement of every chunk costs
+    /// this client as much as the chunk. A server that holds chunks back until they are acknowledged would be slowed
+    /// down.
+    pub(crate) fn acknowledge_late(&self) -> Result<(), AnyError> {
+        #[cfg(target_os = "linux")]
+        socket2::SockRef::from(&self.stream).set_tcp_quickack(false)?;
+        Ok(())
+    }
+
     /// Sends a request.
     pub(crate) async fn send(&mut self, request: &[u8]) -> Result<(), AnyError> {
         Ok(self.stream.write_all(request).await?)

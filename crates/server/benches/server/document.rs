@@ -29,7 +29,7 @@ pub(crate) struct LoadRecord {
 #[derive(Serialize)]
 pub(crate) struct PaceRecord {
     pub(crate) streams: usize,
-    /// Pieces of text, of all streams.
+    /// Pieces of text that count, of all streams.
     pub(crate) chunks: usize,
     pub(crate) late_ms: Quantiles,
     /// The same, of the first piece of each stream.

@@ -1,8 +1,10 @@
 //! Many streams by the clock, and how late each piece of their text is.
 //!
 //! A piece is due at the time of its request, and the schedule's sum: whatever lies between, of the server, of the
-//! system and of this client, is its lateness. What of it is the client's own is estimated by a probe: a thread of this
-//! process sends the time to the same loop, over the same kind of socket.
+//! system and of this client, is its lateness. The streams are begun over a second, evenly in the phases of their pace:
+//! what counts is many streams, not many requests at once. Pieces count that are due while all streams are on. What of
+//! their lateness is the client's own is estimated by a probe: a thread of this process sends the time to the same loop,
+//! over the same kind of socket.
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
@@ -26,6 +28,8 @@ const LONGEST_RUN: Duration = Duration::from_secs(120);
 /// Pieces of one stream.
 const MOST_PIECES: usize = 1 << 16;
 const BETWEEN_PROBES: Duration = Duration::from_millis(5);
+/// In which the streams are begun; they must last longer.
+const RAMP: Duration = Duration::from_secs(1);
 
 /// Puts the streams on, and times their pieces.
 pub(crate) async fn run(task: PaceTask) -> Result<PaceRecord, AnyError> {
@@ -46,43 +50,47 @@ async fn measure(task: &PaceTask) -> Result<PaceRecord, AnyError> {
     let mut streams = JoinSet::new();
     let started = Instant::now();
     for (index, mut connection) in connections.into_iter().enumerate() {
-        let share = index as f64 / task.streams as f64;
-        let due = started + task.schedule.between.mul_f64(share);
+        let due = started + beginning(index, task.streams, task.schedule.between);
         // A timer's millisecond would let them start in bunches.
         while Instant::now() < due {
             yield_now().await;
         }
+        connection.acknowledge_late()?;
         let sent = Instant::now();
         connection.send(&paced).await?;
-        streams.spawn(delays_of(connection, sent, task.schedule));
+        streams.spawn(stream(connection, sent, task.schedule));
     }
-    let (mut delays, mut first_delays) = (Vec::new(), Vec::new());
-    let mut pieces = None;
-    while let Some(ended) = streams.join_next().await {
-        let of_stream = ended??;
-        let expected = *pieces.get_or_insert(of_stream.len());
-        if of_stream.len() != expected {
-            let found = of_stream.len();
-            return Err(format!("a stream has {found} pieces of text, and another {expected}").into());
-        }
-        first_delays.extend(of_stream.first());
-        delays.extend(of_stream);
+    let mut ended = Vec::with_capacity(task.streams);
+    while let Some(stream) = streams.join_next().await {
+        ended.push(stream??);
     }
     let client = probe.finish().await?;
+    let delays = delays_while_all_are_on(&ended, task.schedule)?;
+    let first_delays = ended.iter().filter_map(|stream| stream.delays.first().copied()).collect();
     Ok(PaceRecord {
         streams: task.streams,
         chunks: delays.len(),
-        late_ms: Quantiles::of(delays).ok_or("no text came")?,
+        late_ms: Quantiles::of(delays).ok_or("the streams are too short to be on at the same time")?,
         first_late_ms: Quantiles::of(first_delays).ok_or("no text came")?,
         client_ms: Quantiles::of(client).ok_or("the probe was not heard")?,
     })
 }
 
-async fn delays_of(
-    mut connection: Connection,
+/// When a stream is begun, after the first: over the ramp, and evenly over the time between two pieces.
+fn beginning(index: usize, streams: usize, between: Duration) -> Duration {
+    let share = index as f64 / streams as f64;
+    let periods = (RAMP.as_secs_f64() / between.as_secs_f64()).ceil();
+    between.mul_f64((share * periods).floor() + share)
+}
+
+/// A stream that ended.
+struct Stream {
     sent: Instant,
-    schedule: Schedule,
-) -> Result<Vec<i64>, AnyError> {
+    /// How late each piece was, in microseconds.
+    delays: Vec<i64>,
+}
+
+async fn stream(mut connection: Connection, sent: Instant, schedule: Schedule) -> Result<Stream, AnyError> {
     let mut due = sent + schedule.first;
     let mut delays = Vec::with_capacity(128);
     let tell = |time, brought: Brought| {
@@ -98,7 +106,29 @@ async fn delays_of(
     if delays.len() > MOST_PIECES {
         return Err(format!("a stream has more than {MOST_PIECES} pieces of text").into());
     }
-    Ok(delays)
+    Ok(Stream { sent, delays })
+}
+
+/// Of the pieces that are due after the last stream was begun, and before the first one's last piece.
+fn delays_while_all_are_on(streams: &[Stream], schedule: Schedule) -> Result<Vec<i64>, AnyError> {
+    let expected = streams.first().map_or(0, |stream| stream.delays.len());
+    if let Some(other) = streams.iter().map(|stream| stream.delays.len()).find(|count| *count != expected) {
+        return Err(format!("a stream has {other} pieces of text, and another {expected}").into());
+    }
+    let due = |stream: &Stream, index: usize| {
+        stream.sent
+            + schedule.first
+            + schedule.between.saturating_mul(u32::try_from(index).unwrap_or(u32::MAX))
+    };
+    let begun = streams.iter().map(|stream| stream.sent).max();
+    let over = streams.iter().map(|stream| due(stream, expected)).min();
+    let (Some(begun), Some(over)) = (begun, over) else { return Err("there are no streams".into()) };
+    let of_stream = |stream: &Stream| {
+        let all = stream.delays.iter().enumerate();
+        let counted = all.filter(|(index, _)| (begun..over).contains(&due(stream, *index)));
+        counted.map(|(_, delay)| *delay).collect::<Vec<_>>()
+    };
+    Ok(streams.iter().flat_map(of_stream).collect())
 }
 
 /// A thread that sends the time, and a task that tells how old it is when it comes.
