@@ -37,12 +37,16 @@ impl ResponsesBackend {
 #[async_trait::async_trait]
 impl Backend for ResponsesBackend {
     async fn answer(&self, request: Request) -> Result<Reply, Refusal> {
+        // The others are boxed, so that what they need takes no room in the future of every chat.
+        if request.method == Method::POST && request.path == CHATS {
+            return self.create_chat(request).await;
+        }
         let path = request.path.clone();
         if let Some(parts) = parts_below(&path, "/responses") {
-            return self.answer_response(&parts, request).await;
+            return Box::pin(self.answer_response(&parts, request)).await;
         }
         if let Some(parts) = parts_below(&path, CHATS) {
-            return self.answer_chat(&parts, request).await;
+            return Box::pin(self.answer_kept_chat(&parts, request)).await;
         }
         self.inner.answer(request).await
     }
@@ -72,9 +76,8 @@ impl ResponsesBackend {
         }
     }
 
-    async fn answer_chat(&self, parts: &[&str], request: Request) -> Result<Reply, Refusal> {
+    async fn answer_kept_chat(&self, parts: &[&str], request: Request) -> Result<Reply, Refusal> {
         match (method(&request).as_str(), parts) {
-            ("POST", []) => self.create_chat(request).await,
             ("GET", []) => self.list_chats(&request).await,
             ("GET", [id]) => self.retrieve_chat(id, &request).await,
             ("POST", [id]) => self.update_chat(id, &request).await,

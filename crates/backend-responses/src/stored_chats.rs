@@ -38,7 +38,7 @@ impl ResponsesBackend {
             }
             Wish::Stored(wanted) => {
                 let reply = self.inner.answer(request).await?;
-                self.store(reply, wanted, strictness).await
+                Box::pin(self.store(reply, wanted, strictness)).await
             }
         }
     }

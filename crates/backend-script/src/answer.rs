@@ -3,6 +3,7 @@
 //! Owns their form: what is said in which pieces, with what around it. Whatever is the same for all requests is made
 //! ready here once, at load. It refuses to know requests, and how an answer is told.
 
+use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
 use interference_api_types::openai::chat_reply::{Choices, FinishReason};
@@ -50,7 +51,7 @@ pub(crate) struct ChatAnswer {
 #[derive(Debug)]
 pub(crate) enum Saying {
     /// The same in every answer.
-    Constant(Arc<[Step]>),
+    Constant(Steps),
     /// Made for each request.
     Template {
         /// The template's name in the script's environment.
@@ -62,6 +63,57 @@ pub(crate) enum Saying {
         /// What comes behind it.
         behind: Vec<Step>,
     },
+}
+
+/// The steps of an answer in their order, counted once. Clones are of the same steps.
+#[derive(Debug, Clone)]
+pub(crate) struct Steps {
+    all: Arc<[Step]>,
+    counts: StepCounts,
+    /// Whether one of them tells the time.
+    pub(crate) is_timed: bool,
+}
+
+/// What some steps come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StepCounts {
+    pub(crate) tokens: u64,
+    /// How many of the tokens are reasoning.
+    pub(crate) reasoning: u64,
+}
+
+impl Steps {
+    /// What the steps before this position come to.
+    pub(crate) fn counts_until(&self, end: usize) -> StepCounts {
+        match self.all.get(..end) {
+            Some(steps) if end < self.all.len() => StepCounts::of(steps),
+            _ => self.counts,
+        }
+    }
+}
+
+impl FromIterator<Step> for Steps {
+    fn from_iter<I: IntoIterator<Item = Step>>(steps: I) -> Steps {
+        let all: Arc<[Step]> = steps.into_iter().collect();
+        let is_timed = all.iter().any(|step| step.part == Part::Timestamp);
+        Steps { counts: StepCounts::of(&all), is_timed, all }
+    }
+}
+
+impl Deref for Steps {
+    type Target = [Step];
+
+    fn deref(&self) -> &[Step] {
+        &self.all
+    }
+}
+
+impl StepCounts {
+    fn of(steps: &[Step]) -> StepCounts {
+        let count =
+            |is_counted: fn(&Step) -> bool| steps.iter().filter(|step| is_counted(step)).count() as u64;
+        StepCounts { tokens: count(Step::is_token), reasoning: count(|step| step.part == Part::Reasoning) }
+    }
 }
 
 /// One step of an answer: what one chunk of a stream adds.

@@ -128,10 +128,11 @@ impl Backend for ScriptBackend {
     async fn answer(&self, request: Request) -> Result<Reply, Refusal> {
         let start = Instant::now();
         let script = self.script();
+        // The others are boxed, so that what they need takes no room in the future of every chat.
         match (&request.method, request.path.as_str()) {
             (&Method::POST, "/chat/completions") => self.chat(&script, &request, start).await,
-            (&Method::POST, "/completions") => self.completions(&script, &request, start).await,
-            (&Method::POST, "/embeddings") => self.embeddings(&script, &request, start).await,
+            (&Method::POST, "/completions") => Box::pin(self.completions(&script, &request, start)).await,
+            (&Method::POST, "/embeddings") => Box::pin(self.embeddings(&script, &request, start)).await,
             _ => Err(Refusal::NothingFits {
                 message: "The script answers POST /chat/completions, /completions and /embeddings only."
                     .to_owned(),

@@ -9,12 +9,12 @@ use interference_api_types::openai::chat_reply::{
 };
 use interference_wire::monotonic_nanos;
 
-use crate::answer::{Answer, ChatAnswer, Part, Saying, Step};
+use crate::answer::{Answer, ChatAnswer, Part, Saying, Step, Steps};
 use crate::chat_request::Wishes;
 
 /// An answer as one request gets it.
 pub(crate) struct Telling {
-    steps: Arc<[Step]>,
+    steps: Steps,
     /// How many of the steps are told as they are.
     whole_steps: usize,
     /// What is told of the next, if a stop string begins inside it.
@@ -38,7 +38,7 @@ impl Telling {
     pub(crate) fn new(
         answer: &Arc<Answer>,
         chat: &ChatAnswer,
-        steps: Arc<[Step]>,
+        steps: Steps,
         wishes: &Wishes,
         call_id: impl Fn(usize) -> String,
     ) -> Telling {
@@ -53,16 +53,15 @@ impl Telling {
             finish = FinishReason::Stop;
             last = (len > 0).then(|| Step::new(Part::Content, &steps[step].text[..len]));
         }
-        let whole_tokens = steps[..whole_steps].iter().filter(|step| step.is_token()).count() as u64;
-        let reasoning = steps[..whole_steps].iter().filter(|step| step.part == Part::Reasoning);
+        let counts = steps.counts_until(whole_steps);
         let calls = chat.calls.iter().enumerate().map(|(position, call)| {
             (call.id.clone().unwrap_or_else(|| call_id(position)), call.name.clone())
         });
         Telling {
             whole_steps,
             finish,
-            tokens: whole_tokens + u64::from(last.is_some()),
-            reasoning_tokens: reasoning.count() as u64,
+            tokens: counts.tokens + u64::from(last.is_some()),
+            reasoning_tokens: counts.reasoning,
             last,
             first_content: steps.iter().position(|step| step.part == Part::Content).unwrap_or(0),
             logprobs: wishes.logprobs,
@@ -76,8 +75,7 @@ impl Telling {
     pub(crate) fn is_constant(&self) -> bool {
         let crate::answer::AnswerBody::Chat(chat) = &self.answer.body else { return false };
         let is_whole = self.whole_steps == self.steps.len() && self.last.is_none();
-        let is_timed = self.steps.iter().any(|step| step.part == Part::Timestamp);
-        let is_saying = matches!(&chat.saying, Saying::Constant(_)) && !is_timed;
+        let is_saying = matches!(&chat.saying, Saying::Constant(_)) && !self.steps.is_timed;
         let finish = chat.finish_reason.unwrap_or(FinishReason::Stop);
         is_saying && is_whole && self.calls.is_empty() && self.logprobs.is_none() && self.finish == finish
     }

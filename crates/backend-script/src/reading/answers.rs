@@ -241,7 +241,7 @@ impl<'n, 'i> AnswerReader<'n, 'i> {
         let text = members.get("text").map(|node| text(members, node, cut, problems));
         let template = members.get("template").map(|node| self.template(node, problems));
         let timestamps = members.get("timestamps").map(|node| timestamps(node, problems));
-        let (mut before, mut behind) = (before?, behind?);
+        let (before, mut behind) = (before?, behind?);
         let (calls, call_steps): (Vec<Call>, Vec<Step>) = optional(calls)?.unwrap_or_default();
         behind.extend(call_steps);
         let (text, template) = (optional(text)?, optional(template)?);
@@ -250,9 +250,7 @@ impl<'n, 'i> AnswerReader<'n, 'i> {
         let saying = match template {
             Some(name) => Saying::Template { name, cut, before, behind },
             None => {
-                before.extend(text.unwrap_or_default());
-                before.extend(behind);
-                Saying::Constant(before.into())
+                Saying::Constant(before.into_iter().chain(text.unwrap_or_default()).chain(behind).collect())
             }
         };
         Some((saying, calls))

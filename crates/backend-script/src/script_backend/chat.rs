@@ -1,7 +1,5 @@
 //! Chats: from the request to the whole answer, or to its stream.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use http::StatusCode;
 use interference_api_types::openai::chat_completions::RequestMessage;
@@ -11,7 +9,7 @@ use interference_backend::{Refusal, Reply, ReplyBody, Request};
 use tokio::time::Instant;
 
 use super::{Chosen, ScriptBackend, error_reply, reply};
-use crate::answer::{AnswerBody, ChatAnswer, Part, Saying, Step};
+use crate::answer::{AnswerBody, ChatAnswer, Part, Saying, Step, Steps};
 use crate::answer_stream::AnswerStream;
 use crate::chat_request::{self, ChatOrder};
 use crate::chat_teller::ChatTeller;
@@ -40,7 +38,7 @@ impl ScriptBackend {
             AnswerBody::Chat(chat) => chat,
             AnswerBody::Error(error) => {
                 if let Some(pace) = pace {
-                    pace.all(1).await;
+                    Box::pin(pace.all(1)).await;
                 }
                 return Ok(error_reply(&chosen, error, ignored));
             }
@@ -56,7 +54,7 @@ impl ScriptBackend {
         let body = match delivery {
             Delivery::Whole => {
                 if let Some(pace) = pace {
-                    pace.all(telling.len()).await;
+                    Box::pin(pace.all(telling.len())).await;
                 }
                 let choices = || {
                     let choices: Vec<_> = (0..wishes.choices).map(|index| telling.choice(index)).collect();
@@ -101,9 +99,9 @@ impl ScriptBackend {
         chat: &ChatAnswer,
         facts: &Facts<'_>,
         body: &Bytes,
-    ) -> Result<Arc<[Step]>, Refusal> {
+    ) -> Result<Steps, Refusal> {
         let (name, cut, before, behind) = match &chat.saying {
-            Saying::Constant(steps) => return Ok(Arc::clone(steps)),
+            Saying::Constant(steps) => return Ok(steps.clone()),
             Saying::Template { name, cut, before, behind } => (name, cut, before, behind),
         };
         let text = facts.text.as_deref().unwrap_or_default();
@@ -120,7 +118,7 @@ impl ScriptBackend {
             state: chosen.state.clone(),
             headers: facts.headers.clone(),
         };
-        let rendered = script.templates.render(&self.templates, name, values).await;
+        let rendered = Box::pin(script.templates.render(&self.templates, name, values)).await;
         let rendered =
             rendered.map_err(|reason| broken(script, chosen, &format!("its template {reason}")))?;
         let content = cut.pieces(&rendered).into_iter().map(|piece| Step::new(Part::Content, piece));
