@@ -9,11 +9,12 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread::available_parallelism;
 
 use anyhow::{Context, bail};
 
 use crate::metadata::Metadata;
-use crate::steps::{Steps, announce, cargo, succeed};
+use crate::steps::{Step, Steps, announce, cargo, succeed};
 
 /// What to fuzz, and for how long
 #[derive(Debug, clap::Args)]
@@ -123,7 +124,7 @@ const FLAGS: [&str; 6] = [
     "--cfg=fuzzing",
 ];
 
-/// Builds the targets and runs each; the first that crashes ends it.
+/// Builds the targets and runs each, one on every processor; none is begun after one that crashes.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let mut steps = Steps::default();
     steps_of(options, &Metadata::read()?, &mut steps)?;
@@ -132,7 +133,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
 
 /// As [`run`], among other steps.
 pub(crate) fn steps_of(options: &Options, metadata: &Metadata, steps: &mut Steps) -> anyhow::Result<()> {
-    let workplace = Workplace {
+    let workplace = &Workplace {
         root: &metadata.workspace_root,
         folder: metadata.target_directory.join("fuzz"),
         platform: platform()?,
@@ -140,12 +141,18 @@ pub(crate) fn steps_of(options: &Options, metadata: &Metadata, steps: &mut Steps
     let is_wanted = |target: &&Target| {
         options.targets.is_empty() || options.targets.iter().any(|name| name == target.name)
     };
-    let targets: Vec<&Target> = TARGETS.iter().filter(is_wanted).collect();
+    let targets: Vec<&'static Target> = TARGETS.iter().filter(is_wanted).collect();
     steps.step("build of the fuzzer", || workplace.build())?;
     match (&options.input, targets.as_slice()) {
-        (None, targets) => targets
-            .iter()
-            .try_for_each(|target| steps.step(target.name, || workplace.fuzz(target, options.seconds))),
+        (None, targets) => {
+            // Each of them runs on one thread.
+            let processors = available_parallelism()?.get();
+            let fuzz = |target: &&'static Target| {
+                let target = *target;
+                Step::new(target.name, move || workplace.fuzz(target, options.seconds))
+            };
+            steps.side_by_side(processors, targets.iter().map(fuzz).collect())
+        }
         (Some(input), [target]) => steps.step(target.name, || workplace.repeat(target, input)),
         (Some(_), _) => bail!("`--input` needs one target"),
     }
@@ -198,7 +205,8 @@ impl Workplace<'_> {
         let status = program.status().with_context(|| format!("cannot start {program:?}"))?;
         let told = String::from_utf8_lossy(&fs::read(&log)?).into_owned();
         if status.success() {
-            return Ok(announce(&format!("    {}", told.lines().last().unwrap_or_default()))?);
+            let end = told.lines().last().unwrap_or_default();
+            return Ok(announce(&format!("    {}: {end}", target.name))?);
         }
         let Some(input) = crashing_input(&told) else {
             bail!("the fuzzer ended with {status}, without an input to blame:\n{}", ending(&told));

@@ -10,7 +10,7 @@ use crate::fuzz;
 use crate::metadata::Metadata;
 use crate::mutants;
 use crate::proof;
-use crate::steps::{Steps, cargo, succeed_reading};
+use crate::steps::{Step, Steps, cargo, succeed, succeed_reading};
 use crate::system_packages;
 use crate::test_environment::TestEnvironment;
 
@@ -32,8 +32,9 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let mut steps = Steps::default();
     steps.step("system packages", system_packages::require)?;
     let metadata = Metadata::read()?;
-    let environment = TestEnvironment::prepare(&metadata, &mut steps)?;
-    steps.run("build of the binary", &mut cargo(["build", "--package", "interference"]))?;
+    // Brings the binary, too: some tests run it. Built alone it would have other features, and be built twice.
+    let build = Step::new("build of the tests", || succeed(&mut cargo(["test", "--workspace", "--no-run"])));
+    let environment = TestEnvironment::prepare(&metadata, &mut steps, build)?;
     let model = steps.step("the default model", || pull(&metadata))?;
 
     let mut totals = Totals::default();
@@ -47,10 +48,11 @@ pub(crate) fn run() -> anyhow::Result<()> {
         .env("INTERFERENCE_TEST_RUST_CLIENT", &environment.rust_client)
         .env("INTERFERENCE_TEST_MODEL", &model);
     let outcome = steps.step("all tests", || succeed_reading(&mut tests, |line| totals.add(line)));
-    let proved = outcome
-        .and_then(|()| steps.step("the judge of servers before its mutants", || mutants::run(&MUTANTS)));
+    let proved = outcome.and_then(|()| {
+        steps.step("the judge of servers before its mutants", || mutants::prove(&MUTANTS, &metadata))
+    });
     let clients_proved = proved.and_then(|()| {
-        steps.step("the judge of clients before its mutants", || client_mutants::run(&MUTANTS))
+        steps.step("the judge of clients before its mutants", || client_mutants::prove(&MUTANTS, &metadata))
     });
     let fuzzed = clients_proved.and_then(|()| fuzz::steps_of(&FUZZ, &metadata, &mut steps));
     steps.summarise()?;
