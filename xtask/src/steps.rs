@@ -1,6 +1,6 @@
 //! Programs run one after the other, or some side by side; each is announced, timed and, if it fails, the last.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -89,9 +89,20 @@ pub(crate) fn announce(line: &str) -> io::Result<()> {
 
 /// The cargo that runs this program, with arguments.
 pub(crate) fn cargo(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = Command::new(cargo_program());
     command.args(arguments);
     command
+}
+
+/// The same with the lowest priority: it has the processors while whatever runs beside it waits.
+pub(crate) fn patient_cargo(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
+    let mut command = Command::new("nice");
+    command.args(["-n", "19"]).arg(cargo_program()).args(arguments);
+    command
+}
+
+fn cargo_program() -> OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
 /// Runs a program that must end well; what it prints goes where ours goes.

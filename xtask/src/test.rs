@@ -20,6 +20,9 @@ const FUZZ: fuzz::Options = fuzz::Options { seconds: 10, input: None, targets: V
 /// All of them: the proof that the judges judge.
 const MUTANTS: proof::Options = proof::Options { only: None, jobs: 6, verbose: false };
 
+/// Steps at a time: one judge at its proof, and the compiler.
+const PROOF_AND_COMPILER: usize = 2;
+
 /// Sets up real clients and the default model, then runs all tests, the judges' mutants, and the fuzzer. The tests learn from variables where things are:
 ///
 /// - `INTERFERENCE_TEST_PYTHON`, `INTERFERENCE_TEST_PYTHON_028`: interpreters that have what
@@ -48,13 +51,16 @@ pub(crate) fn run() -> anyhow::Result<()> {
         .env("INTERFERENCE_TEST_RUST_CLIENT", &environment.rust_client)
         .env("INTERFERENCE_TEST_MODEL", &model);
     let outcome = steps.step("all tests", || succeed_reading(&mut tests, |line| totals.add(line)));
-    let proved = outcome.and_then(|()| {
-        steps.step("the judge of servers before its mutants", || mutants::prove(&MUTANTS, &metadata))
-    });
-    let clients_proved = proved.and_then(|()| {
-        steps.step("the judge of clients before its mutants", || client_mutants::prove(&MUTANTS, &metadata))
-    });
-    let fuzzed = clients_proved.and_then(|()| fuzz::steps_of(&FUZZ, &metadata, &mut steps));
+    let fuzzer = fuzz::Workplace::of(&metadata)?;
+    // The judges wait more than they compute, and meanwhile the compiler has the processors.
+    let proofs = vec![
+        Step::new("the judge of servers before its mutants", || mutants::prove(&MUTANTS, &metadata)),
+        Step::new("build of the fuzzer", || fuzzer.build()),
+        Step::new("the judge of clients before its mutants", || client_mutants::prove(&MUTANTS, &metadata)),
+    ];
+    let fuzzed = outcome
+        .and_then(|()| steps.side_by_side(PROOF_AND_COMPILER, proofs))
+        .and_then(|()| fuzzer.run(&FUZZ, &mut steps));
     steps.summarise()?;
     let Totals { passed, failed, ignored } = totals;
     writeln!(std::io::stdout().lock(), "tests: {passed} passed, {failed} failed, {ignored} skipped")?;
