@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use crate::matrix::evidence::{self, Sides};
 use crate::metadata::Metadata;
-use crate::steps::{Steps, announce, cargo};
+use crate::steps::{Step, Steps, announce, cargo, succeed};
 use crate::test_environment::TestEnvironment;
 use clients::Client;
 use reasons::Reasons;
@@ -50,8 +50,9 @@ struct Examined {
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let mut steps = Steps::default();
     let metadata = Metadata::read()?;
-    let environment = TestEnvironment::prepare(&metadata, &mut steps)?;
-    steps.run("build of the program", &mut cargo(["build", "--package", "interference"]))?;
+    let build =
+        Step::new("build of the program", || succeed(&mut cargo(["build", "--package", "interference"])));
+    let environment = TestEnvironment::prepare(&metadata, &mut steps, build)?;
     let program = metadata.program();
     let clients = clients::all(&metadata.workspace_root, &environment, &program)?;
     for name in &options.only {

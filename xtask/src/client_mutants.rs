@@ -17,13 +17,20 @@ use crate::proof::{self, Declared, Options, Verdicts};
 use crate::steps::{cargo, succeed};
 use reference::Variant;
 
-/// Puts the reference, all mutants and all variants before the judge.
+/// Builds the program, and puts the reference, all mutants and all variants before the judge.
 ///
 /// # Errors
 /// When one of them does not come out as declared.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
-    let metadata = Metadata::read()?;
     succeed(&mut cargo(["build", "--quiet", "--package", "interference"]))?;
+    prove(options, &Metadata::read()?)
+}
+
+/// As [`run`], by the program that is there.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn prove(options: &Options, metadata: &Metadata) -> anyhow::Result<()> {
     let program = metadata.program();
     let client = std::env::current_exe().context("this program does not know where it lies")?;
     let judge = Judge { program, client };

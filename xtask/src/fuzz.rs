@@ -9,11 +9,12 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread::available_parallelism;
 
 use anyhow::{Context, bail};
 
 use crate::metadata::Metadata;
-use crate::steps::{Steps, announce, cargo, succeed};
+use crate::steps::{Step, Steps, announce, patient_cargo, succeed};
 
 /// What to fuzz, and for how long
 #[derive(Debug, clap::Args)]
@@ -123,48 +124,57 @@ const FLAGS: [&str; 6] = [
     "--cfg=fuzzing",
 ];
 
-/// Builds the targets and runs each; the first that crashes ends it.
+/// Builds the targets and runs each, one on every processor; none is begun after one that crashes.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let mut steps = Steps::default();
-    steps_of(options, &Metadata::read()?, &mut steps)?;
+    let metadata = Metadata::read()?;
+    let workplace = Workplace::of(&metadata)?;
+    steps.step("build of the fuzzer", || workplace.build())?;
+    workplace.run(options, &mut steps)?;
     steps.summarise()
 }
 
-/// As [`run`], among other steps.
-pub(crate) fn steps_of(options: &Options, metadata: &Metadata, steps: &mut Steps) -> anyhow::Result<()> {
-    let workplace = Workplace {
-        root: &metadata.workspace_root,
-        folder: metadata.target_directory.join("fuzz"),
-        platform: platform()?,
-    };
-    let is_wanted = |target: &&Target| {
-        options.targets.is_empty() || options.targets.iter().any(|name| name == target.name)
-    };
-    let targets: Vec<&Target> = TARGETS.iter().filter(is_wanted).collect();
-    steps.step("build of the fuzzer", || workplace.build())?;
-    match (&options.input, targets.as_slice()) {
-        (None, targets) => targets
-            .iter()
-            .try_for_each(|target| steps.step(target.name, || workplace.fuzz(target, options.seconds))),
-        (Some(input), [target]) => steps.step(target.name, || workplace.repeat(target, input)),
-        (Some(_), _) => bail!("`--input` needs one target"),
-    }
-}
-
 /// Where the fuzzer is built, and what it learns is kept.
-struct Workplace<'a> {
+pub(crate) struct Workplace<'a> {
     root: &'a Path,
     folder: PathBuf,
     platform: String,
 }
 
 impl Workplace<'_> {
-    fn build(&self) -> anyhow::Result<()> {
-        let mut build = cargo(["build", "--release", "--quiet", "--bins"]);
+    pub(crate) fn of(metadata: &Metadata) -> anyhow::Result<Workplace<'_>> {
+        Ok(Workplace {
+            root: &metadata.workspace_root,
+            folder: metadata.target_directory.join("fuzz"),
+            platform: platform()?,
+        })
+    }
+
+    /// Builds all targets.
+    pub(crate) fn build(&self) -> anyhow::Result<()> {
+        let mut build = patient_cargo(["build", "--release", "--quiet", "--bins"]);
         build.args(["--target", &self.platform]).arg("--target-dir").arg(&self.folder);
         // What cargo sets for xtask itself must not reach another build.
         build.current_dir(self.root.join("fuzz")).env_remove("RUSTFLAGS");
         succeed(build.env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\x1f")))
+    }
+
+    /// Runs the targets that were built.
+    pub(crate) fn run(&self, options: &Options, steps: &mut Steps) -> anyhow::Result<()> {
+        let is_wanted = |target: &&Target| {
+            options.targets.is_empty() || options.targets.iter().any(|name| name == target.name)
+        };
+        let targets: Vec<&Target> = TARGETS.iter().filter(is_wanted).collect();
+        match (&options.input, targets.as_slice()) {
+            (None, targets) => {
+                let fuzz = |target: &Target| self.fuzz(target, options.seconds);
+                let steps_of_all = targets.iter().map(|target| Step::new(target.name, move || fuzz(target)));
+                // Each of them runs on one thread.
+                steps.side_by_side(available_parallelism()?.get(), steps_of_all.collect())
+            }
+            (Some(input), [target]) => steps.step(target.name, || self.repeat(target, input)),
+            (Some(_), _) => bail!("`--input` needs one target"),
+        }
     }
 
     /// The program of a target, with the bounds of a single run.
@@ -198,7 +208,8 @@ impl Workplace<'_> {
         let status = program.status().with_context(|| format!("cannot start {program:?}"))?;
         let told = String::from_utf8_lossy(&fs::read(&log)?).into_owned();
         if status.success() {
-            return Ok(announce(&format!("    {}", told.lines().last().unwrap_or_default()))?);
+            let end = told.lines().last().unwrap_or_default();
+            return Ok(announce(&format!("    {}: {end}", target.name))?);
         }
         let Some(input) = crashing_input(&told) else {
             bail!("the fuzzer ended with {status}, without an input to blame:\n{}", ending(&told));

@@ -14,6 +14,7 @@ mod matrix;
 mod metadata;
 mod mutants;
 mod proof;
+mod side_by_side;
 mod steps;
 mod system_packages;
 mod test;

@@ -63,10 +63,14 @@ const MUTANTS: &[&[Mutant]] = &[
     lifecycle::MUTANTS,
 ];
 
-/// Puts all mutants and variants before the judge.
+/// Builds the program, and puts all mutants and variants before the judge.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
-    let metadata = Metadata::read()?;
     succeed(&mut cargo(["build", "--quiet", "--package", "interference"]))?;
+    prove(options, &Metadata::read()?)
+}
+
+/// As [`run`], by the program that is there.
+pub(crate) fn prove(options: &Options, metadata: &Metadata) -> anyhow::Result<()> {
     let program = metadata.program();
     let script = script::join(&metadata.workspace_root, &metadata.target_directory)?;
     let mut command = Command::new(&program);

@@ -6,12 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, bail, ensure};
 use serde_json::Value;
 
+use crate::side_by_side::side_by_side;
 use crate::steps::announce;
 
 /// After so many subjects it is told how far it has come.
@@ -134,25 +133,16 @@ fn judge_all<S: Sync>(
     jobs: usize,
     judge: impl Fn(&S) -> anyhow::Result<Verdicts> + Sync,
 ) -> anyhow::Result<Vec<Verdicts>> {
-    let next = AtomicUsize::new(0);
-    let outcomes: Mutex<BTreeMap<usize, anyhow::Result<Verdicts>>> = Mutex::default();
-    std::thread::scope(|scope| {
-        for _ in 0..jobs.max(1) {
-            scope.spawn(|| {
-                while let Some((index, (declared, subject))) = Some(next.fetch_add(1, Ordering::Relaxed))
-                    .and_then(|index| Some((index, subjects.get(index)?)))
-                {
-                    let outcome = judge(subject).with_context(|| declared.name.clone());
-                    if index % BETWEEN_NEWS == 0 {
-                        // Where stderr is closed, nobody wants to know.
-                        announce(&format!("    {index} of {}: {}", subjects.len(), declared.name)).ok();
-                    }
-                    outcomes.lock().map(|mut outcomes| outcomes.insert(index, outcome)).ok();
-                }
-            });
-        }
-    });
-    outcomes.into_inner().map_err(|_| anyhow::anyhow!("a thread failed"))?.into_values().collect()
+    let outcomes =
+        side_by_side(jobs, subjects.iter().enumerate().collect(), |(index, (declared, subject))| {
+            let outcome = judge(subject).with_context(|| declared.name.clone());
+            if index % BETWEEN_NEWS == 0 {
+                // Where stderr is closed, nobody wants to know.
+                announce(&format!("    {index} of {}: {}", subjects.len(), declared.name)).ok();
+            }
+            outcome
+        });
+    outcomes.into_iter().collect()
 }
 
 /// Slug to a member of each case.

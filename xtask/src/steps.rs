@@ -1,16 +1,31 @@
-//! Programs run one after the other, each announced, timed and, if it fails, the last.
+//! Programs run one after the other, or some side by side; each is announced, timed and, if it fails, the last.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+
+use crate::side_by_side::side_by_side;
 
 /// What has been done so far, and how long each step took.
 #[derive(Debug, Default)]
 pub(crate) struct Steps {
     done: Vec<(&'static str, Duration)>,
+}
+
+/// A step that leaves others alone.
+pub(crate) struct Step<'a> {
+    name: &'static str,
+    work: Box<dyn FnOnce() -> anyhow::Result<()> + Send + 'a>,
+}
+
+impl<'a> Step<'a> {
+    pub(crate) fn new(name: &'static str, work: impl FnOnce() -> anyhow::Result<()> + Send + 'a) -> Step<'a> {
+        Step { name, work: Box::new(work) }
+    }
 }
 
 impl Steps {
@@ -20,13 +35,26 @@ impl Steps {
         name: &'static str,
         work: impl FnOnce() -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
-        announce(&format!("==> {name}"))?;
-        let started = Instant::now();
-        let value = work().with_context(|| format!("{name} failed"))?;
-        let took = started.elapsed();
-        announce(&format!("    {name}: {:.1} s", took.as_secs_f64()))?;
+        let (value, took) = timed(name, work)?;
         self.done.push((name, took));
         Ok(value)
+    }
+
+    /// Does so many steps at a time. After one that fails no other is begun; those under way come to their end.
+    pub(crate) fn side_by_side(&mut self, jobs: usize, steps: Vec<Step<'_>>) -> anyhow::Result<()> {
+        let failed = AtomicBool::new(false);
+        let outcomes = side_by_side(jobs, steps, |step| {
+            let begun = !failed.load(Ordering::Relaxed);
+            begun.then(|| {
+                let outcome = timed(step.name, step.work);
+                failed.fetch_or(outcome.is_err(), Ordering::Relaxed);
+                outcome.map(|((), took)| (step.name, took))
+            })
+        });
+        outcomes.into_iter().flatten().try_for_each(|outcome| {
+            self.done.push(outcome?);
+            Ok(())
+        })
     }
 
     /// A step that consists of one program.
@@ -44,6 +72,16 @@ impl Steps {
     }
 }
 
+/// Announces a step, does it, and tells how long it took.
+fn timed<T>(name: &'static str, work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<(T, Duration)> {
+    announce(&format!("==> {name}"))?;
+    let started = Instant::now();
+    let value = work().with_context(|| format!("{name} failed"))?;
+    let took = started.elapsed();
+    announce(&format!("    {name}: {:.1} s", took.as_secs_f64()))?;
+    Ok((value, took))
+}
+
 /// One line on stderr, for a person.
 pub(crate) fn announce(line: &str) -> io::Result<()> {
     writeln!(io::stderr().lock(), "{line}")
@@ -51,9 +89,20 @@ pub(crate) fn announce(line: &str) -> io::Result<()> {
 
 /// The cargo that runs this program, with arguments.
 pub(crate) fn cargo(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = Command::new(cargo_program());
     command.args(arguments);
     command
+}
+
+/// The same with the lowest priority: it has the processors while whatever runs beside it waits.
+pub(crate) fn patient_cargo(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
+    let mut command = Command::new("nice");
+    command.args(["-n", "19"]).arg(cargo_program()).args(arguments);
+    command
+}
+
+fn cargo_program() -> OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
 /// Runs a program that must end well; what it prints goes where ours goes.
@@ -92,5 +141,27 @@ mod tests {
         let error = steps.run("nonsense", &mut cargo(["--no-such-flag", "--quiet"])).unwrap_err();
         assert_eq!(error.to_string(), "nonsense failed");
         assert!(steps.done.is_empty());
+    }
+
+    #[test]
+    fn after_a_failing_step_none_is_begun() {
+        let mut steps = Steps::default();
+        let begun = AtomicBool::new(false);
+        let error = steps
+            .side_by_side(
+                1,
+                vec![
+                    Step::new("well", || Ok(())),
+                    Step::new("ill", || bail!("it is ill")),
+                    Step::new("never", || {
+                        begun.store(true, Ordering::Relaxed);
+                        Ok(())
+                    }),
+                ],
+            )
+            .unwrap_err();
+        assert_eq!(format!("{error:#}"), "ill failed: it is ill");
+        assert!(!begun.into_inner());
+        assert_eq!(steps.done.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["well"]);
     }
 }

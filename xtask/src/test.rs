@@ -10,7 +10,7 @@ use crate::fuzz;
 use crate::metadata::Metadata;
 use crate::mutants;
 use crate::proof;
-use crate::steps::{Steps, cargo, succeed_reading};
+use crate::steps::{Step, Steps, cargo, succeed, succeed_reading};
 use crate::system_packages;
 use crate::test_environment::TestEnvironment;
 
@@ -19,6 +19,9 @@ const FUZZ: fuzz::Options = fuzz::Options { seconds: 10, input: None, targets: V
 
 /// All of them: the proof that the judges judge.
 const MUTANTS: proof::Options = proof::Options { only: None, jobs: 6, verbose: false };
+
+/// Steps at a time: one judge at its proof, and the compiler.
+const PROOF_AND_COMPILER: usize = 2;
 
 /// Sets up real clients and the default model, then runs all tests, the judges' mutants, and the fuzzer. The tests learn from variables where things are:
 ///
@@ -32,8 +35,9 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let mut steps = Steps::default();
     steps.step("system packages", system_packages::require)?;
     let metadata = Metadata::read()?;
-    let environment = TestEnvironment::prepare(&metadata, &mut steps)?;
-    steps.run("build of the binary", &mut cargo(["build", "--package", "interference"]))?;
+    // Brings the binary, too: some tests run it. Built alone it would have other features, and be built twice.
+    let build = Step::new("build of the tests", || succeed(&mut cargo(["test", "--workspace", "--no-run"])));
+    let environment = TestEnvironment::prepare(&metadata, &mut steps, build)?;
     let model = steps.step("the default model", || pull(&metadata))?;
 
     let mut totals = Totals::default();
@@ -47,12 +51,16 @@ pub(crate) fn run() -> anyhow::Result<()> {
         .env("INTERFERENCE_TEST_RUST_CLIENT", &environment.rust_client)
         .env("INTERFERENCE_TEST_MODEL", &model);
     let outcome = steps.step("all tests", || succeed_reading(&mut tests, |line| totals.add(line)));
-    let proved = outcome
-        .and_then(|()| steps.step("the judge of servers before its mutants", || mutants::run(&MUTANTS)));
-    let clients_proved = proved.and_then(|()| {
-        steps.step("the judge of clients before its mutants", || client_mutants::run(&MUTANTS))
-    });
-    let fuzzed = clients_proved.and_then(|()| fuzz::steps_of(&FUZZ, &metadata, &mut steps));
+    let fuzzer = fuzz::Workplace::of(&metadata)?;
+    // The judges wait more than they compute, and meanwhile the compiler has the processors.
+    let proofs = vec![
+        Step::new("the judge of servers before its mutants", || mutants::prove(&MUTANTS, &metadata)),
+        Step::new("build of the fuzzer", || fuzzer.build()),
+        Step::new("the judge of clients before its mutants", || client_mutants::prove(&MUTANTS, &metadata)),
+    ];
+    let fuzzed = outcome
+        .and_then(|()| steps.side_by_side(PROOF_AND_COMPILER, proofs))
+        .and_then(|()| fuzzer.run(&FUZZ, &mut steps));
     steps.summarise()?;
     let Totals { passed, failed, ignored } = totals;
     writeln!(std::io::stdout().lock(), "tests: {passed} passed, {failed} failed, {ignored} skipped")?;

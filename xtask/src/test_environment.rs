@@ -11,9 +11,12 @@ use std::process::Command;
 use anyhow::Context;
 
 use crate::metadata::Metadata;
-use crate::steps::{Steps, announce, cargo, succeed};
+use crate::steps::{Step, Steps, announce, cargo, succeed};
 
 const STAMP: &str = "interference-requirements";
+
+/// Steps at a time: one that compiles, and one that installs.
+const SIDE_BY_SIDE: usize = 2;
 
 /// Where the tests find real clients.
 #[derive(Debug)]
@@ -31,34 +34,51 @@ pub(crate) struct TestEnvironment {
 }
 
 impl TestEnvironment {
-    /// Installs what is not there yet, or is there from other requirements.
-    pub(crate) fn prepare(metadata: &Metadata, steps: &mut Steps) -> anyhow::Result<TestEnvironment> {
+    /// Installs what is not there yet, or is there from other requirements. What compiles takes all processors and what
+    /// installs hardly one, so they go side by side, and the build that is wanted besides goes with them.
+    pub(crate) fn prepare(
+        metadata: &Metadata,
+        steps: &mut Steps,
+        build: Step<'_>,
+    ) -> anyhow::Result<TestEnvironment> {
         let clients = metadata.workspace_root.join("clients");
         let environments = metadata.target_directory.join("test-environment");
-        let node_client = clients.join("node");
-        let browser = clients.join("browser");
-        let python = steps.step("Python client", || {
-            prepare_python(&environments.join("python"), &clients.join("python/requirements.txt"))
-        })?;
-        let python_028 = steps.step("Python client 0.28", || {
-            prepare_python(&environments.join("python-0.28"), &clients.join("python-0.28/requirements.txt"))
-        })?;
-        steps.step("Node client", || prepare_node(&node_client, &[]))?;
-        steps.step("browser", || prepare_node(&browser, &["browser.mjs"]))?;
-        let rust_client =
-            steps.step("Rust client", || prepare_rust(&clients.join("rust"), &environments.join("rust")))?;
-        Ok(TestEnvironment { python, python_028, node_client, browser, rust_client })
+        let [python, python_028, rust] =
+            ["python", "python-0.28", "rust"].map(|name| environments.join(name));
+        let [node_client, browser] = ["node", "browser"].map(|name| clients.join(name));
+        let begun_in_order = vec![
+            Step::new("Rust client", || build_rust(&clients.join("rust"), &rust)),
+            Step::new("Python client", || prepare_python(&python, &clients.join("python/requirements.txt"))),
+            build,
+            Step::new("Python client 0.28", || {
+                prepare_python(&python_028, &clients.join("python-0.28/requirements.txt"))
+            }),
+            Step::new("Node client", || prepare_node(&node_client, &[])),
+            Step::new("browser", || prepare_node(&browser, &["browser.mjs"])),
+        ];
+        steps.side_by_side(SIDE_BY_SIDE, begun_in_order)?;
+        let rust_client = format!("interference-client-rust{}", std::env::consts::EXE_SUFFIX);
+        Ok(TestEnvironment {
+            python: interpreter(&python),
+            python_028: interpreter(&python_028),
+            rust_client: rust.join("debug").join(rust_client),
+            node_client,
+            browser,
+        })
     }
 }
 
-fn prepare_python(folder: &Path, requirements: &Path) -> anyhow::Result<PathBuf> {
-    let python = folder.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
+/// Where a virtual environment has its interpreter.
+fn interpreter(environment: &Path) -> PathBuf {
+    environment.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" })
+}
+
+fn prepare_python(folder: &Path, requirements: &Path) -> anyhow::Result<()> {
     when_changed(folder, requirements, || {
         succeed(Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder))?;
         let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
-        succeed(Command::new(&python).args(install).arg(requirements))
-    })?;
-    Ok(python)
+        succeed(Command::new(interpreter(folder)).args(install).arg(requirements))
+    })
 }
 
 /// Installs packages, and then runs these programs of the client once.
@@ -71,11 +91,9 @@ fn prepare_node(client: &Path, programs: &[&str]) -> anyhow::Result<()> {
 }
 
 /// Builds a workspace of its own: what it depends on concerns no crate of the project.
-fn prepare_rust(client: &Path, folder: &Path) -> anyhow::Result<PathBuf> {
+fn build_rust(client: &Path, folder: &Path) -> anyhow::Result<()> {
     let mut build = cargo(["build", "--quiet", "--locked", "--all-features"]);
-    succeed(build.arg("--target-dir").arg(folder).current_dir(client))?;
-    let name = format!("interference-client-rust{}", std::env::consts::EXE_SUFFIX);
-    Ok(folder.join("debug").join(name))
+    succeed(build.arg("--target-dir").arg(folder).current_dir(client))
 }
 
 /// Installs into `folder` unless that was done with what this file says.
