@@ -4,22 +4,28 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
-use super::http::{BaseUrl, get_json};
+use super::http::{BaseUrl, Request, exchange};
+use crate::last_words::LastWords;
 
 /// Until it listens, and then until it is ready.
 const LONGEST_START: Duration = Duration::from_secs(120);
 const BETWEEN_QUESTIONS: Duration = Duration::from_millis(50);
+/// Until the next line of a program that has ended. One that it has started may hold its outputs open.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A server on a port of its own. Dropping it ends it.
 pub(crate) struct Served {
     child: Child,
     /// Read what it says, to the end, so that it can always say it.
     readers: Vec<JoinHandle<()>>,
+    last_words: Arc<Mutex<LastWords>>,
+    /// Empty until it is known.
     url: String,
 }
 
@@ -34,42 +40,40 @@ impl Served {
         Served::start("`interference serve`", command.arg(model))
     }
 
-    /// Starts a server that says its URL, on whichever of its outputs, and waits until `GET /health` is answered with
-    /// JSON.
+    /// Starts a server that says its URL, on whichever of its outputs, and waits until `GET /health` is answered well.
     ///
     /// # Errors
-    /// When it cannot be started, ends, or is not ready in two minutes; with what it said.
+    /// When it cannot be started, ends, or is not ready in two minutes; with what it said last.
     pub(crate) fn start(name: &str, command: &mut Command) -> anyhow::Result<Served> {
+        Served::begin(name, command, "", "/health")
+    }
+
+    /// Starts a server that does not say its URL, and waits until `GET` of a path behind that is answered well.
+    ///
+    /// # Errors
+    /// As [`Served::start`].
+    pub(crate) fn start_at(
+        name: &str,
+        command: &mut Command,
+        url: &str,
+        ready: &'static str,
+    ) -> anyhow::Result<Served> {
+        Served::begin(name, command, url, ready)
+    }
+
+    fn begin(name: &str, command: &mut Command, url: &str, ready: &'static str) -> anyhow::Result<Served> {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         // From here on whatever fails ends the child.
-        let mut served = Served { child, readers: Vec::new(), url: String::new() };
+        let mut served =
+            Served { child, readers: Vec::new(), last_words: Arc::default(), url: url.to_owned() };
         let (sender, said) = channel();
-        served.readers.push(pass_on(stdout.context("its stdout is not piped")?, sender.clone()));
-        served.readers.push(pass_on(stderr.context("its stderr is not piped")?, sender));
-        let mut heard = Vec::new();
+        served.listen(stdout.context("its stdout is not piped")?, sender.clone());
+        served.listen(stderr.context("its stderr is not piped")?, sender);
         served
-            .wait_until_ready(&said, &mut heard)
-            .with_context(|| format!("{name} did not start; it said: {}", heard.join(" / ")))?;
-        Ok(served)
-    }
-
-    /// Starts a server that says nothing, and waits until it answers at this URL.
-    ///
-    /// # Errors
-    /// As [`Served::start`].
-    pub(crate) fn start_at(name: &str, command: &mut Command, url: &str) -> anyhow::Result<Served> {
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
-        let stderr = child.stderr.take();
-        let mut served = Served { child, readers: Vec::new(), url: url.to_owned() };
-        let (sender, said) = channel();
-        served.readers.push(pass_on(stderr.context("its stderr is not piped")?, sender));
-        let mut heard = Vec::new();
-        served
-            .wait_until_ready(&said, &mut heard)
-            .with_context(|| format!("{name} did not start; it said: {}", heard.join(" / ")))?;
+            .wait_until_ready(&said, ready)
+            .with_context(|| format!("{name} did not start; it said: {}", served.last_words()))?;
         Ok(served)
     }
 
@@ -83,24 +87,37 @@ impl Served {
         &self.url
     }
 
-    fn wait_until_ready(&mut self, said: &Receiver<String>, heard: &mut Vec<String>) -> anyhow::Result<()> {
+    /// What it said last.
+    pub(crate) fn last_words(&self) -> String {
+        self.last_words.lock().unwrap_or_else(PoisonError::into_inner).quoted()
+    }
+
+    /// Reads all that it says. Once it is ready, nobody listens, and its last words are kept all the same.
+    fn listen(&mut self, output: impl Read + Send + 'static, sender: Sender<String>) {
+        let last_words = Arc::clone(&self.last_words);
+        self.readers.push(std::thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                last_words.lock().unwrap_or_else(PoisonError::into_inner).hear(&line);
+                drop(sender.send(line));
+            }
+        }));
+    }
+
+    fn wait_until_ready(&mut self, said: &Receiver<String>, ready: &'static str) -> anyhow::Result<()> {
         let deadline = Instant::now() + LONGEST_START;
         while self.url.is_empty() {
             match said.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(line) => {
-                    if let Some(url) = url_in(&line) {
-                        url.clone_into(&mut self.url);
-                    }
-                    heard.push(line);
-                }
+                Ok(line) => url_in(&line).unwrap_or_default().clone_into(&mut self.url),
                 Err(RecvTimeoutError::Timeout) => bail!("it does not listen after {LONGEST_START:?}"),
                 Err(RecvTimeoutError::Disconnected) => bail!("it ended with {}", self.child.wait()?),
             }
         }
         let base = BaseUrl::parse(&self.url)?;
-        while let Err(error) = get_json(&base, "/health") {
+        while let Err(error) =
+            exchange(&base, Request { method: "GET", path: ready, body: "" }, |_, _| Ok(()))
+        {
             if let Some(status) = self.child.try_wait()? {
-                heard.extend(said.try_iter());
+                while said.recv_timeout(LONGEST_PAUSE).is_ok() {}
                 bail!("it ended with {status}");
             }
             if Instant::now() > deadline {
@@ -121,15 +138,6 @@ impl Drop for Served {
             drop(reader.join());
         }
     }
-}
-
-/// Once it is ready, nobody listens, and its lines are read all the same.
-fn pass_on(output: impl Read + Send + 'static, sender: Sender<String>) -> JoinHandle<()> {
-    std::thread::spawn(move || {
-        for line in BufReader::new(output).lines().map_while(Result::ok) {
-            drop(sender.send(line));
-        }
-    })
 }
 
 /// A URL that ends a line.
