@@ -116,6 +116,25 @@ fn a_recording_is_played_as_it_was() {
     assert!(message.contains("messages[0].content") && message.contains("a bush"), "{message}");
 }
 
+/// Whichever way it is ended, what it had answered and not yet written is on the disk.
+#[test]
+fn an_end_loses_nothing_that_had_ended() {
+    let bench = Bench::take();
+    // Long ones, so that the disk is behind.
+    let prompt = "tree ".repeat(1 << 18);
+    for (signal, exit_code) in [("TERM", 0), ("INT", 130)] {
+        let studio = Studio::new(&bench);
+        let mut relay = studio.record(&bench, &[]);
+        for _ in 0..4 {
+            assert_eq!(ask_relayed(relay.address, &request(&prompt, json!({}))).status, 200);
+        }
+        relay.signal(signal);
+        assert_eq!(relay.exit_code(), Some(exit_code));
+        let names = names(&studio.cassettes());
+        assert_eq!(names.len(), 4, "after {signal}: {names:?}");
+    }
+}
+
 /// A client of the relay sees a stream that was mended; the recording has what the upstream did, and plays it.
 #[test]
 fn a_broken_end_is_broken_again() {

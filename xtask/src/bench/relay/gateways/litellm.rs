@@ -12,8 +12,10 @@ use crate::matrix::installation::{Installed, python};
 use crate::matrix::peer::PythonEntry;
 
 /// Its documentation advises one worker for each instance, and more instances for more load.
-pub(super) const NOTE: &str = "one Uvicorn worker, which is its default and its documentation's advice; no database, no key, no callbacks; idle \
-     connections are kept for 75 s instead of 5";
+pub(super) const NOTE: &str = "one Uvicorn worker, which is its default and its documentation's advice; no database, no callbacks, and the one key \
+     without which it does not start; idle connections are kept for 75 s instead of 5";
+
+const KEY: &str = "sk-interference-bench-relay";
 
 pub(super) fn install(target: &Path) -> anyhow::Result<Installed> {
     // The same package as the one that is judged.
@@ -34,11 +36,19 @@ pub(super) fn tell(command: &mut Command, place: Place<'_>) -> anyhow::Result<()
     Ok(())
 }
 
+pub(super) fn headers() -> Vec<String> {
+    vec![format!("authorization: Bearer {KEY}")]
+}
+
 /// JSON is YAML, too.
 fn settings_for(upstream: &str) -> Value {
-    json!({"model_list": [{"model_name": MODEL, "litellm_params": {
+    let upstream = json!({
         "model": format!("openai/{MODEL}"), "api_base": format!("http://{upstream}/v1"), "api_key": "none",
-    }}]})
+    });
+    json!({
+        "model_list": [{"model_name": MODEL, "litellm_params": upstream}],
+        "general_settings": {"master_key": KEY},
+    })
 }
 
 #[cfg(test)]
@@ -53,5 +63,12 @@ mod tests {
         assert_eq!(models[0]["model_name"], "gpt-4o-mini");
         assert_eq!(models[0]["litellm_params"]["model"], "openai/gpt-4o-mini");
         assert_eq!(models[0]["litellm_params"]["api_base"], "http://127.0.0.1:1337/v1");
+    }
+
+    #[test]
+    fn requests_have_the_key_that_it_was_told() {
+        let settings = settings_for("127.0.0.1:1337");
+        let key = settings["general_settings"]["master_key"].as_str().unwrap();
+        assert_eq!(headers(), [format!("authorization: Bearer {key}")]);
     }
 }
