@@ -160,6 +160,30 @@ fn a_broken_end_is_broken_again() {
     assert!(metrics.contains("interference_recordings_matched_total 1\n"), "{metrics}");
 }
 
+/// A recording has what the upstream sent, and a plan of faults is for clients; but a plan that ends an answer leaves the
+/// upstream, as a client does that goes away.
+#[test]
+fn faults_are_in_no_recording_but_for_an_early_end() {
+    let bench = Bench::take();
+    for (plan, sees_done, end) in [
+        (r#"drop.events = [2], done = "omit", finish_reason = "lunch""#, false, "complete"),
+        (r#"error = { after_events = 2, then = "go_on" }"#, true, "complete"),
+        (r#"cut = { after_events = 2, by = "end" }"#, false, "abandoned"),
+        (r#"error = { after_events = 2 }"#, true, "abandoned"),
+    ] {
+        let studio = Studio::new(&bench);
+        let relay = studio.record(&bench, &["--faults", plan]);
+        let seen = ask_relayed(relay.address, &streamed("a tree"));
+        assert_eq!(seen.body.contains("[DONE]"), sees_done, "{plan}: {}", seen.body);
+        self::end(relay);
+        let name = &names(&studio.cassettes())[0];
+        let text = fs::read_to_string(studio.cassettes().join(name)).unwrap();
+        assert!(text.contains(&format!("\"end\": \"{end}\"")), "{plan}: {text}");
+        assert_eq!(text.contains("[DONE]"), end == "complete", "{plan}: {text}");
+        assert!(!text.contains("lunch") && !text.contains("injected"), "{plan}: {text}");
+    }
+}
+
 /// A bound on the size of files, as of `ulimit -f`, is an error like others: recordings are lost, and no answer.
 #[test]
 fn a_disk_that_takes_no_more_costs_no_answer() {
