@@ -3,8 +3,9 @@
 //! `engine` is measured in process by its own benchmark; what that counted becomes a table here. Its peer is any OpenAI
 //! server that runs already: the program is started beside it, and both get the same requests in turn. `server` is the
 //! program with a script instead of a model, beside a bare HTTP server and other programs of its kind; `relay` is the program
-//! before a bare HTTP server, beside nginx and gateways in the same place; `load` is what load testers say of a server whose timing is
-//! known. Figures of two machines, or of one machine on two days, are not comparable; those of one run are.
+//! before a bare HTTP server, beside nginx and gateways in the same place; `load` is what load testers say of a server
+//! whose timing is known. Figures of two machines, or of one machine on two days, are not comparable; those of one run
+//! are.
 
 mod chat_server;
 mod client_run;

@@ -1,7 +1,7 @@
 //! The response that a request goes on from, as the Responses API has it.
 //!
-//! Owns the one member of a body that names it, `previous_response_id`, and where it has a meaning. Who has that response,
-//! and what it says, is for others to know.
+//! Owns the one member of a body that names it, `previous_response_id`, and where it has a meaning. Who has that
+//! response, and what it says, is for others to know.
 
 use http::Method;
 use serde::Deserialize;

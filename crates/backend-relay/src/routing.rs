@@ -1,7 +1,8 @@
 //! Which upstreams a request may go to.
 //!
-//! Owns the order of the rules: who created what a path names, a prefix of the model's name, who made the response that is
-//! gone on from, patterns, lists, and those that take anything. It refuses to know who of a group has the least to do, and how well anybody is.
+//! Owns the order of the rules: who created what a path names, a prefix of the model's name, who made the response that
+//! is gone on from, patterns, lists, and those that take anything. It refuses to know who of a group has the least to do,
+//! and how well anybody is.
 
 use std::sync::Arc;
 

@@ -86,7 +86,8 @@ async fn answer(
     if request.method() == Method::GET {
         let answer = match request.uri().path() {
             MODELS => Bytes::from(format!(
-                "{{\"object\":\"list\",\"data\":[{{\"id\":\"{MODEL}\",\"object\":\"model\",\"created\":0,\"owned_by\":\"bare\"}}]}}"
+                "{{\"object\":\"list\",\"data\":[{{\"id\":\"{MODEL}\",\"object\":\"model\",\"created\":0,\
+                 \"owned_by\":\"bare\"}}]}}"
             )),
             _ => Bytes::from_static(b"{\"status\":\"ok\"}"),
         };
