@@ -2,28 +2,30 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::process::Command;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 
 use super::http::{BaseUrl, Request, exchange};
 use crate::last_words::LastWords;
+use crate::matrix::process::Process;
 
 /// Until it listens, and then until it is ready.
 const LONGEST_START: Duration = Duration::from_secs(120);
 const BETWEEN_QUESTIONS: Duration = Duration::from_millis(50);
-/// Until the next line of a program that has ended. One that it has started may hold its outputs open.
+/// Until the next line of a program that has ended: whatever it started may hold its outputs open.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// A server on a port of its own. Dropping it ends it.
+/// A server on a port of its own. Dropping it ends it, and whatever it started.
 pub(crate) struct Served {
-    child: Child,
-    /// Read what it says, to the end, so that it can always say it.
-    readers: Vec<JoinHandle<()>>,
+    /// None once it is being ended.
+    process: Option<Process>,
+    /// Reads what it says, to the end, so that it can always say it.
+    reader: Option<JoinHandle<()>>,
     last_words: Arc<Mutex<LastWords>>,
     /// Empty until it is known.
     url: String,
@@ -62,15 +64,14 @@ impl Served {
     }
 
     fn begin(name: &str, command: &mut Command, url: &str, ready: &'static str) -> anyhow::Result<Served> {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
-        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        // From here on whatever fails ends the child.
-        let mut served =
-            Served { child, readers: Vec::new(), last_words: Arc::default(), url: url.to_owned() };
+        let (output, input) = std::io::pipe()?;
+        // From here on whatever fails ends the process.
+        let process = Process::start_with(command, input.try_clone()?, input)?;
+        let last_words = Arc::default();
         let (sender, said) = channel();
-        served.listen(stdout.context("its stdout is not piped")?, sender.clone());
-        served.listen(stderr.context("its stderr is not piped")?, sender);
+        let reader = listen(output, Arc::clone(&last_words), sender);
+        let (process, reader) = (Some(process), Some(reader));
+        let mut served = Served { process, reader, last_words, url: url.to_owned() };
         served
             .wait_until_ready(&said, ready)
             .with_context(|| format!("{name} did not start; it said: {}", served.last_words()))?;
@@ -79,7 +80,7 @@ impl Served {
 
     /// The number of its process.
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+        self.process.as_ref().map_or(0, Process::pid)
     }
 
     /// Its base URL, as an SDK takes it.
@@ -92,34 +93,20 @@ impl Served {
         self.last_words.lock().unwrap_or_else(PoisonError::into_inner).quoted()
     }
 
-    /// Reads all that it says. Once it is ready, nobody listens, and its last words are kept all the same.
-    fn listen(&mut self, output: impl Read + Send + 'static, sender: Sender<String>) {
-        let last_words = Arc::clone(&self.last_words);
-        self.readers.push(std::thread::spawn(move || {
-            for line in BufReader::new(output).lines().map_while(Result::ok) {
-                last_words.lock().unwrap_or_else(PoisonError::into_inner).hear(&line);
-                drop(sender.send(line));
-            }
-        }));
-    }
-
     fn wait_until_ready(&mut self, said: &Receiver<String>, ready: &'static str) -> anyhow::Result<()> {
         let deadline = Instant::now() + LONGEST_START;
         while self.url.is_empty() {
-            match said.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            match said.recv_timeout(BETWEEN_QUESTIONS) {
                 Ok(line) => url_in(&line).unwrap_or_default().clone_into(&mut self.url),
-                Err(RecvTimeoutError::Timeout) => bail!("it does not listen after {LONGEST_START:?}"),
-                Err(RecvTimeoutError::Disconnected) => bail!("it ended with {}", self.child.wait()?),
+                Err(_) => self.require_running(said)?,
             }
+            ensure!(Instant::now() < deadline, "it does not listen after {LONGEST_START:?}");
         }
         let base = BaseUrl::parse(&self.url)?;
         while let Err(error) =
             exchange(&base, Request { method: "GET", path: ready, body: "" }, |_, _| Ok(()))
         {
-            if let Some(status) = self.child.try_wait()? {
-                while said.recv_timeout(LONGEST_PAUSE).is_ok() {}
-                bail!("it ended with {status}");
-            }
+            self.require_running(said)?;
             if Instant::now() > deadline {
                 return Err(error.context(format!("it is not ready after {LONGEST_START:?}")));
             }
@@ -127,17 +114,39 @@ impl Served {
         }
         Ok(())
     }
+
+    fn require_running(&mut self, said: &Receiver<String>) -> anyhow::Result<()> {
+        let ended = self.process.as_mut().map(Process::ended).transpose()?.flatten();
+        if let Some(status) = ended {
+            while said.recv_timeout(LONGEST_PAUSE).is_ok() {}
+            bail!("it ended with {status}");
+        }
+        Ok(())
+    }
 }
 
 impl Drop for Served {
     fn drop(&mut self) {
-        // It may have ended by itself.
-        drop(self.child.kill());
-        drop(self.child.wait());
-        for reader in self.readers.drain(..) {
+        // What it says ends with the last of its processes.
+        drop(self.process.take());
+        if let Some(reader) = self.reader.take() {
             drop(reader.join());
         }
     }
+}
+
+/// Reads all that a program says. Once it is ready, nobody listens, and its last words are kept all the same.
+fn listen(
+    output: impl Read + Send + 'static,
+    last_words: Arc<Mutex<LastWords>>,
+    sender: Sender<String>,
+) -> JoinHandle<()> {
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            last_words.lock().unwrap_or_else(PoisonError::into_inner).hear(&line);
+            drop(sender.send(line));
+        }
+    })
 }
 
 /// A URL that ends a line.
@@ -155,6 +164,15 @@ mod tests {
         let error = Served::with_model(Path::new("false"), Path::new("x.gguf"), 1).err().unwrap();
         let text = format!("{error:#}");
         assert!(text.contains("did not start") && text.contains("it ended with exit status: 1"), "{text}");
+    }
+
+    #[test]
+    fn whatever_a_program_left_behind_ends_with_it() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "sleep 1000 & echo broken; exit 3"]);
+        let error = Served::start("the program", &mut command).err().unwrap();
+        let text = format!("{error:#}");
+        assert!(text.contains("it said: broken") && text.contains("exit status: 3"), "{text}");
     }
 
     #[test]

@@ -220,8 +220,7 @@ mod tests {
     #[test]
     fn the_document_tells_what_is_pinned() {
         let document = read("../docs/relay.md");
-        let portkey: serde_json::Value =
-            serde_json::from_str(&read("matrix/portkey/package.json")).unwrap();
+        let portkey: serde_json::Value = serde_json::from_str(&read("matrix/portkey/package.json")).unwrap();
         let portkey = portkey["dependencies"]["@portkey-ai/gateway"].as_str().unwrap().to_owned();
         for (name, version) in [
             ("LiteLLM", pinned("matrix/litellm/requirements.txt", "litellm")),

@@ -13,7 +13,8 @@ use crate::matrix::peer::PythonEntry;
 
 /// Its documentation advises one worker for each instance, and more instances for more load.
 pub(super) const NOTE: &str = "one Uvicorn worker, which is its default and its documentation's advice; no database, no callbacks, and the one key \
-     without which it does not start; idle connections are kept for 75 s instead of 5";
+     without which it does not start; idle connections are kept for 75 s instead of 5, and \
+     equal chunks are no error";
 
 const KEY: &str = "sk-interference-bench-relay";
 
@@ -33,6 +34,8 @@ pub(super) fn tell(command: &mut Command, place: Place<'_>) -> anyhow::Result<()
     // No line for each request, no files of variables, and no list of prices from the network.
     command.env("LITELLM_LOG", "ERROR").env("LITELLM_MODE", "PRODUCTION");
     command.env("LITELLM_LOCAL_MODEL_COST_MAP", "True");
+    // The answers have one word again and again, which it would take for a model that has lost its way.
+    command.env("REPEATED_STREAMING_CHUNK_LIMIT", "1000000");
     Ok(())
 }
 
