@@ -3,8 +3,9 @@
 //! `engine` is measured in process by its own benchmark; what that counted becomes a table here. Its peer is any OpenAI
 //! server that runs already: the program is started beside it, and both get the same requests in turn. `server` is the
 //! program with a script instead of a model, beside a bare HTTP server and other programs of its kind; `relay` is the program
-//! before a bare HTTP server, beside nginx in the same place; `load` is what load testers say of a server whose timing is
-//! known. Figures of two machines, or of one machine on two days, are not comparable; those of one run are.
+//! before a bare HTTP server, beside nginx and gateways in the same place; `load` is what load testers say of a server
+//! whose timing is known. Figures of two machines, or of one machine on two days, are not comparable; those of one run
+//! are.
 
 mod chat_server;
 mod client_run;
@@ -43,7 +44,7 @@ pub(crate) enum Bench {
     Engine(EngineArguments),
     /// Requests and chunks per second of a scripted answer, beside bare hyper and other mock servers
     Server(server::ServerArguments),
-    /// What a relay adds to the chunks of streams, beside nginx; and how fast recordings are played
+    /// What a relay adds to the chunks of streams, beside nginx and gateways; and how fast recordings are played
     Relay(relay::RelayArguments),
     /// How right load testers are about a server whose timing is known, ours beside others
     Load(testers::LoadArguments),

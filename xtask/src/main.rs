@@ -10,6 +10,7 @@ mod check;
 mod client_matrix;
 mod client_mutants;
 mod fuzz;
+mod last_words;
 mod matrix;
 mod metadata;
 mod mutants;

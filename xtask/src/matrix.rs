@@ -6,9 +6,9 @@
 //! judged, nor of reports beyond their paths.
 
 pub(crate) mod evidence;
-mod installation;
+pub(crate) mod installation;
 mod judge;
-mod peer;
+pub(crate) mod peer;
 mod peers;
 mod placeholders;
 pub(crate) mod process;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
+use crate::last_words::LastWords;
 use crate::side_by_side::side_by_side;
 
 /// What has been done so far, and how long each step took.
@@ -114,6 +115,23 @@ pub(crate) fn succeed(command: &mut Command) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// As [`succeed`], and an error has the last words of its stderr; its stdout is not heard.
+pub(crate) fn succeed_or_quote(command: &mut Command) -> anyhow::Result<()> {
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
+    let said = child.stderr.take().context("its stderr is not piped")?;
+    let mut last_words = LastWords::default();
+    for line in BufReader::new(said).lines().map_while(Result::ok) {
+        announce(&line)?;
+        last_words.hear(&line);
+    }
+    let status = child.wait()?;
+    if !status.success() {
+        bail!("{command:?} ended with {status}; it said: {}", last_words.quoted());
+    }
+    Ok(())
+}
+
 /// As [`succeed`], and shows each line of its stdout to `read` as well.
 pub(crate) fn succeed_reading(command: &mut Command, mut read: impl FnMut(&str)) -> anyhow::Result<()> {
     let mut child =
@@ -163,5 +181,13 @@ mod tests {
         assert_eq!(format!("{error:#}"), "ill failed: it is ill");
         assert!(!begun.into_inner());
         assert_eq!(steps.done.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["well"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_a_failing_program_said_last_is_in_the_error() {
+        let error = succeed_or_quote(Command::new("sh").args(["-c", "echo broken >&2; exit 3"])).unwrap_err();
+        assert!(error.to_string().ends_with("ended with exit status: 3; it said: broken"), "{error}");
+        succeed_or_quote(Command::new("sh").args(["-c", "echo well >&2"])).unwrap();
     }
 }

@@ -46,6 +46,12 @@ impl Identifiers {
         places.find_map(|place| memory.members.get(place).copied())
     }
 
+    /// The member that made what has this id, when it was asked to at this path.
+    pub(crate) fn member_with(&self, collection: &str, id: &str) -> Option<usize> {
+        // A place above it would be another's.
+        if id.contains('/') { None } else { self.member_in(&format!("{collection}/{id}")) }
+    }
+
     /// Where the ids of answers to this request belong, if it may create something.
     pub(crate) fn collection(self: &Arc<Self>, method: &Method, path: &str) -> Option<Collection> {
         let path = path.trim_end_matches('/');
@@ -302,6 +308,9 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(identifiers.member_in(path), member, "{path}");
+        }
+        for (id, member) in [("run_1", Some(2)), ("run_12", None), ("run_1/steps", None), ("", None)] {
+            assert_eq!(identifiers.member_with("/threads/t/runs", id), member, "{id}");
         }
         assert!(identifiers.collection(&Method::POST, "/").is_none());
         assert!(identifiers.collection(&Method::PUT, "/files").is_none());

@@ -2,7 +2,8 @@
 //!
 //! Passes requests on and answers back, byte for byte and piece by piece, and decides which of several servers
 //! (upstreams) gets which request, what is tried again, and who is left alone for a while. It refuses to know what
-//! requests and answers mean: of a request it reads the name of the model, of an answer its `id`, and nothing else.
+//! requests and answers mean: of a request it reads the name of the model and the id of the response that it goes on
+//! from, of an answer its `id`, and nothing else.
 //!
 //! - [`Upstream`], [`RelayOptions`]: what there is, as plain data; [`read_upstreams_file`] reads them from a file.
 //! - [`RelayBackend`]: the backend.
@@ -23,6 +24,7 @@ mod identifiers;
 mod model_list;
 mod model_union;
 mod outgoing;
+mod previous_response;
 mod rationed_socket;
 mod relay_backend;
 mod routing;

@@ -1,7 +1,8 @@
 //! Which upstreams a request may go to.
 //!
-//! Owns the order of the rules: who created what a path names, a prefix of the model's name, patterns, lists, and those
-//! that take anything. It refuses to know who of a group has the least to do, and how well anybody is.
+//! Owns the order of the rules: who created what a path names, a prefix of the model's name, who made the response that
+//! is gone on from, patterns, lists, and those that take anything. It refuses to know who of a group has the least to do,
+//! and how well anybody is.
 
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use crate::fleet::{Fleet, Member};
 use crate::identifiers::Identifiers;
 use crate::model_list::members_listing;
 use crate::outgoing::Outgoing;
+use crate::previous_response::{RESPONSES, previous_response};
 
 /// How many models a refusal names.
 const MOST_NAMED: usize = 50;
@@ -41,10 +43,18 @@ pub(crate) async fn route(
 ) -> Result<Route, Refusal> {
     let Request { method, mut path, query, headers, mut body, strictness: _ } = request;
     let creator = if path.starts_with(MODELS) { None } else { identifiers.member_in(&path) };
+    let previous = previous_response(&method, &path, &body);
+    let predecessor = previous.and_then(|id| identifiers.member_with(RESPONSES, &id));
     let wanted = model_in_path(fleet, &mut path).or_else(|| model_in_body(fleet, &mut body));
+    // Who is named by the client is asked, whatever is remembered.
+    let keeper = match wanted {
+        Some(Wanted::Of(_)) => creator,
+        _ => creator.or(predecessor),
+    };
     let outgoing = Outgoing { method, path, query, headers, body };
-    let group = match (creator, wanted) {
-        (Some(creator), _) => Group { members: vec![creator], fallbacks: Vec::new() },
+    let group = match (keeper, wanted) {
+        // Nobody else has it.
+        (Some(keeper), _) => Group { members: vec![keeper], fallbacks: Vec::new() },
         (None, Some(Wanted::Of(member))) => with_fallbacks(fleet, vec![member]),
         (None, Some(Wanted::Model(model))) => {
             let members = members_for(fleet, &model).await;

@@ -9,9 +9,22 @@ use crate::failure::INTERRUPTED;
 /// # Errors
 /// When the system takes no handlers.
 pub(crate) fn end_at_ctrl_c() -> std::io::Result<()> {
+    end_at_ctrl_c_after(async {})
+}
+
+/// The same, but that the first Ctrl-C has `last` done before, which must have a bound of time; the second does not wait
+/// for it.
+///
+/// # Errors
+/// As [`end_at_ctrl_c`].
+pub(crate) fn end_at_ctrl_c_after(last: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::spawn(async move {
         interrupt.recv().await;
+        tokio::select! {
+            () = last => {}
+            _ = interrupt.recv() => {}
+        }
         std::process::exit(INTERRUPTED.into());
     });
     Ok(())

@@ -110,6 +110,7 @@ impl Client {
         let mut command = Command::new(&self.executable);
         command.args([task, "--address", &contestant.address, "--pid", &contestant.pid().to_string()]);
         command.args(["--connections", &connections.to_string(), "--seconds", &seconds.to_string()]);
+        command.args(contestant.headers.iter().flat_map(|header| ["--header", header]));
         printed(&mut command, &format!("{}, {task}", contestant.name))
     }
 
@@ -124,8 +125,9 @@ impl Client {
         command.args(["pace", "--address", &contestant.address, "--streams", &streams.to_string()]);
         command.args(["--first-ms", &contestant.first_ms.to_string()]);
         command.args(["--between-ms", &between_ms.to_string()]);
+        command.args(contestant.headers.iter().flat_map(|header| ["--header", header]));
         if let Some(header) = &contestant.pace_header {
-            command.args(["--header", header]);
+            command.args(["--pace-header", header]);
         }
         printed(&mut command, &format!("{}, pace", contestant.name))
     }

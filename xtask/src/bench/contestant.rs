@@ -28,6 +28,8 @@ pub(super) struct Contestant {
     pub(super) address: String,
     /// When the first text of a paced stream is due, counted from the request.
     pub(super) first_ms: u64,
+    /// What each request to it needs, as `NAME: VALUE`.
+    pub(super) headers: Vec<String>,
     /// A header that makes it pace its streams, where it needs one: `NAME: VALUE`.
     pub(super) pace_header: Option<String>,
     /// What a reader should know.
@@ -68,11 +70,17 @@ impl Contestant {
     pub(super) fn over(name: String, role: Role, served: Served) -> anyhow::Result<Contestant> {
         let address = BaseUrl::parse(served.url())?.authority();
         let first_ms = BETWEEN_MS;
-        Ok(Contestant { name, role, served, address, first_ms, pace_header: None, notes: &[] })
+        let headers = Vec::new();
+        Ok(Contestant { name, role, served, address, first_ms, headers, pace_header: None, notes: &[] })
     }
 
     /// The number of its process.
     pub(super) fn pid(&self) -> u32 {
         self.served.pid()
+    }
+
+    /// What its program said last.
+    pub(super) fn last_words(&self) -> String {
+        self.served.last_words()
     }
 }

@@ -1,31 +1,36 @@
 //! `cargo xtask bench relay`: what the program adds to streams that it passes on, and how fast it plays recordings.
 //!
-//! Upstream is the bare server of `bench server`. Before it stand nobody, nginx with its buffering off, and the program
-//! with `--upstream`, one after the other, in every round in another order. The same client asks for streams by the clock
-//! at several numbers at once, and for as many chunks without delays as can be had. What is added is the lateness of
-//! pieces behind a relay without that of pieces that come directly. Whoever measures shares the machine with all of them.
+//! Upstream is the bare server of `bench server`. Before it stand nobody, the program with `--upstream`, nginx with its
+//! buffering off, and the gateways that users have instead, one after the other, in every round in another order. The same
+//! client asks for streams by the clock at several numbers at once, and for as many chunks without delays as can be had.
+//! What is added is the lateness of pieces behind a relay without that of pieces that come directly. Whoever measures
+//! shares the machine with all of them.
 
-mod nginx;
+mod gateways;
 mod recordings;
 mod relay_report;
 mod resident_memory;
+mod way;
 
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use super::client_run::{Client, Load, LoadKind, Pace};
-use super::contestant::{BETWEEN_MS, Contestant, Role};
+use super::client_run::{Client, LoadKind};
+use super::contestant::{Contestant, Role};
 use super::server::{CONNECTIONS, order, scripted_bare};
 use super::{build, print, program};
 use crate::metadata::target_directory;
 use crate::steps::announce;
-use relay_report::RelayReport;
-use resident_memory::Watch;
+use gateways::Gateway;
+use relay_report::{Absent, RelayReport};
+use way::{Demand, Way};
 
-/// Streams at the same time.
-const STREAMS: [usize; 3] = [1, 64, 512];
 /// What is done once before anything is measured.
 const WARM_UP_STREAMS: usize = 16;
+/// The most streams at the same time.
+const MOST_STREAMS: i64 = 4_000;
+/// The model that the client asks for, as `crates/server/benches/server/connection.rs` says.
+const MODEL: &str = "gpt-4o-mini";
 
 /// What `cargo xtask bench relay` takes.
 #[derive(Debug, clap::Args)]
@@ -36,19 +41,27 @@ pub(crate) struct RelayArguments {
     /// How long each load lasts, and each paced stream
     #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = clap::value_parser!(u32).range(1..=60))]
     seconds: u32,
+    /// How many paced streams there are at the same time, from load to load
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "1,64,512",
+        value_parser = clap::value_parser!(u32).range(1..=MOST_STREAMS))]
+    streams: Vec<u32>,
+    /// Measure beside these gateways alone; without it, beside all of them
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    only: Vec<Gateway>,
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-/// What one way to the upstream came to, round by round.
-#[derive(Debug, Default)]
-struct Outcomes {
-    /// For each of [`STREAMS`].
-    pace: [Vec<Pace>; STREAMS.len()],
-    stream: Vec<Load>,
-    /// Memory that the most streams took, in bytes for each.
-    stream_bytes: Vec<f64>,
+impl RelayArguments {
+    fn gateways(&self) -> impl Iterator<Item = Gateway> {
+        Gateway::ALL.into_iter().filter(|gateway| self.only.is_empty() || self.only.contains(gateway))
+    }
+
+    fn demands(&self) -> Vec<Demand> {
+        let paced = self.streams.iter().map(|streams| Demand::Paced(*streams as usize));
+        paced.chain([Demand::AtOnce(self.seconds)]).collect()
+    }
 }
 
 /// Measures, and prints what was measured on stdout. Whatever was started has ended when this returns.
@@ -56,30 +69,37 @@ pub(super) fn run(arguments: &RelayArguments) -> anyhow::Result<()> {
     build()?;
     announce("==> build of the client")?;
     let client = Client::build()?;
-    let folder = target_directory()?.join("bench-relay");
+    let target = target_directory()?;
+    let folder = target.join("bench-relay");
     announce("==> the servers")?;
     let direct = scripted_bare(&client, &folder, arguments.seconds)?;
-    let relay = relay(&direct, &[])?;
-    let nginx = nginx::start(&folder, &direct.address)?;
+    let (ours, upstream) = (relay(&direct, &[])?, direct.address.clone());
     let replay = recordings::played(&client, &direct, &folder)?;
-    let contestants = [direct, nginx, relay];
-    let mut outcomes = [const { None }; 3].map(|_: Option<()>| Outcomes::default());
-    let mut played = Vec::new();
-    for contestant in &contestants {
-        client.pace(contestant, WARM_UP_STREAMS, BETWEEN_MS)?;
+    let mut ways = vec![
+        Way::own(relay_report::DIRECTLY, direct, &client)?,
+        Way::own(relay_report::OURS, ours, &client)?,
+    ];
+    let mut absent = Vec::new();
+    for gateway in arguments.gateways() {
+        let way = gateway.install(&target, &folder, &upstream).and_then(|ready| Way::through(ready, &client));
+        match way {
+            Ok(way) => ways.push(way),
+            Err(error) => absent.push(Absent::of(gateway, &error)?),
+        }
     }
-    let rounds = arguments.rounds.get();
+    let (demands, rounds) = (arguments.demands(), arguments.rounds.get());
+    let mut played = Vec::new();
     for round in 0..rounds {
         announce(&format!("round {} of {rounds}", round + 1))?;
-        for index in order(round, contestants.len()) {
-            if let (Some(contestant), Some(outcomes)) = (contestants.get(index), outcomes.get_mut(index)) {
-                measure(contestant, &client, arguments.seconds, outcomes)?;
+        for index in order(round, ways.len()) {
+            if let Some(way) = ways.get_mut(index) {
+                announce(&format!("==> {}", way.name))?;
+                way.measure(&client, &demands)?;
             }
         }
         played.push(client.load(&replay, LoadKind::Stream, CONNECTIONS, arguments.seconds)?);
     }
-    let [direct, nginx, relay] = &outcomes;
-    let report = RelayReport::of(rounds, direct, nginx, relay, &played);
+    let report = RelayReport::of(rounds, &demands, &ways, absent, &played);
     if arguments.json {
         return print([serde_json::to_string_pretty(&report)?]);
     }
@@ -92,24 +112,6 @@ fn relay(upstream: &Contestant, more: &[&str]) -> anyhow::Result<Contestant> {
     let url = format!("up=http://{}/v1", upstream.address);
     command.args(["serve", "--listen", "127.0.0.1:0", "--upstream", &url]).args(more);
     Contestant::start("interference".to_owned(), Role::Ours, &mut command)
-}
-
-fn measure(
-    contestant: &Contestant,
-    client: &Client,
-    seconds: u32,
-    outcomes: &mut Outcomes,
-) -> anyhow::Result<()> {
-    for (streams, paces) in STREAMS.into_iter().zip(&mut outcomes.pace) {
-        let watch = Watch::begin(contestant.pid());
-        paces.push(client.pace(contestant, streams, BETWEEN_MS)?);
-        let most = watch.end();
-        if streams == STREAMS[STREAMS.len() - 1] {
-            outcomes.stream_bytes.push(most as f64 / streams as f64);
-        }
-    }
-    outcomes.stream.push(client.load(contestant, LoadKind::Stream, CONNECTIONS, seconds)?);
-    Ok(())
 }
 
 /// A folder that is empty.

@@ -2,24 +2,32 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::process::Command;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 
-use super::http::{BaseUrl, get_json};
+use super::http::{BaseUrl, Request, exchange};
+use crate::last_words::LastWords;
+use crate::matrix::process::Process;
 
 /// Until it listens, and then until it is ready.
 const LONGEST_START: Duration = Duration::from_secs(120);
 const BETWEEN_QUESTIONS: Duration = Duration::from_millis(50);
+/// Until the next line of a program that has ended: whatever it started may hold its outputs open.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// A server on a port of its own. Dropping it ends it.
+/// A server on a port of its own. Dropping it ends it, and whatever it started.
 pub(crate) struct Served {
-    child: Child,
-    /// Read what it says, to the end, so that it can always say it.
-    readers: Vec<JoinHandle<()>>,
+    /// None once it is being ended.
+    process: Option<Process>,
+    /// Reads what it says, to the end, so that it can always say it.
+    reader: Option<JoinHandle<()>>,
+    last_words: Arc<Mutex<LastWords>>,
+    /// Empty until it is known.
     url: String,
 }
 
@@ -34,48 +42,45 @@ impl Served {
         Served::start("`interference serve`", command.arg(model))
     }
 
-    /// Starts a server that says its URL, on whichever of its outputs, and waits until `GET /health` is answered with
-    /// JSON.
+    /// Starts a server that says its URL, on whichever of its outputs, and waits until `GET /health` is answered well.
     ///
     /// # Errors
-    /// When it cannot be started, ends, or is not ready in two minutes; with what it said.
+    /// When it cannot be started, ends, or is not ready in two minutes; with what it said last.
     pub(crate) fn start(name: &str, command: &mut Command) -> anyhow::Result<Served> {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
-        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        // From here on whatever fails ends the child.
-        let mut served = Served { child, readers: Vec::new(), url: String::new() };
-        let (sender, said) = channel();
-        served.readers.push(pass_on(stdout.context("its stdout is not piped")?, sender.clone()));
-        served.readers.push(pass_on(stderr.context("its stderr is not piped")?, sender));
-        let mut heard = Vec::new();
-        served
-            .wait_until_ready(&said, &mut heard)
-            .with_context(|| format!("{name} did not start; it said: {}", heard.join(" / ")))?;
-        Ok(served)
+        Served::begin(name, command, "", "/health")
     }
 
-    /// Starts a server that says nothing, and waits until it answers at this URL.
+    /// Starts a server that does not say its URL, and waits until `GET` of a path behind that is answered well.
     ///
     /// # Errors
     /// As [`Served::start`].
-    pub(crate) fn start_at(name: &str, command: &mut Command, url: &str) -> anyhow::Result<Served> {
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
-        let stderr = child.stderr.take();
-        let mut served = Served { child, readers: Vec::new(), url: url.to_owned() };
+    pub(crate) fn start_at(
+        name: &str,
+        command: &mut Command,
+        url: &str,
+        ready: &'static str,
+    ) -> anyhow::Result<Served> {
+        Served::begin(name, command, url, ready)
+    }
+
+    fn begin(name: &str, command: &mut Command, url: &str, ready: &'static str) -> anyhow::Result<Served> {
+        let (output, input) = std::io::pipe()?;
+        // From here on whatever fails ends the process.
+        let process = Process::start_with(command, input.try_clone()?, input)?;
+        let last_words = Arc::default();
         let (sender, said) = channel();
-        served.readers.push(pass_on(stderr.context("its stderr is not piped")?, sender));
-        let mut heard = Vec::new();
+        let reader = listen(output, Arc::clone(&last_words), sender);
+        let (process, reader) = (Some(process), Some(reader));
+        let mut served = Served { process, reader, last_words, url: url.to_owned() };
         served
-            .wait_until_ready(&said, &mut heard)
-            .with_context(|| format!("{name} did not start; it said: {}", heard.join(" / ")))?;
+            .wait_until_ready(&said, ready)
+            .with_context(|| format!("{name} did not start; it said: {}", served.last_words()))?;
         Ok(served)
     }
 
     /// The number of its process.
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+        self.process.as_ref().map_or(0, Process::pid)
     }
 
     /// Its base URL, as an SDK takes it.
@@ -83,26 +88,25 @@ impl Served {
         &self.url
     }
 
-    fn wait_until_ready(&mut self, said: &Receiver<String>, heard: &mut Vec<String>) -> anyhow::Result<()> {
+    /// What it said last.
+    pub(crate) fn last_words(&self) -> String {
+        self.last_words.lock().unwrap_or_else(PoisonError::into_inner).quoted()
+    }
+
+    fn wait_until_ready(&mut self, said: &Receiver<String>, ready: &'static str) -> anyhow::Result<()> {
         let deadline = Instant::now() + LONGEST_START;
         while self.url.is_empty() {
-            match said.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(line) => {
-                    if let Some(url) = url_in(&line) {
-                        url.clone_into(&mut self.url);
-                    }
-                    heard.push(line);
-                }
-                Err(RecvTimeoutError::Timeout) => bail!("it does not listen after {LONGEST_START:?}"),
-                Err(RecvTimeoutError::Disconnected) => bail!("it ended with {}", self.child.wait()?),
+            match said.recv_timeout(BETWEEN_QUESTIONS) {
+                Ok(line) => url_in(&line).unwrap_or_default().clone_into(&mut self.url),
+                Err(_) => self.require_running(said)?,
             }
+            ensure!(Instant::now() < deadline, "it does not listen after {LONGEST_START:?}");
         }
         let base = BaseUrl::parse(&self.url)?;
-        while let Err(error) = get_json(&base, "/health") {
-            if let Some(status) = self.child.try_wait()? {
-                heard.extend(said.try_iter());
-                bail!("it ended with {status}");
-            }
+        while let Err(error) =
+            exchange(&base, Request { method: "GET", path: ready, body: "" }, |_, _| Ok(()))
+        {
+            self.require_running(said)?;
             if Instant::now() > deadline {
                 return Err(error.context(format!("it is not ready after {LONGEST_START:?}")));
             }
@@ -110,23 +114,36 @@ impl Served {
         }
         Ok(())
     }
+
+    fn require_running(&mut self, said: &Receiver<String>) -> anyhow::Result<()> {
+        let ended = self.process.as_mut().map(Process::ended).transpose()?.flatten();
+        if let Some(status) = ended {
+            while said.recv_timeout(LONGEST_PAUSE).is_ok() {}
+            bail!("it ended with {status}");
+        }
+        Ok(())
+    }
 }
 
 impl Drop for Served {
     fn drop(&mut self) {
-        // It may have ended by itself.
-        drop(self.child.kill());
-        drop(self.child.wait());
-        for reader in self.readers.drain(..) {
+        // What it says ends with the last of its processes.
+        drop(self.process.take());
+        if let Some(reader) = self.reader.take() {
             drop(reader.join());
         }
     }
 }
 
-/// Once it is ready, nobody listens, and its lines are read all the same.
-fn pass_on(output: impl Read + Send + 'static, sender: Sender<String>) -> JoinHandle<()> {
+/// Reads all that a program says. Once it is ready, nobody listens, and its last words are kept all the same.
+fn listen(
+    output: impl Read + Send + 'static,
+    last_words: Arc<Mutex<LastWords>>,
+    sender: Sender<String>,
+) -> JoinHandle<()> {
     std::thread::spawn(move || {
         for line in BufReader::new(output).lines().map_while(Result::ok) {
+            last_words.lock().unwrap_or_else(PoisonError::into_inner).hear(&line);
             drop(sender.send(line));
         }
     })
@@ -147,6 +164,15 @@ mod tests {
         let error = Served::with_model(Path::new("false"), Path::new("x.gguf"), 1).err().unwrap();
         let text = format!("{error:#}");
         assert!(text.contains("did not start") && text.contains("it ended with exit status: 1"), "{text}");
+    }
+
+    #[test]
+    fn whatever_a_program_left_behind_ends_with_it() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "sleep 1000 & echo broken; exit 3"]);
+        let error = Served::start("the program", &mut command).err().unwrap();
+        let text = format!("{error:#}");
+        assert!(text.contains("it said: broken") && text.contains("exit status: 3"), "{text}");
     }
 
     #[test]

@@ -13,18 +13,18 @@ use serde::Deserialize;
 
 use super::Ground;
 use super::peer::{Peer, PythonEntry, Source};
-use crate::steps::{cargo, succeed};
+use crate::steps::{cargo, succeed, succeed_or_quote};
 use crate::test_environment::unless_stamped;
 
 /// A server that can be started.
 #[derive(Debug)]
-pub(super) struct Installed {
+pub(crate) struct Installed {
     /// The program.
-    pub(super) program: PathBuf,
+    pub(crate) program: PathBuf,
     /// What it is given before the server's own arguments: a script, a module.
-    pub(super) first_arguments: Vec<OsString>,
+    pub(crate) first_arguments: Vec<OsString>,
     /// The version, as the installed package says it.
-    pub(super) version: String,
+    pub(crate) version: String,
 }
 
 /// Installs what is not there yet, or is there from other requirements.
@@ -48,7 +48,11 @@ fn ours(program: &Path) -> anyhow::Result<Installed> {
     Ok(Installed { program: program.to_owned(), first_arguments: Vec::new(), version: version.to_owned() })
 }
 
-fn python(
+/// Installs a Python package into an environment of its own, as the `requirements.txt` of its settings says.
+///
+/// # Errors
+/// As [`install`].
+pub(crate) fn python(
     folder: &Path,
     settings: &Path,
     package: &str,
@@ -64,7 +68,7 @@ fn python(
         let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
         let compilers = std::thread::available_parallelism().map_or(1, usize::from).to_string();
         let parallel = ["CMAKE_BUILD_PARALLEL_LEVEL", "LLAMA_CPP_BUILD_JOBS"].map(|name| (name, &compilers));
-        succeed(
+        succeed_or_quote(
             Command::new(&python).args(install).arg(&requirements).envs(build.iter().copied()).envs(parallel),
         )
     })?;
@@ -77,7 +81,11 @@ fn python(
     Ok(Installed { program, first_arguments, version })
 }
 
-fn node(folder: &Path, settings: &Path, package: &str, script: &str) -> anyhow::Result<Installed> {
+/// Installs an npm package, as the `package-lock.json` of its settings says.
+///
+/// # Errors
+/// As [`install`].
+pub(crate) fn node(folder: &Path, settings: &Path, package: &str, script: &str) -> anyhow::Result<Installed> {
     const LOCK: &str = "package-lock.json";
     let wanted = read(&settings.join(LOCK))?;
     fs::create_dir_all(folder)?;
@@ -87,8 +95,7 @@ fn node(folder: &Path, settings: &Path, package: &str, script: &str) -> anyhow::
                 .with_context(|| settings.join(file).display().to_string())?;
         }
         let install = ["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"];
-        // Stdout is for the base URL of what is served.
-        succeed(Command::new("npm").args(install).current_dir(folder).stdout(Stdio::null()))
+        succeed_or_quote(Command::new("npm").args(install).current_dir(folder))
     })?;
     let package = folder.join("node_modules").join(package);
     let script = package.join(script);

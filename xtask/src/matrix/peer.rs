@@ -88,7 +88,7 @@ pub(super) enum Source {
 
 /// What is run of a Python package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum PythonEntry {
+pub(crate) enum PythonEntry {
     /// A command that it installs.
     Command(&'static str),
     /// A module, by `python -m`.

@@ -34,6 +34,18 @@ impl Process {
     /// # Errors
     /// When there is no shell. A program that is not there ends at once, with what the shell says of it.
     pub(crate) fn start(command: &Command, log: File) -> anyhow::Result<Process> {
+        Process::start_with(command, log.try_clone()?, log)
+    }
+
+    /// The same, with two places for what it says. They are held open until the whole group has ended.
+    ///
+    /// # Errors
+    /// As [`Process::start`].
+    pub(crate) fn start_with(
+        command: &Command,
+        stdout: impl Into<Stdio>,
+        stderr: impl Into<Stdio>,
+    ) -> anyhow::Result<Process> {
         let mut guarded = Command::new("sh");
         guarded.args([OsStr::new("-c"), OsStr::new(GUARDED), OsStr::new("sh"), command.get_program()]);
         guarded.args(command.get_args());
@@ -48,7 +60,7 @@ impl Process {
         }
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut guarded, 0);
-        guarded.stdin(Stdio::piped()).stdout(log.try_clone()?).stderr(log);
+        guarded.stdin(Stdio::piped()).stdout(stdout).stderr(stderr);
         let mut child = guarded.spawn().with_context(|| format!("cannot start {command:?}"))?;
         let guard = child.stdin.take();
         Ok(Process { child, guard })

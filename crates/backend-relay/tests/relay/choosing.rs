@@ -119,6 +119,24 @@ async fn what_was_created_somewhere_is_asked_for_there() {
 }
 
 #[tokio::test]
+async fn a_response_is_gone_on_from_where_it_was_made() {
+    let a = Server::saying(&json("200 OK", r#"{"data":[{"id":"x"}]}"#)).await;
+    let b = Server::saying(&json("200 OK", r#"{"object":"response","id":"resp_b"}"#)).await;
+    let relay = relay([upstream("a", &a), upstream("b", &b)]);
+    let goes_on = async |path: &str, model: &str, id: &str| {
+        let body = format!(r#"{{"model":"{model}","previous_response_id":{id}}}"#);
+        answer(&relay, request(Method::POST, path, &body)).await.unwrap().from().to_owned()
+    };
+    assert_eq!(goes_on("/responses", "b/x", "null").await, "b");
+    for _ in 0..2 {
+        assert_eq!(goes_on("/responses", "x", r#""resp_b""#).await, "b");
+    }
+    assert_eq!(goes_on("/responses", "x", r#""resp_unknown""#).await, "a");
+    assert_eq!(goes_on("/responses", "a/x", r#""resp_b""#).await, "a", "the client says who");
+    assert_eq!(goes_on("/chat/completions", "x", r#""resp_b""#).await, "a");
+}
+
+#[tokio::test]
 async fn an_id_takes_over_no_request_that_is_not_about_it() {
     let a = Server::saying(&json("200 OK", r#"{"data":[{"id":"x"}]}"#)).await;
     let b = Server::saying(&json("200 OK", r#"{"id":"completions","data":[]}"#)).await;

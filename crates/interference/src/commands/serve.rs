@@ -13,7 +13,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use anyhow::Context;
@@ -25,7 +25,7 @@ use interference_server::{
 use tokio::runtime::Handle;
 
 use crate::failure::{Failure, TOOL_FAILED, WRONG_USAGE};
-use crate::interrupt::{asked_to_end, end_at_ctrl_c, outlive_file_limits, stdin_ended};
+use crate::interrupt::{asked_to_end, end_at_ctrl_c_after, outlive_file_limits, stdin_ended};
 use crate::local_server::{LocalModel, LocalServer, unknown_model};
 use crate::log::LogFormat;
 use crate::settings;
@@ -130,7 +130,13 @@ async fn serve(arguments: ServeArguments, lanes: Vec<Handle>) -> anyhow::Result<
             () = stdin_ended(), if end_with_stdin => {}
         }
     };
-    end_at_ctrl_c()?;
+    let sources = Arc::new(OnceLock::new());
+    let opened = Arc::clone(&sources);
+    end_at_ctrl_c_after(async move {
+        if let Some(sources) = opened.get() {
+            Sources::finish(sources).await;
+        }
+    })?;
     outlive_file_limits()?;
     let addresses: ListenAddresses = arguments.listen.parse().map_err(|error| {
         Failure::new(WRONG_USAGE, format!("{error}"), "the default is `--listen localhost:1337`")
@@ -139,11 +145,11 @@ async fn serve(arguments: ServeArguments, lanes: Vec<Handle>) -> anyhow::Result<
     let script =
         arguments.script.as_deref().map(|path| Scripted::load(path, arguments.fixed_ids)).transpose()?;
     let elsewhere = arguments.elsewhere.open(&options.api_keys)?;
-    let sources = Sources { script, elsewhere };
+    let sources = sources.get_or_init(|| Sources { script, elsewhere });
     let served = if arguments.model.is_none() && !sources.are_none() {
-        serve_without_model(&arguments, &addresses, &sources, options, started, terminated).await
+        serve_without_model(&arguments, &addresses, sources, options, started, terminated).await
     } else {
-        serve_model(&arguments, &addresses, &sources, options, started, terminated).await
+        serve_model(&arguments, &addresses, sources, options, started, terminated).await
     };
     sources.finish().await;
     served
@@ -191,7 +197,7 @@ impl Sources {
         }
     }
 
-    /// Waits for what is still to be kept when nobody is served any more.
+    /// Waits for what is still to be kept of answers that have ended, within a bound of time.
     async fn finish(&self) {
         if let Some(elsewhere) = &self.elsewhere {
             elsewhere.written().await;

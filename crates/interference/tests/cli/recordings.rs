@@ -116,6 +116,25 @@ fn a_recording_is_played_as_it_was() {
     assert!(message.contains("messages[0].content") && message.contains("a bush"), "{message}");
 }
 
+/// Whichever way it is ended, what it had answered and not yet written is on the disk.
+#[test]
+fn an_end_loses_nothing_that_had_ended() {
+    let bench = Bench::take();
+    // Long ones, so that the disk is behind.
+    let prompt = "tree ".repeat(1 << 18);
+    for (signal, exit_code) in [("TERM", 0), ("INT", 130)] {
+        let studio = Studio::new(&bench);
+        let mut relay = studio.record(&bench, &[]);
+        for _ in 0..4 {
+            assert_eq!(ask_relayed(relay.address, &request(&prompt, json!({}))).status, 200);
+        }
+        relay.signal(signal);
+        assert_eq!(relay.exit_code(), Some(exit_code));
+        let names = names(&studio.cassettes());
+        assert_eq!(names.len(), 4, "after {signal}: {names:?}");
+    }
+}
+
 /// A client of the relay sees a stream that was mended; the recording has what the upstream did, and plays it.
 #[test]
 fn a_broken_end_is_broken_again() {
@@ -139,6 +158,30 @@ fn a_broken_end_is_broken_again() {
     assert!(broken.to_lowercase().contains("reset"), "{broken}");
     let metrics = get(replay.address, "/metrics").body;
     assert!(metrics.contains("interference_recordings_matched_total 1\n"), "{metrics}");
+}
+
+/// A recording has what the upstream sent, and a plan of faults is for clients; but a plan that ends an answer leaves the
+/// upstream, as a client does that goes away.
+#[test]
+fn faults_are_in_no_recording_but_for_an_early_end() {
+    let bench = Bench::take();
+    for (plan, sees_done, end) in [
+        (r#"drop.events = [2], done = "omit", finish_reason = "lunch""#, false, "complete"),
+        (r#"error = { after_events = 2, then = "go_on" }"#, true, "complete"),
+        (r#"cut = { after_events = 2, by = "end" }"#, false, "abandoned"),
+        (r#"error = { after_events = 2 }"#, true, "abandoned"),
+    ] {
+        let studio = Studio::new(&bench);
+        let relay = studio.record(&bench, &["--faults", plan]);
+        let seen = ask_relayed(relay.address, &streamed("a tree"));
+        assert_eq!(seen.body.contains("[DONE]"), sees_done, "{plan}: {}", seen.body);
+        self::end(relay);
+        let name = &names(&studio.cassettes())[0];
+        let text = fs::read_to_string(studio.cassettes().join(name)).unwrap();
+        assert!(text.contains(&format!("\"end\": \"{end}\"")), "{plan}: {text}");
+        assert_eq!(text.contains("[DONE]"), end == "complete", "{plan}: {text}");
+        assert!(!text.contains("lunch") && !text.contains("injected"), "{plan}: {text}");
+    }
 }
 
 /// A bound on the size of files, as of `ulimit -f`, is an error like others: recordings are lost, and no answer.

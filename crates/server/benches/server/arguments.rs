@@ -9,8 +9,9 @@ use crate::AnyError;
 
 const USAGE: &str = "usage: bare --captured FILE --first-ms N --between-ms N
        capture --address A --to FILE
-       plain|stream --address A [--pid N] [--connections N] [--seconds S]
-       pace --address A [--streams N] --first-ms N --between-ms N [--header 'NAME: VALUE']";
+       plain|stream --address A [--pid N] [--connections N] [--seconds S] [--header 'NAME: VALUE']…
+       pace --address A [--streams N] --first-ms N --between-ms N [--header 'NAME: VALUE']…
+            [--pace-header 'NAME: VALUE']";
 
 /// What this start is for.
 pub(crate) enum Task {
@@ -43,6 +44,8 @@ pub(crate) struct LoadTask {
     pub(crate) connections: usize,
     /// Default 2 s.
     pub(crate) duration: Duration,
+    /// Headers of every request, each `NAME: VALUE`.
+    pub(crate) headers: Vec<String>,
 }
 
 /// Whole answers, or streams.
@@ -58,8 +61,10 @@ pub(crate) struct PaceTask {
     /// Default 1,000.
     pub(crate) streams: usize,
     pub(crate) schedule: Schedule,
-    /// A header of the requests for streams, `NAME: VALUE`.
-    pub(crate) header: Option<String>,
+    /// Headers of every request, each `NAME: VALUE`.
+    pub(crate) headers: Vec<String>,
+    /// One more, of the requests for paced streams.
+    pub(crate) pace_header: Option<String>,
 }
 
 /// When pieces of text are due, counted from the request.
@@ -81,7 +86,8 @@ struct Given {
     seconds: Option<f64>,
     first_ms: Option<u64>,
     between_ms: Option<u64>,
-    header: Option<String>,
+    headers: Vec<String>,
+    pace_header: Option<String>,
 }
 
 /// Reads the command line without the program's name.
@@ -109,7 +115,8 @@ pub(crate) fn read(arguments: impl Iterator<Item = String>) -> Result<Task, AnyE
             address: given.address.ok_or(USAGE)?,
             streams: given.streams.map_or(1_000, NonZeroUsize::get),
             schedule: given.schedule().ok_or(USAGE)?,
-            header: given.header,
+            headers: given.headers,
+            pace_header: given.pace_header,
         })),
         _ => Err(format!("unknown task `{task}`; {USAGE}").into()),
     }
@@ -127,7 +134,8 @@ impl Given {
             "--seconds" => self.seconds = Some(value.parse()?),
             "--first-ms" => self.first_ms = Some(value.parse()?),
             "--between-ms" => self.between_ms = Some(value.parse()?),
-            "--header" => self.header = Some(value),
+            "--header" => self.headers.push(value),
+            "--pace-header" => self.pace_header = Some(value),
             _ => return Err("is unknown".into()),
         }
         Ok(())
@@ -145,6 +153,7 @@ impl Given {
             pid: self.pid,
             connections: self.connections.map_or(64, NonZeroUsize::get),
             duration: Duration::try_from_secs_f64(self.seconds.unwrap_or(2.0))?,
+            headers: self.headers.clone(),
         })
     }
 }

@@ -21,8 +21,12 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::arguments::{BareTask, Schedule};
 use crate::captured::{Captured, CapturedAnswer};
+use crate::connection::MODEL;
 use crate::event_counter::brings_text;
 use crate::{AnyError, say};
+
+/// Where servers list their models; gateways ask before they send anything there.
+const MODELS: &str = "/v1/models";
 
 /// What a server needs of a captured answer, made once.
 struct Prepared {
@@ -80,11 +84,20 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<BareBody>, hyper::Error> {
     if request.method() == Method::GET {
-        return Ok(Response::new(BareBody::Whole(Some(Bytes::from_static(b"{\"status\":\"ok\"}")))));
+        let answer = match request.uri().path() {
+            MODELS => Bytes::from(format!(
+                "{{\"object\":\"list\",\"data\":[{{\"id\":\"{MODEL}\",\"object\":\"model\",\"created\":0,\
+                 \"owned_by\":\"bare\"}}]}}"
+            )),
+            _ => Bytes::from_static(b"{\"status\":\"ok\"}"),
+        };
+        return Ok(Response::new(BareBody::Whole(Some(answer))));
     }
     let body = request.into_body().collect().await?.to_bytes();
     let has = |text: &[u8]| body.windows(text.len()).any(|window| window == text);
-    let (prepared, due) = match (has(b"\"stream\":true"), has(b"\"pace\"")) {
+    // Gateways write the JSON anew, some of them with a space.
+    let is_stream = has(b"\"stream\":true") || has(b"\"stream\": true");
+    let (prepared, due) = match (is_stream, has(b"\"pace\"")) {
         (false, _) => (&answers.plain, None),
         (true, false) => (&answers.stream, None),
         (true, true) => (&answers.paced, Some(Instant::now() + answers.schedule.first)),

@@ -31,7 +31,7 @@ pub(crate) async fn run(task: CaptureTask) -> Result<(), AnyError> {
 
 async fn ask(address: SocketAddr, question: Question) -> Result<CapturedAnswer, AnyError> {
     let mut connection = Connection::open(address).await?;
-    connection.send(&request(question, address, None)).await?;
+    connection.send(&request(question, address, &[])).await?;
     let mut reader = AnswerReader::new();
     let (mut frames, mut frame, mut total) = (Vec::new(), Vec::new(), 0);
     while !reader.is_complete() {

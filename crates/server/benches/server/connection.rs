@@ -12,6 +12,8 @@ use crate::answer_reader::{AnswerReader, Part};
 use crate::event_counter::{Attention, EventCounter};
 
 const CONNECTING: Duration = Duration::from_secs(10);
+/// The model that is asked for.
+pub(crate) const MODEL: &str = "gpt-4o-mini";
 /// What one read can give.
 const READ_BYTES: usize = 16 << 10;
 
@@ -24,20 +26,20 @@ pub(crate) enum Question {
     PacedStream,
 }
 
-/// The request's bytes. The header is `NAME: VALUE`.
-pub(crate) fn request(question: Question, address: SocketAddr, header: Option<&str>) -> Vec<u8> {
+/// The request's bytes. Each header is `NAME: VALUE`.
+pub(crate) fn request(question: Question, address: SocketAddr, headers: &[String]) -> Vec<u8> {
     let (stream, text) = match question {
         Question::Plain => ("", "speed"),
         Question::Stream => ("\"stream\":true,", "speed"),
         Question::PacedStream => ("\"stream\":true,", "pace"),
     };
     let body = format!(
-        "{{\"model\":\"gpt-4o-mini\",{stream}\"messages\":[{{\"role\":\"user\",\"content\":\"{text}\"}}]}}"
+        "{{\"model\":\"{MODEL}\",{stream}\"messages\":[{{\"role\":\"user\",\"content\":\"{text}\"}}]}}"
     );
-    let header = header.map(|header| format!("{header}\r\n")).unwrap_or_default();
+    let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
     let length = body.len();
     format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n{header}\
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n{headers}\
          content-length: {length}\r\n\r\n{body}"
     )
     .into_bytes()

@@ -36,7 +36,7 @@ pub(crate) async fn run(task: LoadTask) -> Result<LoadRecord, AnyError> {
         LoadKind::Plain => Question::Plain,
         LoadKind::Stream => Question::Stream,
     };
-    let bytes: Arc<[u8]> = request(question, task.address, None).into();
+    let bytes: Arc<[u8]> = request(question, task.address, &task.headers).into();
     let opening = open(&task, question, &bytes);
     let (connections, model) =
         timeout(LONGEST_WAIT, opening).await.map_err(|_| "the first answers did not come in time")??;

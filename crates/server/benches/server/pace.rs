@@ -33,12 +33,15 @@ const RAMP: Duration = Duration::from_secs(1);
 
 /// Puts the streams on, and times their pieces.
 pub(crate) async fn run(task: PaceTask) -> Result<PaceRecord, AnyError> {
-    timeout(LONGEST_RUN, measure(&task)).await.map_err(|_| "the streams did not end in time")?
+    timeout(LONGEST_RUN, measure(&task))
+        .await
+        .map_err(|_| format!("the streams did not end within {LONGEST_RUN:?}"))?
 }
 
 async fn measure(task: &PaceTask) -> Result<PaceRecord, AnyError> {
-    let plain = request(Question::Plain, task.address, None);
-    let paced = request(Question::PacedStream, task.address, task.header.as_deref());
+    let plain = request(Question::Plain, task.address, &task.headers);
+    let paced_headers: Vec<String> = task.headers.iter().chain(&task.pace_header).cloned().collect();
+    let paced = request(Question::PacedStream, task.address, &paced_headers);
     let mut connections = Vec::with_capacity(task.streams);
     for _ in 0..task.streams {
         let mut connection = Connection::open(task.address).await?;
