@@ -167,13 +167,19 @@ pub(super) const SECTION: Section = Section {
         },
         Case {
             slug: "errors.key-not-echoed",
-            level: Must,
+            level: Should,
             requirement: "No answer repeats the key of its request in full.",
-            clauses: &[Clause {
-                source: Source::Other,
-                place: "RFC 6750, abstract",
-                quote: "To prevent misuse, bearer tokens need to be protected from disclosure in storage and in transport.",
-            }],
+            clauses: &[
+                Clause::rfc9110(
+                    "section 9.3.8, of TRACE",
+                    "SHOULD exclude any request fields that are likely to contain sensitive data when that recipient generates the response content",
+                ),
+                Clause {
+                    source: Source::Other,
+                    place: "RFC 6750, abstract",
+                    quote: "To prevent misuse, bearer tokens need to be protected from disclosure in storage and in transport.",
+                },
+            ],
             trigger: "Requests with a wrong key, and with the right one, sound and faulty ones.",
             company: Company::Others,
             cost: Cost::new(8, 2 * FEW_TOKENS + 2 * samples::POEM_TOKENS),
