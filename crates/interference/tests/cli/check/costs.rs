@@ -1,10 +1,13 @@
 //! What a run costs, as the server that is asked counts it: no case asks for more than the list tells beforehand.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use interference_catalogue::{Pattern, Selection};
 use interference_check_server::{Cost, Judge, Judgement, Target, Wishes, cases, cost};
+use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::{KEY, sound_script};
 use crate::bench::{Bench, Server};
@@ -34,31 +37,54 @@ fn judged(server: &Server, selection: Selection, asker: &str) -> Judgement {
     tokio::runtime::Runtime::new().unwrap().block_on(judge.run(|_| {}, |_| {})).unwrap()
 }
 
-/// What the server was asked for under this name; the journal is empty afterwards.
+/// What the server remembers of the requests that it got.
+#[derive(Debug, Deserialize)]
+struct Journal {
+    requests: Vec<Entry>,
+    forgotten: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Entry {
+    method: String,
+    path: String,
+    headers: BTreeMap<String, String>,
+    /// Unread: one of the bodies is deeper than what is read here.
+    body: Box<RawValue>,
+    answer: Option<Answered>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Answered {
+    status: u16,
+}
+
+/// What the server was asked for under this name, in requests and tokens; the journal is empty afterwards.
 fn asked(server: &Server, asker: &str) -> (u64, u64) {
     let journal = |method: &str| {
         let request = format!(
             "{method} /_interference/requests HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {KEY}\r\n\
              connection: close\r\n\r\n"
         );
-        Exchange::send(server.address, request.as_bytes()).read_whole().0
+        Exchange::undescribed(server.address, request.as_bytes()).read_whole().0.body
     };
-    let told = journal("GET").json();
-    assert_eq!(told["forgotten"], 0, "the journal has room for one run");
-    let entries = told["requests"].as_array().unwrap();
-    let own: Vec<&Value> = entries.iter().filter(|entry| entry["headers"][ASKER] == asker).collect();
+    let told: Journal = serde_json::from_str(&journal("GET")).unwrap();
+    assert_eq!(told.forgotten, 0, "the journal has room for one run");
     journal("DELETE");
-    (own.len() as u64, own.iter().map(|entry| tokens(entry)).sum())
+    let own = |entry: &&Entry| entry.headers.get(ASKER).is_some_and(|name| name == asker);
+    let own: Vec<&Entry> = told.requests.iter().filter(own).collect();
+    (own.len() as u64, own.into_iter().map(tokens).sum())
 }
 
 /// The most tokens that a request asks for. An answer that is text has a bound in every request that gets one.
-fn tokens(entry: &Value) -> u64 {
-    let body = &entry["body"];
+fn tokens(entry: &Entry) -> u64 {
+    let body: Value = serde_json::from_str(entry.body.get()).unwrap_or_default();
     let limits = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
     let Some(limit) = limits.iter().find_map(|name| body[*name].as_u64()) else {
-        let path = entry["path"].as_str().unwrap();
-        let is_text = ["/v1/chat/completions", "/v1/completions", "/v1/responses"].contains(&path);
-        let is_taken = entry["method"] == "POST" && entry["answer"]["status"] == 200;
+        let is_text =
+            ["/v1/chat/completions", "/v1/completions", "/v1/responses"].contains(&entry.path.as_str());
+        let is_taken =
+            entry.method == "POST" && entry.answer.as_ref().is_some_and(|answer| answer.status == 200);
         assert!(!is_text || !is_taken, "nothing bounds the answer to {body}");
         return 0;
     };
