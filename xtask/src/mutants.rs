@@ -9,6 +9,7 @@ mod completions;
 mod embeddings;
 mod errors;
 mod http;
+mod keys;
 mod lesser;
 mod lifecycle;
 mod logprobs;
@@ -56,6 +57,7 @@ const MUTANTS: &[&[Mutant]] = &[
     structured::MUTANTS,
     logprobs::MUTANTS,
     errors::MUTANTS,
+    keys::MUTANTS,
     models::MUTANTS,
     embeddings::MUTANTS,
     completions::MUTANTS,

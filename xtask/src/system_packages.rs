@@ -13,6 +13,7 @@ const NEEDED: &[(&[&str], &str)] = &[
     (&["npm", "--version"], "npm"),
     (&["curl", "--version"], "curl"),
     (&["c++", "--version"], "g++"),
+    (&["nginx", "-v"], "nginx-light"),
     // The browser of the tests brings everything else that it needs.
     (&["sh", "-c", "PATH=$PATH:/sbin ldconfig -p | grep -q libnss3.so"], "libnss3"),
 ];

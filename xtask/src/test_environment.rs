@@ -21,11 +21,12 @@ const SIDE_BY_SIDE: usize = 2;
 /// Where the tests find real clients.
 #[derive(Debug)]
 pub(crate) struct TestEnvironment {
-    /// The interpreter that has the newest openai-python, LangChain, pytest, and OpenAI's description of its API.
+    /// The interpreter that has the newest openai-python, LangChain, pytest, OpenAI's description of its API, the schema of
+    /// SARIF, and what holds XML against a schema.
     pub(crate) python: PathBuf,
     /// The interpreter that has the last openai-python before 1.0, and pytest.
     pub(crate) python_028: PathBuf,
-    /// The folder with `chat.mjs`, tests, and the packages of both.
+    /// The folder with `chat.mjs`, tests, the packages of both, and one with a schema of JUnit's XML.
     pub(crate) node_client: PathBuf,
     /// The folder with `browser.mjs`, the tests of pages, and the browser.
     pub(crate) browser: PathBuf,

@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use interference_wire::{Answer, BodyExpected, Connection, Ending, Limits, ReadLimits, TimeLimits};
+use interference_wire::{
+    Answer, BodyExpected, ConnectError, Connection, Ending, Limits, ReadLimits, TimeLimits,
+};
 use tokio::sync::{OnceCell, Semaphore};
 
 use crate::exchange::Exchange;
@@ -163,9 +165,9 @@ impl Asker {
         }
         let mut connection = match self.connect().await {
             Ok(connection) => connection,
-            Err(reason) => {
+            Err(error) => {
                 self.silences.fetch_add(1, Ordering::Relaxed);
-                return self.exchange(question, sent, began, None, Err(reason));
+                return self.exchange(question, sent, began, None, Err(error.to_string()));
             }
         };
         let expected = BodyExpected::after(question.method());
@@ -182,17 +184,17 @@ impl Asker {
     }
 
     /// A connection of its own, with the bounds that hold for all.
-    pub(crate) async fn connect(&self) -> Result<Connection, String> {
+    pub(crate) async fn connect(&self) -> Result<Connection, ConnectError> {
         self.connect_to(self.target.wire(), Duration::ZERO).await
     }
 
     /// The same with the smallest of buffers, for those who do not read.
-    pub(crate) async fn connect_with_small_buffers(&self) -> Result<Connection, String> {
+    pub(crate) async fn connect_with_small_buffers(&self) -> Result<Connection, ConnectError> {
         self.connect_to(&self.target.wire().clone().with_small_buffers(), Duration::ZERO).await
     }
 
     /// The same for those who measure a silence of so long.
-    pub(crate) async fn connect_for_silence(&self, silence: Duration) -> Result<Connection, String> {
+    pub(crate) async fn connect_for_silence(&self, silence: Duration) -> Result<Connection, ConnectError> {
         self.connect_to(self.target.wire(), silence).await
     }
 
@@ -200,7 +202,7 @@ impl Asker {
         &self,
         target: &interference_wire::Target,
         least_silence: Duration,
-    ) -> Result<Connection, String> {
+    ) -> Result<Connection, ConnectError> {
         let Patience { silence, total } = self.patience();
         let (silence, total) = (silence.max(least_silence), total.max(least_silence * 2));
         let left = self.time_left();
@@ -213,7 +215,7 @@ impl Asker {
             ..TimeLimits::default()
         };
         let limits = Limits { read: READ_LIMITS, time };
-        Connection::connect(target, limits).await.map_err(|error| error.to_string())
+        Connection::connect(target, limits).await
     }
 
     /// An exchange that a case has held itself, on a connection of [`Asker::connect`], for the evidence.

@@ -215,6 +215,26 @@ pub(crate) fn told_forms<'a>(answers: impl IntoIterator<Item = &'a ChatAnswer>) 
     forms.join(" and ")
 }
 
+/// What a case comes to that looks at each form by itself: a flaw of either decides, then a doubt about either; what the
+/// server declines in one form alone is none.
+pub(crate) fn in_both_forms(
+    whole: Result<String, Objection>,
+    streamed: Result<String, Objection>,
+) -> Outcome {
+    match (whole, streamed) {
+        (Ok(whole), Ok(streamed)) => held(format!("whole: {whole}; streamed: {streamed}")),
+        (Err(objection), _) | (_, Err(objection)) if objection.kind == ObjectionKind::Broken => {
+            Err(objection)
+        }
+        (Ok(told), Err(objection)) | (Err(objection), Ok(told))
+            if objection.kind == ObjectionKind::Unsupported =>
+        {
+            held(told)
+        }
+        (Err(objection), _) | (_, Err(objection)) => Err(objection),
+    }
+}
+
 impl Choice {
     fn whole(position: usize, choice: &Value) -> Choice {
         let message = choice.get("message").unwrap_or(&Value::Null);

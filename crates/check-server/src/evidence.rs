@@ -1,15 +1,18 @@
 //! Exchanges as evidence: a command line that repeats the request, and a timed log of what crossed the wire.
 //!
-//! Owns what is shown of an exchange, and that no key is. Bounds everything: what is left out is told.
+//! Owns what is shown of an exchange, and bounds everything: what is left out is told. That no key is shown is the
+//! business of [`secrets`](crate::secrets).
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
 use interference_report::{Direction, Exchange as ToldExchange, WireEntry, abridged, milliseconds};
-use interference_wire::{Received, escaped};
+use interference_wire::Received;
 
 use crate::ending::told_ending;
 use crate::exchange::Exchange;
+use crate::secrets::Secrets;
 use interference_target::Target;
 
 /// Exchanges that a case shows, at most.
@@ -18,8 +21,6 @@ const MOST_EXCHANGES: usize = 4;
 const MOST_READS: usize = 160;
 /// Bytes of one read, or of the request, that are shown.
 const SHOWN_BYTES: usize = 4 << 10;
-/// A secret of more bytes may be shown in part where the shown bytes end.
-const LONGEST_SECRET: usize = 4 << 10;
 
 /// The exchanges for a report: the one that shows it first, then the others in their order, the latest of them if there
 /// are many.
@@ -37,15 +38,15 @@ pub(crate) fn evidence(
 }
 
 fn told(exchange: &Exchange, target: &Target) -> ToldExchange {
-    let mut wire = Vec::new();
+    let (mut wire, sent) = (Vec::new(), exchange.sent.as_slice());
     let answer = exchange.outcome.as_ref();
     let start = answer.ok().and_then(|answer| answer.sent_at).unwrap_or(exchange.sent_at);
     wire.push(WireEntry {
         at_ms: milliseconds(start, exchange.sent_at),
         direction: Direction::Sent,
         offset: 0,
-        bytes: exchange.sent.len(),
-        text: shown(&exchange.sent, target),
+        bytes: sent.len(),
+        text: shown(sent, 0..sent.len(), &Secrets::in_bytes(sent, target)),
     });
     let event = |at: Instant, text: String| WireEntry::event(milliseconds(start, at), text);
     let mut last = exchange.sent_at;
@@ -65,23 +66,22 @@ fn told(exchange: &Exchange, target: &Target) -> ToldExchange {
 
 /// A line for each read; in the middle of many, one that counts those left out.
 fn reads(received: &Received, start: Instant, target: &Target) -> Vec<WireEntry> {
+    let secrets = Secrets::in_answer(received, target);
     abridged(&received.reads, MOST_READS, "reads", |read| WireEntry {
         at_ms: milliseconds(start, read.at),
         direction: Direction::Received,
         offset: read.offset,
         bytes: read.len,
-        text: shown(received.raw.get(read.offset..read.offset + read.len).unwrap_or_default(), target),
+        text: shown(&received.raw, read.offset..read.offset + read.len, &secrets),
     })
 }
 
-/// Bytes with escapes visible, what is secret blackened, long ones cut. A secret across the cut is looked for whole.
-fn shown(bytes: &[u8], target: &Target) -> String {
-    let escaped_beginning = |most: usize| escaped(&bytes[..bytes.len().min(most)]);
-    let mut text = target.blackened(&escaped_beginning(SHOWN_BYTES + LONGEST_SECRET));
-    if bytes.len() > SHOWN_BYTES {
-        // Escapes and placeholders are ASCII, as everything else here.
-        text.truncate(escaped_beginning(SHOWN_BYTES).len());
-        text.push_str(&format!("… and {} bytes more", bytes.len() - SHOWN_BYTES));
+/// Bytes without what is secret, long ones cut.
+fn shown(bytes: &[u8], range: Range<usize>, secrets: &Secrets) -> String {
+    let end = range.end.min(range.start + SHOWN_BYTES);
+    let mut text = secrets.shown(bytes, range.start..end);
+    if end < range.end {
+        text.push_str(&format!("… and {} bytes more", range.end - end));
     }
     text
 }

@@ -38,8 +38,30 @@ pub(crate) struct Knowledge {
     pub(crate) offers_faults: bool,
     /// What the header `server` says.
     pub(crate) server: Option<String>,
-    /// What else was found, for people: endpoints, and what they answered.
-    pub(crate) endpoints: Vec<(&'static str, String)>,
+    /// The other endpoints: whether each answered, and if not, what came instead.
+    pub(crate) endpoints: Vec<(Endpoint, Result<(), String>)>,
+}
+
+/// An endpoint that is looked for beside chats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    /// `/embeddings`
+    Embeddings,
+    /// `/completions`
+    Completions,
+    /// `/responses`
+    Responses,
+}
+
+impl Endpoint {
+    /// Its name, for people.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Endpoint::Embeddings => "embeddings",
+            Endpoint::Completions => "completions",
+            Endpoint::Responses => "responses",
+        }
+    }
 }
 
 /// Which parameter limits the length of an answer.
@@ -65,6 +87,11 @@ impl LimitParameter {
 }
 
 impl Knowledge {
+    /// The endpoints beside chats that answered.
+    pub(crate) fn answering(&self) -> impl Iterator<Item = Endpoint> {
+        self.endpoints.iter().filter(|(_, told)| told.is_ok()).map(|(endpoint, _)| *endpoint)
+    }
+
     /// As reports tell it.
     pub(crate) fn findings(&self) -> Vec<Finding> {
         let mut findings = vec![("model", format!("{} ({})", self.model, self.model_origin))];
@@ -90,7 +117,7 @@ impl Knowledge {
         if self.limit_factor > 1 {
             findings.push(("reasoning", format!("length limits are multiplied by {}", self.limit_factor)));
         }
-        findings.extend(self.endpoints.iter().map(|(name, value)| (*name, value.clone())));
+        findings.extend(self.endpoints.iter().map(|(endpoint, told)| (endpoint.name(), answered(told))));
         if self.offers_faults {
             findings.push(("faults", "offered by the header x-interference".to_owned()));
         }

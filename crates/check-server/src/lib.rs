@@ -33,6 +33,7 @@ mod response_texts;
 mod runner;
 mod samples;
 mod schema;
+mod secrets;
 mod sections;
 mod stream_errors;
 mod trial;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::{join, join_all};
+use interference_wire::ConnectError;
 use serde_json::{Value, json};
 
 use crate::asker::{Asker, Patience};
@@ -14,7 +15,7 @@ use crate::case::Cost;
 use crate::chat::{CHAT_PATH, Chat};
 use crate::chat_stream::ChatStream;
 use crate::exchange::Exchange;
-use crate::knowledge::{Knowledge, LimitParameter};
+use crate::knowledge::{Endpoint, Knowledge, LimitParameter};
 use crate::question::Question;
 use crate::samples::{POEM, POEM_TOKENS};
 use crate::trial::Bench;
@@ -41,8 +42,15 @@ pub(crate) const FAULTS_HEADER: &str = "x-interference";
 /// Tells what was broken, where that is offered.
 pub(crate) const FAULTS_APPLIED_HEADER: &str = "x-interference-applied";
 
+/// How long the answer of an endpoint beside chats may get, in tokens; few where so few may be asked for.
+const ENDPOINT_TOKENS: u32 = 8;
+/// And of one that takes no fewer than 16.
+const RESPONSE_TOKENS: u32 = 32;
+/// What [`to_endpoint`] asks for, of all endpoints together.
+pub(crate) const ENDPOINTS_COST: Cost = Cost::new(3, ENDPOINT_TOKENS + RESPONSE_TOKENS);
 /// What the preflight asks of a server that refuses nothing.
-pub(crate) const PREFLIGHT_COST: Cost = Cost::new(8, 2 * POEM_TOKENS + 42);
+pub(crate) const PREFLIGHT_COST: Cost =
+    Cost::new(5 + ENDPOINTS_COST.requests, 2 * POEM_TOKENS + 2 + ENDPOINTS_COST.tokens);
 
 /// What the preflight is told.
 #[derive(Debug, Clone, Default)]
@@ -57,10 +65,10 @@ pub struct Wishes {
 #[derive(Debug, thiserror::Error)]
 pub enum PreflightError {
     /// No connection.
-    #[error("the server cannot be reached: {reason}")]
+    #[error("the server cannot be reached: {source}")]
     Unreachable {
-        /// What the system says.
-        reason: String,
+        /// What the system, or TLS, says.
+        source: ConnectError,
     },
     /// It wants a key, or another one.
     #[error("the server refuses the key: {seen}")]
@@ -75,7 +83,7 @@ pub enum PreflightError {
 /// # Errors
 /// [`PreflightError`]
 pub(crate) async fn preflight(asker: Asker, wishes: &Wishes) -> Result<Bench, PreflightError> {
-    asker.connect().await.map_err(|reason| PreflightError::Unreachable { reason })?.close().await;
+    asker.connect().await.map_err(|source| PreflightError::Unreachable { source })?.close().await;
     let (asker, listing) = find_base(asker).await;
     let listed_models = listed(&listing);
     let (candidates, model_origin) = match &wishes.model {
@@ -282,33 +290,36 @@ async fn look_closer(asker: &Arc<Asker>, knowledge: &mut Knowledge) {
     }
     // Nothing is measured here, so that they may be asked side by side.
     let faults = asker.ask_once(one_token(knowledge).question().header(FAULTS_HEADER, "none"));
-    let endpoints =
-        endpoints(knowledge).map(|(name, question)| async move { (name, asker.ask_once(question).await) });
+    let endpoints = [Endpoint::Embeddings, Endpoint::Completions, Endpoint::Responses];
+    let endpoints = endpoints.map(|endpoint| {
+        let question = to_endpoint(knowledge, endpoint);
+        async move { (endpoint, asker.ask_once(question).await) }
+    });
     let (offered, endpoints) = join(faults, join_all(endpoints)).await;
     knowledge.offers_faults = offered.header(FAULTS_APPLIED_HEADER).is_some();
-    for (name, exchange) in endpoints {
-        let told = exchange.accepted().map_or_else(|objection| objection.seen, |_| "answered".to_owned());
-        knowledge.endpoints.push((name, told));
+    for (endpoint, exchange) in endpoints {
+        let told = exchange.accepted().map(|_| ()).map_err(|objection| objection.seen);
+        knowledge.endpoints.push((endpoint, told));
     }
     asker.set_patience(patience(asker, knowledge));
 }
 
-fn endpoints(knowledge: &Knowledge) -> [(&'static str, Question); 3] {
+/// A small request to an endpoint beside chats.
+pub(crate) fn to_endpoint(knowledge: &Knowledge, endpoint: Endpoint) -> Question {
     let model = &knowledge.model;
-    [
-        (
-            "embeddings",
-            Question::post("/embeddings", &json!({"model": knowledge.embedding_model, "input": "a tree"})),
+    match endpoint {
+        Endpoint::Embeddings => {
+            Question::post("/embeddings", &json!({"model": knowledge.embedding_model, "input": "a tree"}))
+        }
+        Endpoint::Completions => Question::post(
+            "/completions",
+            &json!({"model": model, "prompt": "A tree", "max_tokens": ENDPOINT_TOKENS}),
         ),
-        (
-            "completions",
-            Question::post("/completions", &json!({"model": model, "prompt": "A tree", "max_tokens": 8})),
+        Endpoint::Responses => Question::post(
+            "/responses",
+            &json!({"model": model, "input": POEM, "max_output_tokens": RESPONSE_TOKENS}),
         ),
-        (
-            "responses",
-            Question::post("/responses", &json!({"model": model, "input": POEM, "max_output_tokens": 32})),
-        ),
-    ]
+    }
 }
 
 fn measure(knowledge: &mut Knowledge, stream: &ChatStream) {

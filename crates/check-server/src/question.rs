@@ -12,6 +12,7 @@ const LONGEST_CURL_BODY_BYTES: usize = 8 << 10;
 
 /// Makes another key of the right one.
 const MORE_OF_A_KEY: &str = "-and-more";
+
 /// A request before it is sent. Two that are equal are the same request, and may share an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Question {
@@ -81,6 +82,12 @@ impl Question {
     /// What it is for, in a few words; by default method and path.
     pub(crate) fn titled(self, title: impl Into<String>) -> Question {
         Question { title: title.into(), ..self }
+    }
+
+    /// With these words behind what it is for.
+    pub(crate) fn further_titled(self, words: &str) -> Question {
+        let title = format!("{} {words}", self.title);
+        self.titled(title)
     }
 
     /// With one header more.

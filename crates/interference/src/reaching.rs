@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use interference_target::{Target, TargetError};
+use interference_wire::ConnectError;
+use interference_wire::rustls::{self, CertificateError};
 
 use crate::failure::{Failure, WRONG_USAGE};
 use crate::judging::shell_word;
@@ -72,6 +74,38 @@ fn wrong_target(verb: &str, error: &TargetError) -> Failure {
         }
     };
     Failure::new(WRONG_USAGE, error.to_string(), hint)
+}
+
+/// What to do where no connection came about.
+pub(crate) fn without_connection(error: &ConnectError) -> &'static str {
+    let ConnectError::Handshake { source, .. } = error else {
+        return "is the server running, and is this its address?";
+    };
+    match source.get_ref().and_then(|source| source.downcast_ref()) {
+        Some(rustls::Error::InvalidCertificate(flaw)) => without_trust(flaw),
+        Some(rustls::Error::InvalidMessage(_)) => {
+            "a server that does not speak TLS on this port has a base URL that begins with http://"
+        }
+        _ => "the server must speak TLS 1.2 or 1.3 on this port",
+    }
+}
+
+fn without_trust(flaw: &CertificateError) -> &'static str {
+    match flaw {
+        CertificateError::UnknownIssuer => {
+            "if the server is to be trusted, give the certificate of its authority by `--cacert FILE`"
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "the server's certificate must be renewed, or the clock of this machine set right"
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "is the clock of this machine right?"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "the base URL must name the server as its certificate does"
+        }
+        _ => "the server needs another certificate",
+    }
 }
 
 /// A header, given as `Name: value`, whose name is a token (RFC 9110 section 5.6.2).

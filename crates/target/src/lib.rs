@@ -157,10 +157,14 @@ impl Target {
 
     /// A text without what is secret: the key stands as `$OPENAI_API_KEY`, and so do the values of headers that carry one.
     pub fn blackened(&self, text: &str) -> String {
+        self.secrets().fold(text.to_owned(), |text, secret| text.replace(secret, KEY_PLACEHOLDER))
+    }
+
+    /// What [`Target::blackened`] takes out: the key, and the values of headers that carry one. None is empty.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
         let headers =
             self.headers.iter().filter(|(name, _)| is_secret(name)).map(|(_, value)| value.as_str());
-        let secrets = self.key().into_iter().chain(headers).filter(|secret| !secret.is_empty());
-        secrets.fold(text.to_owned(), |text, secret| text.replace(secret, KEY_PLACEHOLDER))
+        self.key().into_iter().chain(headers).filter(|secret| !secret.is_empty())
     }
 
     /// Headers that every request brings besides.

@@ -229,12 +229,16 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "of several stop strings the first is taken",
         &[Fails("chat.stop-array", MEANT)],
     )
+    .ask(|asked| on_chat(asked, first_stop)),
+    Mutant::new(
+        "first-stop-alone-in-streams",
+        "the loop that streams looks for the first of several stop strings",
+        &[Fails("chat.stop-array", MEANT)],
+    )
     .ask(|asked| {
-        on_chat(asked, |body| {
-            if let Some(first) = body.get("stop").and_then(|stop| stop.get(0)).cloned() {
-                body.insert("stop".to_owned(), first);
-            }
-        });
+        if asked.is_streamed() {
+            on_chat(asked, first_stop);
+        }
     }),
     Mutant::new("seed-ignored", "a seed does not reach the sampler", &[Fails("chat.seed-repeats", MEANT)])
         .tell(|asked, told| {
@@ -277,6 +281,13 @@ pub(super) const MUTANTS: &[Mutant] = &[
 fn on_chat(asked: &mut Asked, edit: impl FnOnce(&mut serde_json::Map<String, Value>)) {
     if asked.is_chat() {
         asked.edit(edit);
+    }
+}
+
+/// Of several stop strings the first.
+fn first_stop(body: &mut serde_json::Map<String, Value>) {
+    if let Some(first) = body.get("stop").and_then(|stop| stop.get(0)).cloned() {
+        body.insert("stop".to_owned(), first);
     }
 }
 

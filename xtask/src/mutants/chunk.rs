@@ -6,6 +6,7 @@ use super::mutant::{Asked, Fails, MEANT, Mutant, Piece, Told};
 
 const OTHER_REASON: &str = "the reason is not the one that it should be";
 const TOKENS_ARE_WHOLE: &str = "the tokens say what the text has lost";
+const NO_WORD_OF_ITS_OWN: &str = "what is a word of the text without spaces is none of the server's";
 const NOT_STOPPED: &str = "no stop string stops";
 
 pub(super) const MUTANTS: &[Mutant] = &[
@@ -133,7 +134,11 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "reason-of-the-engine",
         "the engine's word for a stop is passed on",
-        &[Fails("chunk.finish-enum", MEANT), Fails("chunk.stop-excluded", OTHER_REASON)],
+        &[
+            Fails("chunk.finish-enum", MEANT),
+            Fails("chunk.stop-excluded", OTHER_REASON),
+            Fails("chat.stop-array", OTHER_REASON),
+        ],
     )
     .tell(|asked, told| rename_reason(asked, told, "stop", json!("eos_token"))),
     Mutant::new(
@@ -200,10 +205,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "stop-ignored-in-streams",
         "only plain answers stop",
-        &[Fails("chunk.stop-excluded", MEANT), Fails("chunk.stop-across-tokens", NOT_STOPPED)],
+        &[
+            Fails("chunk.stop-excluded", MEANT),
+            Fails("chunk.stop-across-tokens", NOT_STOPPED),
+            Fails("chat.stop-array", NOT_STOPPED),
+        ],
     )
     .ask(|asked| {
-        if stop(asked).is_some() {
+        if asked.is_chat() && asked.is_streamed() {
             asked.edit(|body| {
                 body.remove("stop");
             });
@@ -253,7 +262,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         &[
             Fails("chunk.equals-plain", MEANT),
             Fails("logprobs.streamed", TOKENS_ARE_WHOLE),
-            Fails("chunk.stop-excluded", "what is a word of the text without spaces is none of the server's"),
+            Fails("chunk.stop-excluded", NO_WORD_OF_ITS_OWN),
+            Fails("chat.stop-array", NO_WORD_OF_ITS_OWN),
         ],
     )
     .tell(|asked, told| each_content(asked, told, |text| text.trim_start().to_owned())),

@@ -56,6 +56,19 @@ pub(super) const MUTANTS: &[Mutant] = &[
                 numbers.flat_map(|number| f64::from(number).to_le_bytes()).collect()
             });
         }),
+    Mutant::new(
+        "buffer-used-again",
+        "all vectors of an answer are encoded from the buffer of the first",
+        &[Fails("embeddings.base64", MEANT)],
+    )
+    .tell(|asked, told| {
+        on_data(asked, told, |data| {
+            let first = data.first().map(|entry| entry["embedding"].clone()).filter(Value::is_string);
+            if let Some(first) = first {
+                data.iter_mut().for_each(|entry| entry["embedding"] = first.clone());
+            }
+        });
+    }),
     Mutant::new("nothing-counted", "usage is there, and zero", &[Fails("embeddings.usage", MEANT)]).tell(
         |asked, told| {
             if asked.is_for("/embeddings") && told.is_success() {

@@ -48,6 +48,12 @@ pub(super) const MUTANTS: &[Mutant] = &[
         }
     }),
     Mutant::new(
+        "bytes-replaced",
+        "bytes that are no UTF-8 are replaced before the parser sees them",
+        &[Fails("errors.bad-json", MEANT)],
+    )
+    .ask(|asked| asked.body = String::from_utf8_lossy(&asked.body).into_owned().into_bytes()),
+    Mutant::new(
         "any-model",
         "one model is loaded, and answers to every name",
         &[Fails("errors.unknown-model", MEANT)],

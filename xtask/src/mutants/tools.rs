@@ -261,6 +261,19 @@ pub(super) const MUTANTS: &[Mutant] = &[
         }
     }),
     Mutant::new(
+        "one-result-a-turn",
+        "roles must alternate, and the result of a call counts as a turn",
+        &[Fails("tools.round-trip", MEANT)],
+    )
+    .tell(|asked, told| {
+        let body = asked.json();
+        let messages = body.get("messages").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let are_results = |pair: &[Value]| pair.iter().all(|message| message["role"] == "tool");
+        if asked.is_chat() && messages.windows(2).any(are_results) {
+            *told = Told::error(400, "Conversation roles must alternate.");
+        }
+    }),
+    Mutant::new(
         "results-unchecked",
         "the ids of results are not looked at",
         &[Fails("tools.dangling-id", MEANT)],

@@ -6,6 +6,7 @@
 mod answers;
 mod messages;
 mod parameters;
+mod stop_array;
 
 use interference_report::Level::{Must, Should};
 
@@ -225,10 +226,13 @@ pub(super) const SECTION: Section = Section {
                 ),
                 Clause::openai("StopConfiguration", "returned text will not contain the stop sequence."),
             ],
-            trigger: "The ordinary chat again, with 4 stop strings: the last is a word of the answer seen before, the others are in no answer.",
+            trigger: "The ordinary chat again, whole and streamed, with 4 stop strings: the last is a word of the answer seen before, the others are in no answer.",
             company: Company::Others,
-            cost: Cost::new(5, 5 * POEM_TOKENS),
-            judge: |trial| Box::pin(parameters::stop_array(trial)),
+            cost: Cost::new(
+                2 * stop_array::REQUESTS_OF_A_FORM,
+                2 * stop_array::REQUESTS_OF_A_FORM * POEM_TOKENS,
+            ),
+            judge: |trial| Box::pin(stop_array::stop_array(trial)),
         },
         Case {
             slug: "chat.seed-repeats",

@@ -78,9 +78,9 @@ pub(super) const SECTION: Section = Section {
                     "we are sure then that the response is base64 encoded, let's decode it",
                 ),
             ],
-            trigger: "A text alone, once with encoding_format float and once with base64.",
+            trigger: "Two texts together, once with encoding_format float and once with base64.",
             company: Company::Others,
-            cost: Cost::new(2, 0),
+            cost: Cost::new(3, 0),
             judge: |trial| Box::pin(base64(trial)),
         },
         Case {
@@ -297,29 +297,38 @@ fn indexes(embedded: &Embedded, count: usize) -> Result<(), Objection> {
 }
 
 async fn base64(trial: &Trial) -> Outcome {
-    let floats = with(trial, "an embedding as floats", json!(TEXTS[0]), json!({"encoding_format": "float"}));
+    let texts = || json!(&TEXTS[..2]);
+    let floats = with(trial, "two embeddings as floats", texts(), json!({"encoding_format": "float"}));
     let exchange = trial.ask(floats).await;
     let floats = match exchange.accepted() {
         Ok(_) => Embedded::read(exchange)?,
         // It may know neither format, and take what needs no name.
-        Err(_) => alone(trial, 0).await?,
+        Err(_) => Embedded::read(trial.ask(question(trial, "two embeddings", texts())).await)?,
     };
-    let floats = floats.vector(0)?;
-    let question =
-        with(trial, "an embedding in base64", json!(TEXTS[0]), json!({"encoding_format": "base64"}));
+    let floats = [floats.vector(0)?, floats.vector(1)?];
+    let question = with(trial, "two embeddings in base64", texts(), json!({"encoding_format": "base64"}));
     let exchange = trial.ask(question).await;
     exchange.must_accept()?;
     let embedded = Embedded::read(exchange)?;
-    let Some(value) = embedded.data().first().and_then(|entry| entry.get("embedding")) else {
-        return Err(embedded.broken("data[0].embedding is absent"));
+    for (position, floats) in floats.iter().enumerate() {
+        same_in_base64(&embedded, position, floats)?;
+    }
+    held(format!("twice {} numbers, the same as floats", floats[0].len()))
+}
+
+/// The vector at a position, in base64, is this one.
+fn same_in_base64(embedded: &Embedded, position: usize, floats: &[f64]) -> Result<(), Objection> {
+    let place = format!("data[{position}].embedding");
+    let Some(value) = embedded.data().get(position).and_then(|entry| entry.get("embedding")) else {
+        return Err(embedded.broken(format!("{place} is absent")));
     };
     let Some(text) = value.as_str() else {
-        return Err(embedded.broken(format!("the embedding is {}, no string", shown(value))));
+        return Err(embedded.broken(format!("{place} is {}, no string", shown(value))));
     };
-    let flaw = |flaw: String| embedded.broken(format!("{flaw}, in {}", shown(value)));
+    let flaw = |flaw: String| embedded.broken(format!("{place} has {flaw}, in {}", shown(value)));
     let numbers = of_base64(text, floats.len()).map_err(flaw)?;
-    match cosine(&numbers, &floats) {
-        Some(near) if near >= SAME => held(format!("{} numbers, the same as floats", numbers.len())),
+    match cosine(&numbers, floats) {
+        Some(near) if near >= SAME => Ok(()),
         near => {
             let told = near.map_or_else(|| "no cosine".to_owned(), |near| format!("a cosine of {near:.4}"));
             Err(flaw(format!("other numbers than as floats: {told}")))

@@ -15,7 +15,9 @@ use interference_wire::{Ending, TimeBound};
 use serde_json::{Value, json};
 
 use self::context::context_overflow;
-use self::keys::{WRONG_KEYS, key_not_echoed, no_key, with_wrong_key, without_key, wrong_key};
+use self::keys::{
+    ELSEWHERE_COST, WRONG_KEYS, key_not_echoed, no_key, with_wrong_key, without_key, wrong_key,
+};
 use super::Section;
 use crate::case::{Case, Company, Cost, Objection, Outcome, held};
 use crate::chat::CHAT_PATH;
@@ -55,6 +57,8 @@ const NOT_AUTHORIZED: Clause = Clause::rfc9110(
     "section 15.5.2",
     "the request has not been applied because it lacks valid authentication credentials for the target resource",
 );
+/// At the top of the description, for all paths that say nothing else.
+const EVERYWHERE: Clause = Clause::openai("security", "ApiKeyAuth: []");
 const STREAM_OF_AN_ERROR: Clause = Clause::field(
     "llama.cpp #14566",
     "a context overflow came as 200 and an error event, which clients took for an empty answer",
@@ -111,11 +115,15 @@ pub(super) const SECTION: Section = Section {
             clauses: &[
                 BAD_REQUEST,
                 Clause::rfc8259("section 2", "A JSON text is a serialized value."),
+                Clause::rfc8259(
+                    "section 8.1",
+                    "JSON text exchanged between systems that are not part of a closed ecosystem MUST be encoded using UTF-8",
+                ),
                 Clause::field("llama.cpp #14060", "what a parser could not read took the whole server down"),
             ],
-            trigger: "Chats whose body is cut in the middle, is plain text, is empty, and has something behind its JSON.",
+            trigger: "Chats whose body is cut in the middle, is plain text, is empty, has something behind its JSON, and has a byte in a string that is no UTF-8.",
             company: Company::Others,
-            cost: Cost::new(4, FEW_TOKENS),
+            cost: Cost::new(5, 2 * FEW_TOKENS),
             judge: |trial| Box::pin(bad_json(trial)),
         },
         Case {
@@ -141,31 +149,37 @@ pub(super) const SECTION: Section = Section {
             slug: "errors.no-key",
             level: Must,
             requirement: "Where keys are on, a request without one is refused with 401.",
-            clauses: &[NOT_AUTHORIZED],
-            trigger: "A plain and a streamed chat without the header Authorization; only if a key was given for the check, and is looked at.",
+            clauses: &[EVERYWHERE, NOT_AUTHORIZED],
+            trigger: "A plain and a streamed chat without the header Authorization, and as much for the list of models, embeddings, completions and responses, where there are such; only if a key was given for the check, and is looked at.",
             company: Company::Others,
-            cost: Cost::new(3, 3 * FEW_TOKENS),
+            cost: Cost::new(3 + ELSEWHERE_COST.requests, 3 * FEW_TOKENS + ELSEWHERE_COST.tokens),
             judge: |trial| Box::pin(no_key(trial)),
         },
         Case {
             slug: "errors.wrong-key",
             level: Must,
             requirement: "Where keys are on, a request with a wrong one is refused with 401.",
-            clauses: &[NOT_AUTHORIZED],
-            trigger: "Plain and streamed chats with keys that no server has, and one with the right key and more behind it; only if a key was given for the check, and is looked at.",
+            clauses: &[EVERYWHERE, NOT_AUTHORIZED],
+            trigger: "Plain and streamed chats with keys that no server has, and one with the right key and more behind it; with a wrong key also the list of models, embeddings, completions and responses, where there are such; only if a key was given for the check, and is looked at.",
             company: Company::Others,
-            cost: Cost::new(6, 6 * FEW_TOKENS),
+            cost: Cost::new(6 + ELSEWHERE_COST.requests, 6 * FEW_TOKENS + ELSEWHERE_COST.tokens),
             judge: |trial| Box::pin(wrong_key(trial)),
         },
         Case {
             slug: "errors.key-not-echoed",
-            level: Must,
+            level: Should,
             requirement: "No answer repeats the key of its request in full.",
-            clauses: &[Clause {
-                source: Source::Other,
-                place: "RFC 6750, abstract",
-                quote: "To prevent misuse, bearer tokens need to be protected from disclosure in storage and in transport.",
-            }],
+            clauses: &[
+                Clause::rfc9110(
+                    "section 9.3.8, of TRACE",
+                    "SHOULD exclude any request fields that are likely to contain sensitive data when that recipient generates the response content",
+                ),
+                Clause {
+                    source: Source::Other,
+                    place: "RFC 6750, abstract",
+                    quote: "To prevent misuse, bearer tokens need to be protected from disclosure in storage and in transport.",
+                },
+            ],
             trigger: "Requests with a wrong key, and with the right one, sound and faulty ones.",
             company: Company::Others,
             cost: Cost::new(8, 2 * FEW_TOKENS + 2 * samples::POEM_TOKENS),
@@ -328,6 +342,17 @@ fn json_and_more(trial: &Trial) -> Question {
     broken_json("a chat with something behind its JSON", &format!("{chat} and more"))
 }
 
+/// A sound chat, but for a byte of its prompt that no character of UTF-8 has.
+fn not_utf8(trial: &Trial) -> Question {
+    let chat = chat(trial, "").question().json().unwrap_or_default().to_string();
+    let (before, behind) = chat.split_once(POEM).unwrap_or_default();
+    let body = [before.as_bytes(), b"\xff", POEM.as_bytes(), behind.as_bytes()].concat();
+    let print = |text: &str| format!("printf %s {}; ", quoted(text));
+    Question::post_bytes(CHAT_PATH, "application/json", body)
+        .titled("a chat with a byte that is no UTF-8")
+        .recipe(format!("{{ {}printf '\\377'; {}}}", print(before), print(&format!("{POEM}{behind}"))))
+}
+
 fn unknown_models(trial: &Trial) -> [Question; 2] {
     [
         chat(trial, "a chat with an unknown model").with("model", json!(NO_MODEL)).question(),
@@ -434,6 +459,7 @@ async fn bad_json(trial: &Trial) -> Outcome {
         broken_json("a chat that is plain text", "Write a poem about a tree."),
         broken_json("a chat without a body", ""),
         json_and_more(trial),
+        not_utf8(trial),
     ];
     held_by(&all_refused(trial, questions).await?)
 }

@@ -75,6 +75,10 @@ pub(super) const SECTION: Section = Section {
             level: Must,
             requirement: "When the client of a stream goes away its place is free within 2 s, also that of one that waits.",
             clauses: &[
+                Clause::node(
+                    "core/streaming.js, Stream.fromSSEResponse",
+                    "If the user `break`s, abort the ongoing request.",
+                ),
                 Clause::field(
                     "llama.cpp #24496, #13262",
                     "the client was gone and its slot went on generating, and those that waited were answered to nobody",
@@ -90,10 +94,16 @@ pub(super) const SECTION: Section = Section {
             slug: "life.disconnect-plain",
             level: Must,
             requirement: "When the client of a plain request goes away its place is free within 2 s, also that of one that waits.",
-            clauses: &[Clause::field(
-                "llama.cpp #24496, #13262",
-                "the client was gone and its slot went on generating, and those that waited were answered to nobody",
-            )],
+            clauses: &[
+                Clause::node(
+                    "internal/request-options.d.ts, RequestOptions.signal",
+                    "An AbortSignal that can be used to cancel the request.",
+                ),
+                Clause::field(
+                    "llama.cpp #24496, #13262",
+                    "the client was gone and its slot went on generating, and those that waited were answered to nobody",
+                ),
+            ],
             trigger: DISCONNECT,
             company: Company::Alone,
             cost: DISCONNECT_COST,
@@ -105,8 +115,8 @@ pub(super) const SECTION: Section = Section {
             requirement: "Streams side by side each get their own answer, and whole, also when other clients go away beside them.",
             clauses: &[
                 Clause::openai(
-                    "CreateChatCompletionResponse.id",
-                    "A unique identifier for the chat completion.",
+                    "POST /chat/completions",
+                    "Creates a model response for the given chat conversation.",
                 ),
                 Clause::field("ik_llama.cpp #1929", "one client's going ended the answer of another"),
             ],

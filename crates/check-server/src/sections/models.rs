@@ -82,6 +82,10 @@ pub(super) const SECTION: Section = Section {
             level: Must,
             requirement: "A model that there is not is a 404 with the envelope of errors.",
             clauses: &[
+                Clause::rfc9110(
+                    "section 15.5.5",
+                    "the origin server did not find a current representation for the target resource",
+                ),
                 Clause::openai("Error", "required: [type, message, param, code]"),
                 Clause::python(
                     "openai/_client.py, OpenAI._make_status_error",

@@ -165,7 +165,7 @@ pub(super) const SECTION: Section = Section {
             requirement: "previous_response_id brings the conversation back, or is refused; it is never passed over.",
             clauses: &[Clause::openai(
                 "CreateResponse.previous_response_id",
-                "The unique ID of the previous response to the model.",
+                "Use this to create multi-turn conversations.",
             )],
             trigger: "A response that follows another, against the same input alone; and one that follows a response that never was.",
             company: Company::Others,

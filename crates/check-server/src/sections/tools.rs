@@ -247,7 +247,7 @@ pub(super) const SECTION: Section = Section {
         Case {
             slug: "tools.round-trip",
             level: Must,
-            requirement: "A conversation goes on with the answer that has the calls, as it came, and the results of these calls.",
+            requirement: "A conversation goes on with the answer that has the calls, as it came, and the results of these calls, one or several.",
             clauses: &[
                 IDS_ANSWER,
                 Clause::openai(
@@ -256,9 +256,9 @@ pub(super) const SECTION: Section = Section {
                 ),
                 Clause::field("pydantic-ai #5206", "a message of calls whose content is null was refused"),
             ],
-            trigger: "A chat that must call a tool, and its next turn with the result of each call; whole and streamed.",
+            trigger: "A chat that must call a tool, one that must call it for two cities, and the next turn of each with the result of each call; whole and streamed.",
             company: Company::Others,
-            cost: Cost::new(4, 2 * (CALL_TOKENS + CALL_TOKENS)),
+            cost: Cost::new(8, 2 * (CALL_TOKENS + TWO_CALLS_TOKENS + 2 * CALL_TOKENS)),
             judge: |trial| Box::pin(judging::round_trip(trial)),
         },
         Case {

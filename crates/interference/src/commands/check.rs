@@ -15,7 +15,7 @@ use crate::interrupt::end_at_ctrl_c;
 use crate::judging::listing::{self, Listed};
 use crate::judging::progress::Progress;
 use crate::judging::{Found, JudgingArguments, shell_word};
-use crate::reaching::ReachingArguments;
+use crate::reaching::{ReachingArguments, without_connection};
 use crate::settings;
 use crate::talk::say;
 
@@ -153,7 +153,7 @@ async fn judgement(judge: &Judge) -> anyhow::Result<Judgement> {
 
 fn cannot_be_judged(error: &PreflightError) -> Failure {
     let hint = match error {
-        PreflightError::Unreachable { .. } => "is it running, and is this its address?",
+        PreflightError::Unreachable { source } => without_connection(source),
         PreflightError::Locked { .. } => "give the key with `--api-key env:NAME`, or in OPENAI_API_KEY",
     };
     Failure::new(TOOL_FAILED, error.to_string(), hint)

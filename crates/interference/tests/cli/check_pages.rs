@@ -6,7 +6,7 @@ mod servers;
 
 use std::fmt::Write;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use interference_catalogue::{Clause, Source};
@@ -42,10 +42,6 @@ impl Page {
             assert!(told || ["--verbose...", "--quiet"].contains(&name), "{name} is not in the table");
         }
     }
-}
-
-fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 /// A command in a folder, with the binary on its path.

@@ -43,6 +43,7 @@ mod readme;
 mod recordings;
 mod relay;
 mod report;
+mod report_schemas;
 mod reproducibility;
 mod responses;
 mod script;

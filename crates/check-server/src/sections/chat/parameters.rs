@@ -10,7 +10,7 @@ use crate::exchange::{Exchange, excerpt};
 use crate::plain_chat::PlainChat;
 use crate::question::Question;
 use crate::refusal::{all_refused, chats_are_answered, dropped, held_by};
-use crate::samples::{self, POEM};
+use crate::samples::POEM;
 use crate::trial::Trial;
 
 /// A limit that no poem keeps by itself.
@@ -23,15 +23,8 @@ const END_OF_TEXT: u64 = 1;
 /// A word has a token at least; this many words are beyond doubt.
 const WORDS_BEYOND_DOUBT: usize = 2 * FEW_TOKENS as usize;
 
-/// Words of an answer that are tried as stop strings.
-const STOPS_TRIED: usize = 3;
-/// A word that stands further in front leaves too little to see.
-const LEAST_BEFORE_STOP: usize = 8;
-/// The shortest word that makes a stop string, in characters.
-const SHORTEST_STOP: usize = 3;
-
 /// What of a text is told, in characters.
-const TEXT_CHARACTERS: usize = 80;
+pub(super) const TEXT_CHARACTERS: usize = 80;
 
 pub(super) async fn max_completion_tokens(trial: &Trial) -> Outcome {
     let question = trial
@@ -132,82 +125,6 @@ async fn refused_as_invalid<const N: usize>(trial: &Trial, chats: [Chat<'_>; N])
     held_by(&refused)
 }
 
-/// A stop string that the answer is known to contain, last of four: a server that looks at the first alone misses it.
-pub(super) async fn stop_array(trial: &Trial) -> Outcome {
-    let ordinary = PlainChat::read(&trial.ask(samples::plain(trial)).await)?;
-    let words = stop_words(ordinary.text());
-    if words.is_empty() {
-        let told = excerpt(ordinary.text().as_bytes(), TEXT_CHARACTERS);
-        return Err(ordinary.inconclusive(format!("no word to stop at in the ordinary answer, {told}")));
-    }
-    let mut not_shown = None;
-    for word in words {
-        let stops = json!(["#@#1", "#@#2", "#@#3", word]);
-        let question = samples::plain(trial).titled("a chat with 4 stop strings").with("stop", stops);
-        let exchange = trial.ask(question).await;
-        if let Err(objection) = exchange.accepted() {
-            single_stop(trial, &word).await?;
-            exchange.must_accept()?;
-            return Err(objection);
-        }
-        match stopped(&PlainChat::read(&exchange)?, ordinary.text(), &word) {
-            Ok(Some(seen)) => return held(seen),
-            Ok(None) => not_shown = Some(exchange),
-            Err(objection) => return Err(objection),
-        }
-    }
-    let objection = Objection::inconclusive("no answer came to a word that is in the ordinary one");
-    Err(not_shown.map_or_else(|| objection.clone(), |exchange| objection.clone().about(&exchange)))
-}
-
-/// Whether an answer was ended at a word; nothing if it went another way.
-fn stopped(chat: &PlainChat, ordinary: &str, word: &str) -> Result<Option<String>, Objection> {
-    let (text, reason) = (chat.text(), chat.finish_reason().unwrap_or_default());
-    let told = excerpt(text.as_bytes(), TEXT_CHARACTERS);
-    if text.contains(word) {
-        return Err(chat.broken(format!("the stop string {word:?} is in the answer, {told}")));
-    }
-    let before = ordinary.split(word).next().unwrap_or_default().trim_end();
-    if text.trim_end() != before {
-        return Ok(None);
-    }
-    if reason != "stop" {
-        let seen = format!("the answer ends before {word:?}, {told}, and finish_reason is {reason:?}");
-        return Err(chat.broken(seen).expected("finish_reason stop"));
-    }
-    Ok(Some(format!("{told} ends before {word:?}, finish_reason stop")))
-}
-
-/// Whether the server takes stop strings at all.
-async fn single_stop(trial: &Trial, word: &str) -> Result<(), Objection> {
-    let question = samples::plain(trial).titled("a chat with one stop string").with("stop", json!(word));
-    trial.ask(question).await.accepted().map(|_| ())
-}
-
-/// Words of a text that another answer is likely to have as well, the most frequent first. Those that stand in a longer
-/// word before are left out: to stop inside a word is more than is asked here.
-fn stop_words(text: &str) -> Vec<String> {
-    let is_letter = |character: &char| character.is_alphabetic();
-    let stands_alone = |word: &str| {
-        let Some((before, behind)) = text.split_once(word) else { return false };
-        before.len() >= LEAST_BEFORE_STOP
-            && !before.chars().next_back().is_some_and(|character| is_letter(&character))
-            && !behind.chars().next().is_some_and(|character| is_letter(&character))
-    };
-    let mut words: Vec<&str> = text
-        .split(|character: char| !character.is_alphabetic())
-        .filter(|word| word.chars().count() >= SHORTEST_STOP && stands_alone(word))
-        .collect();
-    words.sort_by_key(|word| std::cmp::Reverse(text.matches(word).count()));
-    let mut distinct: Vec<String> = Vec::new();
-    for word in words {
-        if distinct.len() < STOPS_TRIED && distinct.iter().all(|other| other != word) {
-            distinct.push(word.to_owned());
-        }
-    }
-    distinct
-}
-
 pub(super) async fn seed_repeats(trial: &Trial) -> Outcome {
     if !trial.knowledge().takes_seed {
         return Err(Objection::unsupported("the server refuses a seed"));
@@ -236,16 +153,4 @@ pub(super) async fn seed_repeats(trial: &Trial) -> Outcome {
         return Err(again.broken(seen));
     }
     held(format!("three times {}", excerpt(first.text().as_bytes(), TEXT_CHARACTERS)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn stop_strings_are_frequent_words_that_stand_behind_others() {
-        let text = "In a land of light, the oak and the elm stand; and light falls.";
-        assert_eq!(stop_words(text), ["light", "the", "oak"]);
-        assert_eq!(stop_words("A tree."), Vec::<String>::new());
-    }
 }

@@ -1,11 +1,12 @@
-//! Keys: who is let in, and what is said of those who are not.
+//! Keys: who is let in, at every endpoint that the server has, and what is said of those who are not.
 
 use std::sync::Arc;
 
 use super::{chat, cut_json, messages_are_a_text, streamed_chat};
-use crate::case::{Objection, Outcome, held};
+use crate::case::{Cost, Objection, Outcome, held};
 use crate::chat::Chat;
 use crate::exchange::Exchange;
+use crate::preflight::{ENDPOINTS_COST, to_endpoint};
 use crate::question::Question;
 use crate::refusal::chats_are_answered;
 use crate::samples;
@@ -15,6 +16,9 @@ use crate::trial::Trial;
 pub(super) const WRONG_KEYS: [&str; 2] = ["sk-interference-check-0b5fe2c1-is-no-key", "wrong"];
 /// Shorter keys than this may stand in an answer by chance.
 const SHORTEST_KEY_TO_LOOK_FOR: usize = 8;
+
+/// What [`elsewhere`] costs a case.
+pub(super) const ELSEWHERE_COST: Cost = Cost::new(1 + ENDPOINTS_COST.requests, ENDPOINTS_COST.tokens);
 
 /// Of the kinds of chat that the server answers.
 pub(super) fn without_key(trial: &Trial) -> Vec<Question> {
@@ -27,6 +31,13 @@ pub(super) fn with_wrong_key(trial: &Trial, key: &str) -> Vec<Question> {
     let kinds =
         [chat(trial, "a chat with a wrong key"), streamed_chat(trial, "a streamed chat with a wrong key")];
     answered(trial, kinds).map(|chat| chat.question().with_key(key)).collect()
+}
+
+/// A request to each endpoint beside chats that the server answers with its own key, and for the list of its models.
+fn elsewhere(trial: &Trial) -> impl Iterator<Item = Question> {
+    let knowledge = trial.knowledge();
+    let models = (!knowledge.listed_models.is_empty()).then(|| Question::get("/models"));
+    models.into_iter().chain(knowledge.answering().map(|endpoint| to_endpoint(knowledge, endpoint)))
 }
 
 /// Those of a plain and a streamed chat that the server answers with its own key.
@@ -86,7 +97,8 @@ fn key_was_given(trial: &Trial) -> Result<(), Objection> {
 pub(super) async fn no_key(trial: &Trial) -> Outcome {
     key_was_given(trial)?;
     let wrong = with_wrong_key(trial, WRONG_KEYS[0]).into_iter().next();
-    locked_out(trial, without_key(trial), wrong).await
+    let elsewhere = elsewhere(trial).map(|question| question.without_key().further_titled("without a key"));
+    locked_out(trial, without_key(trial).into_iter().chain(elsewhere), wrong).await
 }
 
 pub(super) async fn wrong_key(trial: &Trial) -> Outcome {
@@ -95,6 +107,9 @@ pub(super) async fn wrong_key(trial: &Trial) -> Outcome {
     for key in WRONG_KEYS {
         questions.extend(with_wrong_key(trial, key));
     }
+    questions.extend(
+        elsewhere(trial).map(|question| question.with_key(WRONG_KEYS[0]).further_titled("with a wrong key")),
+    );
     let longer = "with the right key and more behind it";
     let kinds = [
         chat(trial, &format!("a chat {longer}")),
@@ -142,8 +157,8 @@ pub(super) async fn key_not_echoed(trial: &Trial) -> Outcome {
     }
 }
 
-/// Whether the key stands anywhere in an answer, head included.
+/// Whether the key stands anywhere in an answer, head included, also where the framing of chunks tears it apart.
 fn has(exchange: &Exchange, key: &str) -> bool {
     let raw = exchange.outcome.as_ref().map_or(&[][..], |answer| answer.received.raw.as_slice());
-    raw.windows(key.len()).any(|bytes| bytes == key.as_bytes())
+    [raw, exchange.body()].iter().any(|place| place.windows(key.len()).any(|bytes| bytes == key.as_bytes()))
 }

@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::questions;
-use crate::case::{Objection, ObjectionKind, Outcome, held};
+use crate::case::{Objection, Outcome, held};
 use crate::chat::Chat;
-use crate::chat_answer::{Answers, Call, ChatAnswer, Choice, Form, is_text, told_forms};
+use crate::chat_answer::{Answers, Call, ChatAnswer, Choice, Form, in_both_forms, is_text, told_forms};
 use crate::chat_stream::ChatStream;
 use crate::exchange::excerpt;
 use crate::refusal::{held_by, refused};
@@ -313,18 +313,7 @@ pub(super) async fn length_beats(trial: &Trial) -> Outcome {
         return Err(Objection::not_applicable("the server takes no limit of length"));
     }
     let (whole, streamed) = (cut(trial, Form::Whole).await, cut(trial, Form::Streamed).await);
-    match (whole, streamed) {
-        (Ok(whole), Ok(streamed)) => held(format!("whole: {whole}; streamed: {streamed}")),
-        (Err(objection), _) | (_, Err(objection)) if objection.kind == ObjectionKind::Broken => {
-            Err(objection)
-        }
-        (Ok(told), Err(objection)) | (Err(objection), Ok(told))
-            if objection.kind == ObjectionKind::Unsupported =>
-        {
-            held(told)
-        }
-        (Err(objection), _) | (_, Err(objection)) => Err(objection),
-    }
+    in_both_forms(whole, streamed)
 }
 
 /// A call in one form, with one limit after the other until the call has begun and is cut.
@@ -431,9 +420,12 @@ pub(super) async fn parallel_false(trial: &Trial) -> Outcome {
 }
 
 pub(super) async fn round_trip(trial: &Trial) -> Outcome {
-    let answers = Answers::both(trial, samples::forced_call(trial)).await?;
+    let (one, two) = (samples::forced_call(trial), questions::two_cities(trial, 0));
+    let chats = vec![one.clone(), one.streamed(), two.clone(), two.streamed()];
+    let answers = Answers::ask(trial, chats).await?;
     let mut judged = Vec::new();
     let mut objection = None;
+    let mut most_results = 0;
     for answer in answers.iter() {
         let (message, ids) = match questions::message_with_calls(answer) {
             Ok(turn) => turn,
@@ -442,6 +434,7 @@ pub(super) async fn round_trip(trial: &Trial) -> Outcome {
                 continue;
             }
         };
+        most_results = most_results.max(ids.len());
         let chat = questions::results(trial, message, &ids);
         let question = in_form(chat, answer.form);
         let exchange = trial.ask(question).await;
@@ -454,7 +447,8 @@ pub(super) async fn round_trip(trial: &Trial) -> Outcome {
     match (objection, judged.last()) {
         (_, Some(answer)) => {
             let told = answer.choices.first().map(Choice::told).unwrap_or_default();
-            answers.held(format!("goes on, {}: {told}", told_forms(&judged)))
+            let forms = told_forms(&judged);
+            answers.held(format!("goes on with up to {most_results} results, {forms}: {told}"))
         }
         (Some(objection), None) => Err(objection),
         (None, None) => Err(Objection::inconclusive("no answer")),

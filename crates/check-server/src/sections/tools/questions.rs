@@ -72,7 +72,7 @@ fn strict_weather_tool() -> Value {
 }
 
 /// A chat that must call the weather tool for two cities; `number` is which of the prompts.
-fn two_cities(trial: &Trial, number: usize) -> Chat<'_> {
+pub(super) fn two_cities(trial: &Trial, number: usize) -> Chat<'_> {
     let prompt = TWO_CITIES.get(number).copied().unwrap_or(TWO_CITIES[0]);
     trial
         .chat(prompt, TWO_CALLS_TOKENS)
@@ -171,7 +171,8 @@ pub(super) fn called_again<'a>(trial: &'a Trial, message: Value, ids: &[Value]) 
 }
 
 fn with_results(message: Value, ids: &[Value]) -> Value {
-    let mut messages = vec![json!({"role": "user", "content": "What is the weather in Paris?"}), message];
+    let prompt = if ids.len() > 1 { TWO_CITIES[0] } else { "What is the weather in Paris?" };
+    let mut messages = vec![json!({"role": "user", "content": prompt}), message];
     for id in ids {
         messages.push(json!({"role": "tool", "tool_call_id": id, "content": WEATHER}));
     }
@@ -188,10 +189,11 @@ pub(super) fn message_with_calls(answer: &ChatAnswer) -> Result<(Value, Vec<Valu
     if calls.is_empty() {
         return Err(answer.inconclusive(no_call_seen(answer)));
     }
-    if !calls.iter().all(|call| is_text(&call.id) && call.object().is_ok()) {
+    let ids: Vec<Value> = calls.iter().map(|call| call.id.clone()).collect();
+    let told_apart = ids.iter().enumerate().all(|(number, id)| is_text(id) && !ids[..number].contains(id));
+    if !told_apart || calls.iter().any(|call| call.object().is_err()) {
         return Err(answer.inconclusive("a call that is cut, or not as it should be"));
     }
-    let ids = calls.iter().map(|call| call.id.clone()).collect();
     let came = answer.exchange.json().ok().and_then(|body| body.pointer("/choices/0/message").cloned());
     let joined = || {
         let call = |call: &&Call| {

@@ -18,6 +18,7 @@ use super::progress::Watching;
 use super::{LoadArguments, sockets};
 use crate::failure::{Failure, TOOL_FAILED, WRONG_USAGE};
 use crate::judging::shell_word;
+use crate::reaching::without_connection;
 use crate::talk::say;
 
 /// A request that is sent later than this counts as late.
@@ -127,13 +128,10 @@ impl<'a> Session<'a> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (target, asked) = runtime.block_on(async {
             let limits = Limits { time: time_limits, ..Limits::default() };
-            let mut target = target.resolved(limits).await.map_err(|error| {
-                Failure::new(
-                    TOOL_FAILED,
-                    error.to_string(),
-                    "is the server running, and is this its address?",
-                )
-            })?;
+            let mut target = target
+                .resolved(limits)
+                .await
+                .map_err(|error| Failure::new(TOOL_FAILED, error.to_string(), without_connection(&error)))?;
             let asked = asking::ask(arguments, &mut target, time_limits).await?;
             anyhow::Ok((target, asked))
         })?;

@@ -1,12 +1,12 @@
 //! `docs/check.md` and `docs/check-cases.md`.
 
 use std::fs;
-use std::path::PathBuf;
 
 use interference_check_server::CATALOGUE;
 
-use super::{Group, Page, Row, hold, workspace};
+use super::{Group, Page, Row, hold};
 use crate::bench::{Bench, finish};
+use crate::check::sound_script;
 
 const PAGE: Page = Page(include_str!("../../../../../docs/check.md"));
 const CASES: &str = include_str!("../../../../../docs/check-cases.md");
@@ -14,17 +14,6 @@ const EXAMPLE: &str = include_str!("../../../../check-server/src/sections/sse.rs
 
 /// The server of all commands on the page.
 const SERVER: &str = "http://localhost:1337/v1";
-
-/// The script of the sound server, put together as `cargo xtask mutants` does it.
-fn sound_script() -> String {
-    let mut parts: Vec<PathBuf> = fs::read_dir(workspace().join("fixtures/check-server"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
-        .collect();
-    parts.sort();
-    parts.iter().map(|part| fs::read_to_string(part).unwrap()).collect()
-}
 
 #[test]
 fn every_command_of_the_page_runs() {
