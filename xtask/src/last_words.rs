@@ -19,6 +19,7 @@ pub(crate) struct LastWords {
 impl LastWords {
     /// One more line.
     pub(crate) fn hear(&mut self, line: &str) {
+        let line = plain(line);
         let line = line.trim();
         if line.is_empty() {
             return;
@@ -38,6 +39,18 @@ impl LastWords {
     }
 }
 
+/// Without the colours that some programs use wherever they write: an escape, a bracket, and all up to a letter.
+fn plain(line: &str) -> String {
+    let mut parts = line.split("\x1b[");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        plain.push_str(
+            part.trim_start_matches(|sign: char| !sign.is_ascii_alphabetic()).get(1..).unwrap_or_default(),
+        );
+    }
+    plain
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,6 +63,15 @@ mod tests {
             words.hear(line);
         }
         assert_eq!(words.quoted(), "2 / 3 / 4 / 5 / 6");
+    }
+
+    #[test]
+    fn colours_are_left_out() {
+        let mut words = LastWords::default();
+        for line in ["\x1b[1;31mred\x1b[0m and [plain]", "\x1b[0m", "cut \x1b[1;3"] {
+            words.hear(line);
+        }
+        assert_eq!(words.quoted(), "red and [plain] / cut");
     }
 
     #[test]
