@@ -16,6 +16,10 @@ use super::Clock;
 /// How much of a body is kept, in bytes.
 const LONGEST_BODY: usize = 256 << 10;
 
+/// How deep the JSON of a body may be to be told as JSON. Readers of the journal have bounds, too: serde_json's is 128
+/// levels, and what is above a body in the journal takes some of them.
+const DEEPEST_BODY: usize = 100;
+
 /// What stands for a secret.
 const REDACTED: &[u8] = b"[redacted]";
 
@@ -100,18 +104,36 @@ impl Kept {
         kept
     }
 
-    /// JSON as it is, anything else as text; none for nothing.
+    /// JSON as it is, anything else as text, and so is JSON that is very deep; none for nothing.
     fn to_json(&self) -> Option<Box<RawValue>> {
         if self.total == 0 {
             return None;
         }
         let text = String::from_utf8_lossy(&self.bytes);
-        serde_json::from_str(&text).ok().or_else(|| to_raw_value(&text).ok())
+        let json = serde_json::from_str(&text).ok().filter(|_| depth(&text) <= DEEPEST_BODY);
+        json.or_else(|| to_raw_value(&text).ok())
     }
 
     fn is_truncated(&self) -> bool {
         self.total > self.bytes.len() as u64
     }
+}
+
+/// How many arrays and objects of a JSON text are open at the same time.
+fn depth(json: &str) -> usize {
+    let (mut depth, mut deepest, mut in_string, mut is_escaped) = (0_usize, 0, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if in_string => is_escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => depth += 1,
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
 }
 
 impl Entry {
@@ -313,5 +335,29 @@ impl Headers {
             }
         }
         object
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn told(body: &str) -> Value {
+        let mut kept = Kept::default();
+        kept.push(body.as_bytes());
+        serde_json::from_str(kept.to_json().unwrap().get()).unwrap()
+    }
+
+    #[test]
+    fn a_body_deeper_than_readers_go_is_told_as_text() {
+        let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+        assert!(told(&nested(DEEPEST_BODY)).is_array());
+        for deep in [nested(DEEPEST_BODY + 1), nested(10_000)] {
+            assert_eq!(told(&deep), Value::from(deep.as_str()));
+        }
+        let brackets_in_strings = format!(r#"{{"\"{0}": "\\", "{0}": ["{0}"]}}"#, "[{".repeat(DEEPEST_BODY));
+        assert!(told(&brackets_in_strings).is_object());
     }
 }
