@@ -21,7 +21,8 @@ pub(crate) struct LoadRecord {
     pub(crate) bytes_per_answer: u64,
     /// Processor time of the server's process; none where the system does not tell it.
     pub(crate) server_cpu_seconds: Option<f64>,
-    /// System calls of the server's process that write; none where the system does not tell it.
+    /// System calls of the server's process that write; none where the system does not tell it, as of a server that
+    /// sends (`send`) instead.
     pub(crate) server_writes: Option<u64>,
 }
 

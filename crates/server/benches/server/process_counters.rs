@@ -24,8 +24,22 @@ pub(crate) struct Taken {
 }
 
 impl ProcessCounters {
-    /// Of the process with this number. None where the system has no `/proc`, or no such process.
+    /// Of the process with this number and its children, which do the work in servers such as nginx. None where the system
+    /// has no `/proc`, or no such process.
     pub(crate) fn of(pid: u32) -> Option<ProcessCounters> {
+        let children =
+            std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        let children = children
+            .split_ascii_whitespace()
+            .filter_map(|child| ProcessCounters::of_one(child.parse().ok()?));
+        let own = ProcessCounters::of_one(pid)?;
+        Some(children.fold(own, |sum, child| ProcessCounters {
+            cpu: sum.cpu + child.cpu,
+            writes: sum.writes + child.writes,
+        }))
+    }
+
+    fn of_one(pid: u32) -> Option<ProcessCounters> {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         // The name stands in parentheses, and may hold anything.
         let (_, behind_name) = stat.rsplit_once(')')?;
