@@ -38,7 +38,7 @@ pub(crate) struct RelayArguments {
     /// How often everything is measured; medians count
     #[arg(long, value_name = "N", default_value = "5")]
     rounds: NonZeroUsize,
-    /// How long each load lasts, and each paced stream
+    /// How long each load lasts, and paced streams are all on; they are begun over a second before
     #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = clap::value_parser!(u32).range(1..=60))]
     seconds: u32,
     /// How many paced streams there are at the same time, from load to load

@@ -33,7 +33,7 @@ pub(crate) struct ServerArguments {
     /// How often everything is measured; medians count
     #[arg(long, value_name = "N", default_value = "5")]
     rounds: NonZeroUsize,
-    /// How long each load lasts, and each paced stream
+    /// How long each load lasts, and paced streams are all on; they are begun over a second before
     #[arg(long, value_name = "SECONDS", default_value = "2",
         value_parser = clap::value_parser!(u32).range(1..=LONGEST_LOAD_SECONDS))]
     seconds: u32,

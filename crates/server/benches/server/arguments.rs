@@ -1,7 +1,7 @@
 //! What the program is told on its command line.
 
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -133,7 +133,7 @@ impl Given {
             "--streams" => self.streams = Some(value.parse()?),
             "--seconds" => self.seconds = Some(value.parse()?),
             "--first-ms" => self.first_ms = Some(value.parse()?),
-            "--between-ms" => self.between_ms = Some(value.parse()?),
+            "--between-ms" => self.between_ms = Some(value.parse::<NonZeroU64>()?.get()),
             "--header" => self.headers.push(value),
             "--pace-header" => self.pace_header = Some(value),
             _ => return Err("is unknown".into()),

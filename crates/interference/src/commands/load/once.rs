@@ -91,14 +91,25 @@ pub(super) fn alone(
     objectives: &[Objective],
     interruption: &Interruption,
 ) -> anyhow::Result<LoadReport> {
-    let base_url = arguments.base_url.as_deref();
-    let session = Session::open(arguments, objectives, interruption, base_url, Vec::new())?;
+    let session = Session::as_told(arguments, objectives, interruption)?;
     let pattern = session.pattern()?;
     let proof = if arguments.no_certificate { Proof::Watch } else { Proof::BeforeAndAfter };
     session.run(&pattern, proof)
 }
 
 impl<'a> Session<'a> {
+    /// Looks at the server of the command line.
+    ///
+    /// # Errors
+    /// Those of [`Session::open`].
+    pub(super) fn as_told(
+        arguments: &'a LoadArguments,
+        objectives: &[Objective],
+        interruption: &'a Interruption,
+    ) -> anyhow::Result<Session<'a>> {
+        Session::open(arguments, objectives, interruption, arguments.base_url.as_deref(), Vec::new())
+    }
+
     /// Looks at a server; `headers` are brought by every request besides those of the command line.
     ///
     /// # Errors

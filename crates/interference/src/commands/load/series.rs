@@ -38,8 +38,7 @@ pub(super) fn sweep(
     objectives: &[Objective],
     interruption: &Interruption,
 ) -> anyhow::Result<LoadReport> {
-    let base_url = arguments.base_url.as_deref();
-    let session = Session::open(arguments, objectives, interruption, base_url, Vec::new())?;
+    let session = Session::as_told(arguments, objectives, interruption)?;
     let mut points: Vec<Point> = Vec::new();
     let (mut held, mut missed) = (None, None);
     let mut rate = FIRST_RATE;
