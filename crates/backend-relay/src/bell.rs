@@ -51,6 +51,14 @@ impl Bell {
         Bell { waker: Waker::from(Arc::clone(&ringer)), ringer }
     }
 
+    /// Whether nobody has called since the last look, which found nothing: then another would find nothing either. The
+    /// next call wakes this task.
+    pub(crate) fn is_quiet(&self, context: &Context<'_>) -> bool {
+        // First, so that a call that comes meanwhile finds the task, or is seen here.
+        self.ringer.task.register(context.waker());
+        self.ringer.state.load(Ordering::Acquire) == QUIET
+    }
+
     /// Looks until there is something or nobody has called meanwhile. Whoever gets something must look again before
     /// waiting, as with any stream.
     pub(crate) fn poll<T>(
@@ -67,6 +75,8 @@ impl Bell {
                 return looked;
             }
         }
+        // What was called for last is still to be looked at.
+        self.ringer.state.store(RUNG, Ordering::Release);
         context.waker().wake_by_ref();
         Poll::Pending
     }
@@ -125,6 +135,23 @@ mod tests {
     }
 
     #[test]
+    fn it_is_quiet_until_somebody_calls() {
+        let (bell, waker, wakes) = bell();
+        let mut given = None;
+        let looked: Poll<()> = bell.poll(&mut Context::from_waker(&waker), |context| {
+            given = Some(context.waker().clone());
+            Poll::Pending
+        });
+        assert_eq!(looked, Poll::Pending);
+        let other = Arc::new(Wakes::default());
+        let moved = Waker::from(Arc::clone(&other));
+        assert!(bell.is_quiet(&Context::from_waker(&moved)));
+        given.unwrap().wake();
+        assert!(!bell.is_quiet(&Context::from_waker(&moved)));
+        assert_eq!((wakes(), other.0.load(Ordering::Relaxed)), (0, 1), "the task that asked last is woken");
+    }
+
+    #[test]
     fn who_calls_without_end_lets_others_have_their_turn() {
         let (bell, waker, wakes) = bell();
         let mut looks = 0;
@@ -134,5 +161,6 @@ mod tests {
             Poll::Pending
         });
         assert_eq!((looked, looks, wakes()), (Poll::Pending, ROUNDS, 1));
+        assert!(!bell.is_quiet(&Context::from_waker(&waker)), "there is still something to look at");
     }
 }

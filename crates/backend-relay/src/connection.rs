@@ -29,7 +29,7 @@ use crate::rationed_socket::{Ration, RationedSocket};
 pub const IDLE_CONNECTION: Duration = Duration::from_secs(3);
 
 /// How many connections of an upstream are kept without a request.
-pub const MOST_IDLE: usize = 32;
+pub const MOST_IDLE: usize = 1_024;
 
 /// How long the head of an answer may be, in bytes.
 pub const LONGEST_HEAD: usize = 64 * 1024;
@@ -73,6 +73,12 @@ impl Connection {
         look: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
         self.driven.drive(context, look)
+    }
+
+    /// Whether nothing has happened since it was driven last, without anything to be found: then driving it again would
+    /// find nothing either. What happens next wakes this task.
+    pub(crate) fn is_quiet(&self, context: &Context<'_>) -> bool {
+        self.driven.bell.is_quiet(context)
     }
 
     /// Whether it takes another request, as far as is known without waiting.

@@ -27,13 +27,18 @@ pub(crate) struct Frames {
     incoming: Incoming,
     visit: Visit,
     sight: Option<Sight>,
+    silence: Silence,
+}
+
+/// How long the upstream has been silent.
+struct Silence {
     /// How long the next byte may take.
     patience: Duration,
     /// Since when the upstream is waited for, while it is: a client that reads slowly is not its fault.
-    waiting_since: Option<Instant>,
+    since: Option<Instant>,
     /// None before the first wait. Moved only when it would come late or has come early, since moving it costs more than
     /// a chunk.
-    silence: Option<Pin<Box<Sleep>>>,
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Frames {
@@ -50,15 +55,13 @@ impl Frames {
             incoming,
             visit,
             sight,
-            patience,
-            waiting_since: None,
-            silence: None,
+            silence: Silence { patience, since: None, timer: None },
         }
     }
 
     fn received(&mut self, bytes: Bytes) -> Bytes {
-        self.waiting_since = None;
-        self.patience = self.visit.member().upstream.timeouts.between_bytes;
+        self.silence.since = None;
+        self.silence.patience = self.visit.member().upstream.timeouts.between_bytes;
         if self.sight.as_mut().is_some_and(|sight| sight.look(&bytes).is_break()) {
             self.sight = None;
         }
@@ -80,20 +83,22 @@ impl Frames {
             self.visit.member().idle.put(connection);
         }
     }
+}
 
+impl Silence {
     /// Resolves when the upstream has been silent for too long.
-    fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
         let patience = self.patience;
-        let due = *self.waiting_since.get_or_insert_with(Instant::now) + patience;
-        let silence = self.silence.get_or_insert_with(|| Box::pin(sleep_until(due)));
-        if silence.deadline() > due {
-            silence.as_mut().reset(due);
+        let due = *self.since.get_or_insert_with(Instant::now) + patience;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
+        if timer.deadline() > due {
+            timer.as_mut().reset(due);
         }
-        while silence.deadline() < due {
-            ready!(silence.as_mut().poll(context));
-            silence.as_mut().reset(due);
+        while timer.deadline() < due {
+            ready!(timer.as_mut().poll(context));
+            timer.as_mut().reset(due);
         }
-        ready!(silence.as_mut().poll(context));
+        ready!(timer.as_mut().poll(context));
         let told = format!("the upstream sent nothing for {patience:?}");
         Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, told))
     }
@@ -106,23 +111,30 @@ impl Stream for Frames {
         let frames = self.get_mut();
         loop {
             let Some(connection) = &mut frames.connection else { return Poll::Ready(None) };
-            let incoming = &mut frames.incoming;
-            let next = connection.drive(context, |context| Pin::new(&mut *incoming).poll_frame(context));
+            // The HTTP library asks once more when it has sent a frame.
+            if frames.silence.since.is_some() && connection.is_quiet(context) {
+                return Poll::Pending;
+            }
+            let (incoming, silence) = (&mut frames.incoming, &mut frames.silence);
+            let next = ready!(connection.drive(context, |context| {
+                let next = Pin::new(&mut *incoming).poll_frame(context).map(Ok);
+                if next.is_ready() { next } else { silence.poll(context).map(Err) }
+            }));
             return Poll::Ready(match next {
-                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                Ok(Some(Ok(frame))) => match frame.into_data() {
                     Ok(bytes) => Some(Ok(frames.received(bytes))),
                     // Trailers are for the next hop.
-                    Err(_) => continue,
+                    Err(_) => {
+                        frames.silence.since = None;
+                        continue;
+                    }
                 },
-                Poll::Ready(Some(Err(error))) => Some(Err(frames.broke_off(body_error(&error)))),
-                Poll::Ready(None) => {
+                Ok(Some(Err(error))) => Some(Err(frames.broke_off(body_error(&error)))),
+                Ok(None) => {
                     frames.ended(context);
                     None
                 }
-                Poll::Pending => {
-                    let error = ready!(frames.poll_silence(context));
-                    Some(Err(frames.broke_off(error)))
-                }
+                Err(error) => Some(Err(frames.broke_off(error))),
             });
         }
     }

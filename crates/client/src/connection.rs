@@ -140,6 +140,9 @@ async fn addresses_of(host: &str, port: u16) -> io::Result<VecDeque<SocketAddr>>
 
 /// The first connection that succeeds; attempts that are still under way then are dropped.
 async fn connect_to_any(mut addresses: VecDeque<SocketAddr>) -> io::Result<TcpStream> {
+    if let (Some(only), 1) = (addresses.front(), addresses.len()) {
+        return connect_to(*only).await;
+    }
     let mut attempts = JoinSet::new();
     let mut failure: Option<io::Error> = None;
     loop {

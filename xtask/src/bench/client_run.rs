@@ -13,6 +13,9 @@ use serde::de::DeserializeOwned;
 use super::contestant::Contestant;
 use crate::steps::cargo;
 
+/// How often a stream is asked for that is alone.
+const TIMES_ALONE: &str = "50";
+
 /// The program, built.
 pub(super) struct Client {
     executable: PathBuf,
@@ -114,7 +117,8 @@ impl Client {
         printed(&mut command, &format!("{}, {task}", contestant.name))
     }
 
-    /// Puts paced streams on.
+    /// Puts paced streams on. One alone is asked for many times, since the phase of a server's timer is that of all its
+    /// pieces.
     pub(super) fn pace(
         &self,
         contestant: &Contestant,
@@ -122,7 +126,11 @@ impl Client {
         between_ms: u64,
     ) -> anyhow::Result<Pace> {
         let mut command = Command::new(&self.executable);
-        command.args(["pace", "--address", &contestant.address, "--streams", &streams.to_string()]);
+        command.args(["pace", "--address", &contestant.address]);
+        match streams {
+            1 => command.args(["--one-by-one", TIMES_ALONE]),
+            streams => command.args(["--streams", &streams.to_string()]),
+        };
         command.args(["--first-ms", &contestant.first_ms.to_string()]);
         command.args(["--between-ms", &between_ms.to_string()]);
         command.args(contestant.headers.iter().flat_map(|header| ["--header", header]));

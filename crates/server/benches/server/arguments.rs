@@ -10,7 +10,7 @@ use crate::AnyError;
 const USAGE: &str = "usage: bare --captured FILE --first-ms N --between-ms N
        capture --address A --to FILE
        plain|stream --address A [--pid N] [--connections N] [--seconds S] [--header 'NAME: VALUE']…
-       pace --address A [--streams N] --first-ms N --between-ms N [--header 'NAME: VALUE']…
+       pace --address A [--streams N | --one-by-one N] --first-ms N --between-ms N [--header 'NAME: VALUE']…
             [--pace-header 'NAME: VALUE']";
 
 /// What this start is for.
@@ -58,13 +58,21 @@ pub(crate) enum LoadKind {
 /// Streams whose chunks come by the clock.
 pub(crate) struct PaceTask {
     pub(crate) address: SocketAddr,
-    /// Default 1,000.
-    pub(crate) streams: usize,
+    /// Default 1,000 at once.
+    pub(crate) streams: Streams,
     pub(crate) schedule: Schedule,
     /// Headers of every request, each `NAME: VALUE`.
     pub(crate) headers: Vec<String>,
     /// One more, of the requests for paced streams.
     pub(crate) pace_header: Option<String>,
+}
+
+/// How many streams there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Streams {
+    AtOnce(usize),
+    /// So many in all, each alone.
+    OneByOne(usize),
 }
 
 /// When pieces of text are due, counted from the request.
@@ -82,7 +90,7 @@ struct Given {
     to: Option<PathBuf>,
     pid: Option<u32>,
     connections: Option<NonZeroUsize>,
-    streams: Option<NonZeroUsize>,
+    streams: Option<Streams>,
     seconds: Option<f64>,
     first_ms: Option<u64>,
     between_ms: Option<u64>,
@@ -113,7 +121,7 @@ pub(crate) fn read(arguments: impl Iterator<Item = String>) -> Result<Task, AnyE
         "stream" => Ok(Task::Load(given.load(LoadKind::Stream)?)),
         "pace" => Ok(Task::Pace(PaceTask {
             address: given.address.ok_or(USAGE)?,
-            streams: given.streams.map_or(1_000, NonZeroUsize::get),
+            streams: given.streams.unwrap_or(Streams::AtOnce(1_000)),
             schedule: given.schedule().ok_or(USAGE)?,
             headers: given.headers,
             pace_header: given.pace_header,
@@ -130,7 +138,8 @@ impl Given {
             "--to" => self.to = Some(value.into()),
             "--pid" => self.pid = Some(value.parse()?),
             "--connections" => self.connections = Some(value.parse()?),
-            "--streams" => self.streams = Some(value.parse()?),
+            "--streams" => self.streams = Some(Streams::AtOnce(value.parse::<NonZeroUsize>()?.get())),
+            "--one-by-one" => self.streams = Some(Streams::OneByOne(value.parse::<NonZeroUsize>()?.get())),
             "--seconds" => self.seconds = Some(value.parse()?),
             "--first-ms" => self.first_ms = Some(value.parse()?),
             "--between-ms" => self.between_ms = Some(value.parse::<NonZeroU64>()?.get()),

@@ -5,6 +5,9 @@
 //! what counts is many streams, not many requests at once. Pieces count that are due while all streams are on. What of
 //! their lateness is the client's own is estimated by a probe: a thread of this process sends the time to the same loop,
 //! over the same kind of socket.
+//!
+//! One stream alone would tell little: a server's timer may tick by the millisecond, and all pieces of a stream meet it
+//! in the same phase. So streams can be asked for one by one, too, many of which a few pieces are heard.
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
@@ -12,13 +15,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use futures::future::try_join_all;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::timeout;
 
 use crate::AnyError;
-use crate::arguments::{PaceTask, Schedule};
+use crate::arguments::{PaceTask, Schedule, Streams};
 use crate::connection::{Brought, Connection, Question, request};
 use crate::document::{PaceRecord, Quantiles, micros_between};
 use crate::event_counter::Attention;
@@ -30,6 +34,8 @@ const MOST_PIECES: usize = 1 << 16;
 const BETWEEN_PROBES: Duration = Duration::from_millis(5);
 /// In which the streams are begun; they must last longer.
 const RAMP: Duration = Duration::from_secs(1);
+/// So many pieces are heard of a stream that is alone.
+const PIECES_ALONE: u32 = 5;
 
 /// Puts the streams on, and times their pieces.
 pub(crate) async fn run(task: PaceTask) -> Result<PaceRecord, AnyError> {
@@ -39,44 +45,98 @@ pub(crate) async fn run(task: PaceTask) -> Result<PaceRecord, AnyError> {
 }
 
 async fn measure(task: &PaceTask) -> Result<PaceRecord, AnyError> {
-    let plain = request(Question::Plain, task.address, &task.headers);
-    let paced_headers: Vec<String> = task.headers.iter().chain(&task.pace_header).cloned().collect();
-    let paced = request(Question::PacedStream, task.address, &paced_headers);
-    let mut connections = Vec::with_capacity(task.streams);
-    for _ in 0..task.streams {
-        let mut connection = Connection::open(task.address).await?;
-        connection.send(&plain).await?;
-        connection.answer(Question::Plain, Attention::Events, |_, _| {}).await?;
-        connections.push(connection);
-    }
     let probe = Probe::start().await?;
-    let mut streams = JoinSet::new();
-    let started = Instant::now();
-    for (index, mut connection) in connections.into_iter().enumerate() {
-        let due = started + beginning(index, task.streams, task.schedule.between);
-        // A timer's millisecond would let them start in bunches.
-        while Instant::now() < due {
-            yield_now().await;
+    let (streams, delays, first_delays) = match task.streams {
+        Streams::AtOnce(count) => {
+            let streams = at_once(task, count).await?;
+            let delays = delays_while_all_are_on(&streams, task.schedule)?;
+            (count, delays, first_delays(&streams))
         }
-        connection.acknowledge_late()?;
-        let sent = Instant::now();
-        connection.send(&paced).await?;
-        streams.spawn(stream(connection, sent, task.schedule));
-    }
-    let mut ended = Vec::with_capacity(task.streams);
-    while let Some(stream) = streams.join_next().await {
-        ended.push(stream??);
-    }
+        Streams::OneByOne(times) => {
+            let streams = one_by_one(task, times).await?;
+            let delays = streams.iter().flat_map(|stream| stream.delays.iter().copied()).collect();
+            (1, delays, first_delays(&streams))
+        }
+    };
     let client = probe.finish().await?;
-    let delays = delays_while_all_are_on(&ended, task.schedule)?;
-    let first_delays = ended.iter().filter_map(|stream| stream.delays.first().copied()).collect();
     Ok(PaceRecord {
-        streams: task.streams,
+        streams,
         chunks: delays.len(),
         late_ms: Quantiles::of(delays).ok_or("the streams are too short to be on at the same time")?,
         first_late_ms: Quantiles::of(first_delays).ok_or("no text came")?,
         client_ms: Quantiles::of(client).ok_or("the probe was not heard")?,
     })
+}
+
+/// A connection that has had an answer, on which a stream is asked for.
+struct Asker {
+    connection: Connection,
+    paced: Vec<u8>,
+}
+
+impl Asker {
+    async fn open(task: &PaceTask) -> Result<Asker, AnyError> {
+        let mut connection = Connection::open(task.address).await?;
+        connection.send(&request(Question::Stream, task.address, &task.headers)).await?;
+        connection.answer(Question::Stream, Attention::Events, |_, _| {}).await?;
+        let headers: Vec<String> = task.headers.iter().chain(&task.pace_header).cloned().collect();
+        Ok(Asker { connection, paced: request(Question::PacedStream, task.address, &headers) })
+    }
+
+    /// So many, which get their first answers at the same time: whoever stands before the server has as many connections
+    /// to it then, and opens none while time is taken.
+    async fn open_all(task: &PaceTask, count: usize) -> Result<Vec<Asker>, AnyError> {
+        try_join_all((0..count).map(|_| Asker::open(task))).await
+    }
+
+    /// Asks, and says when.
+    async fn ask(mut self) -> Result<(Connection, Instant), AnyError> {
+        self.connection.acknowledge_late()?;
+        let sent = Instant::now();
+        self.connection.send(&self.paced).await?;
+        Ok((self.connection, sent))
+    }
+}
+
+async fn at_once(task: &PaceTask, count: usize) -> Result<Vec<Stream>, AnyError> {
+    let askers = Asker::open_all(task, count).await?;
+    let mut streams = JoinSet::new();
+    let started = Instant::now();
+    for (index, asker) in askers.into_iter().enumerate() {
+        let due = started + beginning(index, count, task.schedule.between);
+        // A timer's millisecond would let them start in bunches.
+        while Instant::now() < due {
+            yield_now().await;
+        }
+        let (connection, sent) = asker.ask().await?;
+        streams.spawn(stream(connection, sent, task.schedule));
+    }
+    let mut ended = Vec::with_capacity(count);
+    while let Some(stream) = streams.join_next().await {
+        ended.push(stream??);
+    }
+    Ok(ended)
+}
+
+async fn one_by_one(task: &PaceTask, times: usize) -> Result<Vec<Stream>, AnyError> {
+    let Schedule { first, between } = task.schedule;
+    let mut streams = Vec::with_capacity(times);
+    for _ in 0..times {
+        let (connection, sent) = Asker::open(task).await?.ask().await?;
+        // Until shortly before the next piece.
+        let length = first + between.mul_f64(f64::from(PIECES_ALONE) - 0.5);
+        let mut heard = Stream { sent, delays: Vec::new() };
+        if let Ok(ended) = timeout(length, heard.hear(connection, task.schedule)).await {
+            ended?;
+        }
+        heard.delays.truncate(PIECES_ALONE as usize);
+        streams.push(heard);
+    }
+    Ok(streams)
+}
+
+fn first_delays(streams: &[Stream]) -> Vec<i64> {
+    streams.iter().filter_map(|stream| stream.delays.first().copied()).collect()
 }
 
 /// When a stream is begun, after the first: over the ramp, and evenly over the time between two pieces.
@@ -93,23 +153,31 @@ struct Stream {
     delays: Vec<i64>,
 }
 
-async fn stream(mut connection: Connection, sent: Instant, schedule: Schedule) -> Result<Stream, AnyError> {
-    let mut due = sent + schedule.first;
-    let mut delays = Vec::with_capacity(128);
-    let tell = |time, brought: Brought| {
-        for _ in 0..brought.pieces {
-            // One more than is taken tells that there were more.
-            if delays.len() <= MOST_PIECES {
-                delays.push(micros_between(due, time));
+async fn stream(connection: Connection, sent: Instant, schedule: Schedule) -> Result<Stream, AnyError> {
+    let mut stream = Stream { sent, delays: Vec::with_capacity(128) };
+    stream.hear(connection, schedule).await?;
+    Ok(stream)
+}
+
+impl Stream {
+    /// Listens to its end, or as long as it is polled.
+    async fn hear(&mut self, mut connection: Connection, schedule: Schedule) -> Result<(), AnyError> {
+        let (mut due, delays) = (self.sent + schedule.first, &mut self.delays);
+        let tell = |time, brought: Brought| {
+            for _ in 0..brought.pieces {
+                // One more than is taken tells that there were more.
+                if delays.len() <= MOST_PIECES {
+                    delays.push(micros_between(due, time));
+                }
+                due += schedule.between;
             }
-            due += schedule.between;
+        };
+        connection.answer(Question::PacedStream, Attention::Pieces, tell).await?;
+        if self.delays.len() > MOST_PIECES {
+            return Err(format!("a stream has more than {MOST_PIECES} pieces of text").into());
         }
-    };
-    connection.answer(Question::PacedStream, Attention::Pieces, tell).await?;
-    if delays.len() > MOST_PIECES {
-        return Err(format!("a stream has more than {MOST_PIECES} pieces of text").into());
+        Ok(())
     }
-    Ok(Stream { sent, delays })
 }
 
 /// Of the pieces that are due after the last stream was begun, and before the first one's last piece.
