@@ -15,7 +15,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use futures::future::try_join_all;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::task::{JoinSet, yield_now};
@@ -77,16 +76,10 @@ struct Asker {
 impl Asker {
     async fn open(task: &PaceTask) -> Result<Asker, AnyError> {
         let mut connection = Connection::open(task.address).await?;
-        connection.send(&request(Question::Stream, task.address, &task.headers)).await?;
-        connection.answer(Question::Stream, Attention::Events, |_, _| {}).await?;
+        connection.send(&request(Question::Plain, task.address, &task.headers)).await?;
+        connection.answer(Question::Plain, Attention::Events, |_, _| {}).await?;
         let headers: Vec<String> = task.headers.iter().chain(&task.pace_header).cloned().collect();
         Ok(Asker { connection, paced: request(Question::PacedStream, task.address, &headers) })
-    }
-
-    /// So many, which get their first answers at the same time: whoever stands before the server has as many connections
-    /// to it then, and opens none while time is taken.
-    async fn open_all(task: &PaceTask, count: usize) -> Result<Vec<Asker>, AnyError> {
-        try_join_all((0..count).map(|_| Asker::open(task))).await
     }
 
     /// Asks, and says when.
@@ -99,7 +92,10 @@ impl Asker {
 }
 
 async fn at_once(task: &PaceTask, count: usize) -> Result<Vec<Stream>, AnyError> {
-    let askers = Asker::open_all(task, count).await?;
+    let mut askers = Vec::with_capacity(count);
+    for _ in 0..count {
+        askers.push(Asker::open(task).await?);
+    }
     let mut streams = JoinSet::new();
     let started = Instant::now();
     for (index, asker) in askers.into_iter().enumerate() {

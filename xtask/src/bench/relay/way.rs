@@ -28,8 +28,8 @@ pub(super) struct Outcomes {
     /// By the number of streams.
     pub(super) paced: BTreeMap<usize, Vec<Pace>>,
     pub(super) stream: Vec<Load>,
-    /// Memory that the most streams took, in bytes for each.
-    pub(super) stream_bytes: Vec<f64>,
+    /// Memory that the most streams took, in bytes for each: in the first round, before it uses again what it had.
+    pub(super) stream_bytes: Option<f64>,
     /// The loads under which it failed, and why.
     pub(super) failures: Vec<(Demand, String)>,
 }
@@ -111,11 +111,13 @@ impl Outcomes {
         match demand {
             Demand::Paced(streams) => {
                 let watch = Watch::begin(contestant.pid());
-                let pace = client.pace(contestant, streams, BETWEEN_MS);
+                // Once for the connections to the upstream, which are open under a load that goes on.
+                let unmeasured = client.pace(contestant, streams, BETWEEN_MS);
                 let bytes = watch.end();
-                self.paced.entry(streams).or_default().push(pace?);
+                unmeasured?;
+                self.paced.entry(streams).or_default().push(client.pace(contestant, streams, BETWEEN_MS)?);
                 if streams == most {
-                    self.stream_bytes.push(bytes as f64 / streams as f64);
+                    self.stream_bytes.get_or_insert(bytes as f64 / streams as f64);
                 }
             }
             Demand::AtOnce(seconds) => {
