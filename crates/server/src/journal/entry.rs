@@ -201,6 +201,10 @@ impl Entry {
         let is_first = self.ended.is_none();
         if is_first {
             self.ended = Some((ended, self.received.elapsed_ms()));
+            if let Some(answer) = &mut self.answer {
+                // It has grown by doubling, and grows no more.
+                answer.body.bytes.shrink_to_fit();
+            }
         }
         is_first
     }
