@@ -2,10 +2,11 @@
 //!
 //! Owns both lists, and the rule about keys. It refuses to know what any header means for the request.
 
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TRANSFER_ENCODING};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use interference_backend::{UPSTREAM_HEADER, remove_hop_by_hop};
 
+use crate::coding::Coding;
 use crate::upstream::KeySource;
 
 /// Names the upstreams whose models are missing in a list, separated by commas.
@@ -63,6 +64,32 @@ pub(crate) fn for_upstream(client: &HeaderMap, key: &Key) -> HeaderMap {
         headers.insert(AUTHORIZATION, value.clone());
     }
     headers
+}
+
+/// Takes out of the codings that a client accepts (RFC 9110 section 12.5.3) those that no answer can be looked through in;
+/// `identity` is always left. A client that names none gets none.
+pub(crate) fn accept_only_what_is_seen_through(headers: &mut HeaderMap) {
+    let values = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    let codings: Vec<&str> = values.flat_map(|value| value.split(',')).map(str::trim).collect();
+    let is_left = |coding: &&&str| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        // What is refused may be refused.
+        Coding::named(name).is_some() || matches!(weight_of(weight), Some(weight) if weight <= 0.0)
+    };
+    let left: Vec<&str> = codings.iter().filter(is_left).copied().collect();
+    if left.len() == codings.len() {
+        return;
+    }
+    let accepted = if left.is_empty() { "identity".to_owned() } else { left.join(", ") };
+    if let Ok(accepted) = HeaderValue::from_str(&accepted) {
+        headers.insert(ACCEPT_ENCODING, accepted);
+    }
+}
+
+/// The weight in `q=0.5`.
+fn weight_of(parameter: &str) -> Option<f32> {
+    let (name, weight) = parameter.split_once('=')?;
+    if name.trim().eq_ignore_ascii_case("q") { weight.trim().parse().ok() } else { None }
 }
 
 /// What a client gets of an answer's headers.
@@ -143,6 +170,30 @@ mod tests {
             "x-goog-api-key: client",
         ];
         assert_eq!(shown(&for_upstream(&map(&REQUEST), &Key::Clients)), with_keys);
+    }
+
+    #[test]
+    fn codings_that_hide_an_id_are_not_accepted() {
+        for (accepted, left) in [
+            ("gzip, deflate, br, zstd", "gzip, deflate"),
+            ("br;q=1.0, GZIP;q=0.8, *;q=0.1", "GZIP;q=0.8"),
+            ("gzip;q=1.0,identity; q=0.5,*;q=0", "gzip;q=1.0,identity; q=0.5,*;q=0"),
+            ("br; q=0.0, zstd", "br; q=0.0"),
+            ("x-gzip", "x-gzip"),
+            ("br", "identity"),
+            ("*", "identity"),
+            ("", ""),
+        ] {
+            let mut headers = map(&[("accept-encoding", accepted)]);
+            accept_only_what_is_seen_through(&mut headers);
+            assert_eq!(shown(&headers), [format!("accept-encoding: {left}")], "{accepted}");
+        }
+        let mut headers = map(&[("accept-encoding", "br"), ("accept-encoding", "gzip")]);
+        accept_only_what_is_seen_through(&mut headers);
+        assert_eq!(shown(&headers), ["accept-encoding: gzip"]);
+        let mut headers = HeaderMap::new();
+        accept_only_what_is_seen_through(&mut headers);
+        assert!(headers.is_empty());
     }
 
     #[test]

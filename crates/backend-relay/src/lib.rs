@@ -12,6 +12,7 @@
 mod attempt;
 mod bell;
 mod board;
+mod coding;
 mod connection;
 mod course;
 mod error;
@@ -35,7 +36,7 @@ mod via;
 pub use connection::{IDLE_CONNECTION, LONGEST_HEAD, MOST_HEADERS, MOST_IDLE};
 pub use error::RelayError;
 pub use headers::{FAILED_HEADER, UPSTREAM_REQUEST_ID_HEADER};
-pub use identifiers::MOST_IDENTIFIERS;
+pub use identifiers::{LOOKED_AT, MOST_IDENTIFIERS};
 /// The certificate authorities that [`RelayOptions::roots`] holds.
 pub use interference_client::RootCertStore;
 pub use relay_backend::RelayBackend;

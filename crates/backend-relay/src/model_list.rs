@@ -16,6 +16,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::attempt::attempt;
+use crate::coding::Coding;
 use crate::fleet::Fleet;
 use crate::outgoing::Outgoing;
 
@@ -163,6 +164,8 @@ async fn read_whole(fleet: &Arc<Fleet>, member: usize, deadline: Instant) -> Opt
     visit.must_end_by(deadline);
     let request = Outgoing::models().request_to(visit.member(), &fleet.pseudonym).ok()?;
     let reply = attempt(visit, request, None).await.ok()?;
+    // Some compress what they were asked not to.
+    let coding = Coding::of(&reply.headers)?;
     let ReplyBody::Frames(mut frames) = reply.body else { return None };
     let mut whole = Vec::new();
     while let Some(bytes) = frames.try_next().await.ok()? {
@@ -171,7 +174,7 @@ async fn read_whole(fleet: &Arc<Fleet>, member: usize, deadline: Instant) -> Opt
         }
         whole.extend_from_slice(&bytes);
     }
-    reply.status.is_success().then_some(whole)
+    if reply.status.is_success() { coding.undone(whole, LONGEST_LIST) } else { None }
 }
 
 /// Reads `{"data":[{"id":…},…]}`; what has no id is passed over, and no data at all is an empty list.

@@ -1,7 +1,7 @@
 //! Which upstreams a request may go to.
 //!
 //! Owns the order of the rules: who created what a path names, a prefix of the model's name, who made the response that
-//! is gone on from, patterns, lists, and those that take anything. It refuses to know who of a group has the least to do,
+//! is gone on from, patterns, lists, and those that take anything; and what they need of the answer. It refuses to know who of a group has the least to do,
 //! and how well anybody is.
 
 use std::sync::Arc;
@@ -13,7 +13,8 @@ use percent_encoding::percent_decode_str;
 
 use crate::course::Group;
 use crate::fleet::{Fleet, Member};
-use crate::identifiers::Identifiers;
+use crate::headers::accept_only_what_is_seen_through;
+use crate::identifiers::{Identifiers, may_create};
 use crate::model_list::members_listing;
 use crate::outgoing::Outgoing;
 use crate::previous_response::{RESPONSES, previous_response};
@@ -41,7 +42,7 @@ pub(crate) async fn route(
     identifiers: &Identifiers,
     request: Request,
 ) -> Result<Route, Refusal> {
-    let Request { method, mut path, query, headers, mut body, strictness: _ } = request;
+    let Request { method, mut path, query, mut headers, mut body, strictness: _ } = request;
     let creator = if path.starts_with(MODELS) { None } else { identifiers.member_in(&path) };
     let previous = previous_response(&method, &path, &body);
     let predecessor = previous.and_then(|id| identifiers.member_with(RESPONSES, &id));
@@ -51,6 +52,10 @@ pub(crate) async fn route(
         Some(Wanted::Of(_)) => creator,
         _ => creator.or(predecessor),
     };
+    // Who created what is read off answers, where there are several who could.
+    if fleet.members.len() > 1 && may_create(&method, &path) {
+        accept_only_what_is_seen_through(&mut headers);
+    }
     let outgoing = Outgoing { method, path, query, headers, body };
     let group = match (keeper, wanted) {
         // Nobody else has it.

@@ -1,5 +1,9 @@
 //! Which upstream gets which request.
 
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use http::Method;
 use interference_backend::Refusal;
 use interference_backend_relay::{RelayBackend, Upstream};
@@ -134,6 +138,50 @@ async fn a_response_is_gone_on_from_where_it_was_made() {
     assert_eq!(goes_on("/responses", "x", r#""resp_unknown""#).await, "a");
     assert_eq!(goes_on("/responses", "a/x", r#""resp_b""#).await, "a", "the client says who");
     assert_eq!(goes_on("/chat/completions", "x", r#""resp_b""#).await, "a");
+}
+
+/// The id is where the answer ends, behind a text longer than a frame, and the answer is compressed.
+#[tokio::test]
+async fn a_response_is_known_however_its_answer_comes() {
+    let text = "tree ".repeat(20_000);
+    let body = format!(r#"{{"object":"response","output":"{text}","id":"resp_b"}}"#);
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(body.as_bytes()).unwrap();
+    let compressed = encoder.finish().unwrap();
+    let head = |coding: &str, length: usize| {
+        format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n{coding}content-length: {length}\r\n\r\n"
+        )
+    };
+    for (coding, body) in [("", body.as_bytes()), ("content-encoding: gzip\r\n", &compressed)] {
+        let a = Server::saying(&json("200 OK", "{}")).await;
+        let created = vec![write(head(coding, body.len())), write(body)];
+        let mut b = Server::start([created, vec![write(json("200 OK", "{}"))]]).await;
+        let relay = relay([with_models("a", &a, &["x"]), with_models("b", &b, &["y"])]);
+        let mut asked = request(Method::POST, "/responses", r#"{"model":"y"}"#);
+        asked.headers.insert("accept-encoding", "br, gzip".parse().unwrap());
+        let told = answer(&relay, asked).await.unwrap();
+        assert_eq!(told.frames.concat(), body, "it arrives as it is");
+        assert!(b.seen().await.raw.contains("accept-encoding: gzip\r\n"));
+        let goes_on = r#"{"model":"x","previous_response_id":"resp_b"}"#;
+        let goes_on = answer(&relay, request(Method::POST, "/responses", goes_on)).await.unwrap();
+        assert_eq!(goes_on.from(), "b", "{coding}");
+    }
+}
+
+/// Where ids choose nobody, and where none is created, codings are the client's affair.
+#[tokio::test]
+async fn codings_pass_where_no_id_is_looked_for() {
+    let said = json("200 OK", "{}");
+    let mut servers = [Server::saying(&said).await, Server::saying(&said).await];
+    let alone = relay([upstream("a", &servers[0])]);
+    let both = relay([with_models("a", &servers[0], &["x"]), with_models("b", &servers[1], &["y"])]);
+    for (relay, method) in [(&alone, Method::POST), (&both, Method::GET)] {
+        let mut asked = request(method, "/files", "{}");
+        asked.headers.insert("accept-encoding", "br".parse().unwrap());
+        answer(relay, asked).await.unwrap();
+        assert!(servers[0].seen().await.raw.contains("accept-encoding: br\r\n"));
+    }
 }
 
 #[tokio::test]

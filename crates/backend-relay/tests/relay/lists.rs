@@ -1,7 +1,10 @@
 //! `GET /models`, of one upstream and of several.
 
+use std::io::Write;
 use std::time::Duration;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use futures::future::join_all;
 use http::Method;
 use interference_backend::{Backend, MeasuredValue, Refusal, Strictness, UpstreamFailure};
@@ -106,6 +109,20 @@ async fn a_list_that_does_not_come_in_time_is_a_failure() {
     assert!(answer(&relay, get("/models")).await.is_err());
     let failures = relay.measurements().into_iter().find(|one| one.name == "upstream_failures").unwrap();
     assert_eq!(failures.value, MeasuredValue::Counter(2));
+}
+
+#[tokio::test]
+async fn a_list_is_read_that_was_compressed_all_the_same() {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(OF_A.as_bytes()).unwrap();
+    let compressed = encoder.finish().unwrap();
+    let head =
+        format!("HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n\r\n", compressed.len());
+    let a = Server::start([vec![write(head), write(compressed)]]).await;
+    let b = Server::saying(&json("200 OK", OF_B)).await;
+    let told = answer(&relay([upstream("a", &a), upstream("b", &b)]), get("/models")).await.unwrap();
+    assert_eq!(told.header("x-interference-upstreams-failed"), "");
+    assert!(told.text().contains(r#"{"id":"x","created":1.0"#), "{}", told.text());
 }
 
 #[tokio::test]
