@@ -10,6 +10,7 @@ use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
+use interference_toml_values::{Lines, Node, Place, Problems, Told, known_are, listed};
 use secrecy::SecretString;
 use toml::de::DeTable;
 
@@ -17,13 +18,13 @@ use crate::upstream::{
     LARGEST_WEIGHT, MOST_FALLBACKS, MOST_PATTERNS, MOST_RETRIES, MOST_UPSTREAMS, check_name, check_pattern,
 };
 use crate::{RelayError, Upstream, UpstreamTimeouts};
-use values::{Node, Problems, listed};
+use values::{count_of, duration};
 
 /// How long a file of upstreams may be, in bytes.
 pub const LONGEST_FILE: usize = 1024 * 1024;
 
 /// How many problems of a file are told one by one.
-pub const MOST_PROBLEMS: usize = 50;
+pub use interference_toml_values::MOST_PROBLEMS;
 
 /// How long a file with a key may be, in bytes.
 const LONGEST_KEY_FILE: usize = 4096;
@@ -96,16 +97,23 @@ struct KeyPlaces<'k> {
 }
 
 fn read(text: &str, file_name: &str, keys: &KeyPlaces<'_>) -> Result<Vec<Upstream>, RelayError> {
-    let mut problems = Problems::default();
-    let (document, errors) = DeTable::parse_recoverable(text);
-    for error in errors {
-        problems.add(error.span().unwrap_or(0..0), error.message());
+    let mut problems = Problems::new(known_are);
+    let document = problems.document(text);
+    let upstreams = document.map(|document| upstreams(document.get_ref(), keys, &mut problems));
+    match upstreams {
+        Some(upstreams) if problems.is_empty() => Ok(upstreams),
+        _ => Err(wrong(file_name, text, problems)),
     }
-    let upstreams = match problems.is_empty() {
-        true => upstreams(document.get_ref(), keys, &mut problems),
-        false => Vec::new(),
-    };
-    if problems.is_empty() { Ok(upstreams) } else { Err(problems.into_error(file_name, text)) }
+}
+
+fn wrong(file_name: &str, text: &str, problems: Problems) -> RelayError {
+    let lines = Lines::of(text);
+    let Told { problems, untold } = problems.told();
+    let told = problems.into_iter().map(|(span, message)| {
+        let Place { line, column } = lines.place(span.start);
+        FileProblem { file_name: file_name.to_owned(), line, column, message }
+    });
+    RelayError::File { problems: told.collect(), untold }
 }
 
 fn upstreams(document: &DeTable<'_>, keys: &KeyPlaces<'_>, problems: &mut Problems) -> Vec<Upstream> {
@@ -159,11 +167,12 @@ impl<'n, 'i> UpstreamTable<'n, 'i> {
         }
         upstream.key = table.get("key").and_then(|node| key(node, keys, problems));
         let passes = table.get("pass_client_keys");
-        upstream.pass_client_keys =
-            passes.and_then(|node| problems.boolean(node, "pass_client_keys")).unwrap_or_default();
+        upstream.pass_client_keys = passes
+            .and_then(|node| problems.boolean(node, "pass_client_keys", "a boolean"))
+            .unwrap_or_default();
         upstream.models = table.get("models").map(|node| patterns(node, problems)).unwrap_or_default();
         let count = |key: &str, low, high, otherwise, problems: &mut Problems| {
-            table.get(key).and_then(|node| problems.count(node, key, low, high)).unwrap_or(otherwise)
+            table.get(key).and_then(|node| count_of(node, key, low..=high, problems)).unwrap_or(otherwise)
         };
         upstream.weight = count("weight", 1, LARGEST_WEIGHT, upstream.weight, problems);
         upstream.retries = count("retries", 0, MOST_RETRIES, upstream.retries, problems);
@@ -250,7 +259,7 @@ fn patterns(node: &Node<'_>, problems: &mut Problems) -> Vec<String> {
 
 fn timeouts(table: &DeTable<'_>, problems: &mut Problems) -> UpstreamTimeouts {
     let mut read = |key: &str, otherwise: Duration| {
-        table.get(key).and_then(|node| problems.duration(node, key)).unwrap_or(otherwise)
+        table.get(key).and_then(|node| duration(node, key, problems)).unwrap_or(otherwise)
     };
     let defaults = UpstreamTimeouts::default();
     UpstreamTimeouts {

@@ -5,8 +5,10 @@
 use std::fmt;
 use std::ops::Range;
 
+use interference_toml_values::{Lines, Place, Problems, Told};
+
 /// How many problems of a script are told; more are counted.
-pub const MOST_PROBLEMS: usize = 50;
+pub use interference_toml_values::MOST_PROBLEMS;
 
 /// How much of a line is shown, in characters.
 const LONGEST_EXCERPT: usize = 100;
@@ -81,40 +83,40 @@ fn told(problems: &[Problem], untold: usize) -> String {
     text
 }
 
-/// A script's text with its name: offsets to lines and columns.
+/// A script's text with its name.
 pub(crate) struct Source<'t> {
     file_name: &'t str,
-    text: &'t str,
-    /// Where each line begins.
-    lines: Vec<usize>,
+    lines: Lines<'t>,
 }
 
 impl<'t> Source<'t> {
     /// The text of this file.
     pub(crate) fn new(file_name: &'t str, text: &'t str) -> Source<'t> {
-        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(end, _)| end + 1);
-        Source { file_name, text, lines: std::iter::once(0).chain(ends).collect() }
+        Source { file_name, lines: Lines::of(text) }
     }
 
     /// The line of an offset, from 1.
     pub(crate) fn line(&self, offset: usize) -> usize {
-        self.lines.partition_point(|start| *start <= offset).max(1)
+        self.lines.line(offset)
+    }
+
+    /// The error that problems come to.
+    pub(crate) fn error(&self, problems: Problems) -> ScriptError {
+        let Told { problems, untold } = problems.told();
+        let problems = problems.into_iter().map(|(span, message)| self.problem(&span, message));
+        ScriptError::Invalid { problems: problems.collect(), untold }
     }
 
     /// A problem at these bytes. A span over several lines is marked in its first.
-    pub(crate) fn problem(&self, span: &Range<usize>, message: String) -> Problem {
-        let start = floor_boundary(self.text, span.start);
-        let line = self.line(start);
-        let line_start = self.lines[line - 1];
-        let line_text = self.text[line_start..].lines().next().unwrap_or("");
-        let before = self.text[line_start..start].chars().count();
-        let end = floor_boundary(self.text, span.end.max(start)).min(line_start + line_text.len());
-        let marked = self.text.get(start..end).map_or(0, |text| text.chars().count()).max(1);
+    fn problem(&self, span: &Range<usize>, message: String) -> Problem {
+        let Place { line, column } = self.lines.place(span.start);
+        let line_text = self.lines.text_of_line(span.start);
+        let before = column - 1;
         let is_long = line_text.chars().count() > LONGEST_EXCERPT;
         let first = if is_long { before.saturating_sub(BEFORE_THE_MARK) } else { 0 };
         let excerpt = line_text.chars().skip(first).take(LONGEST_EXCERPT).map(visible).collect();
-        let mark = before - first..(before - first + marked).min(LONGEST_EXCERPT);
-        Problem { file_name: self.file_name.to_owned(), line, column: before + 1, message, excerpt, mark }
+        let mark = before - first..(before - first + self.lines.width(span)).min(LONGEST_EXCERPT);
+        Problem { file_name: self.file_name.to_owned(), line, column, message, excerpt, mark }
     }
 }
 
@@ -125,12 +127,6 @@ fn visible(character: char) -> char {
         other if other.is_control() => '\u{fffd}',
         other => other,
     }
-}
-
-/// The nearest boundary of a character at or before an offset.
-fn floor_boundary(text: &str, offset: usize) -> usize {
-    let offset = offset.min(text.len());
-    (0..=offset).rev().find(|position| text.is_char_boundary(*position)).unwrap_or(0)
 }
 
 #[cfg(test)]

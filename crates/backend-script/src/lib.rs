@@ -24,7 +24,6 @@ mod suggestion;
 mod telling;
 mod template;
 mod usage;
-mod values;
 mod wildcard;
 
 pub use completion_request::LONGEST_ECHO;

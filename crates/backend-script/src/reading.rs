@@ -12,13 +12,14 @@ mod unreachable;
 use std::sync::Arc;
 
 use interference_faults::Latency;
+use interference_toml_values::{Node, Problems};
 use toml::de::{DeTable, DeValue};
 
 use crate::answer::Answer;
 use crate::error::{ScriptError, Source};
 use crate::script::{DEFAULT_MODEL, DEFAULT_STATE, Memory, Models, Script, Then, digest_of, fingerprint_of};
+use crate::suggestion::nearest_or_known;
 use crate::template::on_large_stack;
-use crate::values::{Node, Problems};
 use crate::wildcard::{LONGEST_PATTERN, Wildcard};
 use answers::AnswerReader;
 use rules::ReadRule;
@@ -45,14 +46,10 @@ pub(crate) fn script(text: &str, file_name: &str) -> Result<Script, ScriptError>
 
 fn read(text: &str, file_name: &str) -> Result<Script, ScriptError> {
     let source = Source::new(file_name, text);
-    let mut problems = Problems::new();
-    let (document, errors) = DeTable::parse_recoverable(text);
-    for error in errors {
-        problems.add(error.span().unwrap_or(0..0), error.message().to_owned());
-    }
-    if !problems.is_empty() {
-        return Err(problems.into_error(&source));
-    }
+    let mut problems = Problems::new(nearest_or_known);
+    let Some(document) = problems.document(text) else {
+        return Err(source.error(problems));
+    };
     let document = document.into_inner();
     problems.check_keys(&document, "a script", &KEYS);
     let head = Head::read(&document, &mut problems);
@@ -61,7 +58,7 @@ fn read(text: &str, file_name: &str) -> Result<Script, ScriptError> {
     let rules = rules::read(&document, &source, &mut answers, &mut problems);
     unreachable::check(&head, &rules, &mut problems);
     if !problems.is_empty() {
-        return Err(problems.into_error(&source));
+        return Err(source.error(problems));
     }
     let digest = digest_of(text.as_bytes());
     let models = head.models.unwrap_or_else(|| default_models(&rules));

@@ -188,7 +188,7 @@ impl Script {
         }
         let Script { file_name, .. } = self;
         let Rule { name, line, .. } = rule;
-        let name = crate::values::shortened(name);
+        let name = interference_toml_values::shortened(name);
         format!(
             "No rule of {file_name} matches. The nearest is rule `{name}` (line {line}): {}.",
             reasons.join("; ")

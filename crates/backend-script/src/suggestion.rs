@@ -1,5 +1,7 @@
 //! What somebody may have meant who wrote a name that is not known.
 
+use interference_toml_values::known_are;
+
 /// How many edits apart two names may be for one to be suggested for the other.
 const MOST_EDITS: usize = 2;
 
@@ -17,6 +19,14 @@ pub(crate) fn did_you_mean<'k>(name: &str, known: impl IntoIterator<Item = &'k s
         (edits <= MOST_EDITS && edits * 2 <= name.chars().count()).then_some((edits, known))
     });
     near.min().map_or_else(String::new, |(_, known)| format!("; did you mean `{known}`?"))
+}
+
+/// The same for a key, or all that are known there.
+pub(crate) fn nearest_or_known(name: &str, known: &[&str]) -> String {
+    match did_you_mean(name, known.iter().copied()) {
+        hint if hint.is_empty() => known_are(name, known),
+        hint => hint,
+    }
 }
 
 #[cfg(test)]

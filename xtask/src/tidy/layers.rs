@@ -41,6 +41,7 @@ const LAYERS: &[(&str, Layer)] = &[
     ("interference-wire", Layer::Ground),
     ("interference-cassette", Layer::Ground),
     ("interference-model-store", Layer::Ground),
+    ("interference-toml-values", Layer::Ground),
     ("xtask", Layer::Ground),
 ];
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use interference_api_types::openai::chat_reply::FinishReason;
 use interference_faults::{Latency, StandingPlan};
+use interference_toml_values::{Node, Problems, listed, shortened};
 use toml::de::DeTable;
 
 use super::members::{KINDS, Members, Named, Origin, exclude_each_other, named_answer};
@@ -12,7 +13,6 @@ use super::{LONGEST_NAME, calls};
 use crate::answer::{Answer, AnswerBody, Call, ChatAnswer, Logprobs, Part, Saying, Step};
 use crate::pieces::Cut;
 use crate::template::{LONGEST_TEMPLATE, TemplateProblem, Templates, TemplatesBuilder};
-use crate::values::{Node, Problems, listed, shortened};
 
 mod numbers;
 mod other_kinds;

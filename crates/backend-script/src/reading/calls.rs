@@ -1,9 +1,10 @@
 //! `tool_calls` of an answer.
 
+use interference_toml_values::{Node, Problems};
+
 use super::{LONGEST_NAME, json};
 use crate::answer::{Call, Part, Step};
 use crate::pieces::Cut;
-use crate::values::{Node, Problems};
 
 /// How many calls an answer may make.
 pub(crate) const MOST_CALLS: usize = 128;

@@ -5,11 +5,11 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use interference_toml_values::{Node, Problems, shortened};
 use toml::de::DeTable;
 
 use super::LONGEST_NAME;
 use crate::suggestion::did_you_mean;
-use crate::values::{Node, Problems, shortened};
 
 /// How many answers may be each like the next.
 pub const LONGEST_LIKE: usize = 16;

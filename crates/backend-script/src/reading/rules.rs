@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
+use interference_toml_values::{Node, Problems, shortened};
 use regex::RegexBuilder;
 use toml::de::DeTable;
 
@@ -15,7 +16,6 @@ use crate::condition::Condition;
 use crate::error::Source;
 use crate::facts::Endpoint;
 use crate::script::{Rule, Serves, Then};
-use crate::values::{Node, Problems, shortened};
 use crate::wildcard::{LONGEST_PATTERN, Wildcard};
 
 /// How many rules a script may have.
@@ -232,7 +232,7 @@ fn condition(key: &str, node: &Node<'_>, problems: &mut Problems) -> Option<Cond
         "state" => name(problems).map(Condition::State),
         "endpoint" => problems.choice(node, key, &ENDPOINTS).map(Condition::Endpoint),
         "tools" => name(problems).map(Condition::Tools),
-        "stream" => problems.switch(node, key).map(Condition::Stream),
+        "stream" => problems.boolean(node, key, "true or false").map(Condition::Stream),
         _ => part(problems).map(Condition::System),
     }
 }

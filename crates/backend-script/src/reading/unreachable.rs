@@ -2,13 +2,14 @@
 
 use std::ops::Range;
 
+use interference_toml_values::{Problems, shortened};
+
 use super::Head;
 use super::rules::ReadRule;
 use crate::condition::Condition;
 use crate::facts::Endpoint;
 use crate::script::{Rule, Serves, Then};
 use crate::suggestion::did_you_mean;
-use crate::values::{Problems, shortened};
 use crate::wildcard::Wildcard;
 
 /// Notes all of them.

@@ -1,7 +1,8 @@
 //! `usage`, `logprobs` and `top_logprobs`.
 
+use interference_toml_values::{Node, Problems};
+
 use crate::answer::{GivenUsage, Logprobs};
-use crate::values::{Node, Problems};
 
 /// How many tokens a usage may tell: whole numbers up to here are the same in every language.
 const MOST_TOKENS: u64 = 1 << 53;

@@ -5,10 +5,11 @@ use http::StatusCode;
 use interference_faults::parse_duration;
 use serde_json::json;
 
+use interference_toml_values::{Node, Problems};
+
 use crate::answer::{Embedding, ErrorAnswer};
 use crate::reading::LONGEST_NAME;
 use crate::reading::members::Members;
-use crate::values::{Node, Problems};
 
 /// How many dimensions a vector may have.
 pub(crate) const MOST_DIMENSIONS: usize = 8_192;
