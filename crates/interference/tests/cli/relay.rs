@@ -1,5 +1,8 @@
 //! `serve --upstream`, of the real binary before the real binary: what is passed on, what is mended, and what is here.
 
+mod chain;
+mod manual;
+
 use std::net::SocketAddr;
 
 use serde_json::{Value, json};
@@ -169,6 +172,7 @@ fn what_is_no_upstream_is_told() {
         (&["--upstream", "a=http://localhost/v1", "--upstream", "a=http://localhost/v1"], "named `a`"),
         (&["--upstreams", "no-such-file.toml"], "no-such-file.toml"),
         (&["--record", "cassettes"], "`--record` needs an upstream"),
+        (&["-m", "smollm2-135m-instruct", "--record", "cassettes"], "recorded by a second server before it"),
         (&["--replay", "no-such-folder"], "no-such-folder"),
         (&["--replay-pace", "2x"], "--replay"),
     ] {

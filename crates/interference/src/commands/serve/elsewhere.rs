@@ -19,6 +19,11 @@ use crate::talk::say;
 /// Problems of cassettes that are told one by one, at most.
 const MOST_PROBLEMS_TOLD: usize = 20;
 
+/// What can be recorded; a model or a script only from outside, since its events become bytes in the server alone.
+const RECORD_HINT: &str = "name one, as in `--upstream openai=https://api.openai.com/v1 --record cassettes`; what answers \
+     here, a model or a script, is recorded by a second server before it: `interference serve --listen localhost:1338 \
+     --upstream local=http://localhost:1337/v1 --record cassettes`";
+
 /// What `serve` takes of it.
 #[derive(Debug, clap::Args)]
 pub(super) struct ElsewhereArguments {
@@ -59,8 +64,9 @@ impl ElsewhereArguments {
     pub(super) fn open(&self, own_keys: &[SecretString]) -> anyhow::Result<Option<Elsewhere>> {
         let upstreams = self.upstreams()?;
         if upstreams.is_empty() && self.record.is_some() {
-            let hint = "name one, as in `--upstream openai=https://api.openai.com/v1 --record cassettes`";
-            return Err(Failure::new(WRONG_USAGE, "`--record` needs an upstream to record", hint).into());
+            return Err(
+                Failure::new(WRONG_USAGE, "`--record` needs an upstream to record", RECORD_HINT).into()
+            );
         }
         let keys = upstreams.iter().filter_map(|upstream| upstream.key.as_ref()).chain(own_keys);
         let redaction = Redaction::new(keys.map(ExposeSecret::expose_secret));

@@ -41,17 +41,37 @@ fn the_recording_of_one_sdk_answers_another() {
     let clients = super::clients();
     let python = from_xtask("INTERFERENCE_TEST_PYTHON");
     let python_client = clients.join("python/chat.py");
-    let question = ["write a poem about a tree", "--model", "scripted", "--seed", "7", "--max-tokens", "4"];
-    let python_arguments = [&[python_client.to_str().unwrap()], &question[..]].concat();
+    let node_client = from_xtask("INTERFERENCE_TEST_NODE_CLIENT").join("chat.mjs");
+    let poem = ["write a poem about a tree", "--model", "scripted", "--seed", "7", "--max-tokens", "4"];
+    let questions = [
+        &poem[..],
+        &[&poem[..], &["--no-stream"]].concat(),
+        &["in many languages", "--model", "scripted", "--temperature", "0.5"],
+        &["something that is filtered", "--model", "scripted"],
+    ];
+    let asked = |served: &Served, program: &Path, client: &Path, question: &[&str]| -> Value {
+        let arguments = [&[client.to_str().unwrap()], question].concat();
+        serde_json::from_str(&served.printed(program, &arguments)).unwrap()
+    };
     let recorded = Served::recorded("conversations.toml", cassettes);
-    let told: Value = serde_json::from_str(&recorded.printed(&python, &python_arguments)).unwrap();
-    assert_eq!((&told["finish_reason"], &told["error"]), (&"length".into(), &Value::Null));
+    let from_python = questions.map(|question| asked(&recorded, &python, &python_client, question));
+    let reasons = from_python.each_ref().map(|told| &told["finish_reason"]);
+    assert_eq!(reasons, ["length", "length", "stop", "content_filter"]);
+    assert!(from_python.iter().all(|told| told["error"].is_null()), "{from_python:?}");
     recorded.end();
 
     let replayed = Served::replayed(cassettes);
-    let node_client = from_xtask("INTERFERENCE_TEST_NODE_CLIENT").join("chat.mjs");
-    let node_arguments = [&[node_client.to_str().unwrap()], &question[..]].concat();
-    let from_node: Value =
-        serde_json::from_str(&replayed.printed(Path::new("node"), &node_arguments)).unwrap();
-    assert_eq!(from_node, told);
+    let from_node = questions.map(|question| asked(&replayed, Path::new("node"), &node_client, question));
+    assert_eq!(from_node, from_python);
+}
+
+/// A whole file of tests in one language passes on what that in another has recorded.
+#[test]
+fn the_tests_of_one_sdk_pass_on_the_recordings_of_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let cassettes = folder.path().to_str().unwrap();
+    let recorded = Served::recorded("conversations.toml", cassettes);
+    recorded.pytest(NEWEST, "test_embeddings.py", &[]);
+    recorded.end();
+    Served::replayed(cassettes).node_test("embeddings.test.mjs");
 }
