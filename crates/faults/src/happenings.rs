@@ -10,7 +10,7 @@ pub const HAPPENINGS_MAX: usize = 1_000;
 pub struct Happening {
     /// Its key in the plan, such as `cut`.
     pub fault: &'static str,
-    /// The event it concerned, counted from 1 as the source made it.
+    /// The event it concerned, or behind which it took place, counted from 1 as the source made it; 0 is before the first.
     pub event: Option<u64>,
     /// The offset in the body where it took place.
     pub byte: Option<u64>,

@@ -13,11 +13,11 @@ use crate::exchange::{Answer, ask_relayed, request};
 const RELAY: &str = include_str!("../../../../../docs/relay.md");
 const CASSETTES: &str = include_str!("../../../../../docs/cassettes.md");
 
-/// The blocks in this language of a part of a page, which begins with this line.
+/// The blocks in this language of a part of a page, which begins with this line and ends with the next heading of two signs
+/// or three.
 fn blocks(page: &'static str, heading: &str, language: &str) -> Vec<&'static str> {
     let (_, part) = page.split_once(&format!("{heading}\n")).expect("the part is there");
-    let level = heading.split(' ').next().unwrap();
-    let part = part.split(&format!("\n{level} ")).next().unwrap();
+    let part = part.split("\n## ").next().unwrap().split("\n### ").next().unwrap();
     let fence = format!("```{language}\n");
     part.split(fence.as_str()).skip(1).map(|block| block.split("\n```").next().unwrap()).collect()
 }
