@@ -63,6 +63,16 @@ impl Plan {
         self.faults == Faults::default()
     }
 
+    /// The same faults for every request: without a seed, and without what says which requests they concern.
+    pub fn faults_alone(&self) -> Plan {
+        Plan { faults: self.faults.clone(), ..Plan::default() }
+    }
+
+    /// The same plan for a part of the requests, above 0 and up to 1, each drawn for itself.
+    pub fn with_probability(self, probability: f64) -> Plan {
+        Plan { probability: Some(probability), ..self }
+    }
+
     /// What the plan comes to for one request, counted from 0.
     ///
     /// A plan without a seed draws one each time; [`StandingPlan`](crate::StandingPlan) keeps the one that it drew.

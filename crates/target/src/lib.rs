@@ -73,15 +73,11 @@ impl Target {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(wrong("a user's name has no place in it"));
         }
-        let header = |what: String, value: &str| {
-            let fits = value.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-            if fits { Ok(()) } else { Err(TargetError::Header { what }) }
-        };
         if let Some(key) = &key {
-            header("the key".to_owned(), key.expose_secret())?;
+            check_header(|| "the key".to_owned(), key.expose_secret())?;
         }
         for (name, value) in &headers {
-            header(format!("the header `{name}`"), value)?;
+            check_header(|| format!("the header `{name}`"), value)?;
         }
         let (host, port) = host_and_port(&url).ok_or_else(|| wrong("it names no host"))?;
         let base_path = url.path().trim_end_matches('/').to_owned();
@@ -133,6 +129,16 @@ impl Target {
         target.url.set_path(path);
         path.clone_into(&mut target.base_path);
         target
+    }
+
+    /// The same server, to which every request brings one header more.
+    ///
+    /// # Errors
+    /// [`TargetError::Header`]
+    pub fn with_header(mut self, name: &str, value: &str) -> Result<Target, TargetError> {
+        check_header(|| format!("the header `{name}`"), value)?;
+        self.headers.push((name.to_owned(), value.to_owned()));
+        Ok(self)
     }
 
     /// What comes before the path of every request: `/v1`.
@@ -201,6 +207,12 @@ impl Target {
     }
 }
 
+/// Only printable ASCII can stand in a header on any way.
+fn check_header(what: impl Fn() -> String, value: &str) -> Result<(), TargetError> {
+    let fits = value.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if fits { Ok(()) } else { Err(TargetError::Header { what: what() }) }
+}
+
 /// Whether a header of this name carries what nobody else is to know.
 fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
@@ -241,6 +253,15 @@ mod tests {
         let target = Target::parse("http://localhost/v1", Some("sk-1".to_owned().into()), headers).unwrap();
         let shown = target.blackened("api-key: azure-1, X-Team: blue, Basic abc, Bearer sk-1");
         assert_eq!(shown, "api-key: $OPENAI_API_KEY, X-Team: blue, $OPENAI_API_KEY, Bearer $OPENAI_API_KEY");
+    }
+
+    #[test]
+    fn a_header_more_has_to_be_one() {
+        let target = Target::parse("http://localhost/v1", None, Vec::new()).unwrap();
+        let more = target.clone().with_header("x-a", "b").unwrap();
+        assert_eq!(more.headers(), [("x-a".to_owned(), "b".to_owned())]);
+        let error = target.with_header("x-a", "b\r\nc").unwrap_err().to_string();
+        assert_eq!(error, "the header `x-a` has characters that cannot stand in a header");
     }
 
     #[test]

@@ -431,6 +431,17 @@ fn a_plan_can_be_a_value_of_another_file() {
 }
 
 #[test]
+fn a_plan_can_be_had_for_a_part_of_the_requests() {
+    let faults = "cut = { after_events = 3, by = \"reset\" }";
+    let plan = parse(&format!("{faults}, probability = 0.5, times = 2, seed = 7"));
+    assert_eq!(plan.faults_alone(), parse(faults));
+    assert_eq!(parse(faults).faults_alone(), parse(faults));
+    let part = parse(faults).with_probability(1e-12);
+    assert_eq!(part.to_string(), format!("{faults}, probability = 1e-12"));
+    assert_eq!(parse(&part.to_string()), part);
+}
+
+#[test]
 fn durations_are_kept_to_the_microsecond() {
     let plan = parse("stall = { after_events = 1, time = '1.000001s' }");
     assert_eq!(plan.faults.stall.and_then(|stall| stall.time), Some(Duration::from_micros(1_000_001)));
