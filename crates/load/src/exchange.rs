@@ -20,6 +20,8 @@ pub(crate) struct Exchanged {
     pub(crate) headers: Option<Instant>,
     pub(crate) first_byte: Option<Instant>,
     pub(crate) heard: Heard,
+    /// The head of the answer, if it was whole.
+    pub(crate) head: Option<AnswerHead>,
     pub(crate) ended: Instant,
     pub(crate) outcome: Result<(), Failure>,
     /// Whether another request may follow on the connection.
@@ -66,6 +68,7 @@ impl Exchanged {
             headers: None,
             first_byte: None,
             heard: Heard::default(),
+            head: None,
             ended: Instant::now(),
             outcome: Err(failure),
             keeps_alive: false,
@@ -134,6 +137,7 @@ pub(crate) async fn exchange(connection: &mut Connection, request: &[u8], ask: &
     };
     (exchanged.heard, exchanged.outcome) = conclude(reader, &answer, exchanged.ended);
     exchanged.keeps_alive = answer.keeps_alive();
+    exchanged.head = answer.head;
     exchanged
 }
 

@@ -1,15 +1,20 @@
 //! The numbers of a run: every observation is added to what its worker has measured, and the workers' are joined.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use interference_report::load::{Measurements, Objective, Watch};
 
+use crate::failure::Failure;
 use crate::objectives;
 use crate::observation::{Frame, Observation};
 use crate::run::Run;
 use crate::worker::Tally;
+
+/// Statuses of which it is kept what the server says.
+const MOST_REFUSALS: usize = 8;
 
 /// What a run has measured.
 #[derive(Debug, Clone)]
@@ -22,6 +27,8 @@ pub struct Measured {
     pub peak_streams: u64,
     /// When the last request ended; the start of what counts, if there was none.
     pub last_end: Instant,
+    /// What the server said of why, as it first answered with each status other than 2xx: of a few.
+    pub refusals: BTreeMap<u16, String>,
     /// Whether it was stopped before its schedule was over, or at its very end.
     pub is_stopped: bool,
 }
@@ -42,6 +49,7 @@ struct Numbers {
     objectives: Arc<[Objective]>,
     measurements: Measurements,
     last_end: Instant,
+    refusals: BTreeMap<u16, String>,
 }
 
 impl Tally for Numbers {
@@ -53,6 +61,7 @@ impl Tally for Numbers {
                 .all(|objective| objectives::met(objective, observation, self.frame.basis));
         if observation.scheduled >= self.frame.start {
             observation.add_to(&mut self.measurements, &self.frame, met);
+            self.hear(observation);
             self.last_end = self.last_end.max(observation.ended);
         }
         met
@@ -62,6 +71,19 @@ impl Tally for Numbers {
         if let Some(since) = now.checked_duration_since(self.frame.start) {
             let interval = self.measurements.timeline.at(since);
             interval.in_flight = interval.in_flight.max(count);
+        }
+    }
+}
+
+impl Numbers {
+    /// Keeps what a refusal says, if it is the first of its status.
+    fn hear(&mut self, observation: &Observation) {
+        let Err(Failure::Status(status)) = observation.outcome else { return };
+        if self.refusals.len() < MOST_REFUSALS
+            && !self.refusals.contains_key(&status)
+            && let Some(said) = observation.said()
+        {
+            self.refusals.insert(status, said);
         }
     }
 }
@@ -77,15 +99,20 @@ pub fn measure(run: &Run, counting: &Counting) -> io::Result<Measured> {
         objectives: Arc::clone(&counting.objectives),
         measurements: Measurements::default(),
         last_end: frame.start,
+        refusals: BTreeMap::new(),
     };
     let ran = run.perform(numbers)?;
     let is_stopped = run.stop.is_wished();
     let mut measurements = Measurements::default();
     let mut last_end = frame.start;
+    let mut refusals = BTreeMap::new();
     for numbers in ran.tallies {
+        for (status, said) in numbers.refusals {
+            refusals.entry(status).or_insert(said);
+        }
         measurements.join(&numbers.measurements);
         last_end = last_end.max(numbers.last_end);
     }
     let peak_streams = run.live.snapshot().peak;
-    Ok(Measured { measurements, watched: ran.watched, peak_streams, last_end, is_stopped })
+    Ok(Measured { measurements, watched: ran.watched, peak_streams, last_end, refusals, is_stopped })
 }

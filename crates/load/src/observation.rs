@@ -9,6 +9,7 @@ use interference_report::load::{Basis, Measure, Measurements, StreamLine};
 
 use crate::failure::Failure;
 use crate::reading::Heard;
+use crate::refusal;
 
 /// One request, from its place in the schedule to its end.
 #[derive(Debug, Clone)]
@@ -56,11 +57,18 @@ impl Observation {
         Some(time?.saturating_duration_since(from))
     }
 
+    /// From the scheduled to the sent time, without what connecting took: a server that is slow to shake hands has made nobody
+    /// late.
+    fn lateness(&self) -> Option<Duration> {
+        let waited = self.since(Basis::Scheduled, self.sent)?;
+        Some(waited.saturating_sub(self.connect.unwrap_or_default()))
+    }
+
     /// The time of a measure; none where it did not happen, and for those that are no single time.
     pub fn time(&self, measure: Measure, basis: Basis) -> Option<Duration> {
         let heard = &self.heard;
         match measure {
-            Measure::Lateness => self.since(Basis::Scheduled, self.sent),
+            Measure::Lateness => self.lateness(),
             Measure::Connect => self.connect,
             Measure::Headers => self.since(basis, self.headers),
             Measure::FirstByte => self.since(basis, self.first_byte),
@@ -78,6 +86,12 @@ impl Observation {
             | Measure::PromptTokens
             | Measure::CompletionTokens => None,
         }
+    }
+
+    /// What the server says of why it refused the request, in one line; none where it did not, or says nothing.
+    pub fn said(&self) -> Option<String> {
+        let is_refused = matches!(self.outcome, Err(Failure::Status(_)));
+        is_refused.then(|| refusal::said(&self.heard.refusal))?
     }
 
     /// The times between its chunks with output.
@@ -99,10 +113,9 @@ impl Observation {
         let since_start = |time: Instant| time.saturating_duration_since(frame.start);
         measured.counts.scheduled += 1;
         measured.timeline.at(since_start(self.scheduled)).scheduled += 1;
-        if let Some(sent) = self.sent {
+        if let (Some(sent), Some(lateness)) = (self.sent, self.lateness()) {
             measured.counts.sent += 1;
             measured.timeline.at(since_start(sent)).sent += 1;
-            let lateness = sent.saturating_duration_since(self.scheduled);
             measured.counts.late += u64::from(lateness > frame.late_after);
             // Of all that were sent: it is the tester's, whatever the server made of them.
             measured.record_time(Measure::Lateness, lateness);

@@ -12,6 +12,8 @@ use crate::observation::Observation;
 use crate::schedule::{Schedule, User};
 use crate::work::Ask;
 
+/// The header by which a server tells the faults of an answer.
+const APPLIED_FAULTS: &str = "x-interference-applied";
 /// How long the tester measures itself, before and after.
 pub const CALIBRATING: Duration = Duration::from_secs(3);
 /// Streams of the tester's own server, at most.
@@ -29,17 +31,33 @@ const LONGEST_ANSWER: Duration = Duration::from_secs(1);
 /// When the future is dropped the connection is closed.
 pub async fn ask_once(target: &Target, ask: &Ask, time: TimeLimits) -> Observation {
     let scheduled = Instant::now();
+    exchanged(target, ask, time).await.observed(0, scheduled, false)
+}
+
+/// The same of a request that brings a plan of faults, and whether the answer tells which of them it has: else the server
+/// knows nothing of plans.
+///
+/// # Cancellation
+/// When the future is dropped the connection is closed.
+pub async fn tells_faults(target: &Target, ask: &Ask, time: TimeLimits) -> (Observation, bool) {
+    let scheduled = Instant::now();
+    let exchanged = exchanged(target, ask, time).await;
+    let tells = exchanged.head.as_ref().is_some_and(|head| head.fields.first(APPLIED_FAULTS).is_some());
+    (exchanged.observed(0, scheduled, false), tells)
+}
+
+/// One request on a connection of its own.
+async fn exchanged(target: &Target, ask: &Ask, time: TimeLimits) -> Exchanged {
     let mut request = exchange::head(target, ask);
     request.extend_from_slice(&ask.body);
     let limits = Limits { time, ..Limits::default() };
-    let exchanged = match exchange::connect(target, limits).await {
+    match exchange::connect(target, limits).await {
         Ok((mut connection, connect)) => {
             let exchanged = exchange::exchange(&mut connection, &request, ask).await;
             Exchanged { connect: Some(connect), ..exchanged }
         }
         Err(error) => Exchanged::unsent(Failure::from(&error)),
-    };
-    exchanged.observed(0, scheduled, false)
+    }
 }
 
 /// How much there is to measure at once.

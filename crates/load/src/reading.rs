@@ -13,6 +13,7 @@ use interference_sse::{DecodeError, Decoder};
 use serde::Deserialize;
 
 use crate::failure::Failure;
+use crate::refusal;
 use crate::work::Endpoint;
 
 /// Chunks of an answer that are taken, at most; an answer with more is [`Failure::TooLarge`].
@@ -48,6 +49,8 @@ pub struct Heard {
     pub ended_by_length: bool,
     /// The text, where it is wanted.
     pub text: Option<String>,
+    /// How the body of an answer begins that failed by its head: 16 KiB at most, empty of any other.
+    pub refusal: Vec<u8>,
 }
 
 /// What one chunk brings.
@@ -71,7 +74,7 @@ enum Form {
         ends: Ends,
     },
     Whole(Vec<u8>),
-    /// Nothing of it is looked at: it is an error of which the status says all.
+    /// Its head says what is wrong, and its body at most why.
     Passed,
 }
 
@@ -108,8 +111,12 @@ impl AnswerReader {
         AnswerReader { endpoint, form, heard, failure: None }
     }
 
-    /// Takes bytes of the body that came at a time. After a failure they are passed over.
+    /// Takes bytes of the body that came at a time. After a failure they are passed over, but for the first of a refusal.
     pub(crate) fn take(&mut self, mut bytes: &[u8], at: Instant) {
+        if matches!(self.form, Form::Passed) {
+            let room = refusal::KEPT - self.heard.refusal.len();
+            self.heard.refusal.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        }
         if self.failure.is_some() {
             return;
         }

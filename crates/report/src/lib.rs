@@ -39,4 +39,5 @@ pub use verdicts::{
     CaseVerdict, Clause, Direction, Exchange, FORMAT, Finding, Level, Summary, Tool, Verdict, Verdicts,
     WireEntry,
 };
+pub use visible::{one_line, shortened};
 pub use wire_log::{abridged, milliseconds};

@@ -12,13 +12,13 @@ pub(crate) fn visible(text: &str) -> Cow<'_, str> {
 }
 
 /// The same in one line: its line feeds, and the white space around them, are spaces.
-pub(crate) fn one_line(text: &str) -> String {
+pub fn one_line(text: &str) -> String {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     visible(&lines.collect::<Vec<_>>().join(" ")).into_owned()
 }
 
 /// The first `most` characters, and a `…` in the place of others.
-pub(crate) fn shortened(text: &str, most: usize) -> Cow<'_, str> {
+pub fn shortened(text: &str, most: usize) -> Cow<'_, str> {
     match text.char_indices().nth(most) {
         None => Cow::Borrowed(text),
         Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),

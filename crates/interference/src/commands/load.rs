@@ -8,6 +8,7 @@ mod clock_server;
 mod interruption;
 mod once;
 mod progress;
+mod search;
 mod series;
 mod sockets;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use interference_faults::{Plan, PlanError};
 use interference_load::schedule::{Process, Profile, Speed};
 use interference_load::work::{Extra, Length};
 use interference_load::{Endpoint, schedule, work};
@@ -175,8 +177,8 @@ struct Parts {
 #[derive(Debug, Clone, clap::Args)]
 struct Faults {
     /// A plan of faults, for the requests of `--fault-rates`; a server that is named must be run with `--allow-faults`
-    #[arg(long, value_name = "PLAN", requires = "fault_rates", default_value = "cut.after_events = 5")]
-    faults: String,
+    #[arg(long, value_name = "PLAN", requires = "fault_rates", default_value = "cut.after_events = 5", value_parser = plan)]
+    faults: Plan,
     /// The parts of the requests that fail, one run for each: `0,0.01,0.1`
     #[arg(long, value_name = "P,P…", value_delimiter = ',', value_parser = part, conflicts_with = "sweep")]
     fault_rates: Vec<f64>,
@@ -206,6 +208,13 @@ fn duration(given: &str) -> Result<Duration, String> {
 fn part(given: &str) -> Result<f64, String> {
     let part: Option<f64> = given.parse().ok();
     part.filter(|part| (0.0..=1.0).contains(part)).ok_or_else(|| "expected a number from 0 to 1".to_owned())
+}
+
+fn plan(given: &str) -> Result<Plan, String> {
+    let plan: Plan = given.parse().map_err(|error: PlanError| error.to_string())?;
+    let is_of_faults_alone = plan.faults_alone() == plan;
+    let told = "which requests fail is drawn for each by itself: `probability`, `times` and `seed` have no place here";
+    if is_of_faults_alone { Ok(plan) } else { Err(told.to_owned()) }
 }
 
 fn profile(given: &str) -> Result<Profile, schedule::ScheduleError> {
@@ -250,6 +259,7 @@ pub(crate) fn run(arguments: LoadArguments) -> anyhow::Result<()> {
     let outputs = arguments.reports.iter().map(|report| report.parse()).collect::<Result<Vec<_>, _>>()?;
     let objectives = objectives(&arguments.slo)?;
     once::check_pattern(&arguments)?;
+    series::check(&arguments)?;
     let interruption = Interruption::default();
     let report = if !arguments.faults.fault_rates.is_empty() {
         series::of_faults(&arguments, &objectives, &interruption)?

@@ -247,7 +247,18 @@ fn what_comes_after_a_failure_is_passed_over() {
     assert_eq!((heard.chunks.len(), failure), (1, Some(Failure::ErrorEvent)));
     let mut reader = AnswerReader::of_failure(Chat, Failure::Status(429));
     reader.take(body(&[TEXT, STOP, DONE]).as_bytes(), at);
-    assert_eq!(reader.finish(at), (Heard::default(), Err(Failure::Status(429))));
+    let refused = Heard { refusal: body(&[TEXT, STOP, DONE]).into_bytes(), ..Heard::default() };
+    assert_eq!(reader.finish(at), (refused, Err(Failure::Status(429))));
+}
+
+#[test]
+fn of_a_refusal_the_first_bytes_are_kept() {
+    let mut reader = AnswerReader::of_failure(Chat, Failure::Status(400));
+    for _ in 0..5 {
+        reader.take(&[b'a'; 5_000], Instant::now());
+    }
+    let (heard, failure) = reader.break_off();
+    assert_eq!((heard.refusal.len(), failure), (16 * 1024, Some(Failure::Status(400))));
 }
 
 /// Everything above, so that any of it may follow on any other.

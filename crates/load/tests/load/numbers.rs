@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use interference_load::{Ask, Endpoint, Failure, ask_once, level_of};
+use interference_load::{Ask, Endpoint, Failure, ask_once, level_of, tells_faults};
 use interference_report::load::{Basis, Measure};
 use interference_target::Target;
 use interference_wire::{Step, TimeLimits};
@@ -103,4 +103,28 @@ fn one_whole_answer_lets_expect_many() {
     let level = level_of(&observation, 1_000.0);
     assert!(level.streams >= 39.0 && level.chunks_per_second == 1_000.0, "{level:?}");
     assert_eq!(asked().outcome, Err(Failure::Cut));
+}
+
+#[test]
+fn a_server_tells_why_it_refuses_and_which_faults_it_has() {
+    let answer =
+        |head: &str, body: &str| format!("HTTP/1.1 {head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let refusal = answer("400 Bad Request", r#"{"error":{"message":"No faults here.","code":"no"}}"#);
+    let faulty = answer("503 Out\r\nX-Interference-Applied: http.status = 503", "<html>");
+    let server = Server::start(move |connection, _| vec![write([&refusal, &faulty][connection as usize])]);
+    let target = Target::parse(&server.url, None, Vec::new()).unwrap();
+    let ask = Ask {
+        endpoint: Endpoint::Chat,
+        pause: Duration::ZERO,
+        body: b"{}".to_vec(),
+        streamed: true,
+        wants_text: false,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let asked = || runtime.block_on(tells_faults(&target, &ask, TimeLimits::default()));
+    let (refused, tells) = asked();
+    assert_eq!((refused.outcome, tells), (Err(Failure::Status(400)), false));
+    assert_eq!(refused.said().as_deref(), Some("No faults here. (no)"));
+    let (faulty, tells) = asked();
+    assert_eq!((faulty.outcome, tells, faulty.said()), (Err(Failure::Status(503)), true, None));
 }

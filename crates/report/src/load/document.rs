@@ -4,17 +4,16 @@
 //! and counts (`first_content_ms_p99`, `valid_goodput_ratio` and the like) stands in the JSON for those who read it, and
 //! is made anew from them whenever a document is written.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::bounded::{self, MOST_NOTES, MOST_OBJECTIVES, MOST_POINTS, MOST_SHARDS};
+use super::bounded::{self, MOST_NOTES, MOST_OBJECTIVES, MOST_SHARDS};
 use super::certificate::Certificate;
 use super::figure::{Figure, RunFigure, Statistic};
 use super::histogram::Histogram;
 use super::measure::{Measure, Unit};
 use super::measurements::Measurements;
+use super::series::Series;
 use crate::error::{DocumentError, ReportError};
 use crate::kind::{Kind, Unread};
 use crate::verdicts::Tool;
@@ -80,35 +79,6 @@ pub struct SloVerdict {
     pub met: bool,
 }
 
-/// Several runs, of which one thing was changed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Series {
-    /// What was changed: `rate`, `concurrency` or `fault_probability`.
-    pub variable: String,
-    /// In ascending order of what was changed.
-    #[serde(deserialize_with = "bounded::list::<_, _, MOST_POINTS>")]
-    pub points: Vec<Point>,
-    /// The highest at which every objective held, of a search; absent where there was none, or nothing held.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub highest: Option<f64>,
-}
-
-/// One run of a series.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Point {
-    /// What was changed.
-    pub at: f64,
-    /// Whether every objective held.
-    pub met: bool,
-    /// Whether the numbers can be trusted.
-    pub certified: bool,
-    /// What it came to, by the names of documents: `first_content_ms_p99`.
-    pub figures: Map<String, Value>,
-    /// Requests that came to nothing sound, by kind.
-    #[serde(default)]
-    pub errors: BTreeMap<String, u64>,
-}
-
 /// A run of load.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LoadReport {
@@ -165,7 +135,8 @@ impl LoadReport {
 
     /// Why the numbers cannot be trusted, each a sentence.
     pub fn objections(&self) -> Vec<String> {
-        self.certificates.iter().flat_map(Certificate::objections).collect()
+        let own = self.certificates.iter().flat_map(Certificate::objections);
+        own.chain(self.series.iter().filter_map(Series::objection)).collect()
     }
 
     /// Whether all objectives were met; also if there are none.

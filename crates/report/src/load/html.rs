@@ -7,12 +7,13 @@
 use askama::Template;
 
 use super::certificate::{Calibration, Quantiles};
-use super::document::{LoadReport, Point, Series};
+use super::document::LoadReport;
 use super::figure::{Figure, RunFigure, Statistic};
 use super::measure::Measure;
 use super::number::{amount, counted, exact, grouped, in_words, percent, unit};
 use super::plot::{self, Chart, Clock, StreamChart};
 use super::sentences;
+use super::series::{Point, Series};
 use super::streams::StreamLine;
 use super::timeline::Interval;
 use crate::duration::duration;

@@ -42,7 +42,7 @@ macro_rules! measures {
 }
 
 measures! {
-    /// From the scheduled time to the first byte handed to the system: the tester's own lateness.
+    /// From the scheduled time to the first byte handed to the system, less what connecting took: the tester's own lateness.
     Lateness = "lateness_ms", Time;
     /// Name look-up, connecting and TLS, of requests that opened a connection.
     Connect = "connect_ms", Time;

@@ -103,7 +103,7 @@ impl Measurements {
 }
 
 impl Counts {
-    fn add(&mut self, other: &Counts) {
+    pub(super) fn add(&mut self, other: &Counts) {
         let Counts {
             scheduled,
             sent,

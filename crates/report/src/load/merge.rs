@@ -1,12 +1,16 @@
 //! The parts of one run, which several machines did, as one.
 //!
 //! Owns what belongs together: the same plan, target, model and start, and no part twice. Histograms and counts are added;
-//! what follows from them is made anew. Refuses to know files.
+//! what follows from them is made anew, of each run of a series as of a single one. Refuses to know files.
+
+use std::mem::take;
 
 use serde_json::Value;
 
-use super::bounded::MOST_SHARDS;
+use super::bounded::{MOST_NOTES, MOST_SHARDS};
 use super::document::LoadReport;
+use super::measurements::Measurements;
+use super::series::{Point, Sums};
 use super::slo::{Objective, ObjectiveError};
 
 /// Missing shards that are named.
@@ -31,11 +35,19 @@ pub enum MergeError {
         /// When it began.
         started_at: String,
     },
-    /// A search, or a series of faults, which is of one machine.
-    #[error("the run of {started_at} is a series of runs, and no shard of one")]
-    Series {
+    /// A search, whose next rate follows from what one machine has measured.
+    #[error("the run of {started_at} is a search for the highest rate, and no shard of one")]
+    Search {
         /// When it began.
         started_at: String,
+    },
+    /// A run of a series of which only the figures are told, and no percentile is made of percentiles.
+    #[error("the run at {at} of the series of {started_at} has no sums that others could be added to")]
+    NoSums {
+        /// When the series began.
+        started_at: String,
+        /// What was changed.
+        at: f64,
     },
     /// A shard that is there twice.
     #[error("shard {index}/{of} is there twice")]
@@ -80,7 +92,13 @@ impl MergeError {
                  side by side"
                     .to_owned()
             }
-            MergeError::Series { .. } => "name the documents of plain runs with `--shard I/N`".to_owned(),
+            MergeError::Search { .. } => {
+                "search on one machine (`load --sweep`), or share rates that are known: `--rate 10,20,40 --shard I/N`"
+                    .to_owned()
+            }
+            MergeError::NoSums { .. } => {
+                "run all shards again by this version: it writes them for series with `--shard I/N`".to_owned()
+            }
             MergeError::Twice { .. } => "name each document once, and give each machine a shard of its own".to_owned(),
             MergeError::OtherSplit { .. } | MergeError::Differs { .. } => {
                 "run all shards by the same command but for `--shard I/N`, with the same `--start-at T`".to_owned()
@@ -134,7 +152,9 @@ impl LoadReport {
         let expressions = |report: &LoadReport| -> Vec<String> {
             report.slo.iter().map(|slo| slo.expression.clone()).collect()
         };
-        same("slo", &expressions(self), &expressions(part))
+        same("slo", &expressions(self), &expressions(part))?;
+        same("series.variable", &variable(self), &variable(part))?;
+        same("series.points.at", &changes(self), &changes(part))
     }
 
     fn take(&mut self, part: LoadReport) {
@@ -152,6 +172,10 @@ impl LoadReport {
         self.notes.extend(part.notes);
         self.certificates.extend(part.certificates);
         self.measurements.merge(&part.measurements);
+        // That they are of the same runs was seen before.
+        if let (Some(own), Some(other)) = (&mut self.series, part.series) {
+            own.points.iter_mut().zip(other.points).for_each(|(own, other)| own.take(other));
+        }
     }
 
     /// What follows from the sums.
@@ -161,12 +185,64 @@ impl LoadReport {
         self.notes.extend(missing(self));
         self.notes.sort_unstable();
         self.notes.dedup();
+        self.notes.truncate(MOST_NOTES);
+        self.judge()?;
+        if let Some(mut series) = self.series.take() {
+            let (measurements, certificates) = (take(&mut self.measurements), take(&mut self.certificates));
+            for point in &mut series.points {
+                *point = point.concluded(self.clone())?;
+            }
+            (self.measurements, self.certificates) = (measurements, certificates);
+            self.series = Some(series);
+        }
+        Ok(())
+    }
+
+    /// Holds the objectives against what there is now.
+    fn judge(&mut self) -> Result<(), ObjectiveError> {
         let figures = self.figures();
         for slo in &mut self.slo {
             *slo = slo.expression.parse::<Objective>()?.evaluate(&figures);
         }
         Ok(())
     }
+}
+
+impl Point {
+    /// Adds a part of the same run, which another machine did.
+    fn take(&mut self, part: Point) {
+        self.certificates.extend(part.certificates);
+        for (kind, count) in part.errors {
+            let own = self.errors.entry(kind).or_default();
+            *own = own.saturating_add(count);
+        }
+        if let (Some(own), Some(other)) = (&mut self.sums, part.sums) {
+            own.add(&other);
+        }
+    }
+
+    /// What follows from its sums; `run` is the document that it stands in, without numbers.
+    fn concluded(&self, mut run: LoadReport) -> Result<Point, ObjectiveError> {
+        let Some(Sums { duration_ms, counts, histograms }) = self.sums.clone() else {
+            return Ok(self.clone());
+        };
+        run.duration_ms = duration_ms;
+        run.measurements =
+            Measurements { counts, errors: self.errors.clone(), histograms, ..Measurements::default() };
+        run.certificates.clone_from(&self.certificates);
+        run.judge()?;
+        Ok(Point::of(self.at, &run))
+    }
+}
+
+/// What was changed in the runs of a series.
+fn variable(report: &LoadReport) -> Option<&str> {
+    report.series.as_ref().map(|series| series.variable.as_str())
+}
+
+/// To what it was changed in each of them.
+fn changes(report: &LoadReport) -> Vec<f64> {
+    report.series.iter().flat_map(|series| &series.points).map(|point| point.at).collect()
 }
 
 /// How the note about missing shards begins.
@@ -190,11 +266,16 @@ fn check_shards(reports: &[LoadReport]) -> Result<(), MergeError> {
     let mut others = None;
     for report in reports {
         let started_at = report.started_at.clone();
-        if report.series.is_some() {
-            return Err(MergeError::Series { started_at });
-        }
         if report.shards.is_empty() {
             return Err(MergeError::NoShard { started_at });
+        }
+        if let Some(series) = &report.series {
+            if series.variable == "rate" {
+                return Err(MergeError::Search { started_at });
+            }
+            if let Some(point) = series.points.iter().find(|point| point.sums.is_none()) {
+                return Err(MergeError::NoSums { started_at, at: point.at });
+            }
         }
         for shard in &report.shards {
             let others = *others.get_or_insert(shard.of);

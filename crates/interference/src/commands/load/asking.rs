@@ -9,7 +9,7 @@ use interference_load::work::{
     Cassettes, Delivery, Ending, Form, Length, LimitMember, Prompts, RequestFile, SharedBeginning, Synthetic,
     TokenScale, WorkError, probe,
 };
-use interference_load::{Ask, Endpoint, Failure as Kind, Observation, Work, ask_once};
+use interference_load::{Ask, Endpoint, Failure as Kind, Observation, Work, ask_once, tells_faults};
 use interference_target::Target;
 use interference_wire::TimeLimits;
 
@@ -25,6 +25,7 @@ const TRIES: usize = 3;
 const ASSUMED: [(u32, u64); 2] = [(100, 130), (1_000, 1_210)];
 
 /// What is asked, and what was seen of the server before.
+#[derive(Clone)]
 pub(super) struct Asked {
     pub(super) work: Arc<dyn Work>,
     /// A sound answer to the first request of the work, if there was one.
@@ -94,14 +95,61 @@ pub(super) async fn ask(
             Arc::new(Synthetic::new(&form, prompts(&arguments.asking), scale, seed).map_err(wrong_work)?)
         }
     };
-    let look = match work.conversation(u64::MAX >> 1).next("") {
+    let look = match first(&*work) {
         Some(first) => sound(&first, target, time).await?,
-        None => None,
+        None => Err(None),
     };
-    if look.is_none() {
-        notes.push("no request before the run was answered soundly".to_owned());
+    if let Err(why) = &look {
+        let why = why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
+        notes.push(format!("no request before the run was answered soundly{why}"));
     }
-    Ok(Asked { work, look, notes })
+    Ok(Asked { work, look: look.ok(), notes })
+}
+
+/// The request by which a server is looked at.
+fn first(work: &dyn Work) -> Option<Ask> {
+    work.conversation(u64::MAX >> 1).next("")
+}
+
+/// Asks once with what a target brings, a plan of faults among it.
+///
+/// # Errors
+/// The server refuses it, or answers as if it knew nothing of plans.
+pub(super) async fn check_faults(
+    work: &Arc<dyn Work>,
+    target: &Target,
+    time: TimeLimits,
+) -> Result<(), Failure> {
+    let Some(first) = first(&**work) else { return Ok(()) };
+    let mut last = None;
+    for _ in 0..TRIES {
+        let (answer, takes_plans) = tells_faults(target, &first, time).await;
+        match answer.outcome {
+            _ if takes_plans => return Ok(()),
+            Err(failure) => last = Some(told(failure, &answer)),
+            Ok(()) => {
+                last = None;
+                break;
+            }
+        }
+    }
+    let place = target.base_url();
+    let message = match last {
+        Some(why) => format!("{place} refuses requests with a plan of faults: {why}"),
+        None => format!("{place} takes no plans of faults: it answers as if there were none"),
+    };
+    let hint = "name a server that was started by `interference serve --allow-faults`; with `--upstream NAME=URL` it stands \
+                in front of any other";
+    Err(Failure::new(TEST_FAILED, message, hint))
+}
+
+/// What became of a request, and what the server says of it.
+fn told(failure: Kind, answer: &Observation) -> String {
+    let kind = match failure {
+        Kind::Status(status) => format!("status {status}"),
+        other => other.name().into_owned(),
+    };
+    answer.said().map_or_else(|| kind.clone(), |said| format!("{kind}: {said}"))
 }
 
 fn prompts(asking: &Asking) -> Prompts {
@@ -125,7 +173,7 @@ async fn scale(
     for words in TokenScale::probe_words() {
         let ask = probe(form, words, seed).map_err(wrong_work)?;
         let answer = sound(&ask, target, time).await?;
-        let usage = answer.and_then(|answer| answer.heard.usage);
+        let usage = answer.ok().and_then(|answer| answer.heard.usage);
         probes.extend(usage.map(|usage| (words, usage.prompt_tokens)));
     }
     if let Ok(scale) = TokenScale::fit(&probes) {
@@ -137,11 +185,16 @@ async fn scale(
     Ok(TokenScale::fit(&ASSUMED).map_err(wrong_work)?)
 }
 
-/// A sound answer, if one comes in some tries. Where the base URL has no path, the API is looked for.
+/// A sound answer, if one comes in some tries; else what became of the last. Where the base URL has no path, the API is
+/// looked for.
 ///
 /// # Errors
 /// There is no connection, or the server refuses the request for a reason that every further one has too.
-async fn sound(ask: &Ask, target: &mut Target, time: TimeLimits) -> anyhow::Result<Option<Observation>> {
+async fn sound(
+    ask: &Ask,
+    target: &mut Target,
+    time: TimeLimits,
+) -> Result<Result<Observation, Option<String>>, Failure> {
     if target.is_bare() {
         let below = target.with_base_path("/v1");
         let answer = ask_once(&below, ask, time).await;
@@ -149,17 +202,26 @@ async fn sound(ask: &Ask, target: &mut Target, time: TimeLimits) -> anyhow::Resu
             *target = below;
         }
     }
+    let mut last = None;
     for _ in 0..TRIES {
         let answer = ask_once(target, ask, time).await;
         match answer.outcome {
-            Ok(()) => return Ok(Some(answer)),
-            Err(failure) => refuse_what_cannot_be(failure, ask, target)?,
+            Ok(()) => return Ok(Ok(answer)),
+            Err(failure) => {
+                refuse_what_cannot_be(failure, &answer, ask, target)?;
+                last = Some(told(failure, &answer));
+            }
         }
     }
-    Ok(None)
+    Ok(Err(last))
 }
 
-fn refuse_what_cannot_be(failure: Kind, ask: &Ask, target: &Target) -> Result<(), Failure> {
+fn refuse_what_cannot_be(
+    failure: Kind,
+    answer: &Observation,
+    ask: &Ask,
+    target: &Target,
+) -> Result<(), Failure> {
     let place = target.base_url();
     match failure {
         Kind::ConnectionRefused
@@ -172,13 +234,14 @@ fn refuse_what_cannot_be(failure: Kind, ask: &Ask, target: &Target) -> Result<()
         }
         Kind::Status(status @ (400 | 401 | 403 | 404 | 405 | 415 | 422)) => {
             let path = ask.endpoint.path();
-            let message = format!("{place}{path} refuses the requests of this run with status {status}");
+            let told = told(failure, answer);
+            let message = format!("{place}{path} refuses the requests of this run with {told}");
             let hint = match status {
                 401 | 403 => "`--api-key env:NAME` gives a key",
                 404 => "is the model's name right (`-m`), and does the base URL end in /v1?",
                 _ => {
-                    "`interference chat` and `interference check` tell what the server says; `--body` and \
-                      `--max-completion-tokens` change the requests"
+                    "`--body` and `--max-completion-tokens` change the requests; `interference check` tells what the \
+                     server takes"
                 }
             };
             Err(Failure::new(TEST_FAILED, message, hint))

@@ -8,7 +8,7 @@ use interference_load::schedule::{Arrival, Profile, Schedule, Speed, WHOLE};
 use interference_load::{Counting, Level, Live, Measured, Reuse, Run, level_of, measure};
 use interference_report::Tool;
 use interference_report::load::{Bounds, Certificate, FORMAT, LoadReport, Objective, Plan};
-use interference_target::Target;
+use interference_target::{Target, TargetError};
 use interference_wire::{Limits, TimeLimits};
 
 use super::asking::{self, Asked};
@@ -23,6 +23,11 @@ use crate::talk::say;
 
 /// A request that is sent later than this counts as late.
 const LATE_AFTER: Duration = Duration::from_millis(10);
+/// What a machine that shares a series has between two runs of it, beside the measuring of itself: to write down the one,
+/// and to be ready for the other.
+const BETWEEN_RUNS: Duration = Duration::from_secs(2);
+/// The same with that measuring, twice 3 s and the start of a server: longer than it takes as a rule.
+const BETWEEN_CERTIFIED_RUNS: Duration = Duration::from_secs(20);
 /// Before the first arrival, for threads to start.
 const LEAD: Duration = Duration::from_millis(100);
 /// Arrivals of the time before a run are numbered from here, so that no prompt is sent twice.
@@ -48,13 +53,6 @@ pub(super) enum Pattern {
     Trace(Vec<Duration>),
 }
 
-/// Whether the tester measures itself besides watching itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Proof {
-    BeforeAndAfter,
-    Watch,
-}
-
 /// Whether the command line can say when requests are sent: else the server need not be asked.
 ///
 /// # Errors
@@ -73,6 +71,7 @@ fn no_pattern() -> Failure {
 }
 
 /// A server that has been looked at, and what is asked of it.
+#[derive(Clone)]
 pub(super) struct Session<'a> {
     arguments: &'a LoadArguments,
     interruption: &'a Interruption,
@@ -80,6 +79,8 @@ pub(super) struct Session<'a> {
     hands: Hands,
     target: Target,
     asked: Asked,
+    /// When the next run begins; at once where nothing is said.
+    start_at: Option<SystemTime>,
 }
 
 /// One run by the command line as it is.
@@ -93,8 +94,7 @@ pub(super) fn alone(
 ) -> anyhow::Result<LoadReport> {
     let session = Session::as_told(arguments, objectives, interruption)?;
     let pattern = session.pattern()?;
-    let proof = if arguments.no_certificate { Proof::Watch } else { Proof::BeforeAndAfter };
-    session.run(&pattern, proof)
+    session.run(&pattern)
 }
 
 impl<'a> Session<'a> {
@@ -107,10 +107,10 @@ impl<'a> Session<'a> {
         objectives: &[Objective],
         interruption: &'a Interruption,
     ) -> anyhow::Result<Session<'a>> {
-        Session::open(arguments, objectives, interruption, arguments.base_url.as_deref(), Vec::new())
+        Session::open(arguments, objectives, interruption, arguments.base_url.as_deref())
     }
 
-    /// Looks at a server; `headers` are brought by every request besides those of the command line.
+    /// Looks at a server.
     ///
     /// # Errors
     /// The server cannot be reached, or the command line asks for what cannot be.
@@ -119,7 +119,6 @@ impl<'a> Session<'a> {
         objectives: &[Objective],
         interruption: &'a Interruption,
         base_url: Option<&str>,
-        headers: Vec<(String, String)>,
     ) -> anyhow::Result<Session<'a>> {
         let reaching = &arguments.reaching;
         let time_limits = TimeLimits {
@@ -135,7 +134,7 @@ impl<'a> Session<'a> {
             planted_stall: arguments.plant_stall,
         };
         let base_url = base_url.context("clap demands a base URL")?;
-        let target = reaching.server.target("load", base_url, headers)?;
+        let target = reaching.server.target("load", base_url, Vec::new())?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (target, asked) = runtime.block_on(async {
             let limits = Limits { time: time_limits, ..Limits::default() };
@@ -146,7 +145,50 @@ impl<'a> Session<'a> {
             let asked = asking::ask(arguments, &mut target, time_limits).await?;
             anyhow::Ok((target, asked))
         })?;
-        Ok(Session { arguments, interruption, objectives: objectives.into(), hands, target, asked })
+        let start_at = arguments.parts.start_at;
+        Ok(Session { arguments, interruption, objectives: objectives.into(), hands, target, asked, start_at })
+    }
+
+    /// The same, with one header more in every request.
+    ///
+    /// # Errors
+    /// The value cannot stand in a header.
+    pub(super) fn with_header(self, name: &str, value: &str) -> Result<Session<'a>, TargetError> {
+        Ok(Session { target: self.target.with_header(name, value)?, ..self })
+    }
+
+    /// The same for a run of a series, counted from 0: the first begins when the command line says. So does each further one
+    /// that several machines share, as much later as all before it take at most; otherwise it follows at once.
+    pub(super) fn nth(self, number: u32, pattern: &Pattern) -> Session<'a> {
+        let parts = &self.arguments.parts;
+        let start_at = match (parts.start_at, parts.shard) {
+            (Some(at), Some(_)) => Some(at + self.lasts(pattern) * number),
+            (at, _) => at.filter(|_| number == 0),
+        };
+        Session { start_at, ..self }
+    }
+
+    /// Whether the server takes plans of faults from a header that this one is like.
+    ///
+    /// # Errors
+    /// It does not.
+    pub(super) fn check_faults(&self) -> anyhow::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        Ok(runtime.block_on(asking::check_faults(&self.asked.work, &self.target, self.hands.time_limits))?)
+    }
+
+    /// From the start of a run to when the next one can begin, on any machine that does a part of both.
+    fn lasts(&self, pattern: &Pattern) -> Duration {
+        let arrivals = &self.arguments.arrivals;
+        let counts = match pattern {
+            Pattern::Open(_) | Pattern::Closed(_) => arrivals.duration,
+            Pattern::Trace(times) => {
+                let last = times.last().map_or(Duration::ZERO, |last| *last);
+                last.div_f64(self.speed().factor())
+            }
+        };
+        let measuring = if self.arguments.no_certificate { BETWEEN_RUNS } else { BETWEEN_CERTIFIED_RUNS };
+        arrivals.warmup + counts + arrivals.drain + measuring
     }
 
     /// When requests are sent, by the command line.
@@ -191,7 +233,7 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// The machine has too few sockets or threads, the start is over, or the tester's own server does not start.
-    pub(super) fn run(&self, pattern: &Pattern, proof: Proof) -> anyhow::Result<LoadReport> {
+    pub(super) fn run(&self, pattern: &Pattern) -> anyhow::Result<LoadReport> {
         let expected = self.expected(pattern);
         match pattern {
             Pattern::Closed(users) => sockets::check(users.peak(), self.hands.sockets)?,
@@ -202,7 +244,7 @@ impl<'a> Session<'a> {
                 }
             }
         }
-        let before = self.prove(proof, "before", expected)?;
+        let before = self.prove("before", expected)?;
         let (schedule, lasts) = self.schedule(pattern)?;
         let start = self.start()?;
         let warmup = self.arguments.arrivals.warmup;
@@ -231,7 +273,7 @@ impl<'a> Session<'a> {
         let measured = measure(&run, &counting)?;
         watching.end();
         let reached = reached(&measured);
-        let after = self.prove(proof, "after", reached)?;
+        let after = self.prove("after", reached)?;
         let certificate = Certificate {
             bounds: Bounds::default(),
             before,
@@ -250,11 +292,10 @@ impl<'a> Session<'a> {
 
     fn prove(
         &self,
-        proof: Proof,
         when: &str,
         level: Level,
     ) -> anyhow::Result<Option<interference_report::load::Calibration>> {
-        if proof == Proof::Watch {
+        if self.arguments.no_certificate {
             return Ok(None);
         }
         say(&format!(
@@ -267,7 +308,7 @@ impl<'a> Session<'a> {
 
     /// When the schedule begins.
     fn start(&self) -> anyhow::Result<Instant> {
-        let Some(at) = self.arguments.parts.start_at else { return Ok(Instant::now() + LEAD) };
+        let Some(at) = self.start_at else { return Ok(Instant::now() + LEAD) };
         match at.duration_since(SystemTime::now()) {
             Ok(wait) => Ok(Instant::now() + wait),
             Err(over) => {
@@ -362,7 +403,7 @@ impl<'a> Session<'a> {
             basis: run.basis(),
             shards: arguments.parts.shard.into_iter().collect(),
             slo: Vec::new(),
-            notes: self.asked.notes.clone(),
+            notes: [&self.asked.notes[..], &refusals(&measured)].concat(),
             certificates: vec![certificate],
             series: None,
             measurements: measured.measurements,
@@ -377,6 +418,12 @@ impl<'a> Session<'a> {
         let words: Vec<String> = std::env::args().skip(1).map(|word| shell_word(&word)).collect();
         self.target.blackened(&format!("interference {}", words.join(" ")))
     }
+}
+
+/// What the server said as it refused requests of the run, a sentence for each status.
+fn refusals(measured: &Measured) -> Vec<String> {
+    let told = measured.refusals.iter();
+    told.map(|(status, said)| format!("the first status {status} said: {said}")).collect()
 }
 
 /// What a run came to, in its busiest interval.

@@ -57,6 +57,11 @@ fn each_failure_is_counted_by_its_kind() {
     let expected: serde_json::Map<String, Value> =
         KINDS.iter().map(|(_, kind)| ((*kind).to_owned(), json!(1))).collect();
     assert_eq!(document["errors"], Value::Object(expected));
+    let notes = document["notes"].as_array().unwrap();
+    assert!(
+        notes.contains(&json!("the first status 429 said: This error is injected. (rate_limit_exceeded)")),
+        "{notes:#?}"
+    );
     assert_eq!(number(&document["measurements"]["counts"]["good"]), 5);
     assert_eq!(document["valid_goodput_ratio"], 5.0 / (5 + KINDS.len()) as f64);
     assert!(fraction(&document["first_content_ms_min"]) >= 299.0, "{}", document["first_content_ms_min"]);

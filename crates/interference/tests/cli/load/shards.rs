@@ -60,3 +60,42 @@ fn shards_make_the_whole_schedule() {
     assert_eq!(good(&half), good(&parts[1]));
     merge(&[&files[0], &files[0]]).failed_with(2);
 }
+
+/// Each run of a series begins at a time that all machines know, and is one run in the end.
+#[test]
+fn shards_make_the_whole_series() {
+    let bench = Bench::take();
+    let loaded = Loaded::new(&bench, ANY, &["--allow-faults"]);
+    let start = (SystemTime::now() + LEAD).duration_since(UNIX_EPOCH).unwrap();
+    let start = format!("{:.3}", start.as_secs_f64());
+    let base_url = loaded.server.base_url();
+    let plan =
+        ["--rate", "40", "--seed", "11", "--duration", "500ms", "--drain", "500ms", "--fault-rates", "0,1"];
+    let running = ["0/2", "1/2"].map(|shard| {
+        let arguments = ["load", &base_url, "-m", "any", "--json", "--no-certificate", "--shard", shard];
+        let mut command = bench.command(&[&arguments[..], &["--start-at", &start], &plan].concat());
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        Running { child }
+    });
+    let parts = running.map(|running| document(&running.finish()));
+    let files = ["one.json", "other.json"].map(|name| loaded.path(name));
+    for (file, part) in files.iter().zip(&parts) {
+        std::fs::write(file, part.to_string()).unwrap();
+    }
+    let merged = document(&bench.run(&["report", "merge", "--report", "json=-", &files[0], &files[1]]));
+    let [sound, faulty] = merged["series"]["points"].as_array().unwrap() as &[Value] else {
+        panic!("{merged:#}")
+    };
+    let requests = whole().len() as u64;
+    let of = |point: &Value, count: &str| super::number(&point["sums"]["counts"][count]);
+    assert_eq!(
+        (of(sound, "good"), of(sound, "scheduled"), of(faulty, "scheduled")),
+        (requests, requests, requests)
+    );
+    assert_eq!(faulty["errors"]["cut"], requests);
+    assert_eq!(faulty["figures"]["failed"], requests);
+    assert_eq!(
+        sound["figures"]["first_content_ms_p99"], merged["first_content_ms_p99"],
+        "it is the run that is told"
+    );
+}

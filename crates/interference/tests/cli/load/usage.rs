@@ -20,7 +20,7 @@ fn a_key_that_opens_nothing_is_told_before_the_run() {
     let loaded = Loaded::new(&bench, ANY, &["--api-key", "sk-right"]);
     let finished = loaded.run(&["--rate", "1", "--api-key", "sk-wrong"]);
     let said = finished.failed_with(1);
-    assert!(said.contains("with status 401"), "{said}");
+    assert!(said.contains("with status 401: "), "{said}");
     assert!(said.contains("hint: `--api-key env:NAME` gives a key"), "{said}");
     let brief = ["--rate", "10", "--duration", "200ms", "--no-certificate", "--json"];
     let keyed = super::document(&loaded.run(&[&["--api-key", "sk-right"], &brief[..]].concat()));
@@ -54,6 +54,7 @@ fn what_is_wrong_with_a_command_line_is_told() {
         (&["--rate", "1", "--endpoint", "chats"], "expected one of chat, completions, responses, embeddings"),
         (&["--rate", "1", "--report", "pdf=a"], "there is no format `pdf`"),
         (&["--rate", "1", "--plant-stall", "0s"], "expected at least a millisecond"),
+        (&["--sweep", "--slo", "failed<=0", "--shard", "0/2"], "`--sweep` has no shards"),
         (&["--rate", "1", "--fault-rates", "2"], "expected a number from 0 to 1"),
     ] {
         let finished = bench.run(&[&["load", "http://127.0.0.1:9/v1", "-m", "any"], arguments].concat());

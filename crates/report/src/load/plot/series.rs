@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use super::chart::{Chart, FOOT, Hint, Ink, LEFT, Line, Mark, RIGHT, TOP, path};
 use super::scale::Scale;
-use crate::load::document::{Point, Series};
 use crate::load::number::{amount, percent};
 use crate::load::sentences;
+use crate::load::series::{Point, Series};
 
 const HEIGHT: f64 = 260.0;
 

@@ -1,6 +1,6 @@
 //! Shards of one run, as one.
 
-use interference_report::load::{LoadReport, Objective, Shard};
+use interference_report::load::{LoadReport, Objective, Point, Series, Shard};
 use proptest::prelude::*;
 
 use super::sample::{self, Traffic};
@@ -43,6 +43,41 @@ fn objectives_are_held_against_the_whole() {
     }
     let merged = LoadReport::merge(shards).unwrap();
     assert!(merged.met(), "{:?}", merged.slo);
+}
+
+/// Each run of a series is the whole run, with the percentiles of all its requests, and the objectives are held against it.
+#[test]
+fn the_runs_of_a_series_are_merged_one_by_one() {
+    let objective: Objective = "requests_per_second>=15".parse().unwrap();
+    let asked = |mut report: LoadReport| {
+        report.slo = vec![objective.evaluate(&report.figures())];
+        report
+    };
+    // What failed with faults is another run than what did without.
+    let runs = [0.0, 0.3].map(|failing| Traffic { failing, ..Traffic::default() });
+    let whole = runs.clone().map(|traffic| asked(sample::report(&traffic)));
+    let mut shards: Vec<LoadReport> = sample::shards(&runs[0], 3).into_iter().map(asked).collect();
+    let faulty = sample::shards(&runs[1], 3).into_iter().map(asked);
+    for (shard, faulty) in shards.iter_mut().zip(faulty) {
+        let points = vec![Point::of(0.0, shard), Point::of(0.3, &faulty)];
+        assert!(points.iter().all(|point| !point.met), "a third of the requests");
+        let series = Series { variable: "fault_probability".to_owned(), points, highest: None };
+        shard.series = Some(series);
+    }
+    // One machine was not sure of itself in the second run.
+    let stalled = &mut shards[1].series.as_mut().unwrap().points[1].certificates[0];
+    stalled.during.longest_stall_ms = 99.0;
+
+    let merged = LoadReport::merge(shards).unwrap();
+    assert_eq!(merged.certificates.len(), 3, "those of the run that the document tells of");
+    let points = merged.series.unwrap().points;
+    for (point, whole) in points.iter().zip(&whole) {
+        assert_eq!(point.figures, Point::of(point.at, whole).figures);
+        assert_eq!(point.errors, whole.measurements.errors);
+        assert_eq!((point.met, point.certificates.len()), (whole.met(), 3));
+    }
+    assert_eq!([points[0].certified, points[1].certified], [true, false]);
+    assert!(points[0].met && !points[1].errors.is_empty());
 }
 
 #[test]
@@ -94,7 +129,28 @@ fn what_does_not_belong_together_is_refused_with_what_to_do() {
     );
     assert!(refused(|shards| shards[1].target = "http://other/v1".to_owned()).contains("`target`"));
     assert!(refused(|shards| shards[1].model = None).contains("`model`"));
-    assert!(refused(|shards| shards[1].series = sample::rich().series).contains("a series of runs"));
+    assert_eq!(
+        refused(|shards| shards[1].series = sample::rich().series),
+        "the run of 2026-11-26T09:30:00Z is a search for the highest rate, and no shard of one"
+    );
+    assert_eq!(
+        refused(|shards| shards[1].series = Some(sample::fault_series(&shards[1], &[0.0]))),
+        "the documents do not belong together: `series.variable` is null in one and \"fault_probability\" in another"
+    );
+    assert_eq!(
+        refused(|shards| {
+            shards[0].series = Some(sample::fault_series(&shards[0], &[0.0, 0.1]));
+            shards[1].series = Some(sample::fault_series(&shards[1], &[0.0, 0.2]));
+        }),
+        "the documents do not belong together: `series.points.at` is [0.0,0.1] in one and [0.0,0.2] in another"
+    );
+    assert_eq!(
+        refused(|shards| {
+            shards.iter_mut().for_each(|shard| shard.series = Some(sample::fault_series(shard, &[0.0, 0.1])));
+            shards[1].series.as_mut().unwrap().points[1].sums = None;
+        }),
+        "the run at 0.1 of the series of 2026-11-26T09:30:00Z has no sums that others could be added to"
+    );
     assert!(
         refused(|shards| {
             shards.iter_mut().for_each(|shard| shard.plan.start_at = None);

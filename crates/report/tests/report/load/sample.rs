@@ -297,12 +297,18 @@ fn series() -> Series {
             first_content_ms: 90.0 * 1.35_f64.powi(index as i32),
             ..Traffic::default()
         };
-        let report = report(&traffic);
+        let mut report = report(&traffic);
+        report.shards = vec![Shard { index: 0, of: 3 }, Shard { index: 1, of: 3 }];
         let good = report.figures()["valid_goodput_ratio"].as_f64().unwrap();
-        let errors = report.measurements.errors.clone();
-        Point { at, met: good > 0.9, certified: index != 4, figures: report.figures(), errors }
+        Point { met: good > 0.9, certified: index != 5, ..Point::of(at, &report) }
     };
     let points: Vec<Point> = (0..6).map(point).collect();
     let highest = points.iter().filter(|point| point.met).map(|point| point.at).reduce(f64::max);
     Series { variable: "rate".to_owned(), points, highest }
+}
+
+/// A series of runs that are all the same.
+pub(crate) fn fault_series(report: &LoadReport, parts: &[f64]) -> Series {
+    let points = parts.iter().map(|part| Point::of(*part, report)).collect();
+    Series { variable: "fault_probability".to_owned(), points, highest: None }
 }
