@@ -22,7 +22,7 @@ const SIDE_BY_SIDE: usize = 2;
 #[derive(Debug)]
 pub(crate) struct TestEnvironment {
     /// The interpreter that has the newest openai-python, LangChain, pytest, OpenAI's description of its API, the schema of
-    /// SARIF, and what holds XML against a schema.
+    /// SARIF, those of Kubernetes, and what holds XML against a schema.
     pub(crate) python: PathBuf,
     /// The interpreter that has the last openai-python before 1.0, and pytest.
     pub(crate) python_028: PathBuf,

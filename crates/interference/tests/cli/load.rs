@@ -4,8 +4,11 @@
 //! What is asserted holds on any machine: how many requests there were, what became of each, and what a report says.
 
 mod arrivals;
+mod encrypted;
 mod failures;
+mod manifest;
 mod manual;
+mod own_server;
 mod proof;
 mod series;
 mod shards;

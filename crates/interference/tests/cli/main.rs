@@ -14,6 +14,7 @@
 mod bench;
 mod description;
 mod exchange;
+mod tls;
 
 mod applications;
 mod chat;
