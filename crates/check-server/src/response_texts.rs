@@ -107,8 +107,15 @@ impl TextKind {
         }
     }
 
-    fn part_of(self, told: &Told) -> Option<u64> {
-        self.index().map_or(Some(0), |name| told.index(name))
+    /// The event that gives an item a further part for such a text; none where the item has one text only.
+    fn opening(self) -> Option<&'static str> {
+        match self {
+            TextKind::OutputText | TextKind::Refusal | TextKind::ReasoningText => {
+                Some("response.content_part.added")
+            }
+            TextKind::ReasoningSummary => Some("response.reasoning_summary_part.added"),
+            TextKind::Arguments => None,
+        }
     }
 }
 
@@ -153,9 +160,28 @@ impl Item<'_> {
     }
 }
 
+/// How many parts each item has been given so far, by the event that gives them.
+#[derive(Debug, Default)]
+struct Parts<'a>(BTreeMap<(usize, &'a str), u64>);
+
+impl<'a> Parts<'a> {
+    fn given(&mut self, place: usize, told: &'a Told) {
+        *self.0.entry((place, told.kind.as_str())).or_default() += 1;
+    }
+
+    /// The part that an event is about: the one of its index. One that has none, which is a flaw of its own, goes on with
+    /// the latest.
+    fn about(&self, place: usize, kind: TextKind, told: &Told) -> u64 {
+        let index = kind.index().and_then(|name| told.index(name));
+        let given = kind.opening().and_then(|event| self.0.get(&(place, event))).copied();
+        index.unwrap_or_else(|| given.unwrap_or_default().saturating_sub(1))
+    }
+}
+
 /// Every text of every item, in all its forms.
 pub(crate) fn texts<'a>(stream: &'a ResponseStream, items: &Items<'a>) -> BTreeMap<TextKey, Text<'a>> {
     let mut texts: BTreeMap<TextKey, Text<'a>> = BTreeMap::new();
+    let mut parts = Parts::default();
     for told in &stream.told {
         if told.is_terminal() {
             let output = told.value.pointer("/response/output").and_then(Value::as_array);
@@ -173,21 +199,28 @@ pub(crate) fn texts<'a>(stream: &'a ResponseStream, items: &Items<'a>) -> BTreeM
                     take_whole_item(&mut texts, place, told, item);
                 }
             }
+            "response.content_part.added" | "response.reasoning_summary_part.added" => parts.given(place, told),
             "response.content_part.done" => {
                 let part = told.value.get("part").and_then(|part| Some((TextKind::of_part(part)?, part)));
                 let Some((kind, part)) = part else { continue };
-                let (Some(index), Some(whole)) = (kind.part_of(told), text_of(part, kind)) else { continue };
+                let Some(whole) = text_of(part, kind) else { continue };
+                let index = parts.about(place, kind, told);
                 texts.entry((place, kind, index)).or_default().wholes.push((told, whole));
             }
-            _ => take_text_event(&mut texts, place, told),
+            _ => take_text_event(&mut texts, &parts, place, told),
         }
     }
     texts
 }
 
-fn take_text_event<'a>(texts: &mut BTreeMap<TextKey, Text<'a>>, place: usize, told: &'a Told) {
+fn take_text_event<'a>(
+    texts: &mut BTreeMap<TextKey, Text<'a>>,
+    parts: &Parts<'_>,
+    place: usize,
+    told: &'a Told,
+) {
     let Some(kind) = TextKind::of_event(&told.kind) else { return };
-    let Some(index) = kind.part_of(told) else { return };
+    let index = parts.about(place, kind, told);
     let text = texts.entry((place, kind, index)).or_default();
     if told.kind.ends_with(".delta") {
         text.deltas.push(told);

@@ -32,6 +32,10 @@ pub(super) const SECTION: Section = Section {
                     "The type of the event. Always `response.created`.",
                 ),
                 Clause::openai("POST /responses, the example of a stream", "event: response.created"),
+                Clause::field(
+                    "vllm agentic-api #168, billion-context #549",
+                    "a gateway left the names out, and clients that listen for names had no event",
+                ),
             ],
             trigger: STREAMS,
             company: Company::Others,
