@@ -7,6 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
+/// Two vectors with a cosine of at least this are of the same text.
+pub(crate) const SAME: f64 = 0.99;
 /// Bytes of a number in base64.
 const FLOAT_BYTES: usize = 4;
 
@@ -37,6 +39,23 @@ pub(crate) fn cosine(a: &[f64], b: &[f64]) -> Option<f64> {
     (a.len() == b.len() && cosine.is_finite()).then_some(cosine)
 }
 
+/// Whether two are the same, but for what rounding does to them.
+///
+/// # Errors
+/// How far they are from it, for people.
+pub(crate) fn same(a: &[f64], b: &[f64]) -> Result<(), String> {
+    // What is zero has no direction, and is itself all the same.
+    if a == b {
+        return Ok(());
+    }
+    match cosine(a, b) {
+        Some(near) if near >= SAME => Ok(()),
+        Some(near) => Err(format!("a cosine of {near:.4}")),
+        None if a.len() != b.len() => Err(format!("{} and {} numbers", a.len(), b.len())),
+        None => Err("one of them is nothing but zeros".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -63,5 +82,14 @@ mod tests {
         assert_eq!(cosine(&[0.0, 0.0], &[1.0, 0.0]), None);
         assert_eq!(of_numbers(&json!([1, 2.5])), Some(vec![1.0, 2.5]));
         assert_eq!(of_numbers(&json!([1, null])), None);
+    }
+
+    #[test]
+    fn vectors_of_zeros_are_the_same() {
+        assert_eq!(same(&[0.0, 0.0], &[0.0, -0.0]), Ok(()));
+        assert_eq!(same(&[1.0, 0.001], &[1.0, 0.0]), Ok(()));
+        assert_eq!(same(&[1.0, 0.0], &[0.0, 1.0]).unwrap_err(), "a cosine of 0.0000");
+        assert_eq!(same(&[1.0, 0.0], &[0.0, 0.0]).unwrap_err(), "one of them is nothing but zeros");
+        assert_eq!(same(&[1.0, 0.0], &[1.0]).unwrap_err(), "2 and 1 numbers");
     }
 }

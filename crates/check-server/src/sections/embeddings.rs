@@ -15,7 +15,7 @@ use crate::question::Question;
 use crate::refusal::refused;
 use crate::schema::{Schema, shown};
 use crate::trial::Trial;
-use crate::vectors::{cosine, of_base64, of_numbers};
+use crate::vectors::{SAME, cosine, of_base64, of_numbers, same};
 use interference_catalogue::Clause;
 
 /// Texts that have nothing to do with each other.
@@ -28,8 +28,6 @@ const TEXTS: [&str; 4] = [
 /// Numbers of tokens that every vocabulary has.
 const TOKENS: [[u32; 3]; 2] = [[271, 502, 318], [733, 404, 655]];
 
-/// Two vectors with a cosine of at least this are of the same text.
-const SAME: f64 = 0.99;
 /// A vector that is this much nearer to another text's is that of the other.
 const CLEARLY: f64 = 0.05;
 
@@ -327,13 +325,7 @@ fn same_in_base64(embedded: &Embedded, position: usize, floats: &[f64]) -> Resul
     };
     let flaw = |flaw: String| embedded.broken(format!("{place} has {flaw}, in {}", shown(value)));
     let numbers = of_base64(text, floats.len()).map_err(flaw)?;
-    match cosine(&numbers, floats) {
-        Some(near) if near >= SAME => Ok(()),
-        near => {
-            let told = near.map_or_else(|| "no cosine".to_owned(), |near| format!("a cosine of {near:.4}"));
-            Err(flaw(format!("other numbers than as floats: {told}")))
-        }
-    }
+    same(&numbers, floats).map_err(|told| flaw(format!("other numbers than as floats: {told}")))
 }
 
 async fn usage(trial: &Trial) -> Outcome {
@@ -422,19 +414,14 @@ async fn token_arrays(trial: &Trial) -> Outcome {
 async fn same_input_same_vector(trial: &Trial) -> Outcome {
     let first = alone(trial, 0).await?;
     let vector = first.vector(0)?;
-    let again = Embedded::read(trial.ask_anew(question(trial, ALONE, json!(TEXTS[0]))).await)?;
+    let again = Embedded::read(trial.ask_anew(question(trial, "embedding text 1 alone, again", json!(TEXTS[0]))).await)?;
     let thrice = json!([TEXTS[0], TEXTS[1], TEXTS[0]]);
     let exchange = trial.ask(question(trial, "embedding a text twice, another between", thrice)).await;
     exchange.must_accept()?;
     let batch = Embedded::read(exchange)?;
     for (embedded, position) in [(&again, 0), (&batch, 0), (&batch, 2)] {
         let other = embedded.vector(position)?;
-        let near = cosine(&vector, &other);
-        if near.is_none_or(|near| near < SAME) {
-            let told = near.map_or_else(
-                || format!("{} and {} numbers, or nothing but zeros", vector.len(), other.len()),
-                |near| format!("a cosine of {near:.4}"),
-            );
+        if let Err(told) = same(&vector, &other) {
             return Err(embedded.broken(format!("data[{position}] is another vector than before: {told}")));
         }
     }
