@@ -6,6 +6,7 @@ use super::KEY;
 use super::mutant::{Asked, End, Fails, Framing, MEANT, Mutant, Piece, Told};
 
 const SAME_PARSER: &str = "the same parser";
+const SAME_GUARD: &str = "the same guard";
 /// Longer bodies are not for a chat.
 const LARGE_BYTES: usize = 1 << 20;
 /// Deeper than any request.
@@ -50,7 +51,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "bytes-replaced",
         "bytes that are no UTF-8 are replaced before the parser sees them",
-        &[Fails("errors.bad-json", MEANT)],
+        &[Fails("errors.strict-json", MEANT)],
     )
     .ask(|asked| asked.body = String::from_utf8_lossy(&asked.body).into_owned().into_bytes()),
     Mutant::new(
@@ -70,16 +71,20 @@ pub(super) const MUTANTS: &[Mutant] = &[
             });
         }
     }),
-    Mutant::new("key-optional", "a key is looked at only if there is one", &[Fails("errors.no-key", MEANT)])
-        .ask(|asked| {
-            if asked.header("authorization").is_none() {
-                asked.headers.push(("authorization".to_owned(), format!("Bearer {KEY}")));
-            }
-        }),
+    Mutant::new(
+        "key-optional",
+        "a key is looked at only if there is one",
+        &[Fails("errors.no-key", MEANT), Fails("errors.key-for-models", SAME_GUARD)],
+    )
+    .ask(|asked| {
+        if asked.header("authorization").is_none() {
+            asked.headers.push(("authorization".to_owned(), format!("Bearer {KEY}")));
+        }
+    }),
     Mutant::new(
         "any-key",
         "that there is a key is looked at, and not which",
-        &[Fails("errors.wrong-key", MEANT)],
+        &[Fails("errors.wrong-key", MEANT), Fails("errors.key-for-models", SAME_GUARD)],
     )
     .ask(|asked| {
         for (name, value) in &mut asked.headers {
@@ -205,7 +210,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "key-by-its-beginning",
         "a key is compared as far as the right one goes",
-        &[Fails("errors.wrong-key", MEANT)],
+        &[Fails("errors.wrong-key", MEANT), Fails("errors.key-for-models", SAME_GUARD)],
     )
     .ask(|asked| {
         for (name, value) in &mut asked.headers {
@@ -235,7 +240,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "first-value-of-the-body",
         "the parser stops behind the first value of a body",
-        &[Fails("errors.bad-json", MEANT)],
+        &[Fails("errors.strict-json", MEANT)],
     )
     .ask(|asked| {
         let first = serde_json::Deserializer::from_slice(&asked.body).into_iter::<Value>().next();

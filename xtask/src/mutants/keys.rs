@@ -9,7 +9,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "models-for-everybody",
         "who asks for the list of models needs no key",
-        &[Fails("errors.no-key", MEANT), Fails("errors.wrong-key", NOT_GUARDED)],
+        &[Fails("errors.key-for-models", MEANT)],
     )
     .ask(|asked| {
         if asked.is_for("/models") {

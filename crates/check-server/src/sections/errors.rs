@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use self::context::context_overflow;
 use self::keys::{
-    ELSEWHERE_COST, WRONG_KEYS, key_not_echoed, no_key, with_wrong_key, without_key, wrong_key,
+    WRONG_KEYS, key_for_models, key_not_echoed, no_key, with_wrong_key, without_key, wrong_key,
 };
 use super::Section;
 use crate::case::{Case, Company, Cost, Objection, Outcome, held};
@@ -24,6 +24,7 @@ use crate::chat::CHAT_PATH;
 use crate::companion::{Companion, Leaving};
 use crate::ending::told_ending;
 use crate::exchange::{Exchange, excerpt};
+use crate::preflight::ENDPOINTS_COST;
 use crate::question::{Question, quoted};
 use crate::refusal::{
     Refused, all_refused, chats_are_answered, dropped, envelope_flaws, held_by, refusal, refused,
@@ -115,16 +116,29 @@ pub(super) const SECTION: Section = Section {
             clauses: &[
                 BAD_REQUEST,
                 Clause::rfc8259("section 2", "A JSON text is a serialized value."),
+                Clause::field("llama.cpp #14060", "what a parser could not read took the whole server down"),
+            ],
+            trigger: "Chats whose body is cut in the middle, is plain text, and is empty; and those of errors.strict-json, which may be answered here, but bring no failure about.",
+            company: Company::Others,
+            cost: Cost::new(5, 2 * FEW_TOKENS),
+            judge: |trial| Box::pin(bad_json(trial)),
+        },
+        Case {
+            slug: "errors.strict-json",
+            // RFC 8259, section 9: "A JSON parser MAY accept non-JSON forms or extensions."
+            level: Should,
+            requirement: "A body that is JSON but for a byte that is no UTF-8, or for what stands behind it, is refused with 400.",
+            clauses: &[
+                Clause::rfc8259("section 2", "A JSON text is a serialized value."),
                 Clause::rfc8259(
                     "section 8.1",
                     "JSON text exchanged between systems that are not part of a closed ecosystem MUST be encoded using UTF-8",
                 ),
-                Clause::field("llama.cpp #14060", "what a parser could not read took the whole server down"),
             ],
-            trigger: "Chats whose body is cut in the middle, is plain text, is empty, has something behind its JSON, and has a byte in a string that is no UTF-8.",
+            trigger: "A chat with something behind its JSON, and one with a byte in a string that is no UTF-8.",
             company: Company::Others,
-            cost: Cost::new(5, 2 * FEW_TOKENS),
-            judge: |trial| Box::pin(bad_json(trial)),
+            cost: Cost::new(2, 2 * FEW_TOKENS),
+            judge: |trial| Box::pin(strict_json(trial)),
         },
         Case {
             slug: "errors.unknown-model",
@@ -150,9 +164,9 @@ pub(super) const SECTION: Section = Section {
             level: Must,
             requirement: "Where keys are on, a request without one is refused with 401.",
             clauses: &[EVERYWHERE, NOT_AUTHORIZED],
-            trigger: "A plain and a streamed chat without the header Authorization, and as much for the list of models, embeddings, completions and responses, where there are such; only if a key was given for the check, and is looked at.",
+            trigger: "A plain and a streamed chat without the header Authorization, and as much for embeddings, completions and responses, where there are such; only if a key was given for the check, and is looked at.",
             company: Company::Others,
-            cost: Cost::new(3 + ELSEWHERE_COST.requests, 3 * FEW_TOKENS + ELSEWHERE_COST.tokens),
+            cost: Cost::new(3 + ENDPOINTS_COST.requests, 3 * FEW_TOKENS + ENDPOINTS_COST.tokens),
             judge: |trial| Box::pin(no_key(trial)),
         },
         Case {
@@ -160,10 +174,20 @@ pub(super) const SECTION: Section = Section {
             level: Must,
             requirement: "Where keys are on, a request with a wrong one is refused with 401.",
             clauses: &[EVERYWHERE, NOT_AUTHORIZED],
-            trigger: "Plain and streamed chats with keys that no server has, and one with the right key and more behind it; with a wrong key also the list of models, embeddings, completions and responses, where there are such; only if a key was given for the check, and is looked at.",
+            trigger: "Plain and streamed chats with keys that no server has, and one with the right key and more behind it; with a wrong key also embeddings, completions and responses, where there are such; only if a key was given for the check, and is looked at.",
             company: Company::Others,
-            cost: Cost::new(6 + ELSEWHERE_COST.requests, 6 * FEW_TOKENS + ELSEWHERE_COST.tokens),
+            cost: Cost::new(6 + ENDPOINTS_COST.requests, 6 * FEW_TOKENS + ENDPOINTS_COST.tokens),
             judge: |trial| Box::pin(wrong_key(trial)),
+        },
+        Case {
+            slug: "errors.key-for-models",
+            level: Should,
+            requirement: "Where keys are on, the list of models needs one, too: it is what users try a key by.",
+            clauses: &[EVERYWHERE],
+            trigger: "`GET /models` without a key, and with a wrong one; only if a key was given for the check, and is looked at, and models are listed.",
+            company: Company::Others,
+            cost: Cost::new(3, FEW_TOKENS),
+            judge: |trial| Box::pin(key_for_models(trial)),
         },
         Case {
             slug: "errors.key-not-echoed",
@@ -353,6 +377,12 @@ fn not_utf8(trial: &Trial) -> Question {
         .recipe(format!("{{ {}printf '\\377'; {}}}", print(before), print(&format!("{POEM}{behind}"))))
 }
 
+/// What a parser may take that is more generous than JSON: that of Go replaces bytes and leaves the rest of a body unread,
+/// JavaScript's is given what a decoder has replaced.
+fn nearly_json(trial: &Trial) -> [Question; 2] {
+    [json_and_more(trial), not_utf8(trial)]
+}
+
 fn unknown_models(trial: &Trial) -> [Question; 2] {
     [
         chat(trial, "a chat with an unknown model").with("model", json!(NO_MODEL)).question(),
@@ -458,10 +488,19 @@ async fn bad_json(trial: &Trial) -> Outcome {
         cut_json(),
         broken_json("a chat that is plain text", "Write a poem about a tree."),
         broken_json("a chat without a body", ""),
-        json_and_more(trial),
-        not_utf8(trial),
     ];
-    held_by(&all_refused(trial, questions).await?)
+    let mut all = all_refused(trial, questions).await?;
+    for question in nearly_json(trial) {
+        // A parser that takes it is a matter of its own.
+        if !matches!(trial.ask(question.clone()).await.status(), Ok(200..=299)) {
+            all.push(refused(trial, question).await?);
+        }
+    }
+    held_by(&all)
+}
+
+async fn strict_json(trial: &Trial) -> Outcome {
+    held_by(&all_refused(trial, nearly_json(trial)).await?)
 }
 
 async fn unknown_model(trial: &Trial) -> Outcome {

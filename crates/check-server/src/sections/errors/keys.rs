@@ -1,12 +1,13 @@
-//! Keys: who is let in, at every endpoint that the server has, and what is said of those who are not.
+//! Keys: who is let in, at every endpoint that the server has, and what is said of those who are not. The list of models is
+//! a matter of its own: many servers show it to everybody, as a shop does.
 
 use std::sync::Arc;
 
 use super::{chat, cut_json, messages_are_a_text, streamed_chat};
-use crate::case::{Cost, Objection, Outcome, held};
+use crate::case::{Objection, Outcome, held};
 use crate::chat::Chat;
 use crate::exchange::Exchange;
-use crate::preflight::{ENDPOINTS_COST, to_endpoint};
+use crate::preflight::to_endpoint;
 use crate::question::Question;
 use crate::refusal::chats_are_answered;
 use crate::samples;
@@ -16,9 +17,6 @@ use crate::trial::Trial;
 pub(super) const WRONG_KEYS: [&str; 2] = ["sk-interference-check-0b5fe2c1-is-no-key", "wrong"];
 /// Shorter keys than this may stand in an answer by chance.
 const SHORTEST_KEY_TO_LOOK_FOR: usize = 8;
-
-/// What [`elsewhere`] costs a case.
-pub(super) const ELSEWHERE_COST: Cost = Cost::new(1 + ENDPOINTS_COST.requests, ENDPOINTS_COST.tokens);
 
 /// Of the kinds of chat that the server answers.
 pub(super) fn without_key(trial: &Trial) -> Vec<Question> {
@@ -33,11 +31,10 @@ pub(super) fn with_wrong_key(trial: &Trial, key: &str) -> Vec<Question> {
     answered(trial, kinds).map(|chat| chat.question().with_key(key)).collect()
 }
 
-/// A request to each endpoint beside chats that the server answers with its own key, and for the list of its models.
+/// A request to each endpoint beside chats that the server answers with its own key.
 fn elsewhere(trial: &Trial) -> impl Iterator<Item = Question> {
     let knowledge = trial.knowledge();
-    let models = (!knowledge.listed_models.is_empty()).then(|| Question::get("/models"));
-    models.into_iter().chain(knowledge.answering().map(|endpoint| to_endpoint(knowledge, endpoint)))
+    knowledge.answering().map(|endpoint| to_endpoint(knowledge, endpoint))
 }
 
 /// Those of a plain and a streamed chat that the server answers with its own key.
@@ -116,6 +113,20 @@ pub(super) async fn wrong_key(trial: &Trial) -> Outcome {
         streamed_chat(trial, &format!("a streamed chat {longer}")),
     ];
     questions.extend(answered(trial, kinds).take(1).map(|chat| chat.question().with_longer_key()));
+    let none = without_key(trial).into_iter().next();
+    locked_out(trial, questions, none).await
+}
+
+pub(super) async fn key_for_models(trial: &Trial) -> Outcome {
+    key_was_given(trial)?;
+    if trial.knowledge().listed_models.is_empty() {
+        return Err(Objection::not_applicable("no models are listed"));
+    }
+    let models = || Question::get("/models");
+    let questions = [
+        models().without_key().further_titled("without a key"),
+        models().with_key(WRONG_KEYS[0]).further_titled("with a wrong key"),
+    ];
     let none = without_key(trial).into_iter().next();
     locked_out(trial, questions, none).await
 }
