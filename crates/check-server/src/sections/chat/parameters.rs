@@ -37,7 +37,7 @@ pub(super) async fn max_completion_tokens(trial: &Trial) -> Outcome {
     let words = text.split_whitespace().count();
     let count = tokens.map_or_else(|| "an unknown number of".to_owned(), |tokens| tokens.to_string());
     let told = format!(
-        "{count} completion tokens, {words} words, finish_reason {:?}",
+        "{count} completion tokens, {words} words, finish_reason {:?}, where {FEW_TOKENS} tokens are the limit",
         chat.finish_reason().unwrap_or_default()
     );
     let too_many = tokens.is_some_and(|tokens| tokens > u64::from(FEW_TOKENS) + END_OF_TEXT);
