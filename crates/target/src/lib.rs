@@ -213,9 +213,15 @@ fn check_header(what: impl Fn() -> String, value: &str) -> Result<(), TargetErro
     if fits { Ok(()) } else { Err(TargetError::Header { what: what() }) }
 }
 
+/// Headers that say where a gateway sends a request; its name has a key in it, and these have none.
+const NO_SECRETS: [&str; 2] = ["x-portkey-provider", "x-portkey-custom-host"];
+
 /// Whether a header of this name carries what nobody else is to know.
 fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
+    if NO_SECRETS.contains(&name.as_str()) {
+        return false;
+    }
     ["auth", "key", "token", "secret", "cookie", "password", "signature"]
         .iter()
         .any(|word| name.contains(word))
@@ -262,6 +268,19 @@ mod tests {
         assert_eq!(more.headers(), [("x-a".to_owned(), "b".to_owned())]);
         let error = target.with_header("x-a", "b\r\nc").unwrap_err().to_string();
         assert_eq!(error, "the header `x-a` has characters that cannot stand in a header");
+    }
+
+    #[test]
+    fn headers_of_portkey_are_no_keys_by_its_name() {
+        for (name, expected) in [
+            ("x-portkey-provider", false),
+            ("X-Portkey-Custom-Host", false),
+            ("x-portkey-api-key", true),
+            ("x-portkey-config", true),
+            ("apikey", true),
+        ] {
+            assert_eq!(is_secret(name), expected, "{name}");
+        }
     }
 
     #[test]
