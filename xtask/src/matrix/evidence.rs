@@ -75,7 +75,7 @@ fn failure(page: &mut String, case: &Value, sides: Sides) {
         member("requirement"),
         inline(member("seen"))
     );
-    for clause in case.get("clauses").and_then(Value::as_array).into_iter().flatten().take(1) {
+    for clause in case.get("clauses").and_then(Value::as_array).into_iter().flatten() {
         let part = |name: &str| clause.get(name).and_then(Value::as_str).unwrap_or_default();
         let _ =
             write!(page, "\nClause: {}, {}: `{}`\n", part("source"), part("place"), inline(part("quote")));

@@ -58,6 +58,11 @@ fn list(entries: &[&Entry]) -> String {
         An *engine* answers with the default model of this project, from the same file. A *gateway* stands in front of \
         this project's own server with that model. A *mock* answers with a text that it was told. Each name leads to \
         the failures of that server, with what crossed the wire.\n\n\
+        Every mock, this project's too, is told one text for whatever is asked: it calls no tool, writes no JSON, and \
+        is there under every model's name. What breaks MUSTs of `tools`, `structured`, `errors.unknown-model`, \
+        `models.unknown` and `responses.function-call-items` by that is what a mock was told, and not what it is: with \
+        a rule for each of these requests, as the proof of the judge gives this project's script, no case fails. \
+        Limits, stop strings and `n` can be kept whatever the text is.\n\n\
         | server | version | kind | licence | what it is |\n| --- | --- | --- | --- | --- |\n"
         .to_owned();
     for Entry { peer, outcome } in entries {
