@@ -199,7 +199,9 @@ pub(crate) fn texts<'a>(stream: &'a ResponseStream, items: &Items<'a>) -> BTreeM
                     take_whole_item(&mut texts, place, told, item);
                 }
             }
-            "response.content_part.added" | "response.reasoning_summary_part.added" => parts.given(place, told),
+            "response.content_part.added" | "response.reasoning_summary_part.added" => {
+                parts.given(place, told)
+            }
             "response.content_part.done" => {
                 let part = told.value.get("part").and_then(|part| Some((TextKind::of_part(part)?, part)));
                 let Some((kind, part)) = part else { continue };

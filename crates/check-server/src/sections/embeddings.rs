@@ -31,8 +31,6 @@ const TOKENS: [[u32; 3]; 2] = [[271, 502, 318], [733, 404, 655]];
 /// A vector that is this much nearer to another text's is that of the other.
 const CLEARLY: f64 = 0.05;
 
-const ALONE: &str = "A text alone.";
-
 pub(super) const SECTION: Section = Section {
     name: "embeddings",
     title: "Embeddings",
@@ -414,7 +412,9 @@ async fn token_arrays(trial: &Trial) -> Outcome {
 async fn same_input_same_vector(trial: &Trial) -> Outcome {
     let first = alone(trial, 0).await?;
     let vector = first.vector(0)?;
-    let again = Embedded::read(trial.ask_anew(question(trial, "embedding text 1 alone, again", json!(TEXTS[0]))).await)?;
+    let again = Embedded::read(
+        trial.ask_anew(question(trial, "embedding text 1 alone, again", json!(TEXTS[0]))).await,
+    )?;
     let thrice = json!([TEXTS[0], TEXTS[1], TEXTS[0]]);
     let exchange = trial.ask(question(trial, "embedding a text twice, another between", thrice)).await;
     exchange.must_accept()?;
