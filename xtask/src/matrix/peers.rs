@@ -107,6 +107,7 @@ pub(super) const ALL: &[Peer] = &[
         name: "litellm",
         title: "LiteLLM",
         role: Role::Gateway,
+        // With its client of databases, though it has none: without that, it fails where it refuses.
         description: "proxy that translates between the APIs of providers",
         licence: "MIT",
         source: Source::Python { package: "litellm", entry: PythonEntry::Command("litellm"), build: &[] },
