@@ -31,6 +31,14 @@ pub(super) const LESSER: &[Mutant] = &[
         .tell(|asked, told| refuse(asked, told, "seed", |_| true)),
     Mutant::new("no-stop", "stop strings are refused", &[])
         .tell(|asked, told| refuse(asked, told, "stop", |_| true)),
+    Mutant::new("prompts-uncounted", "a fixed number stands for the tokens of every prompt", &[]).tell(
+        |asked, told| {
+            if asked.is_chat() {
+                told.edit(uncounted);
+                told.edit_events(|_, value| uncounted(value));
+            }
+        },
+    ),
     Mutant::new("no-stream-options", "stream_options are refused", &[])
         .tell(|asked, told| refuse(asked, told, "stream_options", |_| true)),
 ];
@@ -42,6 +50,14 @@ fn refuse(asked: &Asked, told: &mut Told, parameter: &str, kind: fn(&Value) -> b
         let message = format!("Unsupported parameter: '{parameter}' is not supported with this model.");
         let error = json!({"message": message, "type": "invalid_request_error", "param": parameter, "code": "unsupported_parameter"});
         *told = Told::json(400, &json!({"error": error}));
+    }
+}
+
+/// The same number for every prompt, and the right sum.
+fn uncounted(body: &mut Value) {
+    if let Some(completion) = body.pointer("/usage/completion_tokens").and_then(Value::as_u64) {
+        body["usage"]["prompt_tokens"] = json!(10);
+        body["usage"]["total_tokens"] = json!(10 + completion);
     }
 }
 

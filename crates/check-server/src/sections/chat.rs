@@ -120,9 +120,9 @@ pub(super) const SECTION: Section = Section {
                 "ChatCompletionRequestDeveloperMessage",
                 "With o1 models and newer, `developer` messages\nreplace the previous `system` messages.",
             )],
-            trigger: "Chats with a long message of a developer before that of the user, and with a short one.",
+            trigger: "Chats with a long message of a developer before that of the user, and with a short one; where both count alike, a long and a short one of a user.",
             company: Company::Others,
-            cost: Cost::new(2, 2 * messages::TOKENS),
+            cost: Cost::new(4, 4 * messages::TOKENS),
             judge: |trial| Box::pin(messages::developer_role(trial)),
         },
         Case {

@@ -19,7 +19,7 @@ use self::keys::{
     WRONG_KEYS, key_for_models, key_not_echoed, no_key, with_wrong_key, without_key, wrong_key,
 };
 use super::Section;
-use crate::case::{Case, Company, Cost, Objection, Outcome, held};
+use crate::case::{Case, Company, Cost, Objection, ObjectionKind, Outcome, held};
 use crate::chat::CHAT_PATH;
 use crate::companion::{Companion, Leaving};
 use crate::ending::told_ending;
@@ -500,7 +500,22 @@ async fn bad_json(trial: &Trial) -> Outcome {
 }
 
 async fn strict_json(trial: &Trial) -> Outcome {
-    held_by(&all_refused(trial, nearly_json(trial)).await?)
+    chats_are_answered(trial)?;
+    let mut all = Vec::new();
+    for question in nearly_json(trial) {
+        let exchange = trial.ask(question.clone()).await;
+        match refused(trial, question).await {
+            Ok(one) => all.push(one),
+            // That it fails is the matter of the case before.
+            Err(objection)
+                if objection.kind == ObjectionKind::Broken && !matches!(exchange.status(), Ok(200..=299)) =>
+            {
+                return Err(Objection::inconclusive(objection.seen).about(&exchange));
+            }
+            Err(objection) => return Err(objection),
+        }
+    }
+    held_by(&all)
 }
 
 async fn unknown_model(trial: &Trial) -> Outcome {

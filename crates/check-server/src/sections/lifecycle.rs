@@ -48,6 +48,9 @@ const LONGEST_MAKING: Duration = Duration::from_secs(30);
 const SLOW_READER_COSTS: Duration = Duration::from_secs(5);
 /// Tokens of the other short answers.
 const FEW_TOKENS: u32 = 8;
+/// How long a server may be silent at the end, in silences that it is allowed else: it may still be making what the judge has
+/// asked for and left, which is another case's matter, and is not down for that.
+const SILENCES_TO_RECOVER: u32 = 5;
 /// What of an answer is told, in characters.
 const TOLD_CHARACTERS: usize = 120;
 
@@ -562,9 +565,10 @@ async fn healthy_after(trial: &Trial) -> Outcome {
         if are_answered(trial, kind).is_err() {
             continue;
         }
-        let mut asked = alive(trial, question.clone()).await;
+        let silence = trial.asker().patience().silence;
+        let mut asked = alive(trial, question.clone(), silence).await;
         if matches!(&asked, Err(objection) if objection.kind == ObjectionKind::Broken) {
-            asked = alive(trial, question).await;
+            asked = alive(trial, question, silence * SILENCES_TO_RECOVER).await;
         }
         told.push(asked?);
     }
@@ -574,18 +578,24 @@ async fn healthy_after(trial: &Trial) -> Outcome {
     held(told.join(", "))
 }
 
-/// Asks, whatever was drawn from answers before.
-async fn alive(trial: &Trial, question: Question) -> Result<String, Objection> {
+/// Asks, whatever was drawn from answers before; the server may be silent for so long.
+async fn alive(trial: &Trial, question: Question, silence: Duration) -> Result<String, Objection> {
     if trial.asker().time_left().is_zero() {
         return Err(Objection::inconclusive("the time of the run is over"));
     }
     let title = question.title.clone();
     let gone = |seen: String| Objection::broken(format!("{title}: {seen}"));
-    let mut companion = Companion::start(trial, question).await.map_err(|objection| gone(objection.seen))?;
-    let patience = trial.asker().patience().total.min(trial.asker().time_left());
+    let connection = trial.connect_for_silence(silence).await.map_err(|objection| gone(objection.seen))?;
+    let mut companion = Companion::on(connection, trial, question);
+    let patience = trial.asker().patience().total.max(silence * 2).min(trial.asker().time_left());
     companion.until(Instant::now() + patience, |_| false).await;
     let exchange = companion.leave(trial, Leaving::Close).await?;
-    let status = exchange.status().map_err(|objection| gone(objection.seen).about(&exchange))?;
+    let status = match exchange.status() {
+        Ok(status) => status,
+        // The end of the run's time is no answer either.
+        Err(objection) if trial.asker().time_left().is_zero() => return Err(objection),
+        Err(objection) => return Err(gone(objection.seen).about(&exchange)),
+    };
     match status {
         200..=299 => Ok(format!("{title}: status {status}")),
         401 | 403 | 408 | 425 | 429 | 503 | 529 => {

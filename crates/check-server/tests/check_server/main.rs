@@ -4,9 +4,11 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use interference_catalogue::Selection;
+use interference_catalogue::{Pattern, Selection};
 use interference_check_server::{Judge, PreflightError, Target, Wishes, cases};
 use interference_report::Verdict;
 use interference_wire::{Limits, Responder};
@@ -19,8 +21,22 @@ const LONGEST_RUN: Duration = Duration::from_secs(5);
 /// How long the cases that run then take to come to an end, with megabytes to read and no optimisation.
 const LAST_CASES: Duration = Duration::from_secs(20);
 
-/// Serves every connection by this, and judges that; gives the verdicts, unless the judge finds nothing to judge.
+/// Serves every connection by this, and judges that by every case; gives the verdicts, unless the judge finds nothing to
+/// judge.
 async fn judge<F>(serve: impl Fn(Responder) -> F + Send + 'static) -> Result<Vec<Verdict>, PreflightError>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let verdicts = judge_by(Selection::default(), serve).await?;
+    assert_eq!(verdicts.len(), cases().count());
+    Ok(verdicts)
+}
+
+/// The same by some cases.
+async fn judge_by<F>(
+    selection: Selection,
+    serve: impl Fn(Responder) -> F + Send + 'static,
+) -> Result<Vec<Verdict>, PreflightError>
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -34,7 +50,7 @@ where
     });
     let judge = Judge {
         target: Target::parse(&url, None, Vec::new()).unwrap(),
-        selection: Selection::default(),
+        selection,
         wishes: Wishes::default(),
         jobs: 4,
         silence: SILENCE,
@@ -48,7 +64,6 @@ where
     server.abort();
     assert!(took < LONGEST_RUN + LAST_CASES, "the run took {took:?}");
     let judgement = judgement?;
-    assert_eq!(judgement.cases.len(), cases().count());
     let faults = judgement.cases.iter().filter(|case| case.verdict == Verdict::HarnessError);
     let told: Vec<String> = faults.map(|case| format!("{}: {}", case.slug, case.seen)).collect();
     assert_eq!(told, Vec::<String>::new());
@@ -145,4 +160,34 @@ async fn a_body_that_drips() {
     const HEAD: &[u8] =
         b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n{";
     judge(move |responder| endless(responder, HEAD, b" ".to_vec(), SILENCE / 2)).await.unwrap();
+}
+
+/// What clients have left keeps a server busy for longer than it may be silent else: that is no server that is down.
+#[tokio::test]
+async fn a_server_that_is_busy_for_a_while_is_well_in_the_end() {
+    const BODY: &str = r#"{"id":"a","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"A tree."},"finish_reason":"stop"}]}"#;
+    let busy_for = Arc::new(AtomicU32::new(2));
+    let serve = move |mut responder: Responder| {
+        let busy_for = Arc::clone(&busy_for);
+        async move {
+            let request = responder.read_request(&Limits::default()).await;
+            let body = String::from_utf8_lossy(&request.received.body).into_owned();
+            // The chats at the end are the only ones of so few tokens.
+            let at_the_end = body.contains("\"messages\"") && body.contains("\"max_tokens\":8");
+            if at_the_end && busy_for.load(Ordering::Relaxed) > 0 {
+                busy_for.fetch_sub(1, Ordering::Relaxed);
+                let until = tokio::time::Instant::now() + 2 * SILENCE;
+                if responder.wait_until(until).await.is_err() {
+                    return;
+                }
+            }
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length:";
+            let answer = format!("{head} {}\r\n\r\n{BODY}", BODY.len());
+            if responder.write(answer.as_bytes()).await.is_ok() {
+                responder.close().await;
+            }
+        }
+    };
+    let selection = Selection { only: vec![Pattern::new("life.healthy-after")], ..Selection::default() };
+    assert_eq!(judge_by(selection, serve).await.unwrap(), [Verdict::Pass]);
 }

@@ -69,7 +69,8 @@ fn of_content(trial: &Trial, title: impl Into<String>, content: Value) -> crate:
 }
 
 /// A long message and a short one: either may stand in the place of a system message that the model has by default, so
-/// that the same chat without any would tell nothing.
+/// that the same chat without any would tell nothing. Where they count alike, two messages of a user tell whether this
+/// server counts at all: some say the same number of every prompt.
 pub(super) async fn developer_role(trial: &Trial) -> Outcome {
     chats_are_answered(trial)?;
     let mut counts = Vec::new();
@@ -89,10 +90,17 @@ pub(super) async fn developer_role(trial: &Trial) -> Outcome {
         return held("taken; no count of tokens tells whether it reaches the model");
     };
     let told = format!("{long} prompt tokens with a developer's message of 27 words, {short} with one of 2");
-    if long.abs_diff(*short) <= AS_CONTROL {
-        return Err(chat.broken(told));
+    if long.abs_diff(*short) > AS_CONTROL {
+        return held(told);
     }
-    held(told)
+    let long = counted(trial, "a control: a long message of a user", json!(FIRST_PART)).await?;
+    let short = counted(trial, "a control: a short message of a user", json!("Be brief.")).await?;
+    match (long, short) {
+        (Some(long), Some(short)) if long.abs_diff(short) > AS_CONTROL => Err(chat.broken(told)),
+        _ => {
+            held(format!("taken; {told}, as with a user's, so that it does not tell what reaches the model"))
+        }
+    }
 }
 
 /// Whether the server takes tool turns at all is asked only where it refuses these.
