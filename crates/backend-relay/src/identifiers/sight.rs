@@ -1,8 +1,7 @@
 //! The look at an answer that finds the id of what was created.
 //!
-//! Owns how far is looked, and in which form of text. Only the `id` of a JSON object
-//! counts, or that of a stream's first event (the Responses API has it one level down, in `response`). Bytes go by
-//! untouched; none of them is kept.
+//! Owns how far is looked, and in which form of text. Only the `id` of a JSON object counts, or that of a stream's first
+//! event (the Responses API has it one level down, in `response`). Bytes go by untouched; none of them is kept.
 
 use std::io::{self, Write};
 use std::ops::ControlFlow;

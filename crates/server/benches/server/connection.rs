@@ -1,6 +1,8 @@
 //! A connection that asks again and again, and the requests.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -106,6 +108,21 @@ impl Connection {
         attention: Attention,
         mut tell: impl FnMut(Instant, Brought),
     ) -> Result<Complete, AnyError> {
+        let whole = self.answer_until(question, attention, |time, brought| {
+            tell(time, brought);
+            ControlFlow::<Infallible>::Continue(())
+        });
+        let ControlFlow::Continue(complete) = whole.await?;
+        Ok(complete)
+    }
+
+    /// The same, until whoever is told has heard enough. What comes after that is left unread.
+    pub(crate) async fn answer_until<B>(
+        &mut self,
+        question: Question,
+        attention: Attention,
+        mut tell: impl FnMut(Instant, Brought) -> ControlFlow<B>,
+    ) -> Result<ControlFlow<B, Complete>, AnyError> {
         let (mut reader, mut counter, mut bytes) = (AnswerReader::new(), EventCounter::default(), 0);
         while !reader.is_complete() {
             let (time, read) = self.read().await?;
@@ -123,7 +140,9 @@ impl Connection {
                 Ok(())
             })?;
             let (events, pieces) = (counter.events - events, counter.pieces - pieces);
-            tell(time, Brought { events, pieces, frames });
+            if let ControlFlow::Break(enough) = tell(time, Brought { events, pieces, frames }) {
+                return Ok(ControlFlow::Break(enough));
+            }
         }
         if question == Question::Plain && bytes == 0 {
             return Err("an answer is empty".into());
@@ -131,6 +150,6 @@ impl Connection {
         if question != Question::Plain && !counter.is_done {
             return Err("a stream ended without [DONE]".into());
         }
-        Ok(Complete { events: counter.events, bytes })
+        Ok(ControlFlow::Continue(Complete { events: counter.events, bytes }))
     }
 }

@@ -11,6 +11,7 @@
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -34,7 +35,7 @@ const BETWEEN_PROBES: Duration = Duration::from_millis(5);
 /// In which the streams are begun; they must last longer.
 const RAMP: Duration = Duration::from_secs(1);
 /// So many pieces are heard of a stream that is alone.
-const PIECES_ALONE: u32 = 5;
+const PIECES_ALONE: usize = 5;
 
 /// Puts the streams on, and times their pieces.
 pub(crate) async fn run(task: PaceTask) -> Result<PaceRecord, AnyError> {
@@ -115,17 +116,11 @@ async fn at_once(task: &PaceTask, count: usize) -> Result<Vec<Stream>, AnyError>
 }
 
 async fn one_by_one(task: &PaceTask, times: usize) -> Result<Vec<Stream>, AnyError> {
-    let Schedule { first, between } = task.schedule;
     let mut streams = Vec::with_capacity(times);
     for _ in 0..times {
         let (connection, sent) = Asker::open(task).await?.ask().await?;
-        // Until shortly before the next piece.
-        let length = first + between.mul_f64(f64::from(PIECES_ALONE) - 0.5);
         let mut heard = Stream { sent, delays: Vec::new() };
-        if let Ok(ended) = timeout(length, heard.hear(connection, task.schedule)).await {
-            ended?;
-        }
-        heard.delays.truncate(PIECES_ALONE as usize);
+        heard.hear(connection, task.schedule, PIECES_ALONE).await?;
         streams.push(heard);
     }
     Ok(streams)
@@ -151,27 +146,34 @@ struct Stream {
 
 async fn stream(connection: Connection, sent: Instant, schedule: Schedule) -> Result<Stream, AnyError> {
     let mut stream = Stream { sent, delays: Vec::with_capacity(128) };
-    stream.hear(connection, schedule).await?;
+    // One more than is taken tells that there were more.
+    stream.hear(connection, schedule, MOST_PIECES + 1).await?;
+    if stream.delays.len() > MOST_PIECES {
+        return Err(format!("a stream has more than {MOST_PIECES} pieces of text").into());
+    }
     Ok(stream)
 }
 
 impl Stream {
-    /// Listens to its end, or as long as it is polled.
-    async fn hear(&mut self, mut connection: Connection, schedule: Schedule) -> Result<(), AnyError> {
+    /// Listens to so many pieces, or to its end.
+    async fn hear(
+        &mut self,
+        mut connection: Connection,
+        schedule: Schedule,
+        most: usize,
+    ) -> Result<(), AnyError> {
         let (mut due, delays) = (self.sent + schedule.first, &mut self.delays);
         let tell = |time, brought: Brought| {
             for _ in 0..brought.pieces {
-                // One more than is taken tells that there were more.
-                if delays.len() <= MOST_PIECES {
+                if delays.len() < most {
                     delays.push(micros_between(due, time));
                 }
                 due += schedule.between;
             }
+            if delays.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         };
-        connection.answer(Question::PacedStream, Attention::Pieces, tell).await?;
-        if self.delays.len() > MOST_PIECES {
-            return Err(format!("a stream has more than {MOST_PIECES} pieces of text").into());
-        }
+        let _whole_or_enough =
+            connection.answer_until(Question::PacedStream, Attention::Pieces, tell).await?;
         Ok(())
     }
 }

@@ -29,17 +29,14 @@ fn scheduled(document: &Value) -> Vec<(u64, u64)> {
         .collect()
 }
 
-#[test]
-fn shards_make_the_whole_schedule() {
-    let bench = Bench::take();
-    let loaded = Loaded::new(&bench, ANY, &[]);
-    let plan = ["--rate", "40", "--seed", "11", "--duration", "500ms", "--prompt-tokens", "40"];
+/// Runs a plan on two machines that begin together: their documents, and the files that these are in.
+fn run_in_two(bench: &Bench, loaded: &Loaded, plan: &[&str]) -> ([String; 2], [Value; 2]) {
     let start = (SystemTime::now() + LEAD).duration_since(UNIX_EPOCH).unwrap();
     let start = format!("{:.3}", start.as_secs_f64());
+    let base_url = loaded.server.base_url();
     let running = ["0/2", "1/2"].map(|shard| {
-        let base_url = loaded.server.base_url();
         let arguments = ["load", &base_url, "-m", "any", "--json", "--no-certificate", "--shard", shard];
-        let mut command = bench.command(&[&arguments[..], &["--start-at", &start], &plan].concat());
+        let mut command = bench.command(&[&arguments[..], &["--start-at", &start], plan].concat());
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         Running { child }
     });
@@ -48,6 +45,15 @@ fn shards_make_the_whole_schedule() {
     for (file, part) in files.iter().zip(&parts) {
         std::fs::write(file, part.to_string()).unwrap();
     }
+    (files, parts)
+}
+
+#[test]
+fn shards_make_the_whole_schedule() {
+    let bench = Bench::take();
+    let loaded = Loaded::new(&bench, ANY, &[]);
+    let plan = ["--rate", "40", "--seed", "11", "--duration", "500ms", "--prompt-tokens", "40"];
+    let (files, parts) = run_in_two(&bench, &loaded, &plan);
     let merge = |files: &[&str]| bench.run(&[&["report", "merge", "--report", "json=-"], files].concat());
     let merged = merge(&[&files[0], &files[1]]);
     let merged = document(&merged);
@@ -66,22 +72,9 @@ fn shards_make_the_whole_schedule() {
 fn shards_make_the_whole_series() {
     let bench = Bench::take();
     let loaded = Loaded::new(&bench, ANY, &["--allow-faults"]);
-    let start = (SystemTime::now() + LEAD).duration_since(UNIX_EPOCH).unwrap();
-    let start = format!("{:.3}", start.as_secs_f64());
-    let base_url = loaded.server.base_url();
     let plan =
         ["--rate", "40", "--seed", "11", "--duration", "500ms", "--drain", "500ms", "--fault-rates", "0,1"];
-    let running = ["0/2", "1/2"].map(|shard| {
-        let arguments = ["load", &base_url, "-m", "any", "--json", "--no-certificate", "--shard", shard];
-        let mut command = bench.command(&[&arguments[..], &["--start-at", &start], &plan].concat());
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        Running { child }
-    });
-    let parts = running.map(|running| document(&running.finish()));
-    let files = ["one.json", "other.json"].map(|name| loaded.path(name));
-    for (file, part) in files.iter().zip(&parts) {
-        std::fs::write(file, part.to_string()).unwrap();
-    }
+    let (files, _) = run_in_two(&bench, &loaded, &plan);
     let merged = document(&bench.run(&["report", "merge", "--report", "json=-", &files[0], &files[1]]));
     let [sound, faulty] = merged["series"]["points"].as_array().unwrap() as &[Value] else {
         panic!("{merged:#}")
