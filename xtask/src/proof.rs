@@ -4,6 +4,7 @@
 //! documents. Refuses to know what a mutant is, and how it is put before a judge.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -48,8 +49,24 @@ pub(crate) struct Fails(pub(crate) &'static str, pub(crate) &'static str);
 /// Why the case that a mutant is meant for fails.
 pub(crate) const MEANT: &str = "meant";
 
-/// What the judge has said of a subject: each case and its verdict.
-pub(crate) type Verdicts = BTreeMap<String, String>;
+/// What the judge has said of a subject, for each case.
+pub(crate) type Verdicts = BTreeMap<String, Said>;
+
+/// What the judge has said of a case.
+#[derive(Debug, Clone)]
+pub(crate) struct Said {
+    /// `PASS`, `FAIL` and so on.
+    verdict: String,
+    /// What it saw.
+    seen: String,
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Said { verdict, seen } = self;
+        write!(f, "{verdict}: {seen}")
+    }
+}
 
 /// Every case of a judge and its level.
 ///
@@ -59,7 +76,7 @@ pub(crate) fn catalogue(program: &Path, verb: &str) -> anyhow::Result<BTreeMap<S
     let output = Command::new(program).args([verb, "--list", "--json"]).output()?;
     let listing: Value =
         serde_json::from_slice(&output.stdout).with_context(|| format!("`{verb} --list --json`"))?;
-    table(&listing, "level")
+    table(&listing, |case| text(case, "level"))
 }
 
 /// Runs a judge and reads its document.
@@ -71,18 +88,18 @@ pub(crate) fn verdicts(judge: &mut Command) -> anyhow::Result<Verdicts> {
     let said = String::from_utf8_lossy(&output.stderr);
     let report: Value =
         serde_json::from_slice(&output.stdout).with_context(|| format!("no report: {said}"))?;
-    let verdicts = table(&report, "verdict")?;
-    let harness = verdicts.iter().find(|(_, verdict)| *verdict == "HARNESS-ERROR");
-    if let Some((slug, _)) = harness {
-        bail!("the judge itself fails in {slug}");
+    let verdicts =
+        table(&report, |case| Some(Said { verdict: text(case, "verdict")?, seen: text(case, "seen")? }))?;
+    if let Some((slug, said)) = verdicts.iter().find(|(_, said)| said.verdict == "HARNESS-ERROR") {
+        bail!("the judge itself fails in {slug}: {}", said.seen);
     }
     Ok(verdicts)
 }
 
 /// The cases that are not as they should be.
 pub(crate) fn failed(verdicts: &Verdicts) -> BTreeSet<String> {
-    let is_bad = |verdict: &str| matches!(verdict, "FAIL" | "NON-STRICT");
-    verdicts.iter().filter(|(_, verdict)| is_bad(verdict)).map(|(slug, _)| slug.clone()).collect()
+    let is_bad = |said: &Said| matches!(said.verdict.as_str(), "FAIL" | "NON-STRICT");
+    verdicts.iter().filter(|(_, said)| is_bad(said)).map(|(slug, _)| slug.clone()).collect()
 }
 
 /// Puts all subjects before the judge, and holds what they fail against what they must.
@@ -145,14 +162,15 @@ fn judge_all<S: Sync>(
     outcomes.into_iter().collect()
 }
 
-/// Slug to a member of each case.
-fn table(document: &Value, member: &str) -> anyhow::Result<BTreeMap<String, String>> {
+/// Each case's slug, and what is read of the case.
+fn table<T>(document: &Value, read: impl Fn(&Value) -> Option<T>) -> anyhow::Result<BTreeMap<String, T>> {
     let cases = document.get("cases").and_then(Value::as_array).context("no cases")?;
-    let row = |case: &Value| {
-        let text = |name: &str| case.get(name).and_then(Value::as_str).map(str::to_owned);
-        Some((text("slug")?, text(member)?))
-    };
+    let row = |case: &Value| Some((text(case, "slug")?, read(case)?));
     cases.iter().map(|case| row(case).context("a case without its members")).collect()
+}
+
+fn text(case: &Value, member: &str) -> Option<String> {
+    case.get(member).and_then(Value::as_str).map(str::to_owned)
 }
 
 fn tell<S>(
@@ -172,8 +190,8 @@ fn tell<S>(
             wrong += 1;
             announce(&format!("{}: {}", declared.name, declared.wrong))?;
             for slug in expected.difference(&failed) {
-                let verdict = verdicts.get(*slug).map_or("not judged", String::as_str);
-                announce(&format!("    should fail {slug}, which is {verdict}"))?;
+                let said = verdicts.get(*slug).map_or("not judged".to_owned(), Said::to_string);
+                announce(&format!("    should fail {slug}, which is {said}"))?;
             }
             for slug in failed.difference(&expected) {
                 announce(&format!("    must not fail {slug}, which is {}", verdicts[*slug]))?;

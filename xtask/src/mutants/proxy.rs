@@ -5,7 +5,7 @@
 use std::io::{self, BufReader};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{JoinHandle, spawn};
 use std::time::Duration;
 
@@ -75,15 +75,16 @@ fn serve(mutant: &Mutant, sound: &str, places: &Counted, stream: TcpStream) -> a
     let mut writer = stream.try_clone()?;
     let mut reader = BufReader::new(stream);
     while let Some(asked) = read_request(&mut reader)? {
+        // Before the sound server is asked: where that takes long, a short answer would overtake the long ones.
+        let place = places.take();
+        if matches!(mutant.places, Places::Leaking(_)) && has_left(&writer)? {
+            return Ok(());
+        }
         let mut passed_on = asked.clone();
         (mutant.ask)(&mut passed_on);
         let mut told = ask(sound, &passed_on)?;
         pace(&mut told);
         (mutant.tell)(&asked, &mut told);
-        let place = places.take();
-        if matches!(mutant.places, Places::Leaking(_)) && has_left(&writer)? {
-            return Ok(());
-        }
         let written = write_answer(&mut writer, &told);
         if written.is_err() && matches!(mutant.places, Places::Leaking(_)) {
             std::thread::sleep(told.pieces.iter().map(|piece| piece.pause).sum::<Duration>() * LEAK_FACTOR);
@@ -117,10 +118,18 @@ fn has_left(stream: &TcpStream) -> io::Result<bool> {
     }
 }
 
-/// Places for answers.
+/// Places for answers, given in the order in which they are asked for.
 struct Counted {
-    free: Mutex<usize>,
-    freed: Condvar,
+    queue: Mutex<Queue>,
+    moved: Condvar,
+}
+
+struct Queue {
+    free: usize,
+    /// Who came so far.
+    came: u64,
+    /// Of them, those who have had a place.
+    served: u64,
 }
 
 struct Place<'a>(&'a Counted);
@@ -131,20 +140,29 @@ impl Counted {
             Places::Unbounded => usize::MAX,
             Places::Bounded(places) | Places::Leaking(places) => places,
         };
-        Counted { free: Mutex::new(free), freed: Condvar::new() }
+        Counted { queue: Mutex::new(Queue { free, came: 0, served: 0 }), moved: Condvar::new() }
     }
 
     fn take(&self) -> Place<'_> {
-        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut free = self.freed.wait_while(free, |free| *free == 0).unwrap_or_else(PoisonError::into_inner);
-        *free -= 1;
+        let mut queue = self.lock();
+        let turn = queue.came;
+        queue.came += 1;
+        let waiting = |queue: &mut Queue| queue.free == 0 || queue.served != turn;
+        let mut queue = self.moved.wait_while(queue, waiting).unwrap_or_else(PoisonError::into_inner);
+        queue.free -= 1;
+        queue.served += 1;
+        self.moved.notify_all();
         Place(self)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        self.0.freed.notify_one();
+        self.0.lock().free += 1;
+        self.0.moved.notify_all();
     }
 }
