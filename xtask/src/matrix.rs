@@ -1,9 +1,10 @@
 //! `cargo xtask matrix`: other people's servers, installed, started and judged one after the other.
 //!
-//! Each [`peer::Peer`] comes from a registry in a pinned version, and stays below the target directory. What judges it
-//! is the program's own `check`; what comes of all of them is one document, `docs/matrix.md`. A server that cannot be
-//! installed, started or judged is told of there with the reason, and the others go on. Knows nothing of what is
-//! judged, nor of reports beyond their paths.
+//! Each [`peer::Peer`] comes from a registry in a pinned version, and stays below the target directory. All are there
+//! before the first is judged: beside a compiler a server is slow, and looks guilty. What judges it is the program's own
+//! `check`; what comes of all of them is one document, `docs/matrix.md`. A server that cannot be installed, started or
+//! judged is told of there with the reason, and the others go on. Knows nothing of what is judged, nor of reports beyond
+//! their paths.
 
 pub(crate) mod evidence;
 pub(crate) mod installation;
@@ -22,6 +23,7 @@ use anyhow::{Context, ensure};
 use crate::bench::model_file;
 use crate::metadata::target_directory;
 use crate::steps::{announce, cargo, succeed};
+use installation::Installed;
 use peer::{Peer, Role};
 use roster::{Entry, Outcome};
 use running::Running;
@@ -91,11 +93,17 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let selected: Vec<&'static Peer> =
         peers::ALL.iter().filter(|peer| is_wanted(peer, &options.only)).collect();
     let ground = Ground::prepare()?;
+    let mut installed = Vec::new();
+    for peer in selected {
+        announce(&format!("==> installation of {}", peer.name))?;
+        installed.push((peer, installation::install(&ground, peer).context("it cannot be installed")));
+    }
     let mut entries = Vec::new();
     let mut upstream = None;
-    for peer in selected {
+    for (peer, installed) in installed {
         announce(&format!("==> {}", peer.name))?;
-        let entry = Entry::of(peer, judge_peer(&ground, peer, &mut upstream));
+        let judged = installed.and_then(|installed| judge_peer(&ground, peer, installed, &mut upstream));
+        let entry = Entry::of(peer, judged);
         if let Outcome::NotRun { whole, .. } = &entry.outcome {
             announce(&format!("    {}: not run: {whole}", peer.name))?;
         }
@@ -112,9 +120,13 @@ fn is_wanted(peer: &Peer, only: &[String]) -> bool {
     only.is_empty() || only.iter().any(|name| name == peer.name)
 }
 
-/// From nothing to a report; returns the version that was judged.
-fn judge_peer(ground: &Ground, peer: &Peer, upstream: &mut Option<Running>) -> anyhow::Result<String> {
-    let installed = installation::install(ground, peer).context("it cannot be installed")?;
+/// From what is installed to a report; returns the version that was judged.
+fn judge_peer(
+    ground: &Ground,
+    peer: &Peer,
+    installed: Installed,
+    upstream: &mut Option<Running>,
+) -> anyhow::Result<String> {
     let behind = upstream_of(ground, peer, upstream)?;
     let mut running = Running::start(ground, peer, &installed, behind).context("it did not start")?;
     let judged = judge::judge(ground, peer, &installed.version, &running).context("it could not be judged");
