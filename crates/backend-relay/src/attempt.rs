@@ -20,6 +20,7 @@ use crate::frames::Frames;
 use crate::headers::{Key, for_client};
 use crate::health::Outcome;
 use crate::identifiers::{Collection, Sight};
+use crate::keep_alive;
 
 /// Sends a request to where the visit is. The reply has the upstream's status, its headers as a client may see them,
 /// and its body, which is still to come. What it creates is remembered in its collection.
@@ -40,7 +41,7 @@ pub(crate) async fn attempt(
             Ok((connection, response))
         }
     });
-    let (connection, response) = match answered {
+    let (mut connection, response) = match answered {
         Ok(answered) => answered,
         Err(failure) => {
             visit.record(Outcome::Failed(None));
@@ -48,6 +49,9 @@ pub(crate) async fn attempt(
         }
     };
     let (parts, incoming) = response.into_parts();
+    if let Some(timeout) = keep_alive::timeout(&parts.headers) {
+        connection.is_closed_after(timeout);
+    }
     match outcome(parts.status, &parts.headers) {
         Outcome::Answered => visit.begin_answer(),
         // The quota is that client's alone.

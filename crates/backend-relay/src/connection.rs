@@ -22,10 +22,12 @@ use tokio::runtime::{Handle, Id};
 use tokio::time::{Instant, sleep_until};
 
 use crate::bell::Bell;
+use crate::keep_alive;
 use crate::rationed_socket::{Ration, RationedSocket};
 
-/// How long a connection is kept without a request. Servers close theirs after five seconds or more, and a request that
-/// meets its connection's end cannot be sent again without knowing whether it was carried out.
+/// How long a connection is kept without a request, unless its upstream says that it closes it sooner. Servers close
+/// theirs after five seconds or more, and a request that meets its connection's end cannot be sent again without knowing
+/// whether it was carried out.
 pub const IDLE_CONNECTION: Duration = Duration::from_secs(3);
 
 /// How many connections of an upstream are kept without a request.
@@ -43,6 +45,8 @@ type Running = http1::Connection<TokioIo<RationedSocket>, Full<Bytes>>;
 pub(crate) struct Connection {
     sender: http1::SendRequest<Full<Bytes>>,
     driven: Driven,
+    /// How long it may be kept without a request.
+    idle_for: Duration,
     /// The runtime that watches its socket.
     home: Id,
 }
@@ -63,7 +67,12 @@ impl Connection {
         let (socket, ration) = RationedSocket::new(socket);
         let (sender, running) = builder.handshake(TokioIo::new(socket)).await?;
         let driven = Driven { running: Some(Box::pin(running)), ration, bell: Bell::new() };
-        Ok(Connection { sender, driven, home: Handle::current().id() })
+        Ok(Connection { sender, driven, idle_for: IDLE_CONNECTION, home: Handle::current().id() })
+    }
+
+    /// The upstream closes it when it has waited so long for a request. It is left before that.
+    pub(crate) fn is_closed_after(&mut self, timeout: Duration) {
+        self.idle_for = keep_alive::leave_after(timeout).min(IDLE_CONNECTION);
     }
 
     /// Moves it on as far as it goes without waiting, and looks for what that has brought.
@@ -124,7 +133,7 @@ pub(crate) struct IdleConnections(Arc<Mutex<Kept>>);
 
 #[derive(Default)]
 struct Kept {
-    /// In the order in which they came.
+    /// In the order in which they came, each with the end of its time.
     connections: VecDeque<(Connection, Instant)>,
     sweep: Sweep,
 }
@@ -144,21 +153,22 @@ impl IdleConnections {
     pub(crate) async fn take(&self) -> Option<Connection> {
         let here = Handle::current().id();
         loop {
-            let (mut connection, since) = lock(&self.0).pop(here)?;
+            let (mut connection, until) = lock(&self.0).pop(here)?;
             let ready = std::future::poll_fn(|context| Poll::Ready(connection.is_ready(context))).await;
-            if ready && since.elapsed() < IDLE_CONNECTION {
+            if ready && Instant::now() < until {
                 return Some(connection);
             }
         }
     }
 
-    /// Keeps one for a while, if there is room.
+    /// Keeps one for a while, if there is room and its upstream leaves it time.
     pub(crate) fn put(&self, connection: Connection) {
         let mut kept = lock(&self.0);
-        if kept.connections.len() >= MOST_IDLE {
+        if kept.connections.len() >= MOST_IDLE || connection.idle_for.is_zero() {
             return;
         }
-        kept.connections.push_back((connection, Instant::now()));
+        let until = Instant::now() + connection.idle_for;
+        kept.connections.push_back((connection, until));
         if kept.sweep == Sweep::Idle {
             kept.sweep = Sweep::Running;
             tokio::spawn(sweep(Arc::downgrade(&self.0)));
@@ -181,12 +191,12 @@ impl Kept {
         self.connections.remove(index)
     }
 
-    /// Closes those whose time is over, and says when that of the next one is.
+    /// Closes those whose time is over, and says when that of the next one is. One that comes meanwhile and has less time
+    /// may be closed late, and is not used again for that.
     fn close_old(&mut self) -> Option<Instant> {
-        while self.connections.front().is_some_and(|(_, since)| since.elapsed() >= IDLE_CONNECTION) {
-            self.connections.pop_front();
-        }
-        let due = self.connections.front().map(|(_, since)| *since + IDLE_CONNECTION);
+        let now = Instant::now();
+        self.connections.retain(|(_, until)| now < *until);
+        let due = self.connections.iter().map(|(_, until)| *until).min();
         if due.is_none() {
             self.sweep = Sweep::Idle;
         }
@@ -213,12 +223,35 @@ mod tests {
         let home = runtimes[0].block_on(async {
             let connection = Connection::over(Box::new(socket)).await.unwrap();
             let home = connection.home;
-            lock(&idle.0).connections.push_back((connection, Instant::now()));
+            idle.put(connection);
             home
         });
         let mut takes = runtimes.iter().rev().map(|runtime| runtime.block_on(idle.take()));
         assert!(takes.next().unwrap().is_none(), "another runtime has one of its own opened");
         assert_eq!(takes.next().unwrap().unwrap().home, home);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_left_before_its_upstream_closes_it() {
+        let idle = IdleConnections::default();
+        for (timeout, kept_for) in [(1, 0), (3, 2_000), (60, 3_000)] {
+            let mut upstreams = Vec::new();
+            let mut put = async || {
+                let (socket, upstream) = tokio::io::duplex(64);
+                upstreams.push(upstream);
+                let mut connection = Connection::over(Box::new(socket)).await.unwrap();
+                connection.is_closed_after(Duration::from_secs(timeout));
+                idle.put(connection);
+            };
+            put().await;
+            if kept_for > 0 {
+                sleep(Duration::from_millis(kept_for - 1)).await;
+                assert!(idle.take().await.is_some(), "timeout={timeout}");
+                put().await;
+                sleep(Duration::from_millis(kept_for)).await;
+            }
+            assert!(idle.take().await.is_none(), "timeout={timeout}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

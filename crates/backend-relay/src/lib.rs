@@ -22,6 +22,7 @@ mod frames;
 mod headers;
 mod health;
 mod identifiers;
+mod keep_alive;
 mod model_list;
 mod model_union;
 mod outgoing;
