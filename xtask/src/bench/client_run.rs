@@ -82,11 +82,11 @@ impl Client {
         Ok(Client { executable })
     }
 
-    /// The bare server, to be started.
-    pub(super) fn bare_command(&self, captured: &Path, between_ms: u64) -> Command {
+    /// A server that writes what was captured, to be started: `bare` or `sockets`.
+    pub(super) fn server_command(&self, task: &str, captured: &Path, between_ms: u64) -> Command {
         let mut command = Command::new(&self.executable);
         let between_ms = between_ms.to_string();
-        command.args(["bare", "--first-ms", &between_ms, "--between-ms", &between_ms, "--captured"]);
+        command.args([task, "--first-ms", &between_ms, "--between-ms", &between_ms, "--captured"]);
         command.arg(captured);
         command
     }

@@ -16,6 +16,8 @@ pub(super) enum Role {
     Ours,
     /// What the others are measured by.
     Bare,
+    /// As late as anyone is here. It has paced streams and nothing else.
+    Sockets,
     Peer,
 }
 
@@ -56,8 +58,14 @@ impl Contestant {
 
     /// Hyper and nothing else, with the answers in this file.
     pub(super) fn bare(client: &Client, captured: &Path, between_ms: u64) -> anyhow::Result<Contestant> {
-        let mut command = client.bare_command(captured, between_ms);
+        let mut command = client.server_command("bare", captured, between_ms);
         Contestant::start("bare hyper".to_owned(), Role::Bare, &mut command)
+    }
+
+    /// One thread that writes what is in this file when it is due.
+    pub(super) fn sockets(client: &Client, captured: &Path, between_ms: u64) -> anyhow::Result<Contestant> {
+        let mut command = client.server_command("sockets", captured, between_ms);
+        Contestant::start("sockets alone".to_owned(), Role::Sockets, &mut command)
     }
 
     /// Starts a program that says its URL.

@@ -2,14 +2,15 @@
 //!
 //! All get the same requests from the same client (`crates/server/benches/server`), one server at a time, in every
 //! round in another order; medians of the rounds count. The bare server writes the bytes that ours wrote before, so
-//! that the two differ in nothing but what makes them. Servers and client share the machine's processors.
+//! that the two differ in nothing but what makes them. So does one thread of sockets and nothing else, for paced
+//! streams: what it is late by is the machine's and the client's. Servers and client share the machine's processors.
 
 mod files;
 mod peer;
 mod server_report;
 
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
@@ -40,7 +41,7 @@ pub(crate) struct ServerArguments {
     /// Paced streams at the same time
     #[arg(long, value_name = "N", default_value = "1000")]
     streams: NonZeroUsize,
-    /// Measure ours and bare hyper alone; nothing is installed
+    /// Measure ours, bare hyper and sockets alone; nothing is installed
     #[arg(long)]
     without_peers: bool,
     /// Print JSON
@@ -82,24 +83,28 @@ pub(super) fn run(arguments: &ServerArguments) -> anyhow::Result<()> {
     print(report.lines())
 }
 
-/// Ours, and the bare server with what ours answers.
+/// Ours, and those that write what ours answers.
 fn start(client: &Client, folder: &Path) -> anyhow::Result<Vec<Contestant>> {
     let ours = Contestant::ours(&program()?, &folder.join(files::SCRIPT))?;
-    let bare = bare(client, &ours, folder)?;
-    Ok(vec![ours, bare])
+    let captured = capture(client, &ours, folder)?;
+    let bare = Contestant::bare(client, &captured, BETWEEN_MS)?;
+    let sockets = Contestant::sockets(client, &captured, BETWEEN_MS)?;
+    Ok(vec![ours, bare, sockets])
 }
 
 /// The bare server with what a scripted one answers.
 pub(super) fn scripted_bare(client: &Client, folder: &Path, seconds: u32) -> anyhow::Result<Contestant> {
     files::write(folder, PIECES, paced_pieces(seconds), BETWEEN_MS)
         .with_context(|| format!("cannot write to {}", folder.display()))?;
-    bare(client, &Contestant::ours(&program()?, &folder.join(files::SCRIPT))?, folder)
+    let captured = capture(client, &Contestant::ours(&program()?, &folder.join(files::SCRIPT))?, folder)?;
+    Contestant::bare(client, &captured, BETWEEN_MS)
 }
 
-fn bare(client: &Client, ours: &Contestant, folder: &Path) -> anyhow::Result<Contestant> {
+/// What ours answers, in a file.
+fn capture(client: &Client, ours: &Contestant, folder: &Path) -> anyhow::Result<PathBuf> {
     let captured = folder.join("captured.json");
     client.capture(ours, &captured)?;
-    Contestant::bare(client, &captured, BETWEEN_MS)
+    Ok(captured)
 }
 
 /// Everything once on one server. A peer that fails has no figures, and the report says why; without ours or the bare
@@ -110,13 +115,23 @@ fn measure(
     arguments: &ServerArguments,
     outcomes: &mut Outcomes,
 ) -> anyhow::Result<()> {
-    let seconds = arguments.seconds;
+    if contestant.role != Role::Sockets {
+        measure_rates(contestant, client, arguments.seconds, outcomes)?;
+    }
+    let pace = client.pace(contestant, arguments.streams.get(), BETWEEN_MS);
+    keep(contestant, pace, &mut outcomes.pace, &mut outcomes.failures)
+}
+
+fn measure_rates(
+    contestant: &Contestant,
+    client: &Client,
+    seconds: u32,
+    outcomes: &mut Outcomes,
+) -> anyhow::Result<()> {
     let plain = client.load(contestant, LoadKind::Plain, CONNECTIONS, seconds);
     keep(contestant, plain, &mut outcomes.plain, &mut outcomes.failures)?;
     let stream = client.load(contestant, LoadKind::Stream, CONNECTIONS, seconds);
-    keep(contestant, stream, &mut outcomes.stream, &mut outcomes.failures)?;
-    let pace = client.pace(contestant, arguments.streams.get(), BETWEEN_MS);
-    keep(contestant, pace, &mut outcomes.pace, &mut outcomes.failures)
+    keep(contestant, stream, &mut outcomes.stream, &mut outcomes.failures)
 }
 
 fn keep<T>(
@@ -128,7 +143,7 @@ fn keep<T>(
     match (outcome, contestant.role) {
         (Ok(outcome), _) => outcomes.push(outcome),
         (Err(error), Role::Peer) => failures.push(format!("{error:#}")),
-        (Err(error), Role::Ours | Role::Bare) => return Err(error),
+        (Err(error), Role::Ours | Role::Bare | Role::Sockets) => return Err(error),
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::AnyError;
 
-const USAGE: &str = "usage: bare --captured FILE --first-ms N --between-ms N
+const USAGE: &str = "usage: bare|sockets --captured FILE --first-ms N --between-ms N
        capture --address A --to FILE
        plain|stream --address A [--pid N] [--connections N] [--seconds S] [--header 'NAME: VALUE']…
        pace --address A [--streams N | --one-by-one N] --first-ms N --between-ms N [--header 'NAME: VALUE']…
@@ -16,6 +16,7 @@ const USAGE: &str = "usage: bare --captured FILE --first-ms N --between-ms N
 /// What this start is for.
 pub(crate) enum Task {
     Bare(BareTask),
+    Sockets(BareTask),
     Capture(CaptureTask),
     Load(LoadTask),
     Pace(PaceTask),
@@ -109,10 +110,8 @@ pub(crate) fn read(arguments: impl Iterator<Item = String>) -> Result<Task, AnyE
         given.set(&name, value).map_err(|reason| format!("{name}: {reason}; {USAGE}"))?;
     }
     match task.as_str() {
-        "bare" => Ok(Task::Bare(BareTask {
-            captured: given.captured.clone().ok_or(USAGE)?,
-            schedule: given.schedule().ok_or(USAGE)?,
-        })),
+        "bare" => Ok(Task::Bare(given.bare()?)),
+        "sockets" => Ok(Task::Sockets(given.bare()?)),
         "capture" => Ok(Task::Capture(CaptureTask {
             address: given.address.ok_or(USAGE)?,
             to: given.to.ok_or(USAGE)?,
@@ -153,6 +152,13 @@ impl Given {
     fn schedule(&self) -> Option<Schedule> {
         let milliseconds = |given: Option<u64>| given.map(Duration::from_millis);
         Some(Schedule { first: milliseconds(self.first_ms)?, between: milliseconds(self.between_ms)? })
+    }
+
+    fn bare(&self) -> Result<BareTask, AnyError> {
+        Ok(BareTask {
+            captured: self.captured.clone().ok_or(USAGE)?,
+            schedule: self.schedule().ok_or(USAGE)?,
+        })
     }
 
     fn load(&self, kind: LoadKind) -> Result<LoadTask, AnyError> {

@@ -1,5 +1,5 @@
-//! The two ends that `cargo xtask bench server` holds beside each other: a bare hyper server, and a client that loads
-//! any server.
+//! The two ends that `cargo xtask bench server` holds beside each other: a bare hyper server, one of sockets alone, and
+//! a client that loads any server.
 //!
 //! The program does one thing for each start and prints one JSON document of what it counted and timed; it judges
 //! nothing. Medians, ratios and tables are made by xtask, which is also how it is meant to be run. It shares no code
@@ -16,6 +16,7 @@ mod event_counter;
 mod load;
 mod pace;
 mod process_counters;
+mod sockets;
 
 use std::error::Error;
 use std::io::Write;
@@ -43,6 +44,7 @@ fn run() -> Result<(), AnyError> {
     match arguments::read(std::env::args().skip(1))? {
         // As many threads as the program's own server has.
         Task::Bare(task) => Builder::new_multi_thread().enable_all().build()?.block_on(bare::serve(task)),
+        Task::Sockets(task) => sockets::serve(&task),
         Task::Capture(task) => on_one_thread()?.block_on(capture::run(task)),
         Task::Load(task) => print(&on_one_thread()?.block_on(load::run(task))?),
         Task::Pace(task) => print(&on_one_thread()?.block_on(pace::run(task))?),

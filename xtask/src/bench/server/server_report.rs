@@ -358,9 +358,11 @@ mod tests {
         peer.pace.clear();
         peer.stream.iter_mut().for_each(|load| load.server_writes = Some(load.chunks / 2));
         peer.failures = vec!["peer 1, pace: broken".to_owned(); 2];
+        let sockets = Outcomes { pace: vec![pace(0.8)], ..Outcomes::default() };
         let measured = [
             ("interference", Role::Ours, &ours),
             ("bare hyper", Role::Bare, &bare),
+            ("sockets alone", Role::Sockets, &sockets),
             ("peer 1", Role::Peer, &peer),
         ];
         let report = ServerReport::of_figures(&measured, 3, 1_000);
@@ -370,20 +372,23 @@ mod tests {
                 "servers  64 connections with answers without delays; 1000 streams at 20 ms a chunk",
                 "         medians of 3 rounds; servers and client share the machine",
                 "",
-                "plain         requests/s    min    max  of bare  CPU µs",
-                "interference       40000  37500  41000    0.80×    12.5",
-                "bare hyper         50000  49500  50500    1.00×    10.0",
-                "peer 1             45000  45000  45000    0.90×    11.1",
+                "plain          requests/s    min    max  of bare  CPU µs",
+                "interference        40000  37500  41000    0.80×    12.5",
+                "bare hyper          50000  49500  50500    1.00×    10.0",
+                "sockets alone           –      –      –        –       –",
+                "peer 1              45000  45000  45000    0.90×    11.1",
                 "",
-                "streamed      chunks/s     min     max  of bare  CPU µs  chunks  frames/chunk  writes/chunk  reads/chunk",
-                "interference    200000  195000  210000    0.80×     2.5     258          1.00          1.00         1.00",
-                "bare hyper      250000  245000  255000    1.00×     2.0     258          1.00          1.00         1.00",
-                "peer 1          100000  100000  100000    0.40×     5.0     258          1.00          0.50         1.00",
+                "streamed       chunks/s     min     max  of bare  CPU µs  chunks  frames/chunk  writes/chunk  reads/chunk",
+                "interference     200000  195000  210000    0.80×     2.5     258          1.00          1.00         1.00",
+                "bare hyper       250000  245000  255000    1.00×     2.0     258          1.00          1.00         1.00",
+                "sockets alone         –       –       –        –       –       –             –             –            –",
+                "peer 1           100000  100000  100000    0.40×     5.0     258          1.00          0.50         1.00",
                 "",
-                "lateness, ms   p50   p99  min p99  max p99   max  client p50  client p99",
-                "interference  0.50  2.00     2.00     2.00  4.00        0.05        0.20",
-                "bare hyper    0.25  1.00     1.00     1.00  2.00        0.03        0.10",
-                "peer 1           –     –        –        –     –           –           –",
+                "lateness, ms    p50   p99  min p99  max p99   max  client p50  client p99",
+                "interference   0.50  2.00     2.00     2.00  4.00        0.05        0.20",
+                "bare hyper     0.25  1.00     1.00     1.00  2.00        0.03        0.10",
+                "sockets alone  0.20  0.80     0.80     0.80  1.60        0.02        0.08",
+                "peer 1            –     –        –        –     –           –           –",
                 "",
                 "goal     plain, at least 0.70 of bare hyper: 0.80 (met)",
                 "goal     streamed, at least 0.70 of bare hyper: 0.80 (met)",
@@ -399,7 +404,7 @@ mod tests {
         );
         let json = serde_json::to_value(&report).unwrap();
         assert_eq!(json["servers"][0]["plain"]["of_bare"], 0.8);
-        assert_eq!(json["servers"][2]["pace"], serde_json::Value::Null);
+        assert_eq!(json["servers"][3]["pace"], serde_json::Value::Null);
         assert_eq!(json["goals"][2]["met"], false);
     }
 
