@@ -72,7 +72,8 @@ pub(super) fn run(
     let ran = end(process, &log, Duration::from_secs(seconds.into()) + LONGEST_BESIDE);
     let (looks, observed) = (watch.end(), observer.end());
     ran?;
-    let traffic = Traffic::of(&looks?).context("hardly any chat has reached the server")?;
+    let traffic = Traffic::of(&looks?, u64::from(streams) * u64::from(seconds))
+        .context("hardly any chat has reached the server")?;
     let truth =
         observed?.between(traffic.from, traffic.to).context("the load was too short to be observed")?;
     let said = installed.tester.said(folder)?;

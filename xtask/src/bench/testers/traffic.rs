@@ -13,8 +13,7 @@ use crate::bench::http::{BaseUrl, Request, exchange};
 
 /// Between looks at the meters.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
-/// Of all chats, those that come before the load counts as begun: questions that a tester asks beforehand, and the first
-/// ones, which find fewer streams beside them.
+/// Of all chats, those that come before the load counts as begun: the first ones find fewer streams beside them.
 const FIRST_PERCENT: u64 = 10;
 /// Of all chats, those after which the load counts as over.
 const LAST_PERCENT: u64 = 95;
@@ -80,10 +79,14 @@ impl Watch {
 }
 
 impl Traffic {
-    /// None where there were too few chats to speak of.
-    pub(super) fn of(looks: &[Look]) -> Option<Traffic> {
+    /// Of a load of `wanted` chats; those beyond that are questions that a tester asks beforehand. None where there were
+    /// too few chats to speak of.
+    pub(super) fn of(looks: &[Look], wanted: u64) -> Option<Traffic> {
         let chats = looks.last()?.begun;
-        let reaches = |percent: u64| looks.iter().position(|look| look.begun * 100 >= chats * percent);
+        let beforehand = chats.saturating_sub(wanted);
+        let reaches = |percent: u64| {
+            looks.iter().position(|look| look.begun > beforehand && look.begun * 100 >= chats * percent)
+        };
         let (first, last) = (reaches(FIRST_PERCENT)?, reaches(LAST_PERCENT)?);
         let within = looks.get(first..=last).filter(|within| within.len() > 1 && chats > 0)?;
         let open: u64 = within.iter().map(|look| look.begun.saturating_sub(look.ended)).sum();
@@ -159,8 +162,25 @@ mod tests {
             // Half a second in 0.2 s of 20 streams.
             cpu_ms_a_stream_second: Some(125.0),
         };
-        assert_eq!(Traffic::of(&looks), Some(expected));
-        assert_eq!(Traffic::of(&looks[..1]), None);
-        assert_eq!(Traffic::of(&[]), None);
+        assert_eq!(Traffic::of(&looks, 100), Some(expected));
+        assert_eq!(Traffic::of(&looks[..1], 100), None);
+        assert_eq!(Traffic::of(&[], 100), None);
+    }
+
+    #[test]
+    fn what_is_asked_beforehand_is_no_load() {
+        let began = Instant::now();
+        let at = |looks: u64| began + BETWEEN_LOOKS * u32::try_from(looks).unwrap();
+        // Four questions, a pause, and then ten chats, one after the other.
+        let looks: Vec<Look> = (0..150)
+            .map(|tenths| {
+                let begun = if tenths < 50 { 4.min(tenths + 1) } else { 4 + (tenths - 40) / 10 };
+                let ended = begun - u64::from(tenths >= 50);
+                Look { at: at(tenths), begun, ended, cpu_seconds: None }
+            })
+            .collect();
+        let traffic = Traffic::of(&looks, 10).unwrap();
+        assert_eq!((traffic.streams, traffic.from, traffic.chats), (1.0, at(50), 14));
+        assert!(Traffic::of(&looks, 14).unwrap().streams < 0.8, "the pause would be taken for load");
     }
 }
