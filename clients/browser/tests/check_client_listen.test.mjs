@@ -129,6 +129,17 @@ test('what is no account is told, and what was written stays', async () => {
   ]);
 });
 
+test('who writes goes on writing when a client asks meanwhile', async () => {
+  const area = await page.$(`${detail('stream.finish-reason')} textarea`);
+  await area.focus();
+  await area.evaluate((it) => it.setSelectionRange(it.value.length, it.value.length));
+  await page.keyboard.type(' in');
+  await ask(`${PAGE}as/phone/stream.finish-reason/v1`);
+  await sees(cell('stream.finish-reason', 'phone'), /^asked 2×, no report yet$/);
+  await page.keyboard.type(' the wind');
+  assert.equal(await area.evaluate((it) => it.value), 'An oak stands in the wind');
+});
+
 test('what a person saw is judged, and can be taken back', async () => {
   await ask(`${PAGE}as/phone/framing.crlf/v1`);
   await click('framing.crlf', row('framing.crlf'));

@@ -24,6 +24,11 @@ const make = (name, attributes = {}, ...children) => {
   return element;
 };
 const byId = (id) => document.getElementById(id);
+/** Puts a child at a place among its parent's. One that is there stays untouched: moved, it would lose the focus of whoever
+ * writes in it. */
+const place = (parent, child, index) => {
+  if (parent.children[index] !== child) parent.insertBefore(child, parent.children[index] ?? null);
+};
 const shellWord = (text) => (/^[\w.,:/@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
 
 const copyButton = (what, text) => {
@@ -169,7 +174,6 @@ const addBlock = (row, client) => {
   const again = make("button", { type: "button", click: () => send("DELETE") }, "Begin again");
   const block = make("div", { class: "of-client" }, make("h3", {}, client, " ", verdict), seen, marks, paste, evidence,
     make("div", { class: "marks" }, again), told);
-  row.blocks.append(block);
   return { block, verdict, seen, evidence, log, again, last: "" };
 };
 
@@ -195,7 +199,8 @@ const exchange = (told) => {
     make("table", { class: "wire" }, make("thead", {}, head), make("tbody", {}, ...lines))));
 };
 
-const showCell = (row, column) => {
+/** The client is the one of this number. */
+const showCell = (row, column, number) => {
   const { client } = column;
   let cell = row.cells.get(client);
   if (!cell) {
@@ -203,12 +208,13 @@ const showCell = (row, column) => {
     row.cells.set(client, cell);
     row.details.set(client, addBlock(row, client));
   }
-  row.row.append(cell);
+  // Behind the case and its base URL.
+  place(row.row, cell, 2 + number);
   const { verdict, word, seen } = standing(column, row.item.slug);
   cell.dataset.verdict = verdict;
   cell.firstChild.textContent = word;
   const block = row.details.get(client);
-  row.blocks.append(block.block);
+  place(row.blocks, block.block, number);
   block.block.dataset.verdict = verdict;
   block.verdict.textContent = word;
   block.seen.textContent = seen;
@@ -237,7 +243,7 @@ const show = (known) => {
       row.cells.delete(name);
       row.details.delete(name);
     }
-    for (const column of shown) showCell(row, column);
+    shown.forEach((column, number) => showCell(row, column, number));
     row.cell.colSpan = 2 + shown.length;
   }
   byId("clients").replaceChildren(...(known.length ? known.map(clientLine) : [make("p", { class: "faint" }, "No client has asked yet.")]));
