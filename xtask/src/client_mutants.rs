@@ -44,10 +44,10 @@ pub(crate) fn prove(options: &Options, metadata: &Metadata) -> anyhow::Result<()
 const VERB: &str = "check-client";
 
 /// Of one run of the client: more than any takes that ends by itself.
-const LIMIT_SECONDS: &str = "15";
+const LIMIT_SECONDS: &str = "20";
 
 /// Of the client: none runs into it by itself, however busy the machine is.
-const TIMEOUT_SECONDS: &str = "3";
+const TIMEOUT_SECONDS: &str = "4";
 
 /// Side by side: most of the time of a run is waiting.
 const RUNS: &str = "8";
