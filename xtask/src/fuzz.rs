@@ -44,7 +44,7 @@ struct Target {
     memory_mb: u32,
 }
 
-const TARGETS: [Target; 9] = [
+const TARGETS: [Target; 10] = [
     Target {
         name: "model-file",
         seeds: "fuzz/seeds/model-file",
@@ -76,6 +76,13 @@ const TARGETS: [Target; 9] = [
     Target {
         name: "wire-answer",
         seeds: "fuzz/seeds/wire-answer",
+        dictionary: Some("fuzz/dictionaries/wire-answer.dict"),
+        longest_input: 1_024,
+        memory_mb: 512,
+    },
+    Target {
+        name: "upstream-answer",
+        seeds: "fuzz/seeds/upstream-answer",
         dictionary: Some("fuzz/dictionaries/wire-answer.dict"),
         longest_input: 1_024,
         memory_mb: 512,

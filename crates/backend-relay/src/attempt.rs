@@ -7,9 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::RETRY_AFTER;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
-use http_body_util::Full;
-use hyper::body::Incoming;
+use http::{HeaderMap, Method, Request, StatusCode};
 use interference_backend::{Reply, ReplyBody};
 use tokio::time::timeout;
 
@@ -20,7 +18,6 @@ use crate::frames::Frames;
 use crate::headers::{Key, for_client};
 use crate::health::Outcome;
 use crate::identifiers::{Collection, Sight};
-use crate::keep_alive;
 
 /// Sends a request to where the visit is. The reply has the upstream's status, its headers as a client may see them,
 /// and its body, which is still to come. What it creates is remembered in its collection.
@@ -29,44 +26,37 @@ use crate::keep_alive;
 /// No head of an answer came.
 pub(crate) async fn attempt(
     mut visit: Visit,
-    request: Request<Full<Bytes>>,
+    request: Request<Bytes>,
     collection: Option<Collection>,
 ) -> Result<Reply, Failure> {
-    let answered = head(&visit, request).await.and_then(|(connection, response)| {
+    let answered = head(&visit, &request).await.and_then(|answered| {
         // No request of ours asks for another protocol.
-        let status = response.status();
-        if status.is_informational() {
-            Err(Failure::no_final_status(status))
+        if answered.status.is_informational() {
+            Err(Failure::no_final_status(answered.status))
         } else {
-            Ok((connection, response))
+            Ok(answered)
         }
     });
-    let (mut connection, response) = match answered {
+    let Answered { connection, status, headers } = match answered {
         Ok(answered) => answered,
         Err(failure) => {
             visit.record(Outcome::Failed(None));
             return Err(failure);
         }
     };
-    let (parts, incoming) = response.into_parts();
-    if let Some(timeout) = keep_alive::timeout(&parts.headers) {
-        connection.is_closed_after(timeout);
-    }
-    match outcome(parts.status, &parts.headers) {
+    match outcome(status, &headers) {
         Outcome::Answered => visit.begin_answer(),
         // The quota is that client's alone.
         Outcome::Full(_) if matches!(visit.member().key, Key::Clients) => visit.begin_answer(),
         other => visit.record(other),
     }
     let sight = match collection {
-        Some(collection) if parts.status.is_success() => {
-            Sight::new(collection, visit.index(), &parts.headers)
-        }
+        Some(collection) if status.is_success() => Sight::new(collection, visit.index(), &headers),
         _ => None,
     };
-    let headers = for_client(parts.headers, &visit.member().name);
-    let body = ReplyBody::Frames(Box::pin(Frames::new(connection, incoming, visit, sight)));
-    Ok(Reply { headers, ..Reply::new(parts.status, body) })
+    let headers = for_client(headers, &visit.member().name);
+    let body = ReplyBody::Frames(Box::pin(Frames::new(connection, visit, sight)));
+    Ok(Reply { headers, ..Reply::new(status, body) })
 }
 
 /// Whether an answer says that somebody else, or a later time, may do better, and the request may be sent again. A 502
@@ -100,45 +90,37 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     }
 }
 
-async fn head(
-    visit: &Visit,
-    mut request: Request<Full<Bytes>>,
-) -> Result<(Connection, Response<Incoming>), Failure> {
+/// The head of an answer, and the connection that its body comes over.
+struct Answered {
+    connection: Connection,
+    status: StatusCode,
+    headers: HeaderMap,
+}
+
+async fn head(visit: &Visit, request: &Request<Bytes>) -> Result<Answered, Failure> {
     let member = visit.member();
     if let Some(connection) = member.idle.take().await {
         match send(member, connection, request).await {
             // The upstream had closed it: nobody has seen the request.
-            Err(Unsent { request: Some(returned), .. }) => request = *returned,
-            answered => return answered.map_err(|unsent| unsent.failure),
+            Err(Failure { done: Done::Nothing, .. }) => {}
+            answered => return answered,
         }
     }
     let socket = visit.fleet().connector.connect(&member.target, member.upstream.timeouts.connect).await;
     let socket = socket.map_err(|error| Failure::connecting(&error))?;
-    let connection = Connection::over(socket).await;
-    let connection = connection.map_err(|error| Failure::before_head(&error, Done::Nothing))?;
-    send(member, connection, request).await.map_err(|unsent| unsent.failure)
-}
-
-/// No head came, and perhaps not a byte of the request was written.
-struct Unsent {
-    failure: Failure,
-    request: Option<Box<Request<Full<Bytes>>>>,
+    send(member, Connection::over(socket), request).await
 }
 
 async fn send(
     member: &Member,
     mut connection: Connection,
-    request: Request<Full<Bytes>>,
-) -> Result<(Connection, Response<Incoming>), Unsent> {
+    request: &Request<Bytes>,
+) -> Result<Answered, Failure> {
     let patience = member.upstream.timeouts.first_byte;
     match timeout(patience, connection.send(request)).await {
-        Ok(Ok(response)) => Ok((connection, response)),
-        Ok(Err(mut error)) => {
-            let request = error.take_message().map(Box::new);
-            let done = if request.is_some() { Done::Nothing } else { Done::Perhaps };
-            Err(Unsent { failure: Failure::before_head(error.error(), done), request })
-        }
-        Err(_) => Err(Unsent { failure: Failure::silent(patience), request: None }),
+        Ok(Ok((status, headers))) => Ok(Answered { connection, status, headers }),
+        Ok(Err(unanswered)) => Err(Failure::before_head(&unanswered)),
+        Err(_) => Err(Failure::silent(patience)),
     }
 }
 

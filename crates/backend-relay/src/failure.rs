@@ -3,7 +3,6 @@
 //! Owns the kinds of failures, what each says about whether the request was carried out, and the words. It refuses to
 //! know what is done about a failure.
 
-use std::error::Error;
 use std::io;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use http::StatusCode;
 use interference_backend::{Refusal, UpstreamCode, UpstreamFailure};
 use interference_client::ClientError;
 
-use crate::connection::{LONGEST_HEAD, MOST_HEADERS};
+use crate::connection::{HeadProblem, LONGEST_HEAD, MOST_HEADERS, MOST_INTERIM, Problem, Unanswered};
 
 /// A try that brought no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,21 +73,30 @@ impl Failure {
     }
 
     /// The connection ended before the head, or what came is none.
-    pub(crate) fn before_head(error: &hyper::Error, done: Done) -> Failure {
-        let (kind, told) = if error.is_parse_too_large() {
-            let told = format!(
-                "sent a head of more than {LONGEST_HEAD} bytes, or with more than {MOST_HEADERS} headers."
-            );
-            (FailureKind::NotHttp, told)
-        } else if error.is_parse() {
-            let told = format!(
-                "does not speak HTTP/1.1 ({}). Check its port, and whether it wants `https://`.",
-                cause(error)
-            );
-            (FailureKind::NotHttp, told)
-        } else {
-            (FailureKind::BrokeOff, format!("ended the connection before it answered ({}).", cause(error)))
+    pub(crate) fn before_head(unanswered: &Unanswered) -> Failure {
+        let (kind, told) = match &unanswered.problem {
+            Problem::Ended => (FailureKind::BrokeOff, "ended the connection before it answered.".to_owned()),
+            Problem::Io(error) => {
+                (FailureKind::BrokeOff, format!("ended the connection before it answered ({error})."))
+            }
+            Problem::NoHead(HeadProblem::TooLarge) => {
+                let told = format!(
+                    "sent a head of more than {LONGEST_HEAD} bytes, or with more than {MOST_HEADERS} headers."
+                );
+                (FailureKind::NotHttp, told)
+            }
+            Problem::NoHead(HeadProblem::Interim) => {
+                let told = format!("sent more than {MOST_INTERIM} interim answers, and none behind them.");
+                (FailureKind::NotHttp, told)
+            }
+            Problem::NoHead(HeadProblem::NotHttp(told)) => {
+                let told = format!(
+                    "does not speak HTTP/1.1 ({told}). Check its port, and whether it wants `https://`."
+                );
+                (FailureKind::NotHttp, told)
+            }
         };
+        let done = if unanswered.is_written { Done::Perhaps } else { Done::Nothing };
         Failure { kind, done, told }
     }
 
@@ -135,34 +143,6 @@ pub(crate) fn nobody_left(names: &[&str], wait: Duration) -> Refusal {
         code: UpstreamCode::NobodyLeft.name(),
         failure: UpstreamFailure::NobodyLeft { retry_after_seconds },
     }
-}
-
-/// The cause at the bottom of an error: hyper's own sentence is "connection error" for many different ends.
-fn cause(error: &hyper::Error) -> String {
-    let mut bottom: &dyn Error = error;
-    while let Some(source) = bottom.source() {
-        bottom = source;
-    }
-    bottom.to_string()
-}
-
-/// How a body broke off, by the kind that streams of frames have.
-pub(crate) fn body_error(error: &hyper::Error) -> io::Error {
-    let mut source: Option<&(dyn Error + 'static)> = Some(error);
-    let mut kind =
-        if error.is_incomplete_message() { io::ErrorKind::UnexpectedEof } else { io::ErrorKind::Other };
-    while let Some(error) = source {
-        if let Some(error) = error.downcast_ref::<io::Error>() {
-            kind = match error.kind() {
-                io::ErrorKind::ConnectionReset
-                | io::ErrorKind::ConnectionAborted
-                | io::ErrorKind::BrokenPipe => io::ErrorKind::ConnectionReset,
-                other => other,
-            };
-        }
-        source = error.source();
-    }
-    io::Error::new(kind, cause(error))
 }
 
 #[cfg(test)]

@@ -14,9 +14,9 @@ use interference_client::{Connector, Target};
 
 use crate::RelayError;
 use crate::board::{Board, NobodyReady, Pick};
-use crate::connection::IdleConnections;
 use crate::headers::Key;
 use crate::health::{Outcome, Purpose};
+use crate::idle_connections::IdleConnections;
 use crate::model_list::ModelList;
 use crate::upstream::{
     LARGEST_WEIGHT, LONGEST_TIMEOUT, MOST_FALLBACKS, MOST_PATTERNS, MOST_RETRIES, MOST_UPSTREAMS,

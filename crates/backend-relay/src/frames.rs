@@ -1,5 +1,4 @@
-//! The body of an answer as it comes: one frame for each piece that the HTTP library hands out, which merges no two
-//! chunks.
+//! The body of an answer as it comes: one frame for each piece that its connection hands out, which merges no two chunks.
 //!
 //! Owns the bound on every wait inside a body, the kinds of its broken ends, and the way of a connection back to those
 //! that are kept. Nothing is collected. It refuses to know what the bytes mean.
@@ -11,11 +10,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::Stream;
-use hyper::body::{Body as _, Incoming};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::connection::Connection;
-use crate::failure::body_error;
 use crate::fleet::Visit;
 use crate::health::Outcome;
 use crate::identifiers::Sight;
@@ -24,7 +21,6 @@ use crate::identifiers::Sight;
 pub(crate) struct Frames {
     /// None once the body has ended, however it did.
     connection: Option<Connection>,
-    incoming: Incoming,
     visit: Visit,
     sight: Option<Sight>,
     silence: Silence,
@@ -43,16 +39,10 @@ struct Silence {
 
 impl Frames {
     /// The body that follows a head on this connection.
-    pub(crate) fn new(
-        connection: Connection,
-        incoming: Incoming,
-        visit: Visit,
-        sight: Option<Sight>,
-    ) -> Frames {
+    pub(crate) fn new(connection: Connection, visit: Visit, sight: Option<Sight>) -> Frames {
         let patience = visit.member().upstream.timeouts.first_byte;
         Frames {
             connection: Some(connection),
-            incoming,
             visit,
             sight,
             silence: Silence { patience, since: None, timer: None },
@@ -109,33 +99,18 @@ impl Stream for Frames {
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let frames = self.get_mut();
-        loop {
-            let Some(connection) = &mut frames.connection else { return Poll::Ready(None) };
-            // The HTTP library asks once more when it has sent a frame.
-            if frames.silence.since.is_some() && connection.is_quiet(context) {
-                return Poll::Pending;
+        let Some(connection) = &mut frames.connection else { return Poll::Ready(None) };
+        let next = match connection.poll_piece(context) {
+            Poll::Ready(next) => next,
+            Poll::Pending => Some(Err(ready!(frames.silence.poll(context)))),
+        };
+        Poll::Ready(match next {
+            Some(Ok(piece)) => Some(Ok(frames.received(piece))),
+            Some(Err(error)) => Some(Err(frames.broke_off(error))),
+            None => {
+                frames.ended(context);
+                None
             }
-            let (incoming, silence) = (&mut frames.incoming, &mut frames.silence);
-            let next = ready!(connection.drive(context, |context| {
-                let next = Pin::new(&mut *incoming).poll_frame(context).map(Ok);
-                if next.is_ready() { next } else { silence.poll(context).map(Err) }
-            }));
-            return Poll::Ready(match next {
-                Ok(Some(Ok(frame))) => match frame.into_data() {
-                    Ok(bytes) => Some(Ok(frames.received(bytes))),
-                    // Trailers are for the next hop.
-                    Err(_) => {
-                        frames.silence.since = None;
-                        continue;
-                    }
-                },
-                Ok(Some(Err(error))) => Some(Err(frames.broke_off(body_error(&error)))),
-                Ok(None) => {
-                    frames.ended(context);
-                    None
-                }
-                Err(error) => Some(Err(frames.broke_off(error))),
-            });
-        }
+        })
     }
 }

@@ -10,7 +10,6 @@
 //! - [`RelayError`]: why there is none.
 
 mod attempt;
-mod bell;
 mod board;
 mod coding;
 mod connection;
@@ -19,25 +18,29 @@ mod error;
 mod failure;
 mod fleet;
 mod frames;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod headers;
 mod health;
 mod identifiers;
+mod idle_connections;
 mod keep_alive;
 mod model_list;
 mod model_union;
 mod outgoing;
 mod previous_response;
-mod rationed_socket;
 mod relay_backend;
 mod routing;
 mod upstream;
 mod upstreams_file;
 mod via;
 
-pub use connection::{IDLE_CONNECTION, LONGEST_HEAD, MOST_HEADERS, MOST_IDLE};
+pub use connection::{IDLE_CONNECTION, LONGEST_HEAD, MOST_HEADERS, MOST_INTERIM};
 pub use error::RelayError;
 pub use headers::{FAILED_HEADER, UPSTREAM_REQUEST_ID_HEADER};
 pub use identifiers::{LOOKED_AT, MOST_IDENTIFIERS};
+pub use idle_connections::MOST_IDLE;
 /// The certificate authorities that [`RelayOptions::roots`] holds.
 pub use interference_client::RootCertStore;
 pub use relay_backend::RelayBackend;

@@ -7,7 +7,6 @@ use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, HOST};
 use http::uri::InvalidUri;
 use http::{HeaderMap, HeaderValue, Method};
-use http_body_util::Full;
 use interference_backend::Refusal;
 use percent_encoding::percent_decode_str;
 
@@ -36,7 +35,7 @@ impl Outgoing {
         Outgoing { method: Method::GET, path: "/models".to_owned(), query: None, headers, body: Bytes::new() }
     }
 
-    /// The request that this upstream gets. The HTTP library adds the length of the body.
+    /// The request that this upstream gets. The connection adds the length of the body.
     ///
     /// # Errors
     /// The path is longer than a URL may be, or leads out of the base URL, for which alone the upstream's key is meant.
@@ -44,7 +43,7 @@ impl Outgoing {
         &self,
         member: &Member,
         pseudonym: &Pseudonym,
-    ) -> Result<http::Request<Full<Bytes>>, Refusal> {
+    ) -> Result<http::Request<Bytes>, Refusal> {
         let refused = |problem: &dyn std::fmt::Display| Refusal::InvalidRequest {
             message: format!("The path of the request cannot be passed on: {problem}."),
             param: None,
@@ -53,7 +52,7 @@ impl Outgoing {
         if has_dot_segment(&self.path) {
             return Err(refused(&"it has a segment `.` or `..`; name the place itself"));
         }
-        let mut request = http::Request::new(Full::new(self.body.clone()));
+        let mut request = http::Request::new(self.body.clone());
         let path = member.target.path_with_query(&self.path, self.query.as_deref());
         // An origin has no empty path (RFC 9112 section 3.2.1).
         let path = if path.starts_with('/') { path } else { format!("/{path}") };

@@ -104,7 +104,7 @@ async fn a_body_tells_how_it_broke_off() {
         (in_chunks, "5\r\nfirst\r\n", Step::Close, Some(ErrorKind::UnexpectedEof)),
         (in_chunks, "5\r\nfirst\r\n", Step::Reset, Some(ErrorKind::ConnectionReset)),
         (in_chunks, "5\r\nfirst\r\n9\r\n", Step::Close, Some(ErrorKind::UnexpectedEof)),
-        (in_chunks, "5\r\nfirst\r\nzz\r\n", Step::Close, Some(ErrorKind::InvalidInput)),
+        (in_chunks, "5\r\nfirst\r\nzz\r\n", Step::Close, Some(ErrorKind::InvalidData)),
         (in_chunks, "5\r\nfirst\r\n0\r\n", Step::Close, Some(ErrorKind::UnexpectedEof)),
         (with_length, "first", Step::Close, Some(ErrorKind::UnexpectedEof)),
         (with_length, "first", Step::Reset, Some(ErrorKind::ConnectionReset)),
@@ -181,6 +181,15 @@ async fn another_protocol_is_no_answer() {
     let (code, message) = refused(&relay([upstream("a", &server)]), post("{}")).await;
     assert_eq!(code, "upstream_not_http");
     assert!(message.contains("answered with status 101"), "{message}");
+}
+
+#[tokio::test]
+async fn interim_answers_without_end_are_told() {
+    let interim = std::iter::repeat_n(write("HTTP/1.1 102 Processing\r\n\r\n"), 1_000);
+    let server = Server::start([interim.chain([silence()]).collect::<Vec<_>>()]).await;
+    let (code, message) = refused(&relay([upstream("a", &server)]), post("{}")).await;
+    assert_eq!(code, "upstream_not_http");
+    assert!(message.contains("sent more than 16 interim answers"), "{message}");
 }
 
 #[tokio::test]

@@ -8,6 +8,8 @@ use interference_backend::{Backend, Refusal, ReplyBody};
 use interference_backend_relay::{KeySource, RelayBackend, RelayOptions, Upstream};
 use interference_wire::{LAST_CHUNK, Step, chunk};
 use secrecy::SecretString;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::server::{EVENTS, Server, json, silence, write};
 use crate::{answer, get, post, refused, relay, request, upstream};
@@ -279,6 +281,65 @@ async fn a_head_request_has_a_length_and_no_body() {
     let server = Server::saying("HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n").await;
     let told = answer(&relay([upstream("a", &server)]), request(Method::HEAD, "/files/f", "")).await.unwrap();
     assert_eq!((told.header("content-length"), told.frames.len(), told.broke_off), ("500", 0, None));
+}
+
+/// Far more than a socket takes at once.
+fn long_body() -> String {
+    "a tree ".repeat(1 << 20)
+}
+
+#[tokio::test]
+async fn a_long_request_arrives_whole() {
+    let mut server = Server::saying(&json("200 OK", "{}")).await;
+    let body = long_body();
+    assert_eq!(answer(&relay([upstream("a", &server)]), post(&body)).await.unwrap().status, 200);
+    assert!(server.seen().await.body() == body);
+}
+
+/// Reads a head, and what comes of the body with it.
+async fn read_head(stream: &mut TcpStream) -> Vec<u8> {
+    let mut read = Vec::new();
+    while !read.windows(4).any(|end| end == b"\r\n\r\n") {
+        assert_ne!(stream.read_buf(&mut read).await.unwrap(), 0);
+    }
+    read
+}
+
+#[tokio::test]
+async fn an_answer_may_come_before_the_request_is_read() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let relay = relay([Upstream::new("a", format!("http://{}/v1", listener.local_addr().unwrap()))]);
+    // The second server wants all of the request after the beginning of its answer, the first wants no more of it.
+    let refusing = async {
+        let mut stream = listener.accept().await.unwrap().0;
+        read_head(&mut stream).await;
+        stream.write_all(json("413 Content Too Large", "no").as_bytes()).await.unwrap();
+        stream
+    };
+    let long = long_body();
+    let (told, _held) = tokio::join!(answer(&relay, post(&long)), refusing);
+    assert_eq!((told.as_ref().unwrap().status, told.unwrap().text().as_str()), (413, "no"));
+    let echoing = async {
+        let mut stream = listener.accept().await.unwrap().0;
+        let mut read = read_head(&mut stream).await;
+        let length = read.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4 + long.len();
+        stream.write_all(format!("{EVENTS}3\r\nyes\r\n").as_bytes()).await.unwrap();
+        while read.len() < length {
+            assert_ne!(stream.read_buf(&mut read).await.unwrap(), 0);
+        }
+        stream.write_all(b"3\r\nall\r\n0\r\n\r\n").await.unwrap();
+        stream
+    };
+    let (told, stream) = tokio::join!(answer(&relay, post(&long)), echoing);
+    assert_eq!(told.unwrap().frames, ["yes", "all"]);
+    // That connection has had a whole request and a whole answer; the other one is not used again.
+    let mut stream = stream;
+    let again = async {
+        read_head(&mut stream).await;
+        stream.write_all(json("200 OK", "{}").as_bytes()).await.unwrap();
+    };
+    let (told, ()) = tokio::join!(answer(&relay, get("/models")), again);
+    assert_eq!(told.unwrap().text(), "{}");
 }
 
 #[tokio::test]
