@@ -24,6 +24,7 @@ use crate::dozing::Dozing;
 use crate::faulted_answer::FaultedAnswer;
 use crate::lanes::Lanes;
 use crate::limits::{HEAD_BYTES, LAST_WORDS};
+use crate::rounds::round;
 use crate::routes::{self, Handles, Shared};
 use crate::socket::{Socket, SocketWatch};
 use crate::takeover::Takeover;
@@ -195,7 +196,7 @@ async fn served(
     takeover: &Takeover,
 ) -> Option<Box<FaultedAnswer>> {
     poll_fn(|context| {
-        let ended = Pin::new(&mut *connection).poll(context);
+        let ended = round(|| Pin::new(&mut *connection).poll(context));
         match takeover.answer() {
             Some(answer) => Poll::Ready(Some(answer)),
             None => ended.map(told),

@@ -30,6 +30,7 @@ mod meters;
 mod observation;
 mod openapi;
 mod raw_answer;
+mod rounds;
 mod routes;
 mod server;
 mod socket;

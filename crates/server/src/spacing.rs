@@ -2,12 +2,14 @@
 //!
 //! The library collects what is ready at the same time, and sends it when it is told that nothing more is there. So
 //! between two pieces that are to be apart it is told that. Who has only one piece at a time, as a model does, is asked
-//! no more often than without. It refuses to know what the pieces are.
+//! no more often than without, and never twice in one round. It refuses to know what the pieces are.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures::Stream;
+
+use crate::rounds::Patience;
 
 /// Which pieces are sent together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,12 +30,13 @@ pub(crate) struct Spaced<S: Stream> {
     given: bool,
     /// What was ready too early: never more than one piece.
     early: Option<S::Item>,
+    patience: Patience,
 }
 
 impl<S: Stream> Spaced<S> {
     /// Of this stream.
     pub(crate) fn new(stream: S, spacing: Spacing) -> Spaced<S> {
-        Spaced { stream, spacing, given: false, early: None }
+        Spaced { stream, spacing, given: false, early: None, patience: Patience::default() }
     }
 }
 
@@ -49,8 +52,10 @@ where
         let next = match self.early.take() {
             Some(early) => Some(early),
             None => {
-                let given = std::mem::take(&mut self.given);
-                let next = ready!(Pin::new(&mut self.stream).poll_next(context));
+                let spaced = &mut *self;
+                let given = std::mem::take(&mut spaced.given);
+                let stream = Pin::new(&mut spaced.stream);
+                let next = ready!(spaced.patience.ask(|| stream.poll_next(context)));
                 let waits = match next {
                     Some(Ok(_)) => given && self.spacing == Spacing::EachAlone,
                     Some(Err(_)) => true,
