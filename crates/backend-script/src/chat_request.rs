@@ -15,7 +15,8 @@ use interference_backend::{Refusal, Strictness};
 /// What a request wants of its answer, whatever that is.
 #[derive(Debug, PartialEq)]
 pub(crate) struct ChatOrder {
-    pub(crate) request: ChatCompletionRequest,
+    /// Boxed: it is long, and handed on several times.
+    pub(crate) request: Box<ChatCompletionRequest>,
     pub(crate) wishes: Wishes,
     /// What may be called.
     pub(crate) tools: ToolOffer,
@@ -44,7 +45,8 @@ pub(crate) struct Wishes {
 /// # Errors
 /// The first thing that is wrong.
 pub(crate) fn read(body: &[u8], strictness: Strictness) -> Result<ChatOrder, Refusal> {
-    let Parsed { request, unknown: mut ignored } = parse::<ChatCompletionRequest>(body).map_err(broken)?;
+    let Parsed { request, unknown: mut ignored } =
+        parse::<Box<ChatCompletionRequest>>(body).map_err(broken)?;
     ignored.extend(request.ignored_stream_options());
     ignored.extend(request.older_tools().map(str::to_owned));
     request.checked_model().map_err(out_of_bounds)?;

@@ -46,7 +46,22 @@ const COUNTS_AND_PAGES: [&str; 11] = [
 /// Headers that tell of limits on rates count tokens, and do not carry them; nor do parameters such as `max_tokens` and
 /// `page_token`.
 pub fn is_secret(name: &str) -> bool {
-    // One pass, since this is asked of every header of every exchange.
+    // This is asked of every header of every exchange: first those that nearly all of them have, then one pass.
+    if matches!(
+        name,
+        "accept"
+            | "accept-encoding"
+            | "cache-control"
+            | "connection"
+            | "content-length"
+            | "content-type"
+            | "date"
+            | "host"
+            | "user-agent"
+            | "x-request-id"
+    ) {
+        return false;
+    }
     (0..name.len()).any(|start| {
         let rest = &name.as_bytes()[start..];
         match rest[0].to_ascii_lowercase() {

@@ -7,8 +7,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use http::header::{HOST, ORIGIN};
-use http::uri::Authority;
-use http::{HeaderMap, Uri, Version};
+use http::{HeaderMap, HeaderValue, Uri, Version};
 
 use crate::cross_origin::CrossOrigin;
 use crate::error_response::Rejection;
@@ -20,7 +19,7 @@ pub(crate) enum HostCheck {
     Any,
     /// This machine by its usual names, and these.
     Local {
-        /// Names without a port, in lower case.
+        /// Names without a port, in upper or lower case.
         allowed: Vec<String>,
     },
 }
@@ -31,7 +30,7 @@ impl HostCheck {
         if !addresses.iter().all(|address| address.ip().is_loopback()) {
             return HostCheck::Any;
         }
-        let name = |host: &String| host_of(host).unwrap_or_else(|| host.to_ascii_lowercase());
+        let name = |host: &String| host_of(host).unwrap_or(host).to_owned();
         HostCheck::Local { allowed: allowed.iter().map(name).collect() }
     }
 
@@ -51,15 +50,15 @@ impl HostCheck {
             return Err(Rejection::NotOneHost);
         }
         let HostCheck::Local { allowed } = self else { return Ok(()) };
-        let in_header = host.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-        let in_target = uri.authority().map(Authority::to_string);
         // A page elsewhere needs no false name to send a request blindly; the browser then says whose page it is.
         let origin = headers.get(ORIGIN).filter(|origin| !opened.allows(origin));
-        let origin = origin.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-        for named in [in_header, in_target, origin].into_iter().flatten() {
-            let host = host_of(named.split_once("://").map_or(&named, |(_scheme, host)| host));
-            if !host.is_some_and(|host| is_this_machine(&host) || allowed.contains(&host)) {
-                return Err(Rejection::ForeignHost { host: named });
+        let in_target = uri.authority().map(|authority| authority.as_str().as_bytes());
+        let named = [host, origin].into_iter().flatten().map(HeaderValue::as_bytes).chain(in_target);
+        for named in named.map(String::from_utf8_lossy) {
+            let host = host_of(named.split_once("://").map_or(&*named, |(_scheme, host)| host));
+            let is_allowed = |host| allowed.iter().any(|name| name.eq_ignore_ascii_case(host));
+            if !host.is_some_and(|host| is_this_machine(host) || is_allowed(host)) {
+                return Err(Rejection::ForeignHost { host: named.into_owned() });
             }
         }
         Ok(())
@@ -67,12 +66,13 @@ impl HostCheck {
 }
 
 fn is_this_machine(host: &str) -> bool {
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
+    let is_loopback = |address: IpAddr| address.to_canonical().is_loopback();
+    host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(is_loopback)
 }
 
-/// The host of `host:port`, in lower case, an IPv6 address without its brackets, a name without the dot that ends it;
-/// none where what follows is no port: RFC 3986, section 3.2.
-fn host_of(named: &str) -> Option<String> {
+/// The host of `host:port`, an IPv6 address without its brackets, a name without the dot that ends it; none where what
+/// follows is no port: RFC 3986, section 3.2.
+fn host_of(named: &str) -> Option<&str> {
     let named = named.trim();
     let (host, rest) = match named.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, rest)) => (address, rest),
@@ -82,13 +82,12 @@ fn host_of(named: &str) -> Option<String> {
     if !rest.is_empty() && !rest.strip_prefix(':').is_some_and(is_port) {
         return None;
     }
-    Some(host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase())
+    Some(host.strip_suffix('.').unwrap_or(host))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     fn passes(check: &HostCheck, host: &'static str) -> bool {
         let mut headers = HeaderMap::new();

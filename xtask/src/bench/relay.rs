@@ -7,6 +7,7 @@
 //! shares the machine with all of them.
 
 mod gateways;
+mod idle_streams;
 mod recordings;
 mod relay_report;
 mod resident_memory;
@@ -17,7 +18,7 @@ use std::path::Path;
 
 use super::client_run::{Client, LoadKind};
 use super::contestant::{Contestant, Role};
-use super::server::{CONNECTIONS, order, scripted_bare};
+use super::server::{CONNECTIONS, captured, order, scripted_bare};
 use super::{build, print, program};
 use crate::metadata::target_directory;
 use crate::steps::announce;
@@ -98,6 +99,11 @@ pub(super) fn run(arguments: &RelayArguments) -> anyhow::Result<()> {
             }
         }
         played.push(client.load(&replay, LoadKind::Stream, CONNECTIONS, arguments.seconds)?);
+    }
+    announce("==> streams that wait")?;
+    let quiet = Contestant::bare(&client, &captured(&folder), idle_streams::SILENCE_MS)?;
+    for way in ways.iter_mut().filter(|way| way.name != relay_report::DIRECTLY) {
+        way.measure_idle(|| relay(&quiet, &[]), &quiet.address)?;
     }
     let report = RelayReport::of(rounds, &demands, &ways, absent, &played);
     if arguments.json {

@@ -100,9 +100,14 @@ pub(super) fn scripted_bare(client: &Client, folder: &Path, seconds: u32) -> any
     Contestant::bare(client, &captured, BETWEEN_MS)
 }
 
+/// Where in a folder there is what ours answers.
+pub(super) fn captured(folder: &Path) -> PathBuf {
+    folder.join("captured.json")
+}
+
 /// What ours answers, in a file.
 fn capture(client: &Client, ours: &Contestant, folder: &Path) -> anyhow::Result<PathBuf> {
-    let captured = folder.join("captured.json");
+    let captured = captured(folder);
     client.capture(ours, &captured)?;
     Ok(captured)
 }

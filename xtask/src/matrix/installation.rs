@@ -17,7 +17,7 @@ use crate::steps::{cargo, succeed, succeed_or_quote};
 use crate::test_environment::unless_stamped;
 
 /// A server that can be started.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Installed {
     /// The program.
     pub(crate) program: PathBuf,

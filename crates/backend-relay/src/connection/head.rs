@@ -66,10 +66,10 @@ impl HeadReader {
         let mut bytes = if self.begun.is_empty() {
             read
         } else {
-            let before = self.begun.len();
             self.begun.extend_from_slice(&read);
             check_protocol(&self.begun)?;
-            if !has_blank_line(&self.begun, before) && self.begun.len() < LONGEST_HEAD {
+            // A line is read when it is whole, and the lines before it once more: there are no more than a head may have.
+            if !read.contains(&b'\n') && self.begun.len() < LONGEST_HEAD {
                 return Ok(None);
             }
             Bytes::from(std::mem::take(&mut self.begun))
@@ -125,12 +125,6 @@ fn is_interim(status: StatusCode) -> bool {
     status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
 }
 
-/// Whether a head may end with a line that ends at this byte or later: else there is no use in reading all of it again.
-fn has_blank_line(bytes: &[u8], from: usize) -> bool {
-    let near = &bytes[from.saturating_sub(2)..];
-    near.windows(2).any(|pair| pair == b"\n\n") || near.windows(3).any(|three| three == b"\n\r\n")
-}
-
 struct Parsed {
     status: StatusCode,
     /// Of HTTP/1.
@@ -138,11 +132,12 @@ struct Parsed {
     headers: HeaderMap,
 }
 
-/// The head that these bytes begin with, if it is whole, and its length.
+/// The head that these bytes begin with, if it is whole, and its length. Lines that are not whole are not looked at.
 fn parse(bytes: &[u8]) -> Result<Option<(Parsed, usize)>, HeadProblem> {
     let mut fields = [httparse::EMPTY_HEADER; MOST_HEADERS];
     let mut response = httparse::Response::new(&mut fields);
-    let length = match response.parse(bytes) {
+    let lines = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |index| index + 1);
+    let length = match response.parse(&bytes[..lines]) {
         Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) => return Ok(None),
         Err(httparse::Error::TooManyHeaders) => return Err(HeadProblem::TooLarge),
@@ -278,9 +273,14 @@ mod tests {
 
     #[test]
     fn what_is_no_head_is_told_as_soon_as_it_is_known() {
-        for said in ["\x15", "HTTQ", "PRI * HTTP/2.0", "\r\nHTTP/1.1 200 OK\r\n\r\n", "HTTP/2 200\r\n\r\n"] {
+        for said in ["\x15", "HTTQ", "PRI * HTTP/2.0", "\r\nHTTP/1.1 200 OK\r\n\r\n", "HTTP/2 200\r\n"] {
             let problem = read(&Method::GET, said).unwrap_err();
             assert!(matches!(problem, HeadProblem::NotHttp(_)), "{said:?}: {problem:?}");
+        }
+        for line in ["b\r%", "\0"] {
+            let begun = format!("HTTP/1.1 200 OK\r\nA: {line}");
+            assert!(read(&Method::GET, &begun).unwrap().is_none(), "the line is not whole");
+            assert!(matches!(read(&Method::GET, &(begun + "\r\n")), Err(HeadProblem::NotHttp(_))));
         }
         let twice = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, chunked\r\n\r\n";
         assert!(

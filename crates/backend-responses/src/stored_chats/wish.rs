@@ -1,8 +1,10 @@
 //! What a chat request says of its keeping.
 
+use std::sync::LazyLock;
+
 use interference_api_types::openai::metadata::Labels;
 use interference_backend::Refusal;
-use memchr::memmem;
+use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -68,10 +70,13 @@ impl Wish {
     }
 }
 
-/// Whether a member that makes a wish can be there, by its name or in escapes. Most requests have none, and need not be
-/// read for it.
+/// What a body has in it where a member that makes a wish is there, by its name or in escapes.
+static SIGNS: LazyLock<[Finder<'static>; 3]> =
+    LazyLock::new(|| ["store", "metadata", "\\u"].map(Finder::new));
+
+/// Whether such a member can be there. Most requests have none, and need not be read for it.
 fn may_have_one(body: &[u8]) -> bool {
-    ["store", "metadata", "\\u"].into_iter().any(|part| memmem::find(body, part.as_bytes()).is_some())
+    SIGNS.iter().any(|sign| sign.find(body).is_some())
 }
 
 #[cfg(test)]

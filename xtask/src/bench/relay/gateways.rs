@@ -130,6 +130,17 @@ impl Gateway {
 }
 
 impl Ready {
+    /// The same before another upstream, in a folder of its own.
+    pub(super) fn before(&self, upstream: &str) -> Ready {
+        let folder = self.folder.with_extension("idle");
+        Ready {
+            installed: self.installed.clone(),
+            upstream: upstream.to_owned(),
+            folder,
+            gateway: self.gateway,
+        }
+    }
+
     /// As its package says it.
     pub(super) fn version(&self) -> &str {
         &self.installed.version

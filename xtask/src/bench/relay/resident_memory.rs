@@ -38,7 +38,7 @@ impl Watch {
 }
 
 /// Of the process with this number and of its children; 0 where the system does not tell it.
-fn resident_bytes(pid: u32) -> u64 {
+pub(super) fn resident_bytes(pid: u32) -> u64 {
     let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     let children = children.split_ascii_whitespace().filter_map(|child| child.parse().ok());
     std::iter::once(pid).chain(children).filter_map(of_one).sum()

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::gateways::Ready;
+use super::idle_streams;
 use super::resident_memory::Watch;
 use super::{CONNECTIONS, WARM_UP_STREAMS};
 use crate::bench::client_run::{Client, Load, LoadKind, Pace};
@@ -30,6 +31,8 @@ pub(super) struct Outcomes {
     pub(super) stream: Vec<Load>,
     /// Memory that the most streams took, in bytes for each: in the first round, before it uses again what it had.
     pub(super) stream_bytes: Option<f64>,
+    /// Memory of a stream that waits, in bytes.
+    pub(super) idle_bytes: Option<f64>,
     /// The loads under which it failed, and why.
     pub(super) failures: Vec<(Demand, String)>,
 }
@@ -94,6 +97,27 @@ impl Way {
                 Ok(contestant) => self.contestant = Some(contestant),
                 Err(error) => announce(&format!("    it is left out from here on: {error:#}"))?,
             }
+        }
+        Ok(())
+    }
+
+    /// Measures the memory of streams that wait, on another one before this quiet upstream: `ours` starts what is ours.
+    ///
+    /// # Errors
+    /// When what is ours fails; a gateway is told of.
+    pub(super) fn measure_idle(
+        &mut self,
+        ours: impl Fn() -> anyhow::Result<Contestant>,
+        quiet: &str,
+    ) -> anyhow::Result<()> {
+        let started = match &self.gateway {
+            Some(gateway) => gateway.before(quiet).start(),
+            None => ours(),
+        };
+        match started.and_then(|relay| idle_streams::bytes_of_one(&relay)) {
+            Ok(bytes) => self.outcomes.idle_bytes = Some(bytes),
+            Err(error) if self.gateway.is_none() => return Err(error),
+            Err(error) => announce(&format!("    {}, streams that wait: {error:#}", self.name))?,
         }
         Ok(())
     }
