@@ -178,9 +178,9 @@ impl Place {
                 return Err(no_chunk("a chunk is longer than its size"));
             }
             (Place::TrailerLine, b'\r') => Place::LastLineFeed,
-            (Place::TrailerLine | Place::Trailer, b'\n') => {
-                return Err(no_chunk("a trailer ends without CR"));
-            }
+            // A line of fields may end so (RFC 9112 section 2.2); no chunk's may.
+            (Place::TrailerLine, b'\n') => Place::End,
+            (Place::Trailer, b'\n') => Place::TrailerLine,
             (Place::Trailer, b'\r') => Place::TrailerLineFeed,
             (Place::TrailerLine | Place::Trailer, _) => Place::Trailer,
             (Place::TrailerLineFeed, b'\n') => Place::TrailerLine,
@@ -240,6 +240,8 @@ mod tests {
         let (pieces, rest) = decode(Body::in_chunks(), [sent.as_slice()]);
         assert_eq!(pieces, ["tree", "0123456789"]);
         assert_eq!(rest.unwrap(), "HTTP");
+        let (pieces, rest) = decode(Body::in_chunks(), [b"0\r\nTrailer: 1\n\nHTTP".as_slice()]);
+        assert_eq!((pieces.len(), rest.unwrap()), (0, Bytes::from("HTTP")));
     }
 
     #[test]
@@ -268,8 +270,8 @@ mod tests {
             ("1\rx", "CR stands without LF"),
             ("1\r\nab", "longer than its size"),
             ("1\r\na\n", "longer than its size"),
-            ("0\r\n\n", "without CR"),
-            ("0\r\nx: 1\n", "without CR"),
+            ("0\n\n", "no hexadecimal number"),
+            ("0\r\nx: 1\rx", "CR stands without LF"),
             ("0\r\n\rx", "CR stands without LF"),
         ] {
             let (_, end) = decode(Body::in_chunks(), [sent.as_bytes()]);
