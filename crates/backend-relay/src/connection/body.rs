@@ -96,7 +96,9 @@ pub(crate) struct Chunks {
 enum Place {
     /// Digits of a size, of which there were so many.
     Size { size: u64, digits: usize },
-    /// What is behind a size in its line.
+    /// White space behind a size.
+    Space { size: u64 },
+    /// What is behind a size, from the first semicolon on.
     Extension { size: u64 },
     /// The line feed of a size's line.
     SizeLineFeed { size: u64 },
@@ -165,6 +167,7 @@ impl Place {
     fn after(self, byte: u8) -> io::Result<Place> {
         Ok(match (self, byte) {
             (Place::Size { size, digits }, _) => return after_size(size, digits, byte),
+            (Place::Space { size }, _) => return behind_size(size, byte),
             (Place::Extension { size }, b'\r') => Place::SizeLineFeed { size },
             (Place::Extension { .. }, b'\n' | b'\0') => {
                 return Err(no_chunk("the line of a chunk's size has a byte that no line has"));
@@ -198,9 +201,18 @@ fn after_size(size: u64, digits: usize, byte: u8) -> io::Result<Place> {
         let size = size.checked_mul(16).ok_or_else(|| no_chunk("a chunk's size is too large"))?;
         return Ok(Place::Size { size: size + u64::from(digit), digits: digits + 1 });
     }
+    if digits > 0 {
+        behind_size(size, byte)
+    } else {
+        Err(no_chunk("a chunk's size is no hexadecimal number"))
+    }
+}
+
+fn behind_size(size: u64, byte: u8) -> io::Result<Place> {
     match byte {
-        b'\r' if digits > 0 => Ok(Place::SizeLineFeed { size }),
-        b';' | b' ' | b'\t' if digits > 0 => Ok(Place::Extension { size }),
+        b'\r' => Ok(Place::SizeLineFeed { size }),
+        b' ' | b'\t' => Ok(Place::Space { size }),
+        b';' => Ok(Place::Extension { size }),
         _ => Err(no_chunk("a chunk's size is no hexadecimal number")),
     }
 }
@@ -236,7 +248,7 @@ mod tests {
 
     #[test]
     fn chunks_are_pieces_and_the_rest_is_not_of_the_body() {
-        let sent = b"4\r\ntree\r\n00a;x=\"1\"\r\n0123456789\r\n0\r\nTrailer: 1\r\n\r\nHTTP";
+        let sent = b"4 \t\r\ntree\r\n00a ;x=\"1\"\r\n0123456789\r\n0\r\nTrailer: 1\r\n\r\nHTTP";
         let (pieces, rest) = decode(Body::in_chunks(), [sent.as_slice()]);
         assert_eq!(pieces, ["tree", "0123456789"]);
         assert_eq!(rest.unwrap(), "HTTP");
@@ -265,6 +277,7 @@ mod tests {
             ("0x1\r\n", "no hexadecimal number"),
             ("10000000000000000\r\n", "too large"),
             ("1\n", "no hexadecimal number"),
+            ("1 2\r\n", "no hexadecimal number"),
             ("1;\n", "no line has"),
             ("1;\0\r\n", "no line has"),
             ("1\rx", "CR stands without LF"),
