@@ -77,16 +77,15 @@ pub fn individual() -> String {
     with_digits("")
 }
 
-/// A beginning with 32 random hexadecimal digits behind it. Every request has several such names, and the digits two by
-/// two take a small part of what it takes to format a number.
+/// A beginning with 32 random hexadecimal digits behind it. Every request has several such names, and to format numbers
+/// would take several times as long.
 fn with_digits(beginning: &str) -> String {
-    let mut name = String::with_capacity(beginning.len() + 32);
-    name.push_str(beginning);
-    for byte in [random(), random()].iter().flat_map(|bits| bits.to_le_bytes()) {
-        name.push(char::from(HEXADECIMAL[usize::from(byte >> 4)]));
-        name.push(char::from(HEXADECIMAL[usize::from(byte & 15)]));
+    let bytes = [random(), random()].map(u64::to_le_bytes);
+    let mut digits = [0; 32];
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes.as_flattened()) {
+        pair.copy_from_slice(&[HEXADECIMAL[usize::from(byte >> 4)], HEXADECIMAL[usize::from(byte & 15)]]);
     }
-    name
+    [beginning, &String::from_utf8_lossy(&digits)].concat()
 }
 
 /// 64 bits that nobody foresees, from the operating system by way of the keys of the standard library's hasher.
