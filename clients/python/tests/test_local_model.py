@@ -1,10 +1,12 @@
 """The local model through openai-python. What it says is its own; that it says it again is the server's promise."""
 
 import asyncio
+from typing import Annotated
 
 import openai
 import pytest
 from openai import AsyncOpenAI
+from pydantic import BaseModel, Field
 
 CHAT = {
     "model": "gpt-4o-mini",
@@ -74,6 +76,41 @@ def test_log_probabilities(client, text):
         assert len(likeliest) == 3
         assert likeliest == sorted(likeliest, reverse=True)
         assert token.logprob <= likeliest[0] <= 0
+
+
+class Tree(BaseModel):
+    oak: bool
+    metres: Annotated[int, Field(ge=1, le=40)]
+
+
+class Plant(BaseModel):
+    """Plants a tree."""
+
+    number: Annotated[int, Field(ge=0, le=99)]
+
+
+def test_tools_beside_a_form(client):
+    asked = {
+        "model": "gpt-4o-mini",
+        "messages": [{"role": "user", "content": "Plant an oak, please."}],
+        "tools": [openai.pydantic_function_tool(Plant)],
+        "parallel_tool_calls": False,
+        "response_format": Tree,
+        "max_tokens": 200,
+    }
+    kinds = set()
+    for seed in range(8):
+        message = client.chat.completions.parse(**asked, seed=seed).choices[0].message
+        if message.tool_calls:
+            assert isinstance(message.tool_calls[0].function.parsed_arguments, Plant)
+            assert message.parsed is None
+        else:
+            assert isinstance(message.parsed, Tree)
+        kinds.add(bool(message.tool_calls))
+        with client.chat.completions.stream(**asked, seed=seed) as stream:
+            again = stream.get_final_completion().choices[0].message
+        assert (again.content or None, again.parsed) == (message.content, message.parsed)
+    assert True in kinds
 
 
 def test_embeddings(client):

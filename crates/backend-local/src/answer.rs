@@ -121,6 +121,11 @@ impl Answer {
         self.choices.iter().any(|choice| choice.text.has_logprobs())
     }
 
+    /// Whether no choice will have any text.
+    pub(crate) fn tells_calls_alone(&self) -> bool {
+        self.choices.iter().all(|choice| choice.text.tells_calls_alone())
+    }
+
     /// How many tokens were generated so far, in all choices. The token that ends the model's turn is not counted;
     /// those whose text was cut off by a stop string are.
     pub(crate) fn completion_tokens(&self) -> u64 {

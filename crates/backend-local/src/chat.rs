@@ -32,7 +32,7 @@ pub(crate) struct ChatOrder {
     pub(crate) adjustments: Adjustments,
     /// Whether log probabilities are told, and of how many alternatives.
     pub(crate) logprobs: Option<usize>,
-    /// What the answer must read like.
+    /// What the answer must read like, where it calls nothing.
     pub(crate) constraint: Option<ConstraintOrder>,
     pub(crate) stops: Vec<String>,
     /// Whether the model may not end the answer.
@@ -63,17 +63,20 @@ pub(crate) fn read(body: &[u8], strictness: Strictness) -> Result<ChatOrder, Ref
     check_results(given).map_err(out_of_bounds)?;
     let messages = chat_messages::read(given, &mut ignored)?;
     let tools = request.checked_tools().map_err(out_of_bounds)?;
-    if is_strict_in_vain(&tools) {
+    if is_strict_in_vain(&request, &tools) {
         ignored.push("tools[].function.strict".to_owned());
     }
     strictness.check(&ignored)?;
     order(&request, model, messages, tools, ignored).map_err(out_of_bounds)
 }
 
-/// Whether a function's arguments must follow its schema, but need not be written at all: then the text is free.
-fn is_strict_in_vain(tools: &ToolOffer) -> bool {
+/// Whether a function's arguments must follow its schema, but need not be written at all: then the text is free, unless
+/// what is no call has a form.
+fn is_strict_in_vain(request: &ChatCompletionRequest, tools: &ToolOffer) -> bool {
     let mut functions = tools.functions.iter();
-    tools.choice == CallChoice::Auto && functions.any(|offered| offered.function.strict == Some(true))
+    let is_free =
+        tools.choice == CallChoice::Auto && matches!(request.checked_response_format(), Ok(TextFormat::Free));
+    is_free && functions.any(|offered| offered.function.strict == Some(true))
 }
 
 fn order(
@@ -86,8 +89,9 @@ fn order(
     request.check_metadata()?;
     let sampling = request.sampling().checked()?;
     let constraint = constraint(request.checked_response_format()?);
-    if constraint.is_some() && tools.choice != CallChoice::Never {
-        let message = "An answer cannot both call functions and have a form: leave 'response_format' out, or let \
+    let is_regex = matches!(&constraint, Some(form) if matches!(form.source, ConstraintSource::Regex(_)));
+    if is_regex && tools.choice != CallChoice::Never {
+        let message = "An answer that may call functions cannot follow a regular expression: use a JSON schema, or let \
                        'tool_choice' be none.";
         return Err(InvalidParameter::unsupported("response_format", message));
     }
@@ -322,17 +326,25 @@ mod tests {
     }
 
     #[test]
-    fn calls_and_forms_exclude_each_other() {
+    fn a_form_goes_with_calls_unless_it_is_a_regular_expression() {
         let members = |choice: &str, form: &str| {
-            with(&format!(r#"{TOOLS},"tool_choice":"{choice}","response_format":{{"type":"{form}"}}"#))
+            with(&format!(r#"{TOOLS},"tool_choice":"{choice}","response_format":{form}"#))
         };
+        let (object, regex) = (r#"{"type":"json_object"}"#, r#"{"type":"regex","regex":"a"}"#);
         for choice in ["auto", "required"] {
-            let refused = refusal(&members(choice, "json_object"), Strictness::NameIgnored);
-            let expected = "response_format: An answer cannot both call functions and have a form: ";
-            assert!(refused.starts_with(expected), "{refused}");
-            assert_eq!(order(&members(choice, "text")).constraint, None);
+            let refused = refusal(&members(choice, regex), Strictness::NameIgnored);
+            assert!(
+                refused.starts_with("response_format: An answer that may call functions cannot"),
+                "{refused}"
+            );
+            let order = order(&members(choice, object));
+            assert!(order.constraint.is_some());
+            // Calls follow their schemas here.
+            assert_eq!(order.ignored, Vec::<String>::new());
         }
-        assert!(order(&members("none", "json_object")).constraint.is_some());
+        for form in [object, regex] {
+            assert!(order(&members("none", form)).constraint.is_some());
+        }
     }
 
     #[test]

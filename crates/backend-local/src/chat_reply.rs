@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use interference_api_types::openai::chat_reply::{
-    AssistantMessage, ChatChunks, Choice, ChoiceLogprobs, Choices, FinishReason, Letterhead, TokenLogprob,
-    Usage, UsageChunk,
+    AssistantMessage, ChatChunks, Choice, ChoiceLogprobs, Choices, Content, FinishReason, Letterhead,
+    TokenLogprob, Usage, UsageChunk,
 };
 use interference_backend::{EventStream, Refusal};
 
@@ -61,7 +61,8 @@ fn choice_logprobs(content: Vec<TokenLogprob>) -> ChoiceLogprobs {
 /// choice; why each choice ended, at its end; and the end of all.
 pub(crate) fn streamed(answer: Answer, head: &AnswerHead, usage: UsageChunk) -> EventStream {
     let chunks = ChatChunks::new(&head.letterhead, usage);
-    let speakers = (0..answer.choices()).map(|index| chunks.speaker(index)).collect();
+    let content = if answer.tells_calls_alone() { Content::Null } else { Content::Text };
+    let speakers = (0..answer.choices()).map(|index| chunks.speaker(index, content)).collect();
     let teller = ChatTeller { chunks, calling: BTreeSet::new() };
     events(answer, speakers, teller, head.prompt_tokens)
 }

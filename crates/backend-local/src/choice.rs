@@ -46,6 +46,11 @@ impl ChoiceText {
         self.tokens.is_some()
     }
 
+    /// Whether there will be no text.
+    pub(crate) fn tells_calls_alone(&self) -> bool {
+        self.calls.as_ref().is_some_and(CallParser::tells_calls_alone)
+    }
+
     /// Takes the next token. A stop string ends the choice, and so does the last call that is allowed: the last step
     /// then is its end.
     pub(crate) fn push(&mut self, id: TokenId, logprobs: Option<&TokenLogprobs>) -> Vec<Step> {

@@ -17,7 +17,7 @@ use crate::telling::Telling;
 /// Tells the parts of an answer in the words of an endpoint: the data of events.
 pub(crate) trait Teller {
     /// What comes before the steps of a choice, if anything does.
-    fn opening(&self, index: u32) -> Option<String>;
+    fn opening(&self, telling: &Telling, index: u32) -> Option<String>;
 
     /// The step at this position, if there is one.
     fn step(&mut self, telling: &Telling, position: usize, index: u32) -> Option<String>;
@@ -81,7 +81,7 @@ impl<T: Teller + Unpin> Stream for AnswerStream<T> {
             let (data, next) = match this.next {
                 Next::Opening(index) => {
                     let next = this.in_turn(index, Next::Opening, Next::Due(0));
-                    (this.teller.opening(index), next)
+                    (this.teller.opening(&this.telling, index), next)
                 }
                 Next::Due(position) if position >= this.telling.len() => (None, Next::Finish(0)),
                 Next::Due(position) => {

@@ -3,7 +3,9 @@
 //! It is made to be cheap: a chunk that adds text is put together from a frame, which is made once, and the step's text
 //! as JSON, which the script made when it was read.
 
-use interference_api_types::openai::chat_reply::{ChatChunks, ChunkChoice, Delta, FinishReason, Usage};
+use interference_api_types::openai::chat_reply::{
+    ChatChunks, ChunkChoice, Content, Delta, FinishReason, Usage,
+};
 
 use crate::answer::{Part, Step};
 use crate::answer_stream::Teller;
@@ -24,8 +26,9 @@ impl ChatTeller {
 }
 
 impl Teller for ChatTeller {
-    fn opening(&self, index: u32) -> Option<String> {
-        Some(self.chunks.speaker(index))
+    fn opening(&self, telling: &Telling, index: u32) -> Option<String> {
+        let content = if telling.has_content() { Content::Text } else { Content::Null };
+        Some(self.chunks.speaker(index, content))
     }
 
     fn step(&mut self, telling: &Telling, position: usize, index: u32) -> Option<String> {
@@ -92,7 +95,7 @@ fn framed(chunks: &ChatChunks, frames: &mut [Option<(Part, Frame)>], step: &Step
 fn chunk_of(chunks: &ChatChunks, part: Part, text: &str, index: u32) -> String {
     let delta = match part {
         Part::Reasoning => Delta { reasoning_content: Some(text), ..Delta::default() },
-        Part::Content | Part::Timestamp => Delta { content: Some(text), ..Delta::default() },
+        Part::Content | Part::Timestamp => Delta { content: Some(Some(text)), ..Delta::default() },
         Part::Refusal => Delta { refusal: Some(text), ..Delta::default() },
         Part::CallOpening(call) | Part::CallArguments(call) => {
             return chunks.arguments(index, call_index(call), text);

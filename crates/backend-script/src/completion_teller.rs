@@ -23,7 +23,7 @@ impl CompletionTeller {
 }
 
 impl Teller for CompletionTeller {
-    fn opening(&self, index: u32) -> Option<String> {
+    fn opening(&self, _telling: &Telling, index: u32) -> Option<String> {
         let echo = self.echoes.get(index as usize).filter(|echo| !echo.is_empty())?;
         Some(self.chunks.text(index, echo, None))
     }

@@ -156,6 +156,19 @@ impl Telling {
         self.told_steps().filter(is_of_part).map(text).reduce(|text, piece| text + &piece)
     }
 
+    /// Whether it has a content, which may be empty: an answer of calls or of a refusal alone has none.
+    pub(crate) fn has_content(&self) -> bool {
+        let (mut is_text, mut is_other) = (false, false);
+        for step in self.told_steps() {
+            match step.part {
+                Part::Content | Part::Timestamp => is_text = true,
+                Part::CallOpening(_) | Part::Refusal => is_other = true,
+                Part::CallArguments(_) | Part::Reasoning => {}
+            }
+        }
+        is_text || !is_other
+    }
+
     /// All of it, as the choice of this index.
     pub(crate) fn choice(&self, index: u32) -> Choice {
         let opened = self.told_steps().filter(|step| !step.is_token()).count();
@@ -171,10 +184,7 @@ impl Telling {
             })
             .collect();
         let refusal = self.text_of(Part::Refusal);
-        // An answer of calls or of a refusal has no text; any other has one, though it may be empty.
-        let content = self
-            .text_of(Part::Content)
-            .or_else(|| (tool_calls.is_empty() && refusal.is_none()).then(String::new));
+        let content = self.has_content().then(|| self.content());
         let logprobs = self.token_logprobs().map(|content| ChoiceLogprobs { content, refusal: None });
         let message = AssistantMessage {
             role: "assistant",

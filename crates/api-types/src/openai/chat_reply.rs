@@ -150,10 +150,14 @@ impl ChatChunks {
     }
 
     /// The first chunk of a choice: who speaks.
-    pub fn speaker(&self, index: u32) -> String {
+    pub fn speaker(&self, index: u32, content: Content) -> String {
+        let content = match content {
+            Content::Text => Some(Some("")),
+            Content::Null => Some(None),
+        };
         self.choice(&ChunkChoice {
             index,
-            delta: Delta { role: Some("assistant"), content: Some(""), ..Delta::default() },
+            delta: Delta { role: Some("assistant"), content, ..Delta::default() },
             logprobs: None,
             finish_reason: None,
         })
@@ -161,7 +165,7 @@ impl ChatChunks {
 
     /// A piece of text of a choice.
     pub fn content(&self, index: u32, text: &str, logprobs: Option<&ChoiceLogprobs>) -> String {
-        let delta = Delta { content: Some(text), ..Delta::default() };
+        let delta = Delta { content: Some(Some(text)), ..Delta::default() };
         self.choice(&ChunkChoice { index, delta, logprobs, finish_reason: None })
     }
 
@@ -202,6 +206,15 @@ impl ChatChunks {
         (self.usage == UsageChunk::Included)
             .then(|| [&self.head, "],\"usage\":", json(&usage).as_str(), "}"].concat())
     }
+}
+
+/// What is known of a choice's content at its beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// There may be text.
+    Text,
+    /// There is none, as in an answer of calls alone: the content is null.
+    Null,
 }
 
 /// One of the answers to a request.
@@ -359,9 +372,9 @@ pub struct Delta<'a> {
     /// Who speaks, in the first chunk: `assistant`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<&'static str>,
-    /// More text.
+    /// More text; null, in the first chunk, if there will be none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub content: Option<&'a str>,
+    pub content: Option<Option<&'a str>>,
     /// More of what the model says instead of an answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refusal: Option<&'a str>,
@@ -417,7 +430,7 @@ mod tests {
         let head = r#"{"id":"chatcmpl-1","object":"chat.completion.chunk","created":7,"model":"m","system_fingerprint":"fp","choices":["#;
         let chunks = ChatChunks::new(&letterhead(), UsageChunk::Absent);
         assert_eq!(
-            chunks.speaker(0),
+            chunks.speaker(0, Content::Text),
             format!(
                 r#"{head}{{"index":0,"delta":{{"role":"assistant","content":""}},"logprobs":null,"finish_reason":null}}]}}"#
             )
@@ -435,7 +448,7 @@ mod tests {
         assert_eq!(chunks.usage(Usage::new(1, 2)), None);
 
         let chunks = ChatChunks::new(&letterhead(), UsageChunk::Included);
-        assert!(chunks.speaker(0).ends_with(r#""finish_reason":null}],"usage":null}"#));
+        assert!(chunks.speaker(0, Content::Text).ends_with(r#""finish_reason":null}],"usage":null}"#));
         assert_eq!(
             chunks.usage(Usage::new(1, 2)).unwrap(),
             format!(r#"{head}],"usage":{{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}}}"#)

@@ -14,6 +14,7 @@ use crate::answer::Answer;
 use crate::chat::{self, ChatOrder, ConstraintOrder, invalid};
 use crate::chat_reply::{self, AnswerHead};
 use crate::tool_calls::calling;
+use crate::tool_calls::parser::CallParser;
 use crate::tool_calls::prompt::{ToolPrompt, tool_prompt};
 
 /// A request that was admitted.
@@ -45,7 +46,13 @@ impl Service {
         let head = AnswerHead { letterhead, prompt_tokens: prompt.len() as u64 };
         let seed = order.drawing.seed.or(self.options.seed).unwrap_or_else(random_seed);
         let generations = generations(&order, prompt, seed, constraint(loaded, &order)?);
-        let calls = |choice| calling::reader(*format, &order.tools, self.identity, choice);
+        let calls = |choice| {
+            let reader = calling::reader(*format, &order.tools, self.identity, choice);
+            match &order.constraint {
+                Some(_) => reader.map(CallParser::of_text_or_calls),
+                None => reader,
+            }
+        };
         let answer = Answer::submit(engine, generations, &order.stops, calls).map_err(not_admitted)?;
         Ok(AdmittedChat { answer, head, delivery: order.delivery, seed, ignored: order.ignored })
     }
@@ -89,12 +96,17 @@ fn generations(
     (0..order.choices).map(of_choice).collect()
 }
 
-/// What the answer is held to: calls that there must be, or a form of text.
+/// What the answer is held to: calls that there must be, a form of text, or either of them.
 ///
 /// # Errors
 /// The engine cannot hold an answer to it.
 fn constraint(loaded: &Loaded, order: &ChatOrder) -> Result<Option<Arc<Constraint>>, Refusal> {
-    let (source, param) = match (calling::forced(loaded.calls, &order.tools), &order.constraint) {
+    let calls = match &order.constraint {
+        Some(form) => calling::beside_form(loaded.calls, &order.tools, &form.source),
+        None => None,
+    };
+    let calls = calls.or_else(|| calling::forced(loaded.calls, &order.tools));
+    let (source, param) = match (calls, &order.constraint) {
         (Some(calls), _) => (calls, None),
         (None, Some(ConstraintOrder { source, param })) => (source.clone(), Some(param)),
         (None, None) => return Ok(None),

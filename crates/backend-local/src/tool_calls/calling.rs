@@ -10,7 +10,7 @@ use interference_backend::Refusal;
 use interference_engine::{ChatTool, ConstraintError, ConstraintSource};
 
 use super::format::Format;
-use super::grammar::{CallCount, forced_calls, function_of_schema};
+use super::grammar::{CallCount, calls_or_form, forced_calls, function_of_schema, is_form_of_text};
 use super::parser::{CallParser, MOST_CALLS};
 use crate::chat::invalid;
 
@@ -24,13 +24,37 @@ pub(crate) fn told_tools(offer: &ToolOffer) -> Vec<ChatTool> {
 
 /// What an answer is held to that must call; none where it need not.
 pub(crate) fn forced(format: Format, offer: &ToolOffer) -> Option<ConstraintSource> {
-    let count = match offer.choice {
-        CallChoice::Never | CallChoice::Auto => return None,
-        CallChoice::Required if offer.parallel => CallCount::OneOrMore,
-        CallChoice::Required | CallChoice::Function(_) => CallCount::One,
+    match offer.choice {
+        CallChoice::Never | CallChoice::Auto => None,
+        CallChoice::Required | CallChoice::Function(_) => {
+            let tools: Vec<ChatTool> = callable(offer).map(tool).collect();
+            Some(forced_calls(format, &tools.iter().collect::<Vec<_>>(), count(offer)))
+        }
+    }
+}
+
+/// What an answer is held to that may call, or else has to be JSON of this form; none where it has no choice, or where
+/// the form is not one of JSON.
+pub(crate) fn beside_form(
+    format: Format,
+    offer: &ToolOffer,
+    form: &ConstraintSource,
+) -> Option<ConstraintSource> {
+    let schema = match (&offer.choice, form) {
+        (CallChoice::Auto, ConstraintSource::JsonObject) => r#"{"type":"object"}"#.to_owned(),
+        (CallChoice::Auto, ConstraintSource::JsonSchema(schema)) => schema.clone(),
+        _ => return None,
     };
     let tools: Vec<ChatTool> = callable(offer).map(tool).collect();
-    Some(forced_calls(format, &tools.iter().collect::<Vec<_>>(), count))
+    Some(calls_or_form(format, &tools.iter().collect::<Vec<_>>(), count(offer), schema))
+}
+
+fn count(offer: &ToolOffer) -> CallCount {
+    match offer.choice {
+        CallChoice::Function(_) => CallCount::One,
+        _ if offer.parallel => CallCount::OneOrMore,
+        _ => CallCount::One,
+    }
 }
 
 /// What reads the calls of this choice of an answer; none where there are none to read.
@@ -60,13 +84,17 @@ pub(crate) fn not_forced(offer: &ToolOffer, error: &ConstraintError) -> Refusal 
     let ConstraintError::UnusableSchema { name, problem } = error else {
         return invalid("tools", format!("Calls of the functions in 'tools' cannot be enforced: {error}."));
     };
+    if is_form_of_text(name) {
+        let param = "response_format.json_schema.schema";
+        return invalid(param, format!("'{param}' cannot be honoured: {problem}."));
+    }
     let name = function_of_schema(name).unwrap_or_default();
     let position = offer.functions.iter().find(|offered| offered.function.name == name);
     let position = position.map_or(0, |offered| offered.position);
     let param = format!("tools[{position}].function.parameters");
     let message = format!(
         "'{param}', the schema of the function '{name}', cannot be enforced: {problem}. Change it, or let \
-         'tool_choice' be auto, with which the model is held to no schema."
+         'tool_choice' be auto without a 'response_format': the model is then held to no schema."
     );
     invalid(param, message)
 }
@@ -134,6 +162,27 @@ mod tests {
     }
 
     #[test]
+    fn a_form_is_beside_calls_only_where_there_is_a_choice() {
+        for (choice, parallel, expected) in [
+            (CallChoice::Never, true, None),
+            (CallChoice::Auto, true, Some((3, true))),
+            (CallChoice::Auto, false, Some((3, false))),
+            (CallChoice::Required, true, None),
+            (named("rest"), true, None),
+        ] {
+            let offer = offer(choice.clone(), parallel);
+            let regex = ConstraintSource::Regex("a".to_owned());
+            assert_eq!(beside_form(Format::Hermes, &offer, &regex), None);
+            let source = beside_form(Format::Hermes, &offer, &ConstraintSource::JsonObject);
+            let seen = source.map(|source| match source {
+                ConstraintSource::Grammar { text, schemas } => (schemas.len(), text.contains("{0,")),
+                other => panic!("{other:?}"),
+            });
+            assert_eq!(seen, expected, "{choice:?}");
+        }
+    }
+
+    #[test]
     fn so_many_calls_are_read_as_there_may_be() {
         let calls = |choice: CallChoice, parallel| {
             let mut reader = reader(Format::Hermes, &offer(choice, parallel), Identity::Fixed, 0)?;
@@ -165,6 +214,20 @@ mod tests {
     }
 
     #[test]
+    fn of_an_answer_that_has_a_form_no_text_is_told_behind_a_call() {
+        let said = |choice: CallChoice, text: &str| {
+            let mut reader =
+                reader(Format::Hermes, &offer(choice, true), Identity::Fixed, 0).unwrap().of_text_or_calls();
+            let mut said = reader.push(text);
+            said.extend(reader.finish());
+            said.into_iter().filter(|said| matches!(said, Said::Text(_))).count()
+        };
+        let cut = format!("{CALL}<tool_ca");
+        assert_eq!((said(CallChoice::Auto, &cut), said(CallChoice::Auto, "{\"a\": \"<tool")), (0, 2));
+        assert_eq!(said(CallChoice::Required, "<tool_call>\n{\"na"), 0);
+    }
+
+    #[test]
     fn ids_differ_between_calls_and_choices() {
         let mut ids = Vec::new();
         for choice in 0..3 {
@@ -191,6 +254,9 @@ mod tests {
         assert_eq!(param, "tools[2].function.parameters");
         let expected = "'tools[2].function.parameters', the schema of the function 'rest', cannot be enforced: it is odd.";
         assert!(message.starts_with(expected), "{message}");
+        let (name, problem) = ("text".to_owned(), "it is odd".to_owned());
+        let (param, _) = told(ConstraintError::UnusableSchema { name, problem });
+        assert_eq!(param, "response_format.json_schema.schema");
         let (param, _) = told(ConstraintError::TooLong { kind: "grammar", bytes: 2, longest: 1 });
         assert_eq!(param, "tools");
     }

@@ -34,34 +34,68 @@ pub(crate) fn function_of_schema(name: &str) -> Option<&str> {
     name.strip_prefix(ARGUMENTS_OF)
 }
 
+/// What the schema of an answer that calls nothing is called.
+const FORM_OF_TEXT: &str = "text";
+
+/// Whether a schema of this name is that of the answer itself.
+pub(crate) fn is_form_of_text(name: &str) -> bool {
+    name == FORM_OF_TEXT
+}
+
 /// Texts that call some of these functions and say nothing else; there must be at least one.
 pub(crate) fn forced_calls(format: Format, tools: &[&ChatTool], count: CallCount) -> ConstraintSource {
+    let (calls, rules) = rules_of_calls(format, tools, count);
+    let text = format!("start: {calls}\n{rules}");
+    ConstraintSource::Grammar { text, schemas: schemas_of_arguments(tools) }
+}
+
+/// Texts that either call some of these functions and say nothing else, or are JSON that the schema accepts.
+pub(crate) fn calls_or_form(
+    format: Format,
+    tools: &[&ChatTool],
+    count: CallCount,
+    schema: String,
+) -> ConstraintSource {
+    let (calls, rules) = rules_of_calls(format, tools, count);
+    let text = format!("start: {calls} | @{FORM_OF_TEXT}\n{rules}");
+    let mut schemas = schemas_of_arguments(tools);
+    schemas.push(NamedSchema { name: FORM_OF_TEXT.to_owned(), schema });
+    ConstraintSource::Grammar { text, schemas }
+}
+
+/// What some calls are, and the rules that it names.
+///
+/// What is JSON in a call is cut as JSON is cut in the grammars of schemas: where a call and another text begin alike,
+/// the lexer, which always goes on with the longest word, would otherwise follow the call alone.
+fn rules_of_calls(format: Format, tools: &[&ChatTool], count: CallCount) -> (String, String) {
     let Form { before, between, after, call_opening, arguments_key, call_closing } = Form::of(format);
     let more = match count {
         CallCount::One => String::new(),
         CallCount::OneOrMore => format!(" ({} call){{0,{}}}", literal(between), MOST_FORCED_CALLS - 1),
     };
-    let around = |text: &str| if text.is_empty() { String::new() } else { format!(" {}", literal(text)) };
+    let words = |words: &[&str]| {
+        let words = words.iter().filter(|word| !word.is_empty());
+        words.map(|word| literal(word)).collect::<Vec<_>>().join(" ")
+    };
+    let calls = format!("{} call{more} {}", words(&[before]), words(&[after])).trim().to_owned();
     let choices: Vec<String> = (0..tools.len()).map(|index| format!("call{index}")).collect();
-    let mut grammar = format!("start:{} call{more}{}\n", around(before), around(after));
-    grammar.push_str(&format!("call: {}\n", choices.join(" | ")));
+    let mut rules = format!("call: {}\n", choices.join(" | "));
     for (index, tool) in tools.iter().enumerate() {
-        let opening = format!("{call_opening}{{\"name\": {}, \"{arguments_key}\": ", json!(tool.name));
-        let closing = format!("}}{call_closing}");
+        let (name, key) = (json!(tool.name).to_string(), json!(arguments_key).to_string());
+        let opening = words(&[call_opening, "{", "\"name\"", ": ", &name, ", ", &key, ": "]);
+        let closing = words(&["}", call_closing]);
         // Writing to a string cannot fail.
-        let _ = writeln!(
-            grammar,
-            "call{index}: {} @{ARGUMENTS_OF}{} {}",
-            literal(&opening),
-            tool.name,
-            literal(&closing)
-        );
+        let _ = writeln!(rules, "call{index}: {opening} @{ARGUMENTS_OF}{} {closing}", tool.name);
     }
-    let schemas = tools.iter().map(|tool| NamedSchema {
+    (calls, rules)
+}
+
+fn schemas_of_arguments(tools: &[&ChatTool]) -> Vec<NamedSchema> {
+    let schema = |tool: &&ChatTool| NamedSchema {
         name: format!("{ARGUMENTS_OF}{}", tool.name),
         schema: arguments_schema(tool.parameters.as_ref()).to_string(),
-    });
-    ConstraintSource::Grammar { text: grammar, schemas: schemas.collect() }
+    };
+    tools.iter().map(schema).collect()
 }
 
 /// The text around calls and in them.
@@ -205,7 +239,7 @@ mod tests {
         let source = forced_calls(Format::Hermes, &[&tool("grow", None)], CallCount::One);
         let text = r#"start: call
 call: call0
-call0: "<tool_call>\n{\"name\": \"grow\", \"arguments\": " @arguments-grow "}\n</tool_call>"
+call0: "<tool_call>\n" "{" "\"name\"" ": " "\"grow\"" ", " "\"arguments\"" ": " @arguments-grow "}" "\n</tool_call>"
 "#;
         let schema = NamedSchema {
             name: "arguments-grow".to_owned(),
@@ -262,6 +296,41 @@ call0: "<tool_call>\n{\"name\": \"grow\", \"arguments\": " @arguments-grow "}\n<
             let too_many = written(format, &[("rest", "{}"); MOST_FORCED_CALLS + 1]);
             assert!(judge(&matcher, &too_many).is_err(), "{format:?}");
             assert!(judge(&matcher, &written(format, &[])).is_err(), "{format:?}");
+        }
+    }
+
+    /// Also where both begin alike, as in the forms that have no mark before a call.
+    #[test]
+    fn calls_or_texts_of_a_form_are_allowed() {
+        let tools = tools();
+        let named = json!({
+            "type": "object",
+            "properties": {"name": {"type": "string"}, "height": {"type": "integer"}},
+            "required": ["name", "height"],
+            "additionalProperties": false,
+        });
+        let list = json!({"type": "array", "items": named});
+        let any = json!({"type": "object"});
+        for format in FORMATS {
+            let calls = written(format, &[("grow", r#"{"metres": 2}"#), ("rest", "{}")]);
+            for (schema, whole, refused) in [
+                (&named, r#"{"name": "grow", "height": 3}"#, r#"{"name": "grow", "width"#),
+                (&named, r#"{"name": "gr", "height": 3}"#, "So be it."),
+                (&any, r#"{"name": "grow", "arguments": 1}"#, "[1]"),
+                (&any, r#"{"name": 1, "n": {"name": "grow"}}"#, "1"),
+                (&any, "{}", "{} "),
+                (&list, r#"[{"name": "rest", "height": 3}]"#, "[{}]"),
+                (&list, "[]", "[1]"),
+            ] {
+                let source =
+                    calls_or_form(format, &tools.each_ref(), CallCount::OneOrMore, schema.to_string());
+                let matcher = matcher(&source);
+                assert_eq!(judge(&matcher, whole), Ok(()), "{format:?}");
+                assert_eq!(judge(&matcher, &calls), Ok(()), "{format:?} {schema}");
+                assert!(judge(&matcher, refused).is_err(), "{format:?} {refused}");
+                assert!(judge(&matcher, &format!("{calls} {whole}")).is_err(), "{format:?}");
+                assert!(judge(&matcher, "").is_err(), "{format:?}");
+            }
         }
     }
 

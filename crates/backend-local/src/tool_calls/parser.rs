@@ -82,6 +82,7 @@ pub(crate) struct CallParser {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outside {
     Told,
+    ToldBeforeCalls,
     PassedOver,
 }
 
@@ -111,6 +112,16 @@ impl CallParser {
     /// The same for an answer that is held to calls: whatever else there is belongs to one that was cut off.
     pub(crate) fn of_calls_alone(self) -> CallParser {
         CallParser { outside: Outside::PassedOver, ..self }
+    }
+
+    /// The same for an answer that is held to either text or calls, and perhaps to calls anyway: behind a call, whatever
+    /// else there is belongs to one that was cut off.
+    pub(crate) fn of_text_or_calls(self) -> CallParser {
+        let outside = match self.outside {
+            Outside::Told => Outside::ToldBeforeCalls,
+            outside => outside,
+        };
+        CallParser { outside, ..self }
     }
 
     /// Whether nothing but calls is told.
@@ -146,7 +157,12 @@ impl CallParser {
     }
 
     fn told(&self, mut told: Told) -> Vec<Said> {
-        if self.tells_calls_alone() {
+        let is_told = match self.outside {
+            Outside::Told => true,
+            Outside::ToldBeforeCalls => self.calls == 0,
+            Outside::PassedOver => false,
+        };
+        if !is_told {
             told.said.retain(|said| !matches!(said, Said::Text(_)));
         }
         told.said

@@ -46,6 +46,11 @@ fn speaker(index: u32) -> String {
     delta(index, r#"{"role":"assistant","content":""}"#)
 }
 
+/// The same, of an answer without a text.
+fn speaker_without_text() -> String {
+    delta(0, r#"{"role":"assistant","content":null}"#)
+}
+
 fn finish(index: u32, reason: &str) -> String {
     format!(r#"{{"index":{index},"delta":{{}},"logprobs":null,"finish_reason":"{reason}"}}]}}"#)
 }
@@ -222,6 +227,13 @@ async fn calls_follow_the_text() {
 }
 
 #[tokio::test]
+async fn an_answer_of_calls_alone_begins_without_a_text() {
+    let alone = stream("tool_calls = [{ name = \"clock\", id = \"c\" }]", &offering(&["clock"])).await;
+    assert_eq!(alone[0], speaker_without_text());
+    assert!(alone[1].contains(r#""name":"clock""#), "{alone:?}");
+}
+
+#[tokio::test]
 async fn a_call_that_is_cut_ends_with_its_length() {
     let cut = stream(CALL, &format!(r#"{},"max_tokens":2"#, offering(&["clock", "weather"]))).await;
     assert_eq!(
@@ -291,7 +303,7 @@ async fn reasoning_comes_before_and_a_refusal_behind() {
     assert_eq!(
         stream("reasoning = \"Hm. No.\", refusal = \"I will not.\", pieces = \"whole\"", "").await,
         [
-            speaker(0),
+            speaker_without_text(),
             delta(0, r#"{"reasoning_content":"Hm. No."}"#),
             delta(0, r#"{"refusal":"I will not."}"#),
             finish(0, "stop"),

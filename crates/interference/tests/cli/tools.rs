@@ -81,13 +81,18 @@ fn joined(chunks: &[Value], index: usize) -> Value {
     let said = chunks.iter().map(|chunk| &chunk["choices"][0]).filter(|choice| choice["index"] == index);
     let said: Vec<&Value> = said.collect();
     let [speaker, between @ .., end] = said.as_slice() else { panic!("{said:?}") };
-    assert_eq!(speaker["delta"], json!({"role": "assistant", "content": ""}));
+    let begins_with_text = speaker["delta"] == json!({"role": "assistant", "content": ""});
+    assert!(
+        begins_with_text || speaker["delta"] == json!({"role": "assistant", "content": null}),
+        "{speaker}"
+    );
     assert_eq!(end["delta"], json!({}));
     let (mut content, mut calls) = (String::new(), Vec::<Value>::new());
     for choice in between {
         assert_eq!(choice["finish_reason"], Value::Null);
         let delta = choice["delta"].as_object().unwrap();
         if let Some(text) = delta.get("content") {
+            assert!(begins_with_text, "{said:?}");
             content.push_str(text.as_str().unwrap());
             continue;
         }
@@ -165,6 +170,9 @@ fn a_named_function_is_called_once_by_its_schema() {
         assert_eq!(name, "grow");
         arguments.push(given);
     }
+    let asked = drawn(json!({"tool_choice": named("grow"), "stream": true}));
+    let chunks = chunks(&ask(server.address, &asked).body);
+    assert_eq!(chunks[0]["choices"][0]["delta"], json!({"role": "assistant", "content": null}));
     assert!(arguments.iter().any(|given| *given != arguments[0]), "seeds change nothing: {arguments:?}");
     let asked = drawn(json!({"tool_choice": named("grow"), "seed": 0}));
     let again = ask(server.address, &asked);
@@ -249,6 +257,38 @@ fn a_model_that_may_call_says_text_or_calls() {
     assert_eq!(ask(server.address, &never).json(), told);
 }
 
+/// As frameworks ask that offer tools and have a class for the last answer.
+#[test]
+fn beside_a_form_an_answer_is_calls_or_of_that_form() {
+    let bench = Bench::take();
+    let server = bench.serve(&["--fixed-ids", "--strict"]);
+    let form = json!({"type": "json_schema", "json_schema": {"name": "tree", "strict": true, "schema": fell_schema()}});
+    let (mut texts, mut called) = (0, 0);
+    // 44 is the beginning of the mark before a call.
+    for (seed, bias) in [(0, 0), (1, 8), (2, -100)] {
+        let members = json!({"seed": seed, "response_format": form, "logit_bias": {"44": bias}});
+        let mut asked = drawn(members);
+        asked["parallel_tool_calls"] = json!(false);
+        let choices = whole(&server, &asked);
+        assert_eq!(streamed(&server, &asked, 1), choices);
+        if choices[0]["message"]["content"].is_null() {
+            forced(&choices[0]);
+            called += 1;
+        } else {
+            assert_eq!(choices[0]["finish_reason"], "stop", "{choices:?}");
+            let text = choices[0]["message"]["content"].as_str().unwrap();
+            let given: Value = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
+            assert!(jsonschema::validator_for(&fell_schema()).unwrap().is_valid(&given), "{text}");
+            texts += 1;
+        }
+    }
+    assert!(texts > 0 && called > 0, "{texts} texts, {called} calls");
+
+    // Where there must be a call, there is no text that could have a form.
+    let must = drawn(json!({"tool_choice": named("grow"), "response_format": form}));
+    forced(&whole(&server, &must)[0]);
+}
+
 #[test]
 fn the_result_of_a_call_is_answered() {
     let bench = Bench::take();
@@ -326,7 +366,14 @@ fn tools_that_cannot_be_had_are_named() {
     let many: Vec<String> = (0..7_000).map(|number| number.to_string()).collect();
     let (param, _) = refused(json!({"tools": offered(json!({"properties": {"a": {"enum": many}}}))}));
     assert_eq!(param, "messages", "more than the context holds");
-    let (param, message) = refused(json!({"response_format": {"type": "json_object"}}));
+    let regex = json!({"type": "regex", "regex": "a+"});
+    let (param, message) = refused(json!({"response_format": regex}));
     assert_eq!(param, "response_format");
-    assert!(message.starts_with("An answer cannot both call functions and have a form"), "{message}");
+    assert!(
+        message.starts_with("An answer that may call functions cannot follow a regular expression"),
+        "{message}"
+    );
+    let wrong = json!({"type": "json_schema", "json_schema": {"name": "tree", "schema": {"not": {}}}});
+    let (param, _) = refused(json!({"response_format": wrong}));
+    assert_eq!(param, "response_format.json_schema.schema");
 }
