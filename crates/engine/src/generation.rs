@@ -106,7 +106,7 @@ impl Default for Adjustments {
 pub struct GenerationRequest {
     /// The prompt, at least one token, shorter than the context.
     pub prompt: Vec<TokenId>,
-    /// At most this many tokens; the end of the context may come first. None: up to the end of the context.
+    /// At most this many tokens, perhaps none; the end of the context may come first. None: up to the end of the context.
     pub max_tokens: Option<usize>,
     /// How tokens are chosen.
     pub sampling: Sampling,
@@ -115,6 +115,8 @@ pub struct GenerationRequest {
     /// Whether each token comes with its log probability, and with those of how many of the most likely ones, at most
     /// [`MOST_ALTERNATIVES`].
     pub logprobs: Option<usize>,
+    /// Whether the prompt's own tokens come with theirs, before the answer, with as many alternatives.
+    pub prompt_logprobs: bool,
     /// The tokens that end a turn are never chosen: the answer goes on to its greatest length.
     pub ignore_eos: bool,
     /// What the answer must read like.
@@ -133,6 +135,8 @@ pub enum FinishReason {
 /// What the engine tells while it generates, in order; the last is `Finished` or `Failed`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Progress {
+    /// How likely the prompt was, when asked for; before any token.
+    Prompt(PromptLogprobs),
     /// A token was chosen.
     Token {
         /// The token.
@@ -144,6 +148,15 @@ pub enum Progress {
     Finished(FinishReason),
     /// The answer broke off.
     Failed(EngineFailure),
+}
+
+/// How likely the tokens of a prompt were, each behind those before it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PromptLogprobs {
+    /// The first token, which has nothing before it, and so no probability.
+    pub first: TokenId,
+    /// The tokens behind it.
+    pub rest: Vec<(TokenId, TokenLogprobs)>,
 }
 
 /// How likely a token was, and which were the most likely in its place.

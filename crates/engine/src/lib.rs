@@ -34,7 +34,7 @@ pub use constraint::{Constraint, ConstraintError, ConstraintSource, ConstraintTi
 pub use engine::{Engine, EngineOptions, LoadError, LoadErrorKind, ModelInfo};
 pub use generation::{
     Adjustments, ChatMessage, ChatTool, EngineFailure, FinishReason, GenerationRequest, MOST_ALTERNATIVES,
-    MessageToolCall, Progress, Sampling, SubmitError, TokenId, TokenLogprobs,
+    MessageToolCall, Progress, PromptLogprobs, Sampling, SubmitError, TokenId, TokenLogprobs,
 };
 pub use gguf::GgufError;
 pub use kernels::InstructionSet;

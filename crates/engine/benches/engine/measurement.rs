@@ -117,6 +117,7 @@ fn generate(engine: &Engine, orders: &[Order]) -> Result<Vec<Told>, Box<dyn Erro
                 told[index].tokens.push(id);
                 told[index].times.push(time);
             }
+            Progress::Prompt(_) => {}
             Progress::Finished(FinishReason::Length) => running -= 1,
             Progress::Finished(reason) => return Err(format!("an answer ended early: {reason:?}").into()),
             Progress::Failed(failure) => return Err(failure.into()),
@@ -143,6 +144,7 @@ fn submit(
         },
         adjustments: Adjustments::default(),
         logprobs: None,
+        prompt_logprobs: false,
         ignore_eos: true,
         constraint: order.constraint.cloned(),
     };

@@ -6,6 +6,7 @@
 //! What an answer is does not depend on its company, nor on the pieces in which it was computed.
 
 mod plan;
+mod prompt_log;
 mod prompt_lookup;
 mod purpose;
 mod queue;
@@ -219,7 +220,11 @@ impl Scheduler {
                 ends.push((piece.stream, End::Failed(EngineFailure::NotFinite { position })));
             } else if matches!(stream.purpose, Purpose::Embedding(_)) {
                 ends.extend(self.add_states(piece, first_column).map(|end| (piece.stream, end)));
-            } else if piece.first + piece.count == stream.tokens.len() {
+            } else if let Some(end) = self.log_prompt(piece, first_column) {
+                ends.push((piece.stream, end));
+            } else if self.streams[piece.stream].is_complete() {
+                ends.push((piece.stream, End::Finished(FinishReason::Length)));
+            } else if piece.first + piece.count == self.streams[piece.stream].tokens.len() {
                 drawing.push(piece);
                 columns.extend(first_column + piece.count - 1..last);
             } else if self.policy.prefix_cache {

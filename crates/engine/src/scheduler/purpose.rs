@@ -6,6 +6,7 @@
 use std::sync::Mutex;
 use std::time::Instant;
 
+use super::prompt_log::PromptLog;
 use super::prompt_lookup::Guesser;
 use super::queue::{EmbeddingSink, Sink};
 use super::stream::End;
@@ -34,6 +35,8 @@ pub(super) struct Generation {
     pub(super) prompt_length: usize,
     /// How long prompt and answer may become.
     pub(super) limit: usize,
+    /// What is known of the prompt, while that is asked for and not told.
+    pub(super) prompt_log: Option<PromptLog>,
     pub(super) guesser: Guesser,
     /// Where the answer stands in its constraint, once it has begun. Draws are made on the threads of the pool, but
     /// never two at a time for an answer with a constraint: no guesses are made at it.
@@ -55,8 +58,10 @@ impl Task {
         let prompt_length = tokens.len();
         let room = context_length - prompt_length;
         let limit = prompt_length + request.max_tokens.map_or(room, |asked| asked.min(room));
+        let prompt_log = tokens.first().filter(|_| request.prompt_logprobs).copied().map(PromptLog::new);
         let generation = Generation {
             request,
+            prompt_log,
             sink,
             prompt_length,
             limit,

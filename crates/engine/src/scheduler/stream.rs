@@ -64,10 +64,12 @@ impl Stream {
         }
     }
 
-    /// Whether nothing is to be computed for it.
+    /// Whether nothing more is to be computed for it.
     pub(super) fn is_complete(&self) -> bool {
         match &self.purpose {
-            Purpose::Generation(generation) => self.tokens.len() >= generation.limit,
+            Purpose::Generation(generation) => {
+                generation.prompt_log.is_none() && self.tokens.len() >= generation.limit
+            }
             Purpose::Embedding(_) => false,
         }
     }
@@ -78,9 +80,12 @@ impl Stream {
     }
 
     /// Whether it can use pages that others have filled, and they its own. An embedding needs what no page holds: the
-    /// state of every position.
+    /// state of every position; and so does who asks how likely the prompt is.
     pub(super) fn shares_pages(&self) -> bool {
-        matches!(self.purpose, Purpose::Generation(_))
+        match &self.purpose {
+            Purpose::Generation(generation) => generation.prompt_log.is_none(),
+            Purpose::Embedding(_) => false,
+        }
     }
 
     /// Guesses at what follows the last token, so few that they and the token after them find a place in the answer; none

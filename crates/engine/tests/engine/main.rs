@@ -59,6 +59,7 @@ fn request(prompt: Vec<TokenId>, max_tokens: usize, sampling: Sampling) -> Gener
         sampling,
         adjustments: Adjustments::default(),
         logprobs: Some(0),
+        prompt_logprobs: false,
         ignore_eos: false,
         constraint: None,
     }
@@ -97,6 +98,7 @@ impl Answer {
                     tokens.push(id);
                     logprobs.push(told.expect("log probabilities were asked for").logprob);
                 }
+                Progress::Prompt(prompt) => panic!("nobody asked for {prompt:?}"),
                 Progress::Finished(finish) => return Answer { tokens, logprobs, finish },
                 Progress::Failed(failure) => panic!("{failure}"),
             }

@@ -1,6 +1,6 @@
 //! How tokens are chosen: limits, adjustments, alternatives, and several answers to one prompt.
 
-use interference_engine::TokenLogprobs;
+use interference_engine::{PromptLogprobs, TokenLogprobs};
 
 use super::*;
 
@@ -80,6 +80,46 @@ fn alternatives_are_the_most_likely_and_come_in_order() {
     }
     let few = likelihoods(asked(3));
     assert!(few.iter().zip(&told).all(|((_, few), (_, told))| few.top == told.top[..3]));
+}
+
+/// A prompt is as likely as it was when the model itself wrote it, to the bit, also where all of it is in the cache.
+#[test]
+fn a_prompt_is_as_likely_as_the_answer_that_it_was() {
+    let asked = |prompt| GenerationRequest { logprobs: Some(3), ..request(prompt, 70, Sampling::GREEDY) };
+    let told = likelihoods(asked(poem()));
+    let mut prompt = poem();
+    prompt.extend(told.iter().map(|(id, _)| *id));
+    let continued = Answer::of(&ENGINE, GenerationRequest { max_tokens: Some(5), ..asked(prompt.clone()) });
+    for max_tokens in [0, 5, 0] {
+        let request = GenerationRequest {
+            max_tokens: Some(max_tokens),
+            prompt_logprobs: true,
+            ..asked(prompt.clone())
+        };
+        let (_handle, progress) = start(&ENGINE, request).unwrap();
+        let mut progress = progress.into_iter();
+        let Some(Progress::Prompt(PromptLogprobs { first, rest })) = progress.next() else {
+            panic!("the prompt comes first")
+        };
+        assert_eq!((first, rest.len()), (prompt[0], prompt.len() - 1));
+        assert!(rest.iter().map(|(id, _)| id).eq(&prompt[1..]));
+        assert_eq!(rest[poem().len() - 1..], told);
+        let tokens: Vec<TokenId> = progress
+            .by_ref()
+            .take(max_tokens)
+            .map(|progress| match progress {
+                Progress::Token { id, .. } => id,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(tokens, continued.tokens[..max_tokens]);
+        assert_eq!(progress.collect::<Vec<_>>(), [Progress::Finished(FinishReason::Length)]);
+    }
+    let alone = GenerationRequest { max_tokens: Some(0), prompt_logprobs: true, ..asked(vec![7]) };
+    let (_handle, progress) = start(&ENGINE, alone).unwrap();
+    let nothing = PromptLogprobs { first: 7, rest: vec![] };
+    let expected = [Progress::Prompt(nothing), Progress::Finished(FinishReason::Length)];
+    assert_eq!(progress.into_iter().collect::<Vec<_>>(), expected);
 }
 
 #[test]
