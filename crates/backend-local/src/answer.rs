@@ -49,6 +49,8 @@ struct Generated {
 /// What comes next of a choice.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Step {
+    /// How likely the prompt was, if that was asked for; before everything else of the choice.
+    Prompt(PromptTokens),
     /// More text: what one token added, or what had been held back at the end.
     Text {
         /// At least one character, but for the last tokens of a choice, which may have none.
@@ -76,6 +78,15 @@ pub(crate) enum Step {
     Finished(FinishReason),
 }
 
+/// The tokens of a prompt.
+#[derive(Debug, PartialEq)]
+pub(crate) struct PromptTokens {
+    /// The bytes of the first one, which has no probability.
+    pub(crate) first: Vec<u8>,
+    /// Those behind it.
+    pub(crate) rest: Vec<TokenLogprob>,
+}
+
 impl Answer {
     /// Asks the engine for a choice by each request; each takes a place in its queue. `calls` makes the parser of a
     /// choice's calls, if it can have any. Blocks for no longer than it takes to find the places, or not.
@@ -89,7 +100,7 @@ impl Answer {
         calls: impl Fn(u32) -> Option<CallParser>,
     ) -> Result<Answer, SubmitError> {
         // Without a bound of its own, since sinks must not wait; the engine bounds it: for each choice at most one item
-        // for each position of the context, and one for the end.
+        // for each position of the context, one for the prompt, and one for the end.
         let (sender, progress) = mpsc::unbounded_channel();
         let (mut texts, mut submissions) = (Vec::new(), Vec::new());
         for (index, request) in (0..).zip(requests) {
@@ -162,6 +173,7 @@ impl Answer {
             return Ok(());
         };
         let steps = match item {
+            Progress::Prompt(prompt) => vec![Step::Prompt(choice.text.describe_prompt(&prompt))],
             Progress::Token { id, logprobs } => {
                 self.completion_tokens += 1;
                 choice.text.push(id, logprobs.as_ref())

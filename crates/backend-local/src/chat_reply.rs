@@ -35,7 +35,7 @@ pub(crate) async fn whole(mut answer: Answer, head: AnswerHead) -> Result<Bytes,
 }
 
 fn choice(index: u32, told: ToldChoice) -> Choice {
-    let ToldChoice { text, logprobs, calls, end } = told;
+    let ToldChoice { text, prompt: _, logprobs, calls, end } = told;
     let finish_reason = finish_reason(end.unwrap_or(FinishReason::Stop), !calls.is_empty());
     let message = AssistantMessage {
         role: "assistant",
@@ -76,6 +76,8 @@ struct ChatTeller {
 impl Teller for ChatTeller {
     fn step(&mut self, index: u32, step: Step) -> Option<String> {
         Some(match step {
+            // Nobody asks for it: a chat's prompt is the template's.
+            Step::Prompt(_) => return None,
             Step::Text { text, logprobs } => {
                 self.chunks.content(index, &text, logprobs.map(choice_logprobs).as_ref())
             }

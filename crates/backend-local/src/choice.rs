@@ -7,9 +7,9 @@
 use std::sync::Arc;
 
 use interference_api_types::openai::chat_reply::{FinishReason, TokenLogprob};
-use interference_engine::{FinishReason as EngineFinish, TokenId, TokenLogprobs};
+use interference_engine::{FinishReason as EngineFinish, PromptLogprobs, TokenId, TokenLogprobs};
 
-use crate::answer::{Step, Vocabulary};
+use crate::answer::{PromptTokens, Step, Vocabulary};
 use crate::stop_strings::{StopStrings, Watched};
 use crate::text_stream::TextStream;
 use crate::token_log::{Ending, TokenLog, describe};
@@ -49,6 +49,13 @@ impl ChoiceText {
     /// Whether there will be no text.
     pub(crate) fn tells_calls_alone(&self) -> bool {
         self.calls.as_ref().is_some_and(CallParser::tells_calls_alone)
+    }
+
+    /// The tokens of the prompt.
+    pub(crate) fn describe_prompt(&self, prompt: &PromptLogprobs) -> PromptTokens {
+        let vocabulary = self.vocabulary.as_ref();
+        let rest = prompt.rest.iter().map(|(id, logprobs)| describe(vocabulary, *id, logprobs));
+        PromptTokens { first: vocabulary.token_bytes(prompt.first).to_vec(), rest: rest.collect() }
     }
 
     /// Takes the next token. A stop string ends the choice, and so does the last call that is allowed: the last step

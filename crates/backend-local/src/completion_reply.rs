@@ -3,13 +3,13 @@
 //! Owns what tells a step of an answer, and what becomes of choices and echoes. It refuses to know tokens, and failures.
 
 use bytes::Bytes;
-use interference_api_types::openai::chat_reply::{FinishReason, Usage, UsageChunk};
+use interference_api_types::openai::chat_reply::{FinishReason, TokenLogprob, Usage, UsageChunk};
 use interference_api_types::openai::completion_reply::{
-    CompletionChoice, CompletionChunks, TokenOffsets, completion,
+    CompletionChoice, CompletionChunks, CompletionLogprobs, TokenOffsets, completion,
 };
 use interference_backend::{EventStream, Refusal};
 
-use crate::answer::{Answer, Step};
+use crate::answer::{Answer, PromptTokens, Step};
 use crate::answer_events::{Teller, events};
 use crate::chat_reply::AnswerHead;
 use crate::told_choice::{ToldChoice, told_choices};
@@ -25,10 +25,10 @@ pub(crate) async fn whole(
 ) -> Result<Bytes, Refusal> {
     let told = told_choices(&mut answer, echoes).await?;
     // A prompt offers no tools, so that there are no calls.
-    let choice = |(index, ToldChoice { text, logprobs, calls: _, end })| CompletionChoice {
+    let choice = |(index, ToldChoice { text, prompt, logprobs, calls: _, end })| CompletionChoice {
         text,
         index,
-        logprobs: logprobs.map(|tokens| TokenOffsets::default().tell(&tokens)),
+        logprobs: logprobs.map(|tokens| told_logprobs(prompt, &tokens)),
         finish_reason: Some(end.unwrap_or(FinishReason::Stop)),
     };
     let choices: Vec<CompletionChoice> = (0..).zip(told).map(choice).collect();
@@ -36,7 +36,21 @@ pub(crate) async fn whole(
     Ok(Bytes::from(completion(&head.letterhead, &choices, usage)))
 }
 
-/// Tells an answer as it comes: the echo of each choice that has one, at once; a chunk for each token that adds text, of
+/// Those of an answer, behind those of its prompt if they are told.
+fn told_logprobs(prompt: Option<PromptTokens>, tokens: &[TokenLogprob]) -> CompletionLogprobs {
+    let mut offsets = TokenOffsets::default();
+    match prompt {
+        None => offsets.tell(tokens),
+        Some(PromptTokens { first, rest }) => {
+            let mut told = offsets.tell_prompt(&first, &rest);
+            told.extend(offsets.tell(tokens));
+            told
+        }
+    }
+}
+
+/// Tells an answer as it comes: the echo of each choice that has one, at once, or when the probabilities of its tokens are
+/// known, if they are told; a chunk for each token that adds text, of
 /// whatever choice; why each choice ended, at its end; and the end of all.
 pub(crate) fn streamed(
     answer: Answer,
@@ -46,16 +60,19 @@ pub(crate) fn streamed(
 ) -> EventStream {
     let chunks = CompletionChunks::new(&head.letterhead, usage);
     let offsets = vec![TokenOffsets::default(); echoes.len()];
-    let echoes = (0..)
-        .zip(echoes)
+    let (first, later) = if answer.has_logprobs() { (Vec::new(), echoes) } else { (echoes, Vec::new()) };
+    let first = (0..)
+        .zip(first)
         .filter(|(_, echo)| !echo.is_empty())
         .map(|(index, echo)| chunks.text(index, echo, None))
         .collect();
-    events(answer, echoes, CompletionTeller { chunks, offsets }, head.prompt_tokens)
+    events(answer, first, CompletionTeller { chunks, echoes: later, offsets }, head.prompt_tokens)
 }
 
 struct CompletionTeller {
     chunks: CompletionChunks,
+    /// Of each choice, where they come with the probabilities of their tokens.
+    echoes: Vec<String>,
     /// Of each choice.
     offsets: Vec<TokenOffsets>,
 }
@@ -63,6 +80,12 @@ struct CompletionTeller {
 impl Teller for CompletionTeller {
     fn step(&mut self, index: u32, step: Step) -> Option<String> {
         Some(match step {
+            Step::Prompt(PromptTokens { first, rest }) => {
+                let echo = self.echoes.get_mut(index as usize).map(std::mem::take).unwrap_or_default();
+                let offsets = self.offsets.get_mut(index as usize);
+                let logprobs = offsets.map(|offsets| offsets.tell_prompt(&first, &rest));
+                self.chunks.text(index, echo, logprobs)
+            }
             Step::Text { text, logprobs } => {
                 let offsets = self.offsets.get_mut(index as usize);
                 let logprobs = logprobs.zip(offsets).map(|(tokens, offsets)| offsets.tell(&tokens));

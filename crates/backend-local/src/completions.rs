@@ -27,6 +27,8 @@ pub(crate) struct CompletionOrder {
     pub(crate) adjustments: Adjustments,
     /// Whether log probabilities are told, and of how many alternatives.
     pub(crate) logprobs: Option<usize>,
+    /// Whether those of the prompt are told, too: where it is echoed.
+    pub(crate) prompt_logprobs: bool,
     pub(crate) stops: Vec<String>,
     /// Whether the model may not end an answer.
     pub(crate) ignore_eos: bool,
@@ -66,6 +68,7 @@ fn order(
         drawing: Drawing::of(&sampling),
         adjustments: adjustments(&sampling),
         logprobs: request.checked_logprobs()?,
+        prompt_logprobs: request.echo() == Echo::Prompt && request.logprobs.is_some(),
         stops: request.checked_stops()?.to_vec(),
         ignore_eos: request.ignore_eos == Some(true),
         delivery: request.checked_delivery()?,
@@ -85,15 +88,6 @@ fn refuse_unavailable(request: &CompletionRequest) -> Result<(), InvalidParamete
         return Err(InvalidParameter::unsupported("best_of", message));
     }
     request.check_streamed_best_of()?;
-    if request.echo() == Echo::Prompt && request.logprobs.is_some() {
-        let message = "'echo' and 'logprobs' cannot be had together: the local model does not tell the log \
-                       probabilities of a prompt.";
-        return Err(InvalidParameter::unsupported("echo", message));
-    }
-    if request.max_tokens() == 0 {
-        let message = "'max_tokens' must be at least 1 for the local model.";
-        return Err(InvalidParameter::unsupported("max_tokens", message));
-    }
     Ok(())
 }
 
@@ -119,7 +113,13 @@ mod tests {
         assert_eq!(order.drawing.temperature, DEFAULT_TEMPERATURE);
         assert_eq!(order.adjustments, Adjustments::default());
         assert_eq!((order.logprobs, order.ignore_eos, order.delivery), (None, false, Delivery::Whole));
-        assert!(order.stops.is_empty() && order.ignored.is_empty());
+        assert!(order.stops.is_empty() && order.ignored.is_empty() && !order.prompt_logprobs);
+    }
+
+    #[test]
+    fn a_prompt_that_is_echoed_is_told_with_its_log_probabilities() {
+        let order = order(r#","echo":true,"logprobs":0,"max_tokens":0"#);
+        assert_eq!((order.logprobs, order.prompt_logprobs, order.max_tokens), (Some(0), true, 0));
     }
 
     #[test]
@@ -142,8 +142,6 @@ mod tests {
             (r#","suffix":"b""#, "suffix"),
             (r#","best_of":3"#, "best_of"),
             (r#","n":2,"best_of":3"#, "best_of"),
-            (r#","echo":true,"logprobs":0"#, "echo"),
-            (r#","max_tokens":0"#, "max_tokens"),
             (r#","guided_regex":"a+""#, "guided_regex"),
             (r#","response_format":{"type":"json_object"}"#, "response_format"),
         ] {

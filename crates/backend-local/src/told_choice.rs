@@ -3,13 +3,15 @@
 use interference_api_types::openai::chat_reply::{FinishReason, FunctionCall, TokenLogprob, ToolCall};
 use interference_backend::Refusal;
 
-use crate::answer::{Answer, Step};
+use crate::answer::{Answer, PromptTokens, Step};
 use crate::failure;
 
 /// What a choice has said so far.
 #[derive(Debug, Default)]
 pub(crate) struct ToldChoice {
     pub(crate) text: String,
+    /// None where its probabilities were not asked for.
+    pub(crate) prompt: Option<PromptTokens>,
     /// None where they were not asked for.
     pub(crate) logprobs: Option<Vec<TokenLogprob>>,
     pub(crate) calls: Vec<ToolCall>,
@@ -39,6 +41,7 @@ pub(crate) async fn told_choices(
 impl ToldChoice {
     fn add(&mut self, step: Step) {
         match step {
+            Step::Prompt(prompt) => self.prompt = Some(prompt),
             Step::Text { text, logprobs } => {
                 self.text.push_str(&text);
                 if let Some((told, tokens)) = self.logprobs.as_mut().zip(logprobs) {

@@ -28,8 +28,9 @@ pub struct CompletionChoice {
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct CompletionLogprobs {
     tokens: Vec<String>,
-    token_logprobs: Vec<f64>,
-    top_logprobs: Vec<TopTokens>,
+    /// None for the first token of a prompt, which nothing comes before; so in the list behind it.
+    token_logprobs: Vec<Option<f64>>,
+    top_logprobs: Vec<Option<TopTokens>>,
     text_offset: Vec<usize>,
 }
 
@@ -84,7 +85,33 @@ pub struct TokenOffsets {
     unfinished: Vec<u8>,
 }
 
+impl CompletionLogprobs {
+    /// Puts those of the text behind it at the end.
+    pub fn extend(&mut self, more: CompletionLogprobs) {
+        let CompletionLogprobs { tokens, token_logprobs, top_logprobs, text_offset } = more;
+        self.tokens.extend(tokens);
+        self.token_logprobs.extend(token_logprobs);
+        self.top_logprobs.extend(top_logprobs);
+        self.text_offset.extend(text_offset);
+    }
+}
+
 impl TokenOffsets {
+    /// The log probabilities of a prompt, with which the answer begins: of its first token, which has none, by its
+    /// bytes, and of those behind it.
+    pub fn tell_prompt(&mut self, first: &[u8], rest: &[TokenLogprob]) -> CompletionLogprobs {
+        let text = String::from_utf8_lossy(first);
+        let mut told = CompletionLogprobs {
+            tokens: vec![spelling(&text, Some(first))],
+            token_logprobs: vec![None],
+            top_logprobs: vec![None],
+            text_offset: vec![self.characters],
+        };
+        self.pass(first);
+        told.extend(self.tell(rest));
+        told
+    }
+
     /// The log probabilities of the next tokens of the answer. A token that begins inside a character has the offset
     /// of that character.
     pub fn tell(&mut self, tokens: &[TokenLogprob]) -> CompletionLogprobs {
@@ -92,8 +119,8 @@ impl TokenOffsets {
         for token in tokens {
             told.text_offset.push(self.characters);
             told.tokens.push(spelling(&token.token, token.bytes.as_deref()));
-            told.token_logprobs.push(token.logprob);
-            told.top_logprobs.push(TopTokens::of(token));
+            told.token_logprobs.push(Some(token.logprob));
+            told.top_logprobs.push(Some(TopTokens::of(token)));
             self.pass(token.bytes.as_deref().unwrap_or(token.token.as_bytes()));
         }
         told

@@ -86,6 +86,7 @@ fn generations(
         sampling: order.drawing.of_choice(0, seed),
         adjustments: order.adjustments.clone(),
         logprobs: order.logprobs,
+        prompt_logprobs: false,
         ignore_eos: order.ignore_eos,
         constraint,
     };

@@ -79,6 +79,7 @@ fn generations(order: &CompletionOrder, prompts: &[Vec<TokenId>], seed: u64) -> 
         sampling: order.drawing.of_choice(choice, seed),
         adjustments: order.adjustments.clone(),
         logprobs: order.logprobs,
+        prompt_logprobs: order.prompt_logprobs,
         ignore_eos: order.ignore_eos,
         constraint: None,
     };

@@ -9,10 +9,12 @@ use crate::exchange::{Answer, Exchange, chunks, post};
 use crate::parameters::{Kind, Tables, sample};
 
 const PATH: &str = "/v1/completions";
+/// What is asked to be continued.
+const PROMPT: &str = "A tree is";
 
 /// A greedy request with these members on top.
 fn asked(members: Value) -> Value {
-    let mut asked = json!({"model": "davinci-002", "prompt": "A tree is", "temperature": 0, "max_tokens": 8});
+    let mut asked = json!({"model": "davinci-002", "prompt": PROMPT, "temperature": 0, "max_tokens": 8});
     asked.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
     asked
 }
@@ -46,6 +48,49 @@ fn prompt_tokens(server: &Server, prompt: Value) -> u64 {
     let answer = complete(server, json!({"prompt": prompt, "max_tokens": 1}));
     assert_eq!(answer.status, 200, "{answer:#?}");
     answer.json()["usage"]["prompt_tokens"].as_u64().unwrap()
+}
+
+/// As harnesses of evaluation ask: how likely is this text?
+#[test]
+fn an_echo_has_the_log_probabilities_of_the_prompt() {
+    let bench = Bench::take();
+    let server = bench.serve(&["--fixed-ids"]);
+    let written = &choices(&server, json!({"logprobs": 2, "max_tokens": 12, "temperature": 0}))[0];
+    let asked = json!({"logprobs": 2, "max_tokens": 0, "echo": true, "prompt": [PROMPT, format!("{PROMPT}{}", written["text"].as_str().unwrap())]});
+    let told = choices(&server, asked.clone());
+    assert_eq!(told[1]["finish_reason"], "length");
+    let list = |choice: &Value, name: &str| choice["logprobs"][name].as_array().unwrap().clone();
+    let prompt = list(&told[0], "tokens").len();
+    for name in ["tokens", "token_logprobs", "top_logprobs"] {
+        let (whole, answer) = (list(&told[1], name), list(written, name));
+        assert_eq!(whole[..prompt], list(&told[0], name)[..], "{name}");
+        assert_eq!(whole[prompt..], answer[..], "{name}: as likely as when it was written");
+    }
+    assert_eq!(
+        (&told[0]["logprobs"]["token_logprobs"][0], &told[0]["logprobs"]["top_logprobs"][0]),
+        (&Value::Null, &Value::Null)
+    );
+    for choice in &told {
+        let tokens =
+            list(choice, "tokens").iter().map(|token| token.as_str().unwrap().to_owned()).collect::<String>();
+        assert_eq!(choice["text"], json!(tokens));
+    }
+
+    // Streamed, the echo comes with them, and the answer behind it with its own.
+    let mut streamed = asked;
+    streamed["prompt"] = json!(PROMPT);
+    streamed["max_tokens"] = json!(3);
+    let whole = choices(&server, streamed.clone()).remove(0);
+    streamed["stream"] = json!(true);
+    let chunks = chunks(&complete(&server, streamed).body);
+    let of_chunks = |name: &str| -> Vec<Value> {
+        let lists = chunks.iter().filter_map(|chunk| chunk["choices"][0]["logprobs"][name].as_array());
+        lists.flatten().cloned().collect()
+    };
+    for name in ["tokens", "token_logprobs", "top_logprobs", "text_offset"] {
+        assert_eq!(of_chunks(name), list(&whole, name), "{name}");
+    }
+    assert_eq!(chunks[0]["choices"][0]["text"], PROMPT);
 }
 
 #[test]
@@ -183,7 +228,6 @@ fn what_is_wrong_is_told() {
         (json!({"prompt": ["a", "b"], "n": 2}), "n", "unsupported_value"),
         (json!({"prompt": ["a", "b", "c", "d"]}), "prompt", "unsupported_value"),
         (json!({"logprobs": 6}), "logprobs", "invalid_value"),
-        (json!({"echo": true, "logprobs": 1}), "echo", "unsupported_value"),
         (json!({"logit_bias": {"49152": 1}}), "logit_bias", "invalid_value"),
     ];
     for (members, param, code) in table {
