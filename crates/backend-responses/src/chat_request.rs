@@ -73,9 +73,10 @@ fn tool_choice(choice: &Value) -> Result<Value, Refusal> {
                 Ok(json!({"type": "function", "function": {"name": name}}))
             }
             (Some("function"), _) => Err(missing("tool_choice.name")),
+            (Some("allowed_tools"), _) => allowed_tools(members),
             (other, _) => {
                 let message = format!(
-                    "A 'tool_choice' of type '{}' is not supported: only 'function' is.",
+                    "A 'tool_choice' of type '{}' is not supported: only 'function' and 'allowed_tools' are.",
                     quote(other.unwrap_or_default())
                 );
                 Err(unsupported("tool_choice", message))
@@ -83,6 +84,27 @@ fn tool_choice(choice: &Value) -> Result<Value, Refusal> {
         },
         _ => wrong("'tool_choice' must be a string or an object.".to_owned(), "invalid_value"),
     }
+}
+
+/// Those functions that may be called, of all that are offered: in a chat they are nested, as the functions are.
+fn allowed_tools(choice: &Map<String, Value>) -> Result<Value, Refusal> {
+    let mode = choice.get("mode").ok_or_else(|| missing("tool_choice.mode"))?;
+    let tools = choice.get("tools").ok_or_else(|| missing("tool_choice.tools"))?;
+    let tools = tools.as_array().ok_or_else(|| {
+        invalid("tool_choice.tools", "'tool_choice.tools' must be an array.".to_owned(), "invalid_value")
+    })?;
+    let function = |(position, tool): (usize, &Value)| match (tool["type"].as_str(), &tool["name"]) {
+        (Some("function"), name @ Value::String(_)) => {
+            Ok(json!({"type": "function", "function": {"name": name}}))
+        }
+        (Some("function"), _) => Err(missing(&format!("tool_choice.tools[{position}].name"))),
+        _ => {
+            let message = format!("'tool_choice.tools[{position}]' must be of type 'function'.");
+            Err(unsupported("tool_choice.tools", message))
+        }
+    };
+    let tools: Result<Vec<Value>, Refusal> = tools.iter().enumerate().map(function).collect();
+    Ok(json!({"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": tools?}}))
 }
 
 /// Plain text is what a chat has without being asked.
@@ -157,6 +179,17 @@ mod tests {
     }
 
     #[test]
+    fn functions_that_are_allowed_are_nested_as_a_chat_has_them() {
+        let allowed = json!({"type": "allowed_tools", "mode": "required", "tools": [{"type": "function", "name": "f"}]});
+        assert_eq!(
+            chat(&json!({"tool_choice": allowed})).unwrap()["tool_choice"],
+            json!({"type": "allowed_tools", "allowed_tools": {
+                "mode": "required", "tools": [{"type": "function", "function": {"name": "f"}}],
+            }})
+        );
+    }
+
+    #[test]
     fn what_is_wrong_is_told() {
         let table = [
             (json!({"tools": [{"type": "function"}]}), "tools[0].name"),
@@ -164,6 +197,20 @@ mod tests {
             (json!({"tool_choice": 7}), "tool_choice"),
             (json!({"tool_choice": {"type": "function"}}), "tool_choice.name"),
             (json!({"tool_choice": {"type": "web_search"}}), "tool_choice"),
+            (json!({"tool_choice": {"type": "allowed_tools", "tools": []}}), "tool_choice.mode"),
+            (json!({"tool_choice": {"type": "allowed_tools", "mode": "auto"}}), "tool_choice.tools"),
+            (
+                json!({"tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": 7}}),
+                "tool_choice.tools",
+            ),
+            (
+                json!({"tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function"}]}}),
+                "tool_choice.tools[0].name",
+            ),
+            (
+                json!({"tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "mcp"}]}}),
+                "tool_choice.tools",
+            ),
             (json!({"text": {"format": {"type": "yaml"}}}), "text.format.type"),
             (json!({"text": {"format": {"type": "json_schema", "name": "n"}}}), "text.format.schema"),
             (json!({"text": {"format": {"type": "json_schema", "schema": {}}}}), "text.format.name"),

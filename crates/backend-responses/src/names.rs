@@ -52,7 +52,7 @@ impl Origin {
 pub(crate) struct Origins(pub(crate) Vec<Origin>);
 
 /// Members that are called otherwise, and all that begins with them.
-const RENAMED: [(&str, &str); 11] = [
+const RENAMED: [(&str, &str); 12] = [
     ("messages[].content[].file", "input[].content[].input_file"),
     ("messages[]", "input[]"),
     ("messages", "input"),
@@ -61,6 +61,7 @@ const RENAMED: [(&str, &str); 11] = [
     ("response_format.json_schema", "text.format"),
     ("response_format", "text.format"),
     ("tool_choice.function", "tool_choice"),
+    ("tool_choice.allowed_tools", "tool_choice"),
     ("reasoning_effort", "reasoning.effort"),
     ("verbosity", "text.verbosity"),
     ("logprobs", "include"),
