@@ -87,6 +87,7 @@ fn order(
     ignored: Vec<String>,
 ) -> Result<ChatOrder, InvalidParameter> {
     request.check_metadata()?;
+    request.check_safety_identifier()?;
     let sampling = request.sampling().checked()?;
     let constraint = constraint(request.checked_response_format()?);
     let is_regex = matches!(&constraint, Some(form) if matches!(form.source, ConstraintSource::Regex(_)));
@@ -406,6 +407,10 @@ mod tests {
                 "tool_choice: 'tool_choice' requires a call, but no tools are offered.",
             ),
             (r#""metadata":{"a":1}"#, "metadata.a: "),
+            (
+                r#""safety_identifier":"12345678901234567890123456789012345678901234567890123456789012345""#,
+                "safety_identifier: 'safety_identifier' has 65 characters; at most 64 are allowed.",
+            ),
             (
                 r#""grammar":"root ::= \"a\"""#,
                 "grammar: 'grammar' is not supported by the local model: say the form of the answer by 'response_format'.",

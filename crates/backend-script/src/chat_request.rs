@@ -87,6 +87,7 @@ fn check_choosing(request: &ChatCompletionRequest) -> Result<(), InvalidParamete
     request.sampling().checked()?;
     request.checked_response_format()?;
     request.check_older_functions()?;
+    request.check_safety_identifier()?;
     request.check_metadata()
 }
 

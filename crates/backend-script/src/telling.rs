@@ -7,10 +7,14 @@ use std::sync::Arc;
 use interference_api_types::openai::chat_reply::{
     AssistantMessage, Choice, ChoiceLogprobs, FinishReason, FunctionCall, TokenLogprob, ToolCall, TopLogprob,
 };
+use interference_backend::Refusal;
 use interference_wire::monotonic_nanos;
 
 use crate::answer::{Answer, ChatAnswer, Part, Saying, Step, Steps};
 use crate::chat_request::Wishes;
+
+/// The texts of an answer that is told whole have so many bytes at most, those of all its choices together.
+const MOST_WHOLE_BYTES: usize = 64 << 20;
 
 /// An answer as one request gets it.
 pub(crate) struct Telling {
@@ -78,6 +82,25 @@ impl Telling {
         let is_saying = matches!(&chat.saying, Saying::Constant(_)) && !self.steps.is_timed;
         let finish = chat.finish_reason.unwrap_or(FinishReason::Stop);
         is_saying && is_whole && self.calls.is_empty() && self.logprobs.is_none() && self.finish == finish
+    }
+
+    /// Refuses to be told whole in so many choices where that would be too long: a stream has no such bound.
+    ///
+    /// # Errors
+    /// All choices together have more than 64 MiB of text.
+    pub(crate) fn check_whole(&self, choices: u32) -> Result<(), Refusal> {
+        let bytes: usize = self.told_steps().map(|step| step.text.len()).sum();
+        if choices <= 1 || bytes.saturating_mul(choices as usize) <= MOST_WHOLE_BYTES {
+            return Ok(());
+        }
+        Err(Refusal::InvalidRequest {
+            message: format!(
+                "The answer of the script's rule has {bytes} bytes, and {choices} choices of it have more than \
+                 {MOST_WHOLE_BYTES}, the most that is told whole. Ask for fewer, or for a stream."
+            ),
+            param: Some("n".to_owned()),
+            code: Some("unsupported_value"),
+        })
     }
 
     /// How many steps are told.

@@ -1,7 +1,7 @@
 //! Reads a request's body within its limits.
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, EXPECT};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, EXPECT, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
@@ -24,7 +24,7 @@ pub(crate) async fn read_json(
     }
     if let Some(encoding) = headers.get(CONTENT_ENCODING).filter(|encoding| !is_identity(encoding)) {
         let encoding = String::from_utf8_lossy(encoding.as_bytes()).into_owned();
-        return Err(Rejection::Encoded { encoding });
+        return Err(Rejection::Encoded { header: "Content-Encoding", encoding });
     }
     read_any(headers, body, limits).await
 }
@@ -35,6 +35,10 @@ pub(crate) async fn read_any(
     body: Incoming,
     limits: &Limits,
 ) -> Result<Bytes, Rejection> {
+    if let Some(encoding) = headers.get(TRANSFER_ENCODING).filter(|encoding| !is_chunked(encoding)) {
+        let encoding = String::from_utf8_lossy(encoding.as_bytes()).into_owned();
+        return Err(Rejection::Encoded { header: "Transfer-Encoding", encoding });
+    }
     // Most requests of most methods have none, and a limit in time costs something.
     if body.is_end_stream() {
         return Ok(Bytes::new());
@@ -75,14 +79,28 @@ async fn discard(mut body: Incoming, most: usize) {
     }
 }
 
+/// Whether a body is sent in chunks and not encoded besides.
+fn is_chunked(encoding: &HeaderValue) -> bool {
+    encoding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked")
+}
+
 /// Whether a content coding is none. RFC 9110, section 8.4.1: names of codings have no case.
 pub(crate) fn is_identity(encoding: &HeaderValue) -> bool {
     encoding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity")
 }
 
+/// Whether a body of this type is JSON, and in UTF-8 as far as it says so: JSON that travels has no other encoding (RFC
+/// 8259, section 8.1).
 fn is_json(content_type: &str) -> bool {
-    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+    let mut parts = content_type.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
+    let is_utf8 = parts.filter_map(|parameter| parameter.split_once('=')).all(|(name, value)| {
+        !name.trim_end().eq_ignore_ascii_case("charset")
+            || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+    });
+    let is_json =
+        essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
+    is_json && is_utf8
 }
 
 #[cfg(test)]
@@ -97,9 +115,25 @@ mod tests {
     }
 
     #[test]
+    fn chunks_are_not_encoded_besides() {
+        for (encoding, is_taken) in [("chunked", true), (" Chunked", true), ("gzip, chunked", false)] {
+            assert_eq!(is_chunked(&HeaderValue::from_static(encoding)), is_taken, "{encoding}");
+        }
+    }
+
+    #[test]
     fn json_is_known_by_its_type() {
-        for json in ["application/json", "Application/JSON; charset=utf-8", "application/problem+json"] {
+        for json in [
+            "application/json",
+            "Application/JSON; charset=utf-8",
+            "application/json;a=b; Charset=\"UTF-8\"",
+            "application/problem+json",
+            "application/json;",
+        ] {
             assert!(is_json(json), "{json}");
+        }
+        for encoded in ["application/json; charset=iso-8859-1", "application/json;charset=\"utf-16\""] {
+            assert!(!is_json(encoded), "{encoded}");
         }
         for other in
             ["", "text/plain", "application/x-www-form-urlencoded", "text/json", "multipart/form-data"]

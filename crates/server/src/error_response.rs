@@ -40,7 +40,7 @@ pub(crate) enum Rejection {
     /// The body says that it is not JSON.
     NotJson { content_type: String },
     /// The body says that it is compressed, or encoded otherwise.
-    Encoded { encoding: String },
+    Encoded { header: &'static str, encoding: String },
     /// The body is larger than this, in bytes.
     BodyTooLarge { limit: usize },
     /// The body did not come in time.
@@ -144,12 +144,12 @@ impl Rejection {
             }
             Rejection::NotJson { content_type } => {
                 format!(
-                    "The body must be JSON, with 'Content-Type: application/json', not '{}'.",
+                    "The body must be JSON in UTF-8, with 'Content-Type: application/json', not '{}'.",
                     quote(content_type)
                 )
             }
-            Rejection::Encoded { encoding } => {
-                format!("The body must be sent as it is, without 'Content-Encoding: {}'.", quote(encoding))
+            Rejection::Encoded { header, encoding } => {
+                format!("The body must be sent as it is, without '{header}: {}'.", quote(encoding))
             }
             Rejection::BodyTooLarge { limit } => format!("The body is larger than {limit} bytes."),
             Rejection::BodyTooSlow => "The body did not come in time.".to_owned(),

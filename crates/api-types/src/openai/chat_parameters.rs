@@ -9,6 +9,8 @@ use super::sampling::SamplingMembers;
 
 /// How many stop strings a request may have: the API's own limit.
 const MOST_STOP_STRINGS: usize = 4;
+/// Characters of a user's identifier.
+const LONGEST_SAFETY_IDENTIFIER: usize = 64;
 
 /// How long a stop string may be, in bytes: it bounds the text that is held back.
 const LONGEST_STOP_STRING: usize = 4096;
@@ -108,6 +110,21 @@ impl ChatCompletionRequest {
     /// One of these bounds is broken.
     pub fn check_metadata(&self) -> Result<(), InvalidParameter> {
         self.metadata.as_ref().map_or(Ok(()), check_labels)
+    }
+
+    /// Whose request it is: at most 64 characters.
+    ///
+    /// # Errors
+    /// There are more.
+    pub fn check_safety_identifier(&self) -> Result<(), InvalidParameter> {
+        let characters = self.safety_identifier.as_ref().map_or(0, |identifier| identifier.chars().count());
+        if characters <= LONGEST_SAFETY_IDENTIFIER {
+            return Ok(());
+        }
+        let message = format!(
+            "'safety_identifier' has {characters} characters; at most {LONGEST_SAFETY_IDENTIFIER} are allowed."
+        );
+        Err(InvalidParameter::value("safety_identifier", message))
     }
 
     /// The strings that end the answer: at most 4, none of them empty, of at most 4,096 bytes each.

@@ -53,6 +53,7 @@ impl ScriptBackend {
         let usage = usage(chat, messages, &telling, wishes.choices);
         let body = match delivery {
             Delivery::Whole => {
+                telling.check_whole(wishes.choices)?;
                 if let Some(pace) = pace {
                     Box::pin(pace.all(telling.len())).await;
                 }

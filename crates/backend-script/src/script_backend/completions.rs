@@ -53,6 +53,7 @@ impl ScriptBackend {
         let usage = Usage::new(read, chat.usage.completion_tokens.unwrap_or(told));
         let body = match delivery {
             Delivery::Whole => {
+                telling.check_whole(wishes.choices)?;
                 if let Some(pace) = pace {
                     pace.all(telling.len()).await;
                 }

@@ -299,6 +299,21 @@ async fn calls_that_the_request_rules_out_are_the_scripts_mistake() {
 }
 
 #[tokio::test]
+async fn a_whole_answer_of_many_choices_has_a_bound() {
+    let script = answering(&format!("text = \"{}\", pieces = \"whole\"", "x".repeat(600 << 10)));
+    let asked =
+        async |n: u32| chat(&backend(&script), &saying("hello there", &format!("\"n\":{n}")), &[]).await;
+    match asked(128).await.map(|_| ()) {
+        Err(Refusal::InvalidRequest { message, param, .. }) => {
+            assert!(message.contains("614400 bytes, and 128 choices"), "{message}");
+            assert_eq!(param.as_deref(), Some("n"));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(asked(2).await.is_ok());
+}
+
+#[tokio::test]
 async fn reasoning_comes_before_and_a_refusal_behind() {
     assert_eq!(
         stream("reasoning = \"Hm. No.\", refusal = \"I will not.\", pieces = \"whole\"", "").await,

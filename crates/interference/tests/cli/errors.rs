@@ -169,10 +169,16 @@ fn what_is_not_a_request_is_told_apart() {
     let message = "/v1/completions is not for GET; the header 'Allow' names what is.";
     check(&wrong_method, 405, invalid(message, Value::Null, json!("method_not_allowed")));
 
-    let form = post(path, "a=b").replace("application/json", "application/x-www-form-urlencoded");
-    let message = "The body must be JSON, with 'Content-Type: application/json', not \
-                   'application/x-www-form-urlencoded'.";
-    check(&send(&form), 415, invalid(message, Value::Null, json!("unsupported_media_type")));
+    for other in ["application/x-www-form-urlencoded", "application/json; charset=iso-8859-1"] {
+        let form = post(path, "{}").replace("application/json", other);
+        let message =
+            format!("The body must be JSON in UTF-8, with 'Content-Type: application/json', not '{other}'.");
+        check(&send(&form), 415, invalid(&message, Value::Null, json!("unsupported_media_type")));
+    }
+    let zipped =
+        post(path, "2\r\n{}\r\n0\r\n\r\n").replace("content-length: 12", "transfer-encoding: gzip, chunked");
+    let message = "The body must be sent as it is, without 'Transfer-Encoding: gzip, chunked'.";
+    check(&send(&zipped), 415, invalid(message, Value::Null, json!("unsupported_media_type")));
 
     let foreign = post(path, "{}").replace("host: localhost", "host: evil.example");
     let message = "This server answers for this machine only, and the host 'evil.example' is another. If it is meant, \

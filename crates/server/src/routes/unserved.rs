@@ -1,12 +1,13 @@
 //! The parts of the API that are not served here, so that whoever asks for one reads why.
 
 /// First segments of paths with what is behind them.
-const PARTS: [(&str, &str); 18] = [
+const PARTS: [(&str, &str); 19] = [
     ("assistants", "assistants"),
     ("audio", "speech and transcription"),
     ("batches", "batches"),
     ("chatkit", "ChatKit"),
     ("containers", "containers"),
+    ("conversations", "conversations (responses follow one another by 'previous_response_id')"),
     ("evals", "evaluations"),
     ("files", "files"),
     ("fine_tuning", "fine-tuning"),

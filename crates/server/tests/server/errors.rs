@@ -163,7 +163,7 @@ async fn other_methods_are_told_which_to_use() {
 async fn a_body_that_says_it_is_not_json_is_refused() {
     let server = Running::start(ServeOptions::default()).await;
     let request = post("whole").replace("application/json", "text/plain");
-    let error = r#""message":"The body must be JSON, with 'Content-Type: application/json', not 'text/plain'.","type":"invalid_request_error","param":null,"code":"unsupported_media_type""#;
+    let error = r#""message":"The body must be JSON in UTF-8, with 'Content-Type: application/json', not 'text/plain'.","type":"invalid_request_error","param":null,"code":"unsupported_media_type""#;
     assert_eq!(server.exchange(&request).await.as_text(), answer(415, "", error));
     let silent = post("whole").replace("content-type: application/json\r\n", "");
     assert_eq!(server.exchange(&silent).await.status, 200);
