@@ -30,6 +30,7 @@ fuzz_target!(|bytes: &[u8]| {
         sampling: Sampling::GREEDY,
         adjustments: Adjustments::default(),
         logprobs: Some(0),
+        prompt_logprobs: true,
         ignore_eos: true,
         constraint: None,
     };
