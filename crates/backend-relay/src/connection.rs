@@ -64,8 +64,8 @@ struct Outbound {
     /// What is left of head and body. Where nothing is, some may still be with the encryption.
     left: Chain<Bytes, Bytes>,
     is_begun: bool,
-    /// The upstream takes no more of it; its answer may still come.
-    is_refused: bool,
+    /// Why the upstream takes no more of it; its answer may still come.
+    refused: Option<io::Error>,
 }
 
 /// No head of an answer came.
@@ -129,7 +129,7 @@ impl Connection {
         self.outbound = Some(Outbound {
             left: request::head(request).chain(request.body().clone()),
             is_begun: false,
-            is_refused: false,
+            refused: None,
         });
         let mut reader = HeadReader::new(request.method());
         let head = poll_fn(|context| self.poll_head(context, &mut reader)).await.map_err(|problem| {
@@ -153,8 +153,10 @@ impl Connection {
         loop {
             // An upstream may answer before it has read everything, and may take no more before it is listened to.
             self.write(context);
-            if let Some(Outbound { is_begun: false, is_refused: true, .. }) = self.outbound {
-                return Poll::Ready(Err(Problem::Ended));
+            if let Some(Outbound { is_begun: false, refused, .. }) = &mut self.outbound
+                && let Some(error) = refused.take()
+            {
+                return Poll::Ready(Err(Problem::Io(error)));
             }
             let read = ready!(self.poll_read(context)).map_err(Problem::Io)?;
             if read.is_empty() {
@@ -203,12 +205,12 @@ impl Connection {
     /// Writes what the socket takes of the request.
     fn write(&mut self, context: &mut Context<'_>) {
         let Some(outbound) = &mut self.outbound else { return };
-        if outbound.is_refused {
+        if outbound.refused.is_some() {
             return;
         }
         match outbound.poll_write(&mut self.socket, context) {
             Poll::Ready(Ok(())) => self.outbound = None,
-            Poll::Ready(Err(_)) => outbound.is_refused = true,
+            Poll::Ready(Err(error)) => outbound.refused = Some(error),
             Poll::Pending => {}
         }
     }
@@ -241,5 +243,21 @@ fn as_reset(error: io::Error) -> io::Error {
             io::Error::new(io::ErrorKind::ConnectionReset, error)
         }
         _ => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_that_nobody_takes_is_known_not_to_be_written_and_why() {
+        let (socket, upstream) = tokio::io::duplex(64);
+        drop(upstream);
+        let mut connection = Connection::over(Box::new(socket));
+        let unanswered = connection.send(&Request::new(Bytes::from("a tree"))).await.unwrap_err();
+        assert!(!unanswered.is_written);
+        let Problem::Io(error) = unanswered.problem else { panic!("{:?}", unanswered.problem) };
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
     }
 }

@@ -181,15 +181,9 @@ impl Telling {
 
     /// Whether it has a content, which may be empty: an answer of calls or of a refusal alone has none.
     pub(crate) fn has_content(&self) -> bool {
-        let (mut is_text, mut is_other) = (false, false);
-        for step in self.told_steps() {
-            match step.part {
-                Part::Content | Part::Timestamp => is_text = true,
-                Part::CallOpening(_) | Part::Refusal => is_other = true,
-                Part::CallArguments(_) | Part::Reasoning => {}
-            }
-        }
-        is_text || !is_other
+        let has = |is_of: fn(Part) -> bool| self.told_steps().any(|step| is_of(step.part));
+        has(|part| matches!(part, Part::Content | Part::Timestamp))
+            || !has(|part| matches!(part, Part::CallOpening(_) | Part::Refusal))
     }
 
     /// All of it, as the choice of this index.

@@ -19,6 +19,8 @@ pub(super) const SILENCE_MS: u64 = 120_000;
 const STREAMS: usize = 512;
 /// How long a stream may take to begin.
 const LONGEST_BEGINNING: Duration = Duration::from_secs(30);
+/// In which a stream begins, its head included, in bytes.
+const MOST_BEGINNING: usize = 64 << 10;
 /// With which every event of a stream begins.
 const EVENT: &[u8] = b"data:";
 
@@ -70,6 +72,7 @@ fn begin(stream: &mut TcpStream) -> anyhow::Result<()> {
         let count = stream.read(&mut buffer).context("a stream did not begin")?;
         ensure!(count > 0, "a stream ended: {}", String::from_utf8_lossy(&read));
         read.extend_from_slice(&buffer[..count]);
+        ensure!(read.len() <= MOST_BEGINNING, "a stream does not begin within {MOST_BEGINNING} bytes");
     }
     Ok(())
 }
