@@ -49,15 +49,15 @@ pub(crate) fn refuse_forms(unknown: &[String], names: &[&str], instead: &str) ->
 }
 
 fn refuse_unavailable(request: &ChatCompletionRequest) -> Result<(), Refusal> {
-    let values: [(&'static str, &Option<Value>, &[Value]); 5] = [
-        ("functions", &request.functions, &[json!([])]),
-        ("function_call", &request.function_call, &[json!("none"), json!("auto")]),
-        ("modalities", &request.modalities, &[json!(["text"])]),
-        ("audio", &request.audio, &[]),
-        ("web_search_options", &request.web_search_options, &[]),
+    let values: [(&'static str, Option<&Value>, &[Value]); 5] = [
+        ("functions", request.functions.as_deref(), &[json!([])]),
+        ("function_call", request.function_call.as_deref(), &[json!("none"), json!("auto")]),
+        ("modalities", request.modalities.as_deref(), &[json!(["text"])]),
+        ("audio", request.audio.as_deref(), &[]),
+        ("web_search_options", request.web_search_options.as_deref(), &[]),
     ];
     for (name, value, defaults) in values {
-        if value.as_ref().is_some_and(|value| !defaults.contains(value)) {
+        if value.is_some_and(|value| !defaults.contains(value)) {
             let instead = instead(name, defaults);
             let message = format!("This value of '{name}' is not supported by the local model: {instead}.");
             return Err(unsupported(name, message));

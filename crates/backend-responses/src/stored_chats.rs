@@ -7,7 +7,7 @@ mod assembly;
 mod keeper;
 mod kept_chats;
 mod streaming;
-mod wish;
+pub(crate) mod wish;
 
 use std::sync::Arc;
 
@@ -18,16 +18,16 @@ use keeper::{Keeper, not_saved};
 use wish::{Wanted, Wish};
 
 impl ResponsesBackend {
-    /// `POST /chat/completions`: the backend behind answers, and the chat is kept if the request has it so.
+    /// `POST /chat/completions`: the backend behind answers, and the chat is kept if that is the wish.
     ///
     /// # Errors
-    /// Those of the backend behind; labels are too many or too long; the chat cannot be kept.
+    /// Those of the backend behind; the chat cannot be kept.
     ///
     /// # Cancellation
     /// The chat is kept as a whole, or not at all.
-    pub(crate) async fn create_chat(&self, request: Request) -> Result<Reply, Refusal> {
+    pub(crate) async fn create_chat(&self, request: Request, wish: Wish) -> Result<Reply, Refusal> {
         let strictness = request.strictness;
-        match Wish::of(&request.body)? {
+        match wish {
             Wish::Nothing => self.inner.answer(request).await,
             Wish::Labels => {
                 let ignored = vec!["metadata".to_owned()];

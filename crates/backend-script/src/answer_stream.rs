@@ -35,7 +35,7 @@ pub(crate) struct AnswerStream<T> {
     telling: Telling,
     choices: u32,
     usage: Usage,
-    pace: Option<Pace>,
+    pace: Option<Box<Pace>>,
     next: Next,
     /// What was told last may not have been sent yet.
     unsent: bool,
@@ -61,7 +61,7 @@ impl<T: Teller> AnswerStream<T> {
         telling: Telling,
         choices: u32,
         usage: Usage,
-        pace: Option<Pace>,
+        pace: Option<Box<Pace>>,
     ) -> AnswerStream<T> {
         AnswerStream { teller, telling, choices, usage, pace, next: Next::Opening(0), unsent: false }
     }

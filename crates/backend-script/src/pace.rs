@@ -72,7 +72,7 @@ impl Pace {
     ///
     /// # Cancellation
     /// Safe: nothing is lost when the future is dropped.
-    pub(crate) async fn all(mut self, pieces: usize) {
+    pub(crate) async fn all(mut self: Box<Self>, pieces: usize) {
         let mut due = self.start;
         for _ in 0..pieces {
             due = self.next_due();

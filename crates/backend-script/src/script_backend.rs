@@ -112,14 +112,14 @@ impl ScriptBackend {
         Ok(chosen)
     }
 
-    /// The schedule of an answer.
-    fn pace(&self, answer: &Answer, start: Instant, seed: Option<u64>) -> Option<Pace> {
+    /// The schedule of an answer. Boxed: it is long, and most answers have none.
+    fn pace(&self, answer: &Answer, start: Instant, seed: Option<u64>) -> Option<Box<Pace>> {
         answer.latency.as_ref()?;
         let seed = seed.unwrap_or_else(|| match self.identity {
             Identity::Individual => random_seed(),
             Identity::Fixed => 0,
         });
-        Pace::new(answer.latency.as_ref(), start, seed)
+        Pace::new(answer.latency.as_ref(), start, seed).map(Box::new)
     }
 }
 

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::select_all;
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -146,10 +148,11 @@ impl Connection {
         let socket = Socket::new(stream, shared.limits.write_time, shared.meters.clone());
         let socket_watch = socket.watch();
         let handles = Handles { takeover: takeover.clone(), socket: socket.watch() };
-        let service = service_fn(move |request| {
-            let connection = handles.clone();
+        let service = service_fn(move |request: Request<Incoming>| {
+            let (head, body) = request.into_parts();
+            let answer = routes::answer(Arc::clone(&shared), handles.clone(), Box::new(head), body);
             // Boxed here: the library would move it several times.
-            Box::pin(routes::answer(Arc::clone(&shared), connection, request).map(Ok::<_, Infallible>))
+            Box::pin(answer.map(Ok::<_, Infallible>))
         });
         let mut connection = self.protocol.serve_connection(TokioIo::new(socket), service);
         let mut closing = self.closing.clone();

@@ -16,7 +16,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use http::header::ALLOW;
 use http::request::Parts;
-use http::{HeaderValue, Method, Request};
+use http::{HeaderValue, Method};
 use hyper::body::Incoming;
 use interference_backend::{Backend, Refusal, Scope, Strictness};
 use interference_faults::Dialect;
@@ -181,8 +181,14 @@ pub(crate) struct Handles {
 }
 
 /// Answers a request, whatever it is. A bug ends one request, not the connection.
-pub(crate) async fn answer(shared: Arc<Shared>, connection: Handles, request: Request<Incoming>) -> Response {
-    let (head, body) = request.into_parts();
+///
+/// The head is boxed: it is handed on from one `async fn` to the next, each of which has room for it twice.
+pub(crate) async fn answer(
+    shared: Arc<Shared>,
+    connection: Handles,
+    head: Box<Parts>,
+    body: Incoming,
+) -> Response {
     let deadline = Deadline::from_now(shared.limits.request_time);
     let Handles { takeover, socket } = connection;
     socket.answer_by(deadline.last_words());
@@ -238,7 +244,7 @@ fn without_panic(
 async fn dispatch(
     shared: &Shared,
     route: Route<'_>,
-    head: Parts,
+    head: Box<Parts>,
     body: Incoming,
     exchange: Exchange,
 ) -> Result<Response, Rejection> {

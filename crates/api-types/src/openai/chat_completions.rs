@@ -19,8 +19,8 @@ use crate::request_body::{
     optional_seed,
 };
 
-/// A request. Members that only some servers can honour are kept as they came, as [`Value`]s; `null` is as good as
-/// absent everywhere.
+/// A request. Members that only some servers can honour are kept as they came, as [`Value`]s, which are boxed since they
+/// are long and rare; `null` is as good as absent everywhere.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(default)]
 pub struct ChatCompletionRequest {
@@ -70,13 +70,13 @@ pub struct ChatCompletionRequest {
     /// Whether the answer is kept at the server.
     pub store: Option<bool>,
     /// What the answer may consist of.
-    pub modalities: Option<Value>,
+    pub modalities: Option<Box<Value>>,
     /// The form of audio in the answer.
-    pub audio: Option<Value>,
+    pub audio: Option<Box<Value>>,
     /// The older form of `tools`.
-    pub functions: Option<Value>,
+    pub functions: Option<Box<Value>>,
     /// The older form of `tool_choice`.
-    pub function_call: Option<Value>,
+    pub function_call: Option<Box<Value>>,
     /// Functions that the model may call.
     #[serde(deserialize_with = "optional_objects")]
     pub tools: Option<Vec<Tool>>,
@@ -89,9 +89,9 @@ pub struct ChatCompletionRequest {
     #[serde(deserialize_with = "optional_numbers")]
     pub logit_bias: Option<BTreeMap<String, f64>>,
     /// Whether and how the web is searched.
-    pub web_search_options: Option<Value>,
+    pub web_search_options: Option<Box<Value>>,
     /// Text that the answer probably contains; it makes the answer faster, not different.
-    pub prediction: Option<Value>,
+    pub prediction: Option<Box<Value>>,
     /// Labels for the caller's own use.
     pub metadata: Option<Labels>,
     /// How hard a reasoning model thinks.

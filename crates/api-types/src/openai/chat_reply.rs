@@ -4,9 +4,16 @@
 //! It refuses to know where text comes from, when a chunk is due, and how chunks become events.
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::chat_completions::{ChatCompletionRequest, StreamOptions};
 use super::chat_parameters::InvalidParameter;
+
+/// Most whole answers have no more bytes beside their choices.
+const ROOM_BESIDE_CHOICES: usize = 512;
+
+/// What stands for an answer that JSON cannot say; there is none.
+const NOTHING: &str = "{}";
 
 /// How an answer is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,31 +97,37 @@ pub struct Letterhead {
 impl Letterhead {
     /// The JSON of a whole answer.
     pub fn completion(&self, choices: &Choices, usage: Usage) -> String {
-        let fingerprint = json(&self.system_fingerprint);
-        let parts = [
-            &self.head("chat.completion", None),
-            choices.0.as_str(),
-            ",\"usage\":",
-            &json(&usage),
-            ",\"system_fingerprint\":",
-            &fingerprint,
-            "}",
-        ];
-        parts.concat()
+        #[derive(Serialize)]
+        struct Completion<'a> {
+            id: &'a str,
+            object: &'a str,
+            created: u64,
+            model: &'a str,
+            choices: &'a RawValue,
+            usage: Usage,
+            system_fingerprint: &'a str,
+        }
+        let Letterhead { id, created, model, system_fingerprint } = self;
+        let (object, choices) = ("chat.completion", choices.0.as_ref());
+        let completion = Completion { id, object, created: *created, model, choices, usage, system_fingerprint };
+        let mut text = Vec::with_capacity(ROOM_BESIDE_CHOICES + choices.get().len());
+        match serde_json::to_writer(&mut text, &completion) {
+            Ok(()) => String::from_utf8(text).unwrap_or_default(),
+            Err(_) => NOTHING.to_owned(),
+        }
     }
 
     /// From the opening brace to the colon before the choices.
-    pub(super) fn head(&self, object: &str, system_fingerprint: Option<&str>) -> String {
+    pub(super) fn head(&self, object: &str) -> String {
         #[derive(Serialize)]
         struct Head<'a> {
             id: &'a str,
             object: &'a str,
             created: u64,
             model: &'a str,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            system_fingerprint: Option<&'a str>,
+            system_fingerprint: &'a str,
         }
-        let Letterhead { id, created, model, .. } = self;
+        let Letterhead { id, created, model, system_fingerprint } = self;
         let mut head = json(&Head { id, object, created: *created, model, system_fingerprint });
         head.truncate(head.len() - 1);
         head.push_str(",\"choices\":");
@@ -124,12 +137,13 @@ impl Letterhead {
 
 /// The choices of a whole answer, as JSON: what is the same in many answers is written once.
 #[derive(Debug, Clone)]
-pub struct Choices(String);
+pub struct Choices(Box<RawValue>);
 
 impl Choices {
     /// These choices.
     pub fn new(choices: &[Choice]) -> Choices {
-        Choices(json(&choices))
+        // None of it is what JSON cannot say.
+        Choices(to_raw_value(&choices).unwrap_or_else(|_| RawValue::NULL.to_owned()))
     }
 }
 
@@ -144,7 +158,7 @@ pub struct ChatChunks {
 impl ChatChunks {
     /// Of the answer with this letterhead.
     pub fn new(letterhead: &Letterhead, usage: UsageChunk) -> ChatChunks {
-        let mut head = letterhead.head("chat.completion.chunk", Some(&letterhead.system_fingerprint));
+        let mut head = letterhead.head("chat.completion.chunk");
         head.push('[');
         ChatChunks { head, usage }
     }
@@ -414,7 +428,7 @@ pub struct FunctionDelta<'a> {
 /// The text of a value of ours. None of them has what JSON cannot say (maps with keys that are not strings), so the
 /// empty object is there for the sake of the type only.
 pub(super) fn json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_else(|_| "{}".to_owned())
+    serde_json::to_string(value).unwrap_or_else(|_| NOTHING.to_owned())
 }
 
 #[cfg(test)]

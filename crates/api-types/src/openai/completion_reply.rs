@@ -143,7 +143,7 @@ impl TokenOffsets {
 
 /// The JSON of a whole answer.
 pub fn completion(letterhead: &Letterhead, choices: &[CompletionChoice], usage: Usage) -> String {
-    let head = letterhead.head(OBJECT, Some(&letterhead.system_fingerprint));
+    let head = letterhead.head(OBJECT);
     [head.as_str(), &json(&choices), ",\"usage\":", &json(&usage), "}"].concat()
 }
 
@@ -158,7 +158,7 @@ pub struct CompletionChunks {
 impl CompletionChunks {
     /// Of the answer with this letterhead.
     pub fn new(letterhead: &Letterhead, usage: UsageChunk) -> CompletionChunks {
-        let mut head = letterhead.head(OBJECT, Some(&letterhead.system_fingerprint));
+        let mut head = letterhead.head(OBJECT);
         head.push('[');
         CompletionChunks { head, usage }
     }

@@ -176,7 +176,7 @@ impl ChatCompletionRequest {
     /// # Errors
     /// It is something else.
     pub fn check_older_functions(&self) -> Result<(), InvalidParameter> {
-        match &self.functions {
+        match self.functions.as_deref() {
             None | Some(Value::Array(_)) => Ok(()),
             Some(_) => {
                 Err(InvalidParameter::value("functions", "'functions' must be an array of functions."))
@@ -189,8 +189,8 @@ impl ChatCompletionRequest {
     pub fn older_tools(&self) -> impl Iterator<Item = &'static str> {
         let is_mode = |mode: &Value| mode == "none" || mode == "auto";
         let functions =
-            self.functions.as_ref().is_some_and(|functions| *functions != Value::Array(Vec::new()));
-        let call = self.function_call.as_ref().is_some_and(|mode| !is_mode(mode));
+            self.functions.as_deref().is_some_and(|functions| *functions != Value::Array(Vec::new()));
+        let call = self.function_call.as_deref().is_some_and(|mode| !is_mode(mode));
         [("functions", functions), ("function_call", call)]
             .into_iter()
             .filter_map(|(name, is_given)| is_given.then_some(name))

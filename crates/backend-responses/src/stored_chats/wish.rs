@@ -12,7 +12,7 @@ use crate::parameters::check_metadata;
 
 /// Whether the chat is to be kept.
 #[derive(Debug, PartialEq)]
-pub(super) enum Wish {
+pub(crate) enum Wish {
     /// It is not.
     Nothing,
     /// It is not, and has labels all the same.
@@ -23,14 +23,14 @@ pub(super) enum Wish {
 
 /// What is kept of the request.
 #[derive(Debug, PartialEq)]
-pub(super) struct Wanted {
+pub(crate) struct Wanted {
     /// The name by which the model was asked for.
-    pub(super) model: String,
-    pub(super) metadata: Labels,
+    pub(crate) model: String,
+    pub(crate) metadata: Labels,
     /// The JSON array, as it was sent.
-    pub(super) messages: String,
+    pub(crate) messages: String,
     /// How many answers there will be.
-    pub(super) choices: u64,
+    pub(crate) choices: u64,
 }
 
 impl Wish {
@@ -38,7 +38,7 @@ impl Wish {
     ///
     /// # Errors
     /// The chat is to be kept, and its labels are too many or too long.
-    pub(super) fn of(body: &[u8]) -> Result<Wish, Refusal> {
+    pub(crate) fn of(body: &[u8]) -> Result<Wish, Refusal> {
         #[derive(Deserialize, Default)]
         #[serde(default)]
         struct Members<'body> {

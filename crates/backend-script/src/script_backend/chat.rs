@@ -38,7 +38,7 @@ impl ScriptBackend {
             AnswerBody::Chat(chat) => chat,
             AnswerBody::Error(error) => {
                 if let Some(pace) = pace {
-                    Box::pin(pace.all(1)).await;
+                    pace.all(1).await;
                 }
                 return Ok(error_reply(&chosen, error, ignored));
             }
@@ -55,7 +55,7 @@ impl ScriptBackend {
             Delivery::Whole => {
                 telling.check_whole(wishes.choices)?;
                 if let Some(pace) = pace {
-                    Box::pin(pace.all(telling.len())).await;
+                    pace.all(telling.len()).await;
                 }
                 let choices = || {
                     let choices: Vec<_> = (0..wishes.choices).map(|index| telling.choice(index)).collect();

@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use interference_backend::{Reply, ReplyBody};
 use interference_faults::{AnswerKind, Dialect, Drawn};
 
-use super::reply::Outgoing;
+use super::reply::{Outgoing, Way};
 use super::{Exchange, Shared};
 use crate::answer_body::Response;
 use crate::body::{read_any, read_json};
@@ -77,7 +77,7 @@ fn fits(pattern: &str, path: &str) -> bool {
 pub(super) async fn answer_described(
     shared: &Shared,
     (endpoint, path): (Endpoint, String),
-    head: Parts,
+    head: Box<Parts>,
     body: Incoming,
     exchange: Exchange,
 ) -> Result<Response, Rejection> {
@@ -92,7 +92,7 @@ pub(super) async fn answer_described(
 pub(super) async fn answer_anything(
     shared: &Shared,
     place: (Dialect, String),
-    head: Parts,
+    head: Box<Parts>,
     body: Incoming,
     exchange: Exchange,
 ) -> Result<Response, Rejection> {
@@ -103,7 +103,7 @@ pub(super) async fn answer_anything(
 async fn answer(
     shared: &Shared,
     (dialect, path): (Dialect, String),
-    head: Parts,
+    head: Box<Parts>,
     body: Bytes,
     exchange: Exchange,
 ) -> Result<Response, Rejection> {
@@ -112,27 +112,39 @@ async fn answer(
     let Asked { drawn, body } = shared.faults.asked(&head.headers, body)?;
     let of_server = if drawn.is_none() { shared.faults.of_server() } else { None };
     // A plan that replaces the answer needs none.
-    if let Some(reply) = drawn.as_ref().or(of_server.as_ref()).and_then(|drawn| substitute(drawn, dialect)) {
-        return Ok(outgoing.respond(reply, drawn.or(of_server)).await);
+    let way = match drawn.as_ref().or(of_server.as_ref()).and_then(|drawn| substitute(drawn, dialect)) {
+        Some(reply) => outgoing.respond(reply, drawn.or(of_server)),
+        None => {
+            let mut reply = ask(shared, path, head, body).await?;
+            let drawn = drawn.or(reply.faults.take()).or(of_server);
+            if let Some(substituted) = drawn.as_ref().and_then(|drawn| substitute(drawn, dialect)) {
+                reply = in_the_place_of(reply, substituted);
+            }
+            outgoing.respond(reply, drawn)
+        }
+    };
+    match way {
+        Way::Through(response) => Ok(response),
+        Way::Beside(hand_over) => match hand_over.await {},
     }
-    let mut reply = ask(shared, path, head, body).await?;
-    let drawn = drawn.or(reply.faults.take()).or(of_server);
-    if let Some(mut substituted) = drawn.as_ref().and_then(|drawn| substitute(drawn, dialect)) {
-        // What the backend told of itself stays true; what it told of its body does not.
-        reply.headers.remove(CONTENT_LENGTH);
-        reply.headers.remove(CONTENT_ENCODING);
-        reply.headers.extend(std::mem::take(&mut substituted.headers));
-        reply = Reply { headers: reply.headers, ignored: reply.ignored, ..substituted };
-    }
-    Ok(outgoing.respond(reply, drawn).await)
 }
 
-async fn ask(shared: &Shared, path: String, head: Parts, body: Bytes) -> Result<Reply, Rejection> {
+/// What the backend told of itself stays true; what it told of its body does not.
+fn in_the_place_of(reply: Reply, substituted: Reply) -> Reply {
+    let Reply { mut headers, ignored, .. } = reply;
+    headers.remove(CONTENT_LENGTH);
+    headers.remove(CONTENT_ENCODING);
+    headers.extend(substituted.headers);
+    Reply { headers, ignored, ..substituted }
+}
+
+async fn ask(shared: &Shared, path: String, head: Box<Parts>, body: Bytes) -> Result<Reply, Rejection> {
+    let Parts { method, uri, headers, .. } = *head;
     let request = interference_backend::Request {
-        method: head.method,
+        method,
         path,
-        query: head.uri.query().map(str::to_owned),
-        headers: head.headers,
+        query: uri.query().map(str::to_owned),
+        headers,
         body,
         strictness: shared.strictness,
     };

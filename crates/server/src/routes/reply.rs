@@ -7,6 +7,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use http::HeaderValue;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
@@ -40,9 +41,18 @@ pub(super) struct Outgoing<'shared> {
     pub(super) exchange: Exchange,
 }
 
-impl Outgoing<'_> {
-    /// Sends the reply, with what is to go wrong with it. Does not return where the answer leaves the HTTP library.
-    pub(super) async fn respond(self, mut reply: Reply, drawn: Option<Drawn>) -> Response {
+/// The way of an answer.
+pub(super) enum Way<'shared> {
+    /// Through the HTTP library.
+    Through(Response),
+    /// Beside it, as soon as this is polled, which never resolves. Boxed, so that what few answers need takes no room in
+    /// the handler of each.
+    Beside(BoxFuture<'shared, Infallible>),
+}
+
+impl<'shared> Outgoing<'shared> {
+    /// The way of this reply, with what is to go wrong with it.
+    pub(super) fn respond(self, mut reply: Reply, drawn: Option<Drawn>) -> Way<'shared> {
         set_headers(&mut reply);
         if let ReplyBody::Frames(frames) = &mut reply.body
             && (!self.request.has_body(reply.status) || content_length(&reply.headers) == Some(0))
@@ -57,9 +67,8 @@ impl Outgoing<'_> {
         });
         tell(&mut reply, faults.as_ref());
         match faults.filter(|faults| !faults.is_empty()) {
-            None if !self.must_leave_the_library(&reply) => self.soundly(reply),
-            // Boxed, so that what few answers need takes no room in the handler of each.
-            faults => match Box::pin(self.beside_the_library(reply, faults)).await {},
+            None if !self.must_leave_the_library(&reply) => Way::Through(self.soundly(reply)),
+            faults => Way::Beside(self.beside_the_library(reply, faults).boxed()),
         }
     }
 
