@@ -109,7 +109,8 @@ impl Letterhead {
         }
         let Letterhead { id, created, model, system_fingerprint } = self;
         let (object, choices) = ("chat.completion", choices.0.as_ref());
-        let completion = Completion { id, object, created: *created, model, choices, usage, system_fingerprint };
+        let completion =
+            Completion { id, object, created: *created, model, choices, usage, system_fingerprint };
         let mut text = Vec::with_capacity(ROOM_BESIDE_CHOICES + choices.get().len());
         match serde_json::to_writer(&mut text, &completion) {
             Ok(()) => String::from_utf8(text).unwrap_or_default(),
