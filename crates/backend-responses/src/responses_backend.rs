@@ -7,7 +7,6 @@ use interference_api_types::openai::identity::Identity;
 use interference_backend::{Backend, Measurement, ModelCard, Readiness, Refusal, Reply, Request};
 
 use crate::state::State;
-use crate::stored_chats::wish::Wish;
 
 /// Where chats are, those that are asked for and those that are kept.
 pub(crate) const CHATS: &str = "/chat/completions";
@@ -38,12 +37,9 @@ impl ResponsesBackend {
 #[async_trait::async_trait]
 impl Backend for ResponsesBackend {
     async fn answer(&self, request: Request) -> Result<Reply, Refusal> {
-        // What is kept or answered here is boxed, so that what it needs takes no room in the future of every chat.
+        // The others are boxed, so that what they need takes no room in the future of every chat.
         if request.method == Method::POST && request.path == CHATS {
-            return match Wish::of(&request.body)? {
-                Wish::Nothing => self.inner.answer(request).await,
-                wish => Box::pin(self.create_chat(request, wish)).await,
-            };
+            return self.create_chat(request).await;
         }
         let path = request.path.clone();
         if let Some(parts) = parts_below(&path, "/responses") {

@@ -7,48 +7,47 @@ mod assembly;
 mod keeper;
 mod kept_chats;
 mod streaming;
-pub(crate) mod wish;
+mod wish;
 
+use std::future::ready;
 use std::sync::Arc;
 
-use interference_backend::{Refusal, Reply, ReplyBody, Request, Strictness};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use interference_backend::{Refusal, Reply, ReplyBody, Request};
 
 use crate::responses_backend::ResponsesBackend;
 use keeper::{Keeper, not_saved};
 use wish::{Wanted, Wish};
 
 impl ResponsesBackend {
-    /// `POST /chat/completions`: the backend behind answers, and the chat is kept if that is the wish.
+    /// `POST /chat/completions`: the backend behind answers, and the chat is kept if the request has it so.
     ///
     /// # Errors
-    /// Those of the backend behind; the chat cannot be kept.
+    /// Those of the backend behind; labels are too many or too long; the chat cannot be kept.
     ///
     /// # Cancellation
     /// The chat is kept as a whole, or not at all.
-    pub(crate) async fn create_chat(&self, request: Request, wish: Wish) -> Result<Reply, Refusal> {
-        let strictness = request.strictness;
-        match wish {
-            Wish::Nothing => self.inner.answer(request).await,
-            Wish::Labels => {
-                let ignored = vec!["metadata".to_owned()];
-                strictness.check(&ignored)?;
-                let mut reply = self.inner.answer(request).await?;
-                reply.ignored.extend(ignored);
-                Ok(reply)
-            }
-            Wish::Stored(wanted) => {
-                let reply = self.inner.answer(request).await?;
-                Box::pin(self.store(reply, wanted, strictness)).await
-            }
+    pub(crate) fn create_chat(&self, request: Request) -> BoxFuture<'_, Result<Reply, Refusal>> {
+        match Wish::of(&request.body) {
+            Ok(Wish::Nothing) => self.inner.answer(request),
+            Ok(Wish::Labels) => self.create_labelled(request).boxed(),
+            Ok(Wish::Stored(wanted)) => self.create_stored(request, wanted).boxed(),
+            Err(refusal) => ready(Err(refusal)).boxed(),
         }
     }
 
-    async fn store(
-        &self,
-        mut reply: Reply,
-        wanted: Wanted,
-        strictness: Strictness,
-    ) -> Result<Reply, Refusal> {
+    async fn create_labelled(&self, request: Request) -> Result<Reply, Refusal> {
+        let ignored = vec!["metadata".to_owned()];
+        request.strictness.check(&ignored)?;
+        let mut reply = self.inner.answer(request).await?;
+        reply.ignored.extend(ignored);
+        Ok(reply)
+    }
+
+    async fn create_stored(&self, request: Request, wanted: Wanted) -> Result<Reply, Refusal> {
+        let strictness = request.strictness;
+        let mut reply = self.inner.answer(request).await?;
         if !reply.status.is_success() {
             return Ok(reply);
         }

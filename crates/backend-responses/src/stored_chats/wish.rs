@@ -12,7 +12,7 @@ use crate::parameters::check_metadata;
 
 /// Whether the chat is to be kept.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Wish {
+pub(super) enum Wish {
     /// It is not.
     Nothing,
     /// It is not, and has labels all the same.
@@ -23,14 +23,14 @@ pub(crate) enum Wish {
 
 /// What is kept of the request.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Wanted {
+pub(super) struct Wanted {
     /// The name by which the model was asked for.
-    pub(crate) model: String,
-    pub(crate) metadata: Labels,
+    pub(super) model: String,
+    pub(super) metadata: Labels,
     /// The JSON array, as it was sent.
-    pub(crate) messages: String,
+    pub(super) messages: String,
     /// How many answers there will be.
-    pub(crate) choices: u64,
+    pub(super) choices: u64,
 }
 
 impl Wish {
@@ -38,7 +38,7 @@ impl Wish {
     ///
     /// # Errors
     /// The chat is to be kept, and its labels are too many or too long.
-    pub(crate) fn of(body: &[u8]) -> Result<Wish, Refusal> {
+    pub(super) fn of(body: &[u8]) -> Result<Wish, Refusal> {
         #[derive(Deserialize, Default)]
         #[serde(default)]
         struct Members<'body> {

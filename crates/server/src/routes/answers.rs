@@ -113,14 +113,14 @@ async fn answer(
     let of_server = if drawn.is_none() { shared.faults.of_server() } else { None };
     // A plan that replaces the answer needs none.
     let way = match drawn.as_ref().or(of_server.as_ref()).and_then(|drawn| substitute(drawn, dialect)) {
-        Some(reply) => outgoing.respond(reply, drawn.or(of_server)),
+        Some(reply) => outgoing.way_of(reply, drawn.or(of_server)),
         None => {
             let mut reply = ask(shared, path, head, body).await?;
             let drawn = drawn.or(reply.faults.take()).or(of_server);
             if let Some(substituted) = drawn.as_ref().and_then(|drawn| substitute(drawn, dialect)) {
                 reply = in_the_place_of(reply, substituted);
             }
-            outgoing.respond(reply, drawn)
+            outgoing.way_of(reply, drawn)
         }
     };
     match way {

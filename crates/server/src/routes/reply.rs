@@ -52,7 +52,7 @@ pub(super) enum Way<'shared> {
 
 impl<'shared> Outgoing<'shared> {
     /// The way of this reply, with what is to go wrong with it.
-    pub(super) fn respond(self, mut reply: Reply, drawn: Option<Drawn>) -> Way<'shared> {
+    pub(super) fn way_of(self, mut reply: Reply, drawn: Option<Drawn>) -> Way<'shared> {
         set_headers(&mut reply);
         if let ReplyBody::Frames(frames) = &mut reply.body
             && (!self.request.has_body(reply.status) || content_length(&reply.headers) == Some(0))
