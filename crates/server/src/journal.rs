@@ -23,7 +23,7 @@ use entry::Entry;
 /// How many exchanges are remembered.
 pub(crate) const MOST_ENTRIES: usize = 1_000;
 
-/// How many bytes of bodies and heads are remembered, of all exchanges together.
+/// How many bytes bodies and heads take, of all exchanges together.
 const MOST_BYTES: i64 = 64 << 20;
 
 /// The memory of recent exchanges.
@@ -47,7 +47,7 @@ struct Counts {
     /// With those that were forgotten.
     received: AtomicU64,
     ended: AtomicU64,
-    /// Of bodies and heads, in all entries. Bytes may be taken off before they were added, when an entry is forgotten meanwhile.
+    /// The memory of bodies and heads, in all entries. Bytes may be taken off before they were added, when an entry is forgotten meanwhile.
     bytes: AtomicI64,
 }
 
@@ -137,8 +137,12 @@ impl Journal {
         }
     }
 
-    /// More of a body is kept. The oldest entries go when there is too much.
+    /// What is kept takes so much more memory. The oldest entries go when it is too much.
     fn grew(&self, counts: &Counts, bytes: usize) {
+        // Most chunks of a stream find room, and leave alone what all streams share.
+        if bytes == 0 {
+            return;
+        }
         let before = counts.bytes.fetch_add(bytes as i64, Ordering::SeqCst);
         if before + bytes as i64 <= MOST_BYTES {
             return;
@@ -190,8 +194,8 @@ impl Record {
     }
 
     /// Bytes of the answer's body, as they go out.
-    pub(crate) fn sent(&self, bytes: &Bytes) {
-        let kept = locked(&self.entry).add_sent(bytes);
+    pub(crate) fn sent(&self, bytes: &Bytes, now: Instant) {
+        let kept = locked(&self.entry).add_sent(bytes, now);
         self.journal.grew(&self.counts, kept);
     }
 
@@ -224,7 +228,12 @@ impl Clock {
 
     /// Since then, in milliseconds with three digits behind the point.
     fn elapsed_ms(&self) -> f64 {
-        (self.monotonic.elapsed().as_micros() as f64) / 1_000.0
+        self.ms_until(Instant::now())
+    }
+
+    /// The same, until this time.
+    fn ms_until(&self, time: Instant) -> f64 {
+        (time.saturating_duration_since(self.monotonic).as_micros() as f64) / 1_000.0
     }
 }
 
@@ -259,8 +268,8 @@ mod tests {
         );
         record.body(&Bytes::from_static(b"{\"model\":\"m\"}"));
         record.head(StatusCode::OK, &HeaderMap::new());
-        record.sent(&Bytes::from_static(b"data: a\n\n"));
-        record.sent(&Bytes::from_static(b"data: b\n\n"));
+        record.sent(&Bytes::from_static(b"data: a\n\n"), Instant::now());
+        record.sent(&Bytes::from_static(b"data: b\n\n"), Instant::now());
         record.end(Ended::Complete);
         record.end(Ended::ClientGone);
         let read = read(&journal);
@@ -309,7 +318,7 @@ mod tests {
         for _ in 0..MOST_ENTRIES + 500 {
             let record = journal.begin(&head("/a"), "req_1");
             record.head(StatusCode::OK, &HeaderMap::new());
-            record.sent(&large);
+            record.sent(&large, Instant::now());
         }
         let memory_bytes = journal.memory().counts.bytes.load(Ordering::SeqCst);
         assert!(memory_bytes <= MOST_BYTES, "{memory_bytes}");
@@ -332,7 +341,7 @@ mod tests {
         let record = journal.begin(&head("/a"), "req_1");
         journal.clear();
         record.head(StatusCode::OK, &HeaderMap::new());
-        record.sent(&Bytes::from_static(b"late"));
+        record.sent(&Bytes::from_static(b"late"), Instant::now());
         record.end(Ended::Complete);
         let read = read(&journal);
         assert_eq!(read["requests"], json!([]));

@@ -136,8 +136,9 @@ impl Observation {
 
     /// Bytes of the answer's body, as they go out.
     pub(crate) fn sent(&self, bytes: &Bytes) {
+        let now = Instant::now();
         if let Some(record) = &self.0.record {
-            record.sent(bytes);
+            record.sent(bytes, now);
         }
         let mut progress = locked(&self.0.progress);
         progress.bytes += bytes.len() as u64;
@@ -145,7 +146,6 @@ impl Observation {
         if !progress.is_stream || bytes.first() == Some(&b':') {
             return;
         }
-        let now = Instant::now();
         let (before, then) = match progress.last_event.replace(now) {
             None => (Before::Head, self.0.began),
             Some(last) => (Before::Event, last),

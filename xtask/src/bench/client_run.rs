@@ -43,8 +43,8 @@ pub(super) struct Load {
     pub(super) bytes_per_answer: u64,
     /// None where the system does not tell it.
     pub(super) server_cpu_seconds: Option<f64>,
-    /// System calls of the server that write; none where the system does not tell it.
-    pub(super) server_writes: Option<u64>,
+    /// TCP segments with data, of the server's; none where the system does not tell it.
+    pub(super) segments: Option<u64>,
 }
 
 /// How late the pieces of streams were.
@@ -184,10 +184,10 @@ mod tests {
     fn what_the_client_prints_is_read() {
         let load: Load = serde_json::from_str(
             r#"{"seconds":2.0,"answers":10,"chunks":2580,"frames":2590,"reads":2600,"chunks_per_answer":258,
-                "bytes_per_answer":60000,"server_cpu_seconds":null,"server_writes":2590}"#,
+                "bytes_per_answer":60000,"server_cpu_seconds":null,"segments":2590}"#,
         )
         .unwrap();
-        assert_eq!((load.chunks, load.server_cpu_seconds, load.server_writes), (2_580, None, Some(2_590)));
+        assert_eq!((load.chunks, load.server_cpu_seconds, load.segments), (2_580, None, Some(2_590)));
         let pace: Pace = serde_json::from_str(
             r#"{"streams":2,"chunks":200,"late_ms":{"min":-0.1,"p50":0.5,"p99":1.5,"max":2.5},
                 "first_late_ms":{"min":0.0,"p50":0.6,"p99":1.6,"max":2.6},

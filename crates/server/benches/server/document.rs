@@ -21,9 +21,9 @@ pub(crate) struct LoadRecord {
     pub(crate) bytes_per_answer: u64,
     /// Processor time of the server's process; none where the system does not tell it.
     pub(crate) server_cpu_seconds: Option<f64>,
-    /// System calls of the server's process that write; none where the system does not tell it, as of a server that
-    /// sends (`send`) instead.
-    pub(crate) server_writes: Option<u64>,
+    /// TCP segments with data that the machine sent, but for those of the requests; none where the system does not tell
+    /// it. Whoever else sends something at the same time is counted, too.
+    pub(crate) segments: Option<u64>,
 }
 
 /// How late the pieces of streams were.

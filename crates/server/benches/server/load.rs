@@ -16,6 +16,7 @@ use crate::connection::{Brought, Complete, Connection, Question, request};
 use crate::document::LoadRecord;
 use crate::event_counter::Attention;
 use crate::process_counters::ProcessCounters;
+use crate::segments;
 
 /// All first answers, and all last ones.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -43,6 +44,7 @@ pub(crate) async fn run(task: LoadTask) -> Result<LoadRecord, AnyError> {
     let meter = Arc::new(Meter::default());
     let mut tasks = JoinSet::new();
     let before = task.pid.and_then(ProcessCounters::of);
+    let segments_before = segments::sent();
     let started = Instant::now();
     for connection in connections {
         let (bytes, meter) = (Arc::clone(&bytes), Arc::clone(&meter));
@@ -54,7 +56,7 @@ pub(crate) async fn run(task: LoadTask) -> Result<LoadRecord, AnyError> {
     }
     let seconds = started.elapsed().as_secs_f64();
     let after = task.pid.and_then(ProcessCounters::of);
-    let taken = after.zip(before).map(|(after, before)| after.since(&before));
+    let segments = segments::sent().zip(segments_before).map(|(after, before)| after.saturating_sub(before));
     let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let record = LoadRecord {
         seconds,
@@ -64,9 +66,9 @@ pub(crate) async fn run(task: LoadTask) -> Result<LoadRecord, AnyError> {
         reads: count(&meter.reads),
         chunks_per_answer: model.events,
         bytes_per_answer: model.bytes,
-        server_cpu_seconds: taken.map(|taken| taken.cpu_seconds),
-        // Every answer takes one at least. Where there are fewer, they are sent by calls that the system counts nowhere.
-        server_writes: taken.map(|taken| taken.writes).filter(|writes| *writes >= count(&meter.answers)),
+        server_cpu_seconds: after.zip(before).map(|(after, before)| after.seconds_since(&before)),
+        // A request is one.
+        segments: segments.map(|segments| segments.saturating_sub(count(&meter.answers))),
     };
     meter.is_over.store(true, Ordering::Relaxed);
     let finish = async {

@@ -16,6 +16,7 @@ mod event_counter;
 mod load;
 mod pace;
 mod process_counters;
+mod segments;
 mod sockets;
 
 use std::error::Error;

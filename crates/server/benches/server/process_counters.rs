@@ -1,4 +1,4 @@
-//! What the system counts of a process: the processor time it took, and how often it wrote.
+//! What the system counts of a process: the processor time it took.
 
 use std::time::Duration;
 
@@ -12,15 +12,6 @@ const FIELDS_BEFORE: usize = 11;
 pub(crate) struct ProcessCounters {
     /// Of all threads, in the program and in the kernel.
     cpu: Duration,
-    /// System calls that write to files or sockets. Waking a thread of the runtime is one, too, which is rare under load.
-    writes: u64,
-}
-
-/// How two readings differ.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Taken {
-    pub(crate) cpu_seconds: f64,
-    pub(crate) writes: u64,
 }
 
 impl ProcessCounters {
@@ -33,10 +24,7 @@ impl ProcessCounters {
             .split_ascii_whitespace()
             .filter_map(|child| ProcessCounters::of_one(child.parse().ok()?));
         let own = ProcessCounters::of_one(pid)?;
-        Some(children.fold(own, |sum, child| ProcessCounters {
-            cpu: sum.cpu + child.cpu,
-            writes: sum.writes + child.writes,
-        }))
+        Some(children.fold(own, |sum, child| ProcessCounters { cpu: sum.cpu + child.cpu }))
     }
 
     fn of_one(pid: u32) -> Option<ProcessCounters> {
@@ -45,19 +33,11 @@ impl ProcessCounters {
         let (_, behind_name) = stat.rsplit_once(')')?;
         let mut times = behind_name.split_ascii_whitespace().skip(FIELDS_BEFORE);
         let ticks = times.next()?.parse::<u64>().ok()? + times.next()?.parse::<u64>().ok()?;
-        let io = std::fs::read_to_string(format!("/proc/{pid}/io")).ok()?;
-        let writes = io.lines().find_map(|line| line.strip_prefix("syscw: "))?;
-        Some(ProcessCounters {
-            cpu: Duration::from_millis(ticks * 1_000 / TICKS_PER_SECOND),
-            writes: writes.parse().ok()?,
-        })
+        Some(ProcessCounters { cpu: Duration::from_millis(ticks * 1_000 / TICKS_PER_SECOND) })
     }
 
     /// What was added since an earlier reading.
-    pub(crate) fn since(&self, earlier: &ProcessCounters) -> Taken {
-        Taken {
-            cpu_seconds: self.cpu.saturating_sub(earlier.cpu).as_secs_f64(),
-            writes: self.writes.saturating_sub(earlier.writes),
-        }
+    pub(crate) fn seconds_since(&self, earlier: &ProcessCounters) -> f64 {
+        self.cpu.saturating_sub(earlier.cpu).as_secs_f64()
     }
 }

@@ -1,6 +1,6 @@
 //! One exchange as it is remembered, and as it is told.
 
-use std::time::UNIX_EPOCH;
+use std::time::{Instant, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -15,6 +15,9 @@ use super::Clock;
 
 /// How much of a body is kept, in bytes.
 const LONGEST_BODY: usize = 256 << 10;
+
+/// By how much the memory of a body grows, in bytes.
+const BLOCK: usize = 4 << 10;
 
 /// How deep the JSON of a body may be to be told as JSON. Readers of the journal have bounds, too: serde_json's is 128
 /// levels, and what is above a body in the journal takes some of them.
@@ -80,28 +83,52 @@ struct Answer {
     status: StatusCode,
     headers: Headers,
     head_ms: f64,
-    first_byte_ms: Option<f64>,
-    last_byte_ms: Option<f64>,
+    /// When the first and the last bytes were handed on.
+    first_and_last: Option<(Instant, Instant)>,
     /// How often bytes were handed on.
     writes: u64,
     body: Kept,
 }
 
 /// The beginning of a body. It is copied: to keep the pieces themselves would spread every answer over memory that is
-/// freed much later and by other threads, which costs more than copying them.
+/// freed much later and by other threads, which costs more than copying them. What was copied stays where it is: a body
+/// that grew in one place would be copied again and again, each time from memory that has long left the cache.
 #[derive(Default)]
 struct Kept {
-    bytes: Vec<u8>,
+    /// One behind the other. None is empty; the last may have room.
+    blocks: Vec<Vec<u8>>,
+    /// The memory of all blocks, in bytes.
+    capacity: usize,
+    length: usize,
     total: u64,
 }
 
 impl Kept {
-    /// Keeps what still has room. Returns how much that is.
+    /// Keeps what is not too much. Returns how much more memory that takes.
     fn push(&mut self, bytes: &[u8]) -> usize {
         self.total += bytes.len() as u64;
-        let kept = bytes.len().min(LONGEST_BODY - self.bytes.len());
-        self.bytes.extend_from_slice(&bytes[..kept]);
-        kept
+        let kept = &bytes[..bytes.len().min(LONGEST_BODY - self.length)];
+        self.length += kept.len();
+        let (here, beyond) = kept.split_at(kept.len().min(self.room()));
+        if let Some(block) = self.blocks.last_mut() {
+            block.extend_from_slice(here);
+        }
+        if beyond.is_empty() {
+            return 0;
+        }
+        // What comes first may be all that comes.
+        let at_least = if self.blocks.is_empty() { 0 } else { BLOCK };
+        let mut block = Vec::with_capacity(beyond.len().max(at_least));
+        block.extend_from_slice(beyond);
+        let more = block.capacity();
+        self.capacity += more;
+        self.blocks.push(block);
+        more
+    }
+
+    /// How much goes into the last block.
+    fn room(&self) -> usize {
+        self.blocks.last().map_or(0, |block| block.capacity() - block.len())
     }
 
     /// JSON as it is, anything else as text, and so is JSON that is very deep; none for nothing.
@@ -109,13 +136,14 @@ impl Kept {
         if self.total == 0 {
             return None;
         }
-        let text = String::from_utf8_lossy(&self.bytes);
+        let bytes = self.blocks.concat();
+        let text = String::from_utf8_lossy(&bytes);
         let json = serde_json::from_str(&text).ok().filter(|_| depth(&text) <= DEEPEST_BODY);
         json.or_else(|| to_raw_value(&text).ok())
     }
 
     fn is_truncated(&self) -> bool {
-        self.total > self.bytes.len() as u64
+        self.total > self.length as u64
     }
 }
 
@@ -155,12 +183,12 @@ impl Entry {
         }
     }
 
-    /// Returns how many bytes more are kept now.
+    /// Returns how many bytes of memory more it takes now.
     pub(super) fn set_body(&mut self, body: &Bytes) -> usize {
         if self.forgotten { 0 } else { self.body.push(body) }
     }
 
-    /// Returns how many bytes more are kept now.
+    /// Returns how many bytes of memory more it takes now.
     pub(super) fn set_head(&mut self, status: StatusCode, headers: &HeaderMap) -> usize {
         if self.forgotten {
             return 0;
@@ -170,22 +198,19 @@ impl Entry {
             status,
             headers: Headers::of(headers),
             head_ms: self.received.elapsed_ms(),
-            first_byte_ms: None,
-            last_byte_ms: None,
+            first_and_last: None,
             writes: 0,
             body: Kept::default(),
         });
         self.kept_bytes().saturating_sub(before)
     }
 
-    /// Returns how many bytes more are kept now.
-    pub(super) fn add_sent(&mut self, bytes: &Bytes) -> usize {
-        let now = self.received.elapsed_ms();
+    /// Returns how many bytes of memory more it takes now.
+    pub(super) fn add_sent(&mut self, bytes: &Bytes, now: Instant) -> usize {
         let Some(answer) = self.answer.as_mut() else {
             return 0;
         };
-        answer.first_byte_ms.get_or_insert(now);
-        answer.last_byte_ms = Some(now);
+        answer.first_and_last.get_or_insert((now, now)).1 = now;
         answer.writes += 1;
         if self.forgotten { 0 } else { answer.body.push(bytes) }
     }
@@ -201,15 +226,11 @@ impl Entry {
         let is_first = self.ended.is_none();
         if is_first {
             self.ended = Some((ended, self.received.elapsed_ms()));
-            if let Some(answer) = &mut self.answer {
-                // It has grown by doubling, and grows no more.
-                answer.body.bytes.shrink_to_fit();
-            }
         }
         is_first
     }
 
-    /// Lets go of the bodies. Returns how many bytes they had.
+    /// Lets go of the bodies. Returns how many bytes of memory that gives.
     pub(super) fn forget(&mut self) -> usize {
         let bytes = self.kept_bytes();
         self.forgotten = true;
@@ -219,12 +240,12 @@ impl Entry {
         bytes
     }
 
-    /// Of bodies, headers and the query.
+    /// The memory of bodies, headers and the query.
     pub(super) fn kept_bytes(&self) -> usize {
         let of_answer =
-            self.answer.as_ref().map_or(0, |answer| answer.body.bytes.len() + answer.headers.bytes.len());
+            self.answer.as_ref().map_or(0, |answer| answer.body.capacity + answer.headers.bytes.len());
         let of_target = self.path.len() + self.query.as_ref().map_or(0, String::len);
-        self.body.bytes.len() + self.headers.bytes.len() + of_target + of_answer
+        self.body.capacity + self.headers.bytes.len() + of_target + of_answer
     }
 
     /// The exchange as JSON.
@@ -241,7 +262,7 @@ impl Entry {
             body: self.body.to_json(),
             body_bytes: self.body.total,
             body_truncated: self.body.is_truncated(),
-            answer: self.answer.as_ref().map(Answer::view),
+            answer: self.answer.as_ref().map(|answer| answer.view(&self.received)),
             ended: self.ended.map(|(ended, _)| ended.name()),
             ended_ms: self.ended.map(|(_, after)| after),
             faults: &self.happened,
@@ -253,7 +274,7 @@ impl Entry {
 }
 
 impl Answer {
-    fn view(&self) -> AnswerView {
+    fn view(&self, received: &Clock) -> AnswerView {
         AnswerView {
             status: self.status.as_u16(),
             headers: self.headers.to_json(),
@@ -262,8 +283,8 @@ impl Answer {
             body_truncated: self.body.is_truncated(),
             writes: self.writes,
             head_ms: self.head_ms,
-            first_byte_ms: self.first_byte_ms,
-            last_byte_ms: self.last_byte_ms,
+            first_byte_ms: self.first_and_last.map(|(first, _)| received.ms_until(first)),
+            last_byte_ms: self.first_and_last.map(|(_, last)| received.ms_until(last)),
         }
     }
 }
@@ -352,6 +373,31 @@ mod tests {
         let mut kept = Kept::default();
         kept.push(body.as_bytes());
         serde_json::from_str(kept.to_json().unwrap().get()).unwrap()
+    }
+
+    #[test]
+    fn a_body_is_kept_whole_however_it_came() {
+        let body: Vec<u8> = (b'a'..=b'z').cycle().take(3 * BLOCK).collect();
+        for size in [1, 7, BLOCK - 1, BLOCK, BLOCK + 1, body.len()] {
+            let (mut kept, mut memory) = (Kept::default(), 0);
+            for piece in body.chunks(size) {
+                memory += kept.push(piece);
+            }
+            assert_eq!(kept.blocks.concat(), body, "in pieces of {size}");
+            assert_eq!((kept.length, memory), (body.len(), kept.capacity));
+            assert!(kept.capacity <= body.len() + BLOCK, "{} for pieces of {size}", kept.capacity);
+        }
+    }
+
+    #[test]
+    fn of_a_long_body_the_beginning_is_kept() {
+        let mut kept = Kept::default();
+        for piece in [vec![b'a'; LONGEST_BODY - 1], vec![b'b'; 2], vec![b'c'; 1]] {
+            kept.push(&piece);
+        }
+        assert!(kept.is_truncated());
+        assert_eq!((kept.total, kept.length), (LONGEST_BODY as u64 + 2, LONGEST_BODY));
+        assert_eq!(kept.blocks.concat().last(), Some(&b'b'));
     }
 
     #[test]

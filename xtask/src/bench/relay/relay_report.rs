@@ -357,7 +357,7 @@ mod tests {
             chunks_per_answer: 100,
             bytes_per_answer: 10_000,
             server_cpu_seconds: Some(0.01),
-            server_writes: None,
+            segments: None,
         }
     }
 

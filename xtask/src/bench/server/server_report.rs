@@ -13,7 +13,7 @@ use crate::bench::table::{aligned, counted};
 const GOAL_OF_BARE: f64 = 0.7;
 /// What 99 of 100 pieces of paced streams should not exceed.
 const GOAL_LATE_MS: f64 = 3.0;
-/// With fewer writes than this for a chunk, some chunks are sent together.
+/// With fewer segments than this for a chunk, some chunks are sent together.
 const ALONE: f64 = 0.95;
 
 /// Everything that one run measured.
@@ -56,8 +56,8 @@ struct Stream {
     chunks_per_answer: u64,
     /// Chunks of the chunked coding for each chunk of the answer.
     frames_per_chunk: f64,
-    /// Writes of the server for each, where the system tells them.
-    writes_per_chunk: Option<f64>,
+    /// TCP segments of the server for each, where the system tells them.
+    segments_per_chunk: Option<f64>,
     /// Reads of the client for each. A client that is busy finds several chunks at once, however they were sent.
     reads_per_chunk: f64,
 }
@@ -77,7 +77,31 @@ struct Lateness {
 struct Goal {
     what: String,
     seen: String,
-    met: bool,
+    verdict: Verdict,
+}
+
+/// Whether it was reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Verdict {
+    Met,
+    Missed,
+    /// A peer is faster that sends several chunks at once, which is less work.
+    NotComparable,
+}
+
+impl Verdict {
+    fn of(is_met: bool) -> Verdict {
+        if is_met { Verdict::Met } else { Verdict::Missed }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Verdict::Met => "met",
+            Verdict::Missed => "missed",
+            Verdict::NotComparable => "not comparable: several chunks are sent at once",
+        }
+    }
 }
 
 impl ServerReport {
@@ -141,7 +165,7 @@ impl ServerReport {
             "CPU µs",
             "chunks",
             "frames/chunk",
-            "writes/chunk",
+            "segments/chunk",
             "reads/chunk",
         ];
         lines.extend(self.table(&heads, |row| row.stream.as_ref().map(Stream::cells)));
@@ -149,8 +173,8 @@ impl ServerReport {
         let heads = ["lateness, ms", "p50", "p99", "min p99", "max p99", "max", "client p50", "client p99"];
         lines.extend(self.table(&heads, |row| row.pace.as_ref().map(Lateness::cells)));
         lines.push(String::new());
-        for Goal { what, seen, met } in &self.goals {
-            lines.push(format!("goal     {what}: {seen} ({})", if *met { "met" } else { "missed" }));
+        for Goal { what, seen, verdict } in &self.goals {
+            lines.push(format!("goal     {what}: {seen} ({})", verdict.words()));
         }
         lines.extend(self.notes.iter().map(|note| format!("note: {note}")));
         lines
@@ -206,20 +230,28 @@ impl Stream {
         let per_chunk = |count: fn(&Load) -> u64| {
             Spread::of(loads.iter().map(|load| count(load) as f64 / load.chunks as f64))
         };
-        let writes = loads.iter().filter_map(|load| Some(load.server_writes? as f64 / load.chunks as f64));
+        let segments = loads.iter().filter_map(|load| Some(load.segments? as f64 / load.chunks as f64));
         Some(Stream {
             chunks: Rate::of(loads, bare, |load| load.chunks)?,
             chunks_per_answer: loads.first()?.chunks_per_answer,
             frames_per_chunk: per_chunk(|load| load.frames)?.median,
-            writes_per_chunk: Spread::of(writes).map(|writes| writes.median),
+            segments_per_chunk: Spread::of(segments).map(|segments| segments.median),
             reads_per_chunk: per_chunk(|load| load.reads)?.median,
         })
+    }
+
+    /// Whether no chunk is sent together with another, as far as the system tells.
+    fn sends_each_alone(&self) -> bool {
+        [Some(self.frames_per_chunk), self.segments_per_chunk]
+            .into_iter()
+            .flatten()
+            .all(|per_chunk| per_chunk >= ALONE)
     }
 
     fn cells(&self) -> Vec<String> {
         let mut cells = self.chunks.cells();
         cells.push(self.chunks_per_answer.to_string());
-        let shares = [Some(self.frames_per_chunk), self.writes_per_chunk, Some(self.reads_per_chunk)];
+        let shares = [Some(self.frames_per_chunk), self.segments_per_chunk, Some(self.reads_per_chunk)];
         cells.extend(shares.map(|share| share.map_or_else(|| "–".to_owned(), |share| format!("{share:.2}"))));
         cells
     }
@@ -260,29 +292,30 @@ fn goals<'a>(ours: &Row, peers: impl Iterator<Item = &'a Row>) -> Vec<Goal> {
         Some(Goal {
             what: format!("{what}, at least {GOAL_OF_BARE:.2} of bare hyper"),
             seen: format!("{ratio:.2}"),
-            met: ratio >= GOAL_OF_BARE,
+            verdict: Verdict::of(ratio >= GOAL_OF_BARE),
         })
     };
-    let chunks = |row: &'a Row| row.stream.as_ref().map(|stream| &stream.chunks);
     let our_chunks = ours.stream.as_ref().map(|stream| &stream.chunks);
     let mut goals = vec![of_bare("plain", ours.plain.as_ref()), of_bare("streamed", our_chunks)];
     for peer in peers {
-        for (what, ours, theirs) in
-            [("plain", ours.plain.as_ref(), peer.plain.as_ref()), ("streamed", our_chunks, chunks(peer))]
-        {
-            let ratio =
-                ours.zip(theirs).and_then(|(ours, theirs)| ours.per_second.ratio_to(&theirs.per_second));
-            goals.push(ratio.map(|ratio| Goal {
-                what: format!("{what}, above {}", peer.name),
-                seen: format!("{ratio:.2}×"),
-                met: ratio > 1.0,
-            }));
-        }
+        let above = |what: &str, ours: Option<&Rate>, theirs: Option<&Rate>| {
+            let ratio = ours?.per_second.ratio_to(&theirs?.per_second)?;
+            let (what, seen) = (format!("{what}, above {}", peer.name), format!("{ratio:.2}×"));
+            Some(Goal { what, seen, verdict: Verdict::of(ratio > 1.0) })
+        };
+        goals.push(above("plain", ours.plain.as_ref(), peer.plain.as_ref()));
+        let their_stream = peer.stream.as_ref();
+        let streamed = above("streamed", our_chunks, their_stream.map(|stream| &stream.chunks));
+        let differs = their_stream.is_some_and(|stream| !stream.sends_each_alone());
+        goals.push(streamed.map(|goal| match goal.verdict {
+            Verdict::Missed if differs => Goal { verdict: Verdict::NotComparable, ..goal },
+            _ => goal,
+        }));
     }
     goals.push(ours.pace.as_ref().map(|pace| Goal {
         what: format!("99 of 100 chunks less than {GOAL_LATE_MS:.0} ms late"),
         seen: format!("{:.2} ms", pace.p99.median),
-        met: pace.p99.median < GOAL_LATE_MS,
+        verdict: Verdict::of(pace.p99.median < GOAL_LATE_MS),
     }));
     goals.into_iter().flatten().collect()
 }
@@ -302,11 +335,11 @@ fn notes(measured: &[(&str, Role, &Outcomes)], servers: &[Row]) -> Vec<String> {
         }
     }
     for Row { name, stream, .. } in servers {
-        let Some(Stream { frames_per_chunk, writes_per_chunk, .. }) = stream else { continue };
+        let Some(Stream { frames_per_chunk, segments_per_chunk, .. }) = stream else { continue };
         if *frames_per_chunk < ALONE {
             notes.push(format!("{name} puts several chunks into one frame ({frames_per_chunk:.2} a chunk)"));
-        } else if let Some(writes) = writes_per_chunk.filter(|writes| *writes < ALONE) {
-            notes.push(format!("{name} sends several chunks at once ({writes:.2} writes a chunk)"));
+        } else if let Some(segments) = segments_per_chunk.filter(|segments| *segments < ALONE) {
+            notes.push(format!("{name} sends several chunks at once ({segments:.2} TCP segments a chunk)"));
         }
     }
     notes
@@ -326,7 +359,7 @@ mod tests {
             chunks_per_answer: 258,
             bytes_per_answer: 1_000,
             server_cpu_seconds: Some(1.0),
-            server_writes: Some(chunks),
+            segments: Some(chunks),
         }
     }
 
@@ -356,7 +389,7 @@ mod tests {
         let bare = outcomes([100_000, 99_000, 101_000], [500_000, 490_000, 510_000], 1.0);
         let mut peer = outcomes([90_000, 90_000, 90_000], [200_000, 200_000, 200_000], 2.0);
         peer.pace.clear();
-        peer.stream.iter_mut().for_each(|load| load.server_writes = Some(load.chunks / 2));
+        peer.stream.iter_mut().for_each(|load| load.segments = Some(load.chunks / 2));
         peer.failures = vec!["peer 1, pace: broken".to_owned(); 2];
         let sockets = Outcomes { pace: vec![pace(0.8)], ..Outcomes::default() };
         let measured = [
@@ -378,11 +411,11 @@ mod tests {
                 "sockets alone           –      –      –        –       –",
                 "peer 1              45000  45000  45000    0.90×    11.1",
                 "",
-                "streamed       chunks/s     min     max  of bare  CPU µs  chunks  frames/chunk  writes/chunk  reads/chunk",
-                "interference     200000  195000  210000    0.80×     2.5     258          1.00          1.00         1.00",
-                "bare hyper       250000  245000  255000    1.00×     2.0     258          1.00          1.00         1.00",
-                "sockets alone         –       –       –        –       –       –             –             –            –",
-                "peer 1           100000  100000  100000    0.40×     5.0     258          1.00          0.50         1.00",
+                "streamed       chunks/s     min     max  of bare  CPU µs  chunks  frames/chunk  segments/chunk  reads/chunk",
+                "interference     200000  195000  210000    0.80×     2.5     258          1.00            1.00         1.00",
+                "bare hyper       250000  245000  255000    1.00×     2.0     258          1.00            1.00         1.00",
+                "sockets alone         –       –       –        –       –       –             –               –            –",
+                "peer 1           100000  100000  100000    0.40×     5.0     258          1.00            0.50         1.00",
                 "",
                 "lateness, ms    p50   p99  min p99  max p99   max  client p50  client p99",
                 "interference   0.50  2.00     2.00     2.00  4.00        0.05        0.20",
@@ -399,13 +432,29 @@ mod tests {
                 "note: bare hyper writes 1000 bytes a plain answer, and 1000 a stream",
                 "note: not measured: peer 1, pace: broken",
                 "note: peer 1 writes 1000 bytes a plain answer, and 1000 a stream",
-                "note: peer 1 sends several chunks at once (0.50 writes a chunk)",
+                "note: peer 1 sends several chunks at once (0.50 TCP segments a chunk)",
             ]
         );
         let json = serde_json::to_value(&report).unwrap();
         assert_eq!(json["servers"][0]["plain"]["of_bare"], 0.8);
         assert_eq!(json["servers"][3]["pace"], serde_json::Value::Null);
-        assert_eq!(json["goals"][2]["met"], false);
+        assert_eq!(json["goals"][2]["verdict"], "missed");
+    }
+
+    #[test]
+    fn a_peer_that_sends_several_chunks_at_once_is_no_measure_for_one_that_does_not() {
+        let ours = outcomes([1, 1, 1], [100, 100, 100], 1.0);
+        let verdict = |chunks: u64, segments: u64| {
+            let mut peer = outcomes([1, 1, 1], [chunks; 3], 1.0);
+            peer.stream.iter_mut().for_each(|load| load.segments = Some(segments));
+            let measured = [("interference", Role::Ours, &ours), ("peer 1", Role::Peer, &peer)];
+            let report = ServerReport::of_figures(&measured, 3, 1);
+            let of_streams = report.goals.iter().find(|goal| goal.what == "streamed, above peer 1");
+            of_streams.map(|goal| goal.verdict)
+        };
+        assert_eq!(verdict(200, 200), Some(Verdict::Missed));
+        assert_eq!(verdict(200, 50), Some(Verdict::NotComparable));
+        assert_eq!(verdict(50, 10), Some(Verdict::Met));
     }
 
     #[test]
