@@ -31,7 +31,7 @@ use clap::Parser;
 #[command(name = "cargo xtask")]
 enum Command {
     /// Format, lints, unit tests and house rules; needs nothing but Rust
-    Check,
+    Check(check::Options),
     /// Every test there is; sets up what they need: real clients, the default model
     Test,
     /// A fuzzer against what reads bytes from outside; fails when something crashes
@@ -56,7 +56,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let outcome = match Command::parse() {
-        Command::Check => check::run(),
+        Command::Check(options) => check::run(options),
         Command::Test => test::run(),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Mutants(options) => mutants::run(&options),

@@ -100,7 +100,7 @@ pub(super) fn run(arguments: &RelayArguments) -> anyhow::Result<()> {
         }
         played.push(client.load(&replay, LoadKind::Stream, CONNECTIONS, arguments.seconds)?);
     }
-    announce("==> streams that wait")?;
+    announce(&format!("==> {}", idle_streams::NAME))?;
     let quiet = Contestant::bare(&client, &captured(&folder), idle_streams::SILENCE_MS)?;
     for way in ways.iter_mut().filter(|way| way.name != relay_report::DIRECTLY) {
         way.measure_idle(|| relay(&quiet, &[]), &quiet.address)?;

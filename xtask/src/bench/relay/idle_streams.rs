@@ -13,6 +13,8 @@ use super::resident_memory::resident_bytes;
 use super::{MODEL, WARM_UP_STREAMS};
 use crate::bench::contestant::Contestant;
 
+/// What a load of them is called.
+pub(super) const NAME: &str = "streams that wait";
 /// When the upstream's streams go on.
 pub(super) const SILENCE_MS: u64 = 120_000;
 /// How many are held.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::gateways::Gateway;
+use super::idle_streams;
 use super::way::{Demand, Outcomes, Way};
 use crate::bench::client_run::{Load, Pace};
 use crate::bench::contestant::BETWEEN_MS;
@@ -226,9 +227,10 @@ impl WayFigures {
             Demand::Paced(streams) => Some(Paced::of(*streams, &outcomes.paced)),
             Demand::AtOnce(_) => None,
         });
-        let failures = outcomes.failures.iter();
+        let failures = outcomes.failures.iter().map(|(demand, why)| (named(*demand), why));
+        let of_idle = outcomes.idle_failure.iter().map(|why| (idle_streams::NAME.to_owned(), why));
         let failures =
-            failures.map(|(demand, why)| Failure { load: named(*demand), why: why.replace('\n', " ") });
+            failures.chain(of_idle).map(|(load, why)| Failure { load, why: why.replace('\n', " ") });
         let cpu = outcomes.stream.iter();
         let cpu = cpu.filter_map(|load| Some(1e6 * load.server_cpu_seconds? / load.chunks as f64));
         WayFigures {
@@ -373,6 +375,7 @@ mod tests {
             stream: vec![load(chunks, frames)],
             stream_bytes: Some(65_536.0),
             idle_bytes: Some(16_384.0),
+            idle_failure: None,
             failures: Vec::new(),
         }
     }
@@ -382,6 +385,8 @@ mod tests {
         let mut slow = outcomes(8.0, 2_000, 1_010);
         slow.paced.remove(&512);
         slow.failures.push((Demand::Paced(512), "not in time;\nit said last: nothing".to_owned()));
+        slow.idle_bytes = None;
+        slow.idle_failure = Some("a stream did not begin:\nrefused".to_owned());
         let setup = Setup { version: "1.2.3".to_owned(), note: "one worker" };
         let ways = vec![
             WayFigures::of(DIRECTLY, None, &DEMANDS, &outcomes(0.5, 40_000, 40_400)),
@@ -408,11 +413,12 @@ no delays     chunks/s  CPU µs  frames/chunk  KiB/stream  KiB waiting
 directly         20000     0.2         1.000        64.0         16.0
 interference     10000     0.5         1.000        64.0         16.0
 nginx            10000     0.5         1.000        64.0         16.0
-litellm           1000     5.0         0.495        64.0         16.0
+litellm           1000     5.0         0.495        64.0            –
 recordings       15000       –         1.000
 
 gateway  litellm 1.2.3: one worker
 gave up  litellm, 512 streams: not in time; it said last: nothing
+gave up  litellm, streams that wait: a stream did not begin: refused
 absent   smg: no pip
 goal     added to the first chunk, 1 stream (p50): 0.500 ms, nginx 0.400 ms (met)
 goal     added to a chunk, 1 stream (p50): 0.250 ms, nginx 0.200 ms (met)

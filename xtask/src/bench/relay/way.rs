@@ -33,7 +33,9 @@ pub(super) struct Outcomes {
     pub(super) stream_bytes: Option<f64>,
     /// Memory of a stream that waits, in bytes.
     pub(super) idle_bytes: Option<f64>,
-    /// The loads under which it failed, and why.
+    /// Why that could not be measured.
+    pub(super) idle_failure: Option<String>,
+    /// The other loads under which it failed, and why.
     pub(super) failures: Vec<(Demand, String)>,
 }
 
@@ -117,7 +119,11 @@ impl Way {
         match started.and_then(|relay| idle_streams::bytes_of_one(&relay)) {
             Ok(bytes) => self.outcomes.idle_bytes = Some(bytes),
             Err(error) if self.gateway.is_none() => return Err(error),
-            Err(error) => announce(&format!("    {}, streams that wait: {error:#}", self.name))?,
+            Err(error) => {
+                let why = format!("{error:#}");
+                announce(&format!("    {}, {}: {why}", self.name, idle_streams::NAME))?;
+                self.outcomes.idle_failure = Some(why);
+            }
         }
         Ok(())
     }
