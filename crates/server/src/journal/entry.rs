@@ -95,9 +95,11 @@ struct Answer {
 /// that grew in one place would be copied again and again, each time from memory that has long left the cache.
 #[derive(Default)]
 struct Kept {
-    /// One behind the other. None is empty; the last may have room.
+    /// What came first, which may be all.
+    first: Vec<u8>,
+    /// What came after that, block behind block; the last may have room.
     blocks: Vec<Vec<u8>>,
-    /// The memory of all blocks, in bytes.
+    /// The memory of all that, in bytes.
     capacity: usize,
     length: usize,
     total: u64,
@@ -109,26 +111,27 @@ impl Kept {
         self.total += bytes.len() as u64;
         let kept = &bytes[..bytes.len().min(LONGEST_BODY - self.length)];
         self.length += kept.len();
-        let (here, beyond) = kept.split_at(kept.len().min(self.room()));
-        if let Some(block) = self.blocks.last_mut() {
-            block.extend_from_slice(here);
-        }
+        let last = self.blocks.last_mut().unwrap_or(&mut self.first);
+        let (here, beyond) = kept.split_at(kept.len().min(last.capacity() - last.len()));
+        last.extend_from_slice(here);
         if beyond.is_empty() {
             return 0;
         }
-        // What comes first may be all that comes.
-        let at_least = if self.blocks.is_empty() { 0 } else { BLOCK };
-        let mut block = Vec::with_capacity(beyond.len().max(at_least));
+        let is_first = self.first.is_empty();
+        let mut block = Vec::with_capacity(if is_first { beyond.len() } else { beyond.len().max(BLOCK) });
         block.extend_from_slice(beyond);
         let more = block.capacity();
         self.capacity += more;
-        self.blocks.push(block);
+        if is_first {
+            self.first = block;
+        } else {
+            self.blocks.push(block);
+        }
         more
     }
 
-    /// How much goes into the last block.
-    fn room(&self) -> usize {
-        self.blocks.last().map_or(0, |block| block.capacity() - block.len())
+    fn bytes(&self) -> Vec<u8> {
+        [self.first.as_slice(), &self.blocks.concat()].concat()
     }
 
     /// JSON as it is, anything else as text, and so is JSON that is very deep; none for nothing.
@@ -136,7 +139,7 @@ impl Kept {
         if self.total == 0 {
             return None;
         }
-        let bytes = self.blocks.concat();
+        let bytes = self.bytes();
         let text = String::from_utf8_lossy(&bytes);
         let json = serde_json::from_str(&text).ok().filter(|_| depth(&text) <= DEEPEST_BODY);
         json.or_else(|| to_raw_value(&text).ok())
@@ -383,7 +386,7 @@ mod tests {
             for piece in body.chunks(size) {
                 memory += kept.push(piece);
             }
-            assert_eq!(kept.blocks.concat(), body, "in pieces of {size}");
+            assert_eq!(kept.bytes(), body, "in pieces of {size}");
             assert_eq!((kept.length, memory), (body.len(), kept.capacity));
             assert!(kept.capacity <= body.len() + BLOCK, "{} for pieces of {size}", kept.capacity);
         }
@@ -397,7 +400,7 @@ mod tests {
         }
         assert!(kept.is_truncated());
         assert_eq!((kept.total, kept.length), (LONGEST_BODY as u64 + 2, LONGEST_BODY));
-        assert_eq!(kept.blocks.concat().last(), Some(&b'b'));
+        assert_eq!(kept.bytes().last(), Some(&b'b'));
     }
 
     #[test]
