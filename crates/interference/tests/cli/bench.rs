@@ -5,14 +5,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// Nothing here takes this long unless it is broken.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
-static MACHINE: Mutex<()> = Mutex::new(());
+static MACHINE: RwLock<()> = RwLock::new(());
 
 /// Variables that would change what the binary does, were they set where the tests run.
 const MEANINGFUL_VARIABLES: [&str; 10] = [
@@ -28,16 +28,29 @@ const MEANINGFUL_VARIABLES: [&str; 10] = [
     "HTTP_PROXY",
 ];
 
-/// The right to run processes, which one test has at a time.
+/// The right to run processes: alone, or beside others that do not mind.
 pub(crate) struct Bench {
-    _turn: MutexGuard<'static, ()>,
+    _turn: Turn,
+}
+
+/// Held for its end.
+#[expect(dead_code, reason = "what a guard does it does when it is dropped")]
+enum Turn {
+    Alone(RwLockWriteGuard<'static, ()>),
+    Beside(RwLockReadGuard<'static, ()>),
 }
 
 impl Bench {
-    /// Waits for it.
+    /// Waits for the machine: no other test runs processes meanwhile.
     pub(crate) fn take() -> Bench {
         // A test that failed leaves nothing behind that another could stumble over.
-        Bench { _turn: MACHINE.lock().unwrap_or_else(PoisonError::into_inner) }
+        Bench { _turn: Turn::Alone(MACHINE.write().unwrap_or_else(PoisonError::into_inner)) }
+    }
+
+    /// Waits for a part of it, for a test that keeps to its own ports and files, and to which it does not matter how long
+    /// things take.
+    pub(crate) fn share() -> Bench {
+        Bench { _turn: Turn::Beside(MACHINE.read().unwrap_or_else(PoisonError::into_inner)) }
     }
 
     /// The binary with these arguments, and nothing in its environment that changes it.

@@ -92,7 +92,7 @@ fn serve(bench: &Bench) -> Server {
 
 #[test]
 fn the_origins_program_prints_the_poem() {
-    let bench = Bench::take();
+    let bench = Bench::share();
     let server = serve(&bench);
     let without_v1 = format!("http://localhost:{}", server.address.port());
     assert_eq!(run(&mut origin(), &without_v1, &[]), format!("{POEM}\n"));
@@ -102,7 +102,7 @@ fn the_origins_program_prints_the_poem() {
 
 #[test]
 fn the_newest_python_sdk_gets_the_same_poem() {
-    let bench = Bench::take();
+    let bench = Bench::share();
     let server = serve(&bench);
     for delivery in [&[][..], &["--no-stream"]] {
         check_sdk(&run(&mut python(), &server.base_url(), delivery), POEM, "stop", POEM_TOKENS);
@@ -111,7 +111,7 @@ fn the_newest_python_sdk_gets_the_same_poem() {
 
 #[test]
 fn the_node_sdk_gets_the_same_poem() {
-    let bench = Bench::take();
+    let bench = Bench::share();
     let server = serve(&bench);
     for delivery in [&[][..], &["--no-stream"]] {
         check_sdk(&run(&mut node(), &server.base_url(), delivery), POEM, "stop", POEM_TOKENS);
@@ -120,7 +120,7 @@ fn the_node_sdk_gets_the_same_poem() {
 
 #[test]
 fn curl_gets_the_same_poem() {
-    let bench = Bench::take();
+    let bench = Bench::share();
     let server = serve(&bench);
     let whole: Value = serde_json::from_str(&run(&mut curl(), &server.base_url(), &["--no-stream"])).unwrap();
     assert_eq!(whole["choices"][0]["message"]["content"], POEM);
@@ -135,7 +135,7 @@ fn curl_gets_the_same_poem() {
 
 #[test]
 fn parameters_mean_the_same_from_every_client() {
-    let bench = Bench::take();
+    let bench = Bench::share();
     let server = bench.serve(&[]);
     let parameters = ["Name three colours.", "--temperature", "0.7", "--seed", "3", "--max-tokens", "10"];
     let plain = [&parameters[..], &["--no-stream"]].concat();
@@ -159,7 +159,7 @@ fn parameters_mean_the_same_from_every_client() {
 
 #[test]
 fn sdks_raise_the_errors_that_they_have_for_it() {
-    let bench = Bench::take();
+    let bench = Bench::share();
     let server = bench.serve(&[]);
     for (mut client, arguments) in [(python(), &[][..]), (python(), &["--no-stream"]), (node(), &[])] {
         client.args(["--model", "no-such-model"]).args(arguments).env("OPENAI_BASE_URL", server.base_url());

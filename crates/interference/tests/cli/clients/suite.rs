@@ -43,7 +43,7 @@ impl Served {
     /// Passes everything on to a server that answers from a script in the folder of the clients, and keeps all of it in
     /// this folder.
     pub(crate) fn recorded(script: &str, cassettes: &str) -> Served {
-        let bench = Bench::take();
+        let bench = Bench::share();
         let script = clients().join(script);
         let upstream = bench.serve(&["--api-key", KEY, "--script", script.to_str().unwrap()]);
         let url = format!("up={}", upstream.base_url());
@@ -59,7 +59,7 @@ impl Served {
     }
 
     fn with(arguments: &[&str]) -> Served {
-        let bench = Bench::take();
+        let bench = Bench::share();
         let server = bench.serve(&[&["--api-key", KEY], arguments].concat());
         Served { server, bench, upstream: None }
     }
