@@ -15,8 +15,7 @@ use crate::arguments::{LoadKind, LoadTask};
 use crate::connection::{Brought, Complete, Connection, Question, request};
 use crate::document::LoadRecord;
 use crate::event_counter::Attention;
-use crate::process_counters::ProcessCounters;
-use crate::segments;
+use crate::{cpu_time, segments};
 
 /// All first answers, and all last ones.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -43,7 +42,7 @@ pub(crate) async fn run(task: LoadTask) -> Result<LoadRecord, AnyError> {
         timeout(LONGEST_WAIT, opening).await.map_err(|_| "the first answers did not come in time")??;
     let meter = Arc::new(Meter::default());
     let mut tasks = JoinSet::new();
-    let before = task.pid.and_then(ProcessCounters::of);
+    let cpu_before = task.pid.and_then(cpu_time::taken);
     let segments_before = segments::sent();
     let started = Instant::now();
     for connection in connections {
@@ -55,7 +54,7 @@ pub(crate) async fn run(task: LoadTask) -> Result<LoadRecord, AnyError> {
         Some(ended) = tasks.join_next() => return Err(reason(ended)),
     }
     let seconds = started.elapsed().as_secs_f64();
-    let after = task.pid.and_then(ProcessCounters::of);
+    let cpu = task.pid.and_then(cpu_time::taken).zip(cpu_before);
     let segments = segments::sent().zip(segments_before).map(|(after, before)| after.saturating_sub(before));
     let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let record = LoadRecord {
@@ -66,7 +65,7 @@ pub(crate) async fn run(task: LoadTask) -> Result<LoadRecord, AnyError> {
         reads: count(&meter.reads),
         chunks_per_answer: model.events,
         bytes_per_answer: model.bytes,
-        server_cpu_seconds: after.zip(before).map(|(after, before)| after.seconds_since(&before)),
+        server_cpu_seconds: cpu.map(|(after, before)| after.saturating_sub(before).as_secs_f64()),
         // A request is one.
         segments: segments.map(|segments| segments.saturating_sub(count(&meter.answers))),
     };

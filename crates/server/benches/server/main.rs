@@ -11,11 +11,11 @@ mod bare;
 mod capture;
 mod captured;
 mod connection;
+mod cpu_time;
 mod document;
 mod event_counter;
 mod load;
 mod pace;
-mod process_counters;
 mod segments;
 mod sockets;
 

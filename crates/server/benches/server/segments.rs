@@ -1,7 +1,8 @@
 //! How many TCP segments with data the system has sent, of all its connections.
 //!
 //! A server may flush every chunk alone and yet leave Nagle's algorithm on (RFC 9293 §3.7.4): the system then holds small
-//! writes back until what went before is acknowledged, and sends them as one segment. Only the segments tell.
+//! writes back until what went before is acknowledged, and sends them as one segment. Only the segments tell; where the
+//! client is slow, the system joins some of any server's.
 
 /// Of the whole machine, since it was started. None where the system does not tell it.
 pub(crate) fn sent() -> Option<u64> {

@@ -99,8 +99,6 @@ struct Kept {
     first: Vec<u8>,
     /// What came after that, block behind block; the last may have room.
     blocks: Vec<Vec<u8>>,
-    /// The memory of all that, in bytes.
-    capacity: usize,
     length: usize,
     total: u64,
 }
@@ -121,7 +119,6 @@ impl Kept {
         let mut block = Vec::with_capacity(if is_first { beyond.len() } else { beyond.len().max(BLOCK) });
         block.extend_from_slice(beyond);
         let more = block.capacity();
-        self.capacity += more;
         if is_first {
             self.first = block;
         } else {
@@ -130,8 +127,17 @@ impl Kept {
         more
     }
 
+    fn parts(&self) -> impl Iterator<Item = &Vec<u8>> {
+        std::iter::once(&self.first).chain(&self.blocks)
+    }
+
+    /// The memory of all that, in bytes.
+    fn capacity(&self) -> usize {
+        self.parts().map(Vec::capacity).sum()
+    }
+
     fn bytes(&self) -> Vec<u8> {
-        [self.first.as_slice(), &self.blocks.concat()].concat()
+        self.parts().map(Vec::as_slice).collect::<Vec<_>>().concat()
     }
 
     /// JSON as it is, anything else as text, and so is JSON that is very deep; none for nothing.
@@ -246,9 +252,9 @@ impl Entry {
     /// The memory of bodies, headers and the query.
     pub(super) fn kept_bytes(&self) -> usize {
         let of_answer =
-            self.answer.as_ref().map_or(0, |answer| answer.body.capacity + answer.headers.bytes.len());
+            self.answer.as_ref().map_or(0, |answer| answer.body.capacity() + answer.headers.bytes.len());
         let of_target = self.path.len() + self.query.as_ref().map_or(0, String::len);
-        self.body.capacity + self.headers.bytes.len() + of_target + of_answer
+        self.body.capacity() + self.headers.bytes.len() + of_target + of_answer
     }
 
     /// The exchange as JSON.
@@ -387,8 +393,8 @@ mod tests {
                 memory += kept.push(piece);
             }
             assert_eq!(kept.bytes(), body, "in pieces of {size}");
-            assert_eq!((kept.length, memory), (body.len(), kept.capacity));
-            assert!(kept.capacity <= body.len() + BLOCK, "{} for pieces of {size}", kept.capacity);
+            assert_eq!((kept.length, memory), (body.len(), kept.capacity()));
+            assert!(memory <= body.len() + BLOCK, "{memory} for pieces of {size}");
         }
     }
 

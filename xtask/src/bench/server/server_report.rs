@@ -15,8 +15,8 @@ const GOAL_OF_BARE: f64 = 0.7;
 const GOAL_LATE_MS: f64 = 3.0;
 /// With fewer frames than this for a chunk, some chunks are sent together.
 const ALONE: f64 = 0.95;
-/// With fewer segments than this for a chunk, chunks are held back until there are more. A system that is busy joins a
-/// few by itself, whatever the server asks for.
+/// With fewer segments than this for a chunk, most chunks are sent together. A busy system joins some by itself, whatever
+/// the server asks for, and more of them where the client is slow.
 const HELD_BACK: f64 = 0.5;
 
 /// Everything that one run measured.
@@ -89,7 +89,7 @@ struct Goal {
 enum Verdict {
     Met,
     Missed,
-    /// A peer is faster that sends several chunks at once, which is less work.
+    /// A peer is faster that sends several chunks at once, which is less work, and ours does not.
     NotComparable,
 }
 
@@ -243,9 +243,14 @@ impl Stream {
         })
     }
 
-    /// Whether no chunk is sent together with another, as far as the system tells.
-    fn sends_each_alone(&self) -> bool {
-        self.frames_per_chunk >= ALONE && self.segments_per_chunk.is_none_or(|segments| segments >= HELD_BACK)
+    /// How chunks are sent together, where they are, as far as the system tells.
+    fn joined(&self) -> Option<String> {
+        let frames = self.frames_per_chunk;
+        if frames < ALONE {
+            return Some(format!("puts several chunks into one frame ({frames:.2} a chunk)"));
+        }
+        let segments = self.segments_per_chunk.filter(|segments| *segments < HELD_BACK)?;
+        Some(format!("sends several chunks at once ({segments:.2} TCP segments a chunk)"))
     }
 
     fn cells(&self) -> Vec<String> {
@@ -306,7 +311,8 @@ fn goals<'a>(ours: &Row, peers: impl Iterator<Item = &'a Row>) -> Vec<Goal> {
         goals.push(above("plain", ours.plain.as_ref(), peer.plain.as_ref()));
         let their_stream = peer.stream.as_ref();
         let streamed = above("streamed", our_chunks, their_stream.map(|stream| &stream.chunks));
-        let differs = their_stream.is_some_and(|stream| !stream.sends_each_alone());
+        let is_joined = |stream: Option<&Stream>| stream.and_then(Stream::joined).is_some();
+        let differs = is_joined(their_stream) && !is_joined(ours.stream.as_ref());
         goals.push(streamed.map(|goal| match goal.verdict {
             Verdict::Missed if differs => Goal { verdict: Verdict::NotComparable, ..goal },
             _ => goal,
@@ -335,12 +341,7 @@ fn notes(measured: &[(&str, Role, &Outcomes)], servers: &[Row]) -> Vec<String> {
         }
     }
     for Row { name, stream, .. } in servers {
-        let Some(Stream { frames_per_chunk, segments_per_chunk, .. }) = stream else { continue };
-        if *frames_per_chunk < ALONE {
-            notes.push(format!("{name} puts several chunks into one frame ({frames_per_chunk:.2} a chunk)"));
-        } else if let Some(segments) = segments_per_chunk.filter(|segments| *segments < HELD_BACK) {
-            notes.push(format!("{name} sends several chunks at once ({segments:.2} TCP segments a chunk)"));
-        }
+        notes.extend(stream.as_ref().and_then(Stream::joined).map(|how| format!("{name} {how}")));
     }
     notes
 }
@@ -443,18 +444,22 @@ mod tests {
 
     #[test]
     fn a_peer_that_sends_several_chunks_at_once_is_no_measure_for_one_that_does_not() {
-        let ours = outcomes([1, 1, 1], [100, 100, 100], 1.0);
-        let verdict = |chunks: u64, segments: u64| {
-            let mut peer = outcomes([1, 1, 1], [chunks; 3], 1.0);
-            peer.stream.iter_mut().for_each(|load| load.segments = Some(segments));
+        let outcomes = |chunks: u64, segments: u64| {
+            let mut outcomes = outcomes([1, 1, 1], [chunks; 3], 1.0);
+            outcomes.stream.iter_mut().for_each(|load| load.segments = Some(segments));
+            outcomes
+        };
+        let verdict = |(chunks, segments): (u64, u64), our_segments: u64| {
+            let (ours, peer) = (outcomes(100, our_segments), outcomes(chunks, segments));
             let measured = [("interference", Role::Ours, &ours), ("peer 1", Role::Peer, &peer)];
             let report = ServerReport::of_figures(&measured, 3, 1);
             let of_streams = report.goals.iter().find(|goal| goal.what == "streamed, above peer 1");
             of_streams.map(|goal| goal.verdict)
         };
-        assert_eq!(verdict(200, 200), Some(Verdict::Missed));
-        assert_eq!(verdict(200, 50), Some(Verdict::NotComparable));
-        assert_eq!(verdict(50, 10), Some(Verdict::Met));
+        assert_eq!(verdict((200, 200), 100), Some(Verdict::Missed));
+        assert_eq!(verdict((200, 50), 100), Some(Verdict::NotComparable));
+        assert_eq!(verdict((200, 50), 25), Some(Verdict::Missed), "both are joined");
+        assert_eq!(verdict((50, 10), 100), Some(Verdict::Met));
     }
 
     #[test]
