@@ -6,6 +6,7 @@ mod chat;
 mod completions;
 mod embeddings;
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -51,7 +52,7 @@ struct Chosen<'s> {
     rule: &'s Rule,
     answer: Arc<Answer>,
     /// The state before it.
-    state: String,
+    state: Cow<'s, str>,
 }
 
 impl ScriptBackend {
@@ -95,7 +96,7 @@ impl ScriptBackend {
             let Some(rule) = script.rules.iter().find(|rule| rule.fits(facts, state)) else {
                 return Err(no_rule(script.nearest_miss(facts, state, &|_| false)));
             };
-            return chosen(rule, 0, state);
+            return chosen(rule, 0, Cow::Borrowed(state));
         }
         let session = session_of(facts.headers)?;
         // Kept until the answer is noted, so that of two requests at once each gets its own.
@@ -107,7 +108,7 @@ impl ScriptBackend {
             let is_used_up = |rule: &Rule| sessions.is_used_up(session, rule);
             return Err(no_rule(script.nearest_miss(facts, &state, &is_used_up)));
         };
-        let chosen = chosen(rule, sessions.turn(session, rule), &state)?;
+        let chosen = chosen(rule, sessions.turn(session, rule), Cow::Owned(state))?;
         sessions.note(session, rule, chosen.answer.next_state.as_deref());
         Ok(chosen)
     }
@@ -159,9 +160,9 @@ fn check_model(script: &Script, asked: &str) -> Result<(), Refusal> {
     Err(Refusal::UnknownModel { model: asked.to_owned(), known })
 }
 
-fn chosen<'s>(rule: &'s Rule, turn: usize, state: &str) -> Result<Chosen<'s>, Refusal> {
+fn chosen<'s>(rule: &'s Rule, turn: usize, state: Cow<'s, str>) -> Result<Chosen<'s>, Refusal> {
     match rule.answers.get(turn) {
-        Some(answer) => Ok(Chosen { rule, answer: Arc::clone(answer), state: state.to_owned() }),
+        Some(answer) => Ok(Chosen { rule, answer: Arc::clone(answer), state }),
         None => Err(Refusal::Internal { message: format!("Rule `{}` has no answer {turn}.", rule.name) }),
     }
 }

@@ -10,6 +10,9 @@ use tokio::time::timeout;
 use crate::error_response::Rejection;
 use crate::limits::Limits;
 
+/// The type of a body that is JSON.
+const JSON: &str = "application/json";
+
 /// Reads a body that must be JSON, so far as its headers tell. A body that does not say what it is may be.
 pub(crate) async fn read_json(
     headers: &HeaderMap,
@@ -17,9 +20,10 @@ pub(crate) async fn read_json(
     limits: &Limits,
 ) -> Result<Bytes, Rejection> {
     if let Some(content_type) = headers.get(CONTENT_TYPE) {
-        let content_type = String::from_utf8_lossy(content_type.as_bytes());
-        if !is_json(&content_type) {
-            return Err(Rejection::NotJson { content_type: content_type.into_owned() });
+        // Nearly all say just this.
+        if content_type != JSON && !is_json(&String::from_utf8_lossy(content_type.as_bytes())) {
+            let content_type = String::from_utf8_lossy(content_type.as_bytes()).into_owned();
+            return Err(Rejection::NotJson { content_type });
         }
     }
     if let Some(encoding) = headers.get(CONTENT_ENCODING).filter(|encoding| !is_identity(encoding)) {
@@ -98,8 +102,7 @@ fn is_json(content_type: &str) -> bool {
         !name.trim_end().eq_ignore_ascii_case("charset")
             || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
     });
-    let is_json =
-        essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
+    let is_json = essence == JSON || (essence.starts_with("application/") && essence.ends_with("+json"));
     is_json && is_utf8
 }
 

@@ -53,12 +53,13 @@ impl HostCheck {
         // A page elsewhere needs no false name to send a request blindly; the browser then says whose page it is.
         let origin = headers.get(ORIGIN).filter(|origin| !opened.allows(origin));
         let in_target = uri.authority().map(|authority| authority.as_str().as_bytes());
-        let named = [host, origin].into_iter().flatten().map(HeaderValue::as_bytes).chain(in_target);
-        for named in named.map(String::from_utf8_lossy) {
-            let host = host_of(named.split_once("://").map_or(&*named, |(_scheme, host)| host));
-            let is_allowed = |host| allowed.iter().any(|name| name.eq_ignore_ascii_case(host));
+        let hosts = host.map(HeaderValue::as_bytes).into_iter().chain(in_target);
+        let hosts = hosts.map(|named| (named, host_in(named)));
+        let origins = origin.map(|origin| (origin.as_bytes(), host_in(behind_scheme(origin.as_bytes()))));
+        let is_allowed = |host| allowed.iter().any(|name| name.eq_ignore_ascii_case(host));
+        for (named, host) in hosts.chain(origins) {
             if !host.is_some_and(|host| is_this_machine(host) || is_allowed(host)) {
-                return Err(Rejection::ForeignHost { host: named.into_owned() });
+                return Err(Rejection::ForeignHost { host: String::from_utf8_lossy(named).into_owned() });
             }
         }
         Ok(())
@@ -68,6 +69,17 @@ impl HostCheck {
 fn is_this_machine(host: &str) -> bool {
     let is_loopback = |address: IpAddr| address.to_canonical().is_loopback();
     host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(is_loopback)
+}
+
+fn host_in(named: &[u8]) -> Option<&str> {
+    str::from_utf8(named).ok().and_then(host_of)
+}
+
+/// An origin is a scheme and a host (RFC 6454, section 6.1), but for `null`.
+fn behind_scheme(origin: &[u8]) -> &[u8] {
+    const END: &[u8] = b"://";
+    let scheme = origin.windows(END.len()).position(|window| window == END);
+    scheme.map_or(origin, |length| &origin[length + END.len()..])
 }
 
 /// The host of `host:port`, an IPv6 address without its brackets, a name without the dot that ends it; none where what

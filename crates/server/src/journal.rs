@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use interference_faults::Happening;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -68,7 +68,7 @@ impl Journal {
     }
 
     /// A request has come, which the server names so. The headers are kept without secrets.
-    pub(crate) fn begin(self: &Arc<Journal>, head: &Parts, request_id: &str) -> Record {
+    pub(crate) fn begin(self: &Arc<Journal>, head: &Parts, request_id: &HeaderValue) -> Record {
         let entry = Arc::new(Mutex::new(Entry::new(head, request_id)));
         let mut memory = self.memory();
         let counts = Arc::clone(&memory.counts);
@@ -255,6 +255,10 @@ mod tests {
         head
     }
 
+    fn name() -> HeaderValue {
+        HeaderValue::from_static("req_1")
+    }
+
     fn read(journal: &Journal) -> Value {
         serde_json::from_str(&journal.to_json(false)).unwrap()
     }
@@ -264,7 +268,7 @@ mod tests {
         let journal = Arc::new(Journal::new());
         let record = journal.begin(
             &head("http://user:sk-secret@localhost/v1/chat/completions?a=b&api_key=sk-secret"),
-            "req_1",
+            &name(),
         );
         record.body(&Bytes::from_static(b"{\"model\":\"m\"}"));
         record.head(StatusCode::OK, &HeaderMap::new());
@@ -301,7 +305,7 @@ mod tests {
             let journal = Arc::clone(&journal);
             async move { journal.wait(awaited).await }
         });
-        let records = [journal.begin(&head("/a"), "req_1"), journal.begin(&head("/b"), "req_1")];
+        let records = [journal.begin(&head("/a"), &name()), journal.begin(&head("/b"), &name())];
         records[0].end(Ended::Complete);
         records[1].end(Ended::ClientGone);
         assert!(!reader.await.unwrap());
@@ -316,7 +320,7 @@ mod tests {
         let journal = Arc::new(Journal::new());
         let large = Bytes::from(vec![b' '; 10 << 20]);
         for _ in 0..MOST_ENTRIES + 500 {
-            let record = journal.begin(&head("/a"), "req_1");
+            let record = journal.begin(&head("/a"), &name());
             record.head(StatusCode::OK, &HeaderMap::new());
             record.sent(&large, Instant::now());
         }
@@ -328,7 +332,7 @@ mod tests {
         assert!(kept < MOST_ENTRIES, "{kept}");
         // The rest is small, so that the whole is quickly written.
         for _ in 0..MOST_ENTRIES {
-            journal.begin(&head("/a"), "req_1");
+            journal.begin(&head("/a"), &name());
         }
         let read = read(&journal);
         assert_eq!(read["requests"].as_array().unwrap().len(), MOST_ENTRIES);
@@ -338,7 +342,7 @@ mod tests {
     #[tokio::test]
     async fn after_clearing_nothing_of_before_counts() {
         let journal = Arc::new(Journal::new());
-        let record = journal.begin(&head("/a"), "req_1");
+        let record = journal.begin(&head("/a"), &name());
         journal.clear();
         record.head(StatusCode::OK, &HeaderMap::new());
         record.sent(&Bytes::from_static(b"late"), Instant::now());
@@ -347,7 +351,7 @@ mod tests {
         assert_eq!(read["requests"], json!([]));
         assert_eq!((&read["received"], &read["ended"]), (&json!(0), &json!(0)));
         // What began before does not throw out what came after, however large it grows.
-        journal.begin(&head("/b"), "req_1");
+        journal.begin(&head("/b"), &name());
         record.counts.bytes.store(MOST_BYTES, Ordering::SeqCst);
         record.journal.grew(&record.counts, 1);
         assert_eq!(journal.memory().entries.len(), 1);

@@ -85,7 +85,7 @@ impl Observation {
         let record = match audience {
             Audience::Client(journal) => {
                 meters.request_begun();
-                Some(journal.begin(head, stamp.request_id()))
+                Some(journal.begin(head, stamp.shared_request_id()))
             }
             Audience::Keeper => None,
         };

@@ -168,7 +168,10 @@ impl<'path> Route<'path> {
             Route::Unserved(_) | Route::Unknown => true,
             // A tunnel is no answer that could be passed on.
             Route::PassedOn(_) => method != Method::CONNECT,
-            _ => self.methods().split(',').any(|taken| taken == method.as_str()),
+            _ => {
+                let mut taken = self.methods().as_bytes().split(|byte| *byte == b',');
+                taken.any(|name| name == method.as_str().as_bytes())
+            }
         }
     }
 }

@@ -11,27 +11,31 @@ pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 /// For one answer.
 #[derive(Debug, Clone)]
 pub(crate) struct Stamp {
-    request_id: String,
+    request_id: HeaderValue,
     grant: Grant,
 }
 
 impl Stamp {
     /// With a new name.
     pub(crate) fn new(grant: Grant) -> Stamp {
-        Stamp { request_id: request_id(), grant }
+        // Letters and digits: it cannot fail.
+        let request_id = HeaderValue::try_from(request_id()).unwrap_or(HeaderValue::from_static("req_"));
+        Stamp { request_id, grant }
+    }
+
+    /// The same, as the value of a header.
+    pub(crate) fn shared_request_id(&self) -> &HeaderValue {
+        &self.request_id
     }
 
     /// The name of the request: `req_` and 32 hexadecimal digits.
     pub(crate) fn request_id(&self) -> &str {
-        &self.request_id
+        self.request_id.to_str().unwrap_or_default()
     }
 
     /// Puts it on an answer. What a backend or a plan of faults said instead gives way.
     pub(crate) fn put_on(&self, headers: &mut HeaderMap) {
-        // Letters and digits: it cannot fail.
-        if let Ok(value) = HeaderValue::try_from(self.request_id.as_str()) {
-            headers.insert(REQUEST_ID, value);
-        }
+        headers.insert(REQUEST_ID, self.request_id.clone());
         self.grant.put_on(headers);
     }
 }

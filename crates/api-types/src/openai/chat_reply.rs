@@ -95,8 +95,8 @@ pub struct Letterhead {
 }
 
 impl Letterhead {
-    /// The JSON of a whole answer.
-    pub fn completion(&self, choices: &Choices, usage: Usage) -> String {
+    /// The JSON of a whole answer, in UTF-8.
+    pub fn completion(&self, choices: &Choices, usage: Usage) -> Vec<u8> {
         #[derive(Serialize)]
         struct Completion<'a> {
             id: &'a str,
@@ -113,8 +113,8 @@ impl Letterhead {
             Completion { id, object, created: *created, model, choices, usage, system_fingerprint };
         let mut text = Vec::with_capacity(ROOM_BESIDE_CHOICES + choices.get().len());
         match serde_json::to_writer(&mut text, &completion) {
-            Ok(()) => String::from_utf8(text).unwrap_or_default(),
-            Err(_) => NOTHING.to_owned(),
+            Ok(()) => text,
+            Err(_) => NOTHING.into(),
         }
     }
 

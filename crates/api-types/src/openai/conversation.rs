@@ -3,6 +3,8 @@
 //! Owns what each role's message must have, and which call a tool's message answers. It refuses to know which roles and
 //! parts a backend can read.
 
+use std::fmt;
+
 use super::chat_completions::{ChatCompletionRequest, Content, ContentPart, RequestMessage, Role};
 use super::chat_parameters::InvalidParameter;
 use super::tools::function_of;
@@ -21,7 +23,7 @@ impl ChatCompletionRequest {
             }
             Some(messages) => {
                 for (position, message) in messages.iter().enumerate() {
-                    check(&format!("messages[{position}]"), message)?;
+                    check(format_args!("messages[{position}]"), message)?;
                 }
                 Ok(messages)
             }
@@ -50,7 +52,8 @@ pub fn check_results(messages: &[RequestMessage]) -> Result<(), InvalidParameter
     Ok(())
 }
 
-fn check(path: &str, message: &RequestMessage) -> Result<(), InvalidParameter> {
+/// The path is written out where something is wrong.
+fn check(path: fmt::Arguments<'_>, message: &RequestMessage) -> Result<(), InvalidParameter> {
     match &message.content {
         // The API gives null as the content of its own answers that consist of calls; clients send them back.
         None if message.role == Role::Assistant => {}
@@ -67,7 +70,7 @@ fn check(path: &str, message: &RequestMessage) -> Result<(), InvalidParameter> {
         }
         Some(Content::Parts(parts)) => {
             for (position, part) in parts.iter().enumerate() {
-                check_part(&format!("{path}.content[{position}]"), part)?;
+                check_part(format_args!("{path}.content[{position}]"), part)?;
             }
         }
     }
@@ -80,7 +83,7 @@ fn check(path: &str, message: &RequestMessage) -> Result<(), InvalidParameter> {
     Ok(())
 }
 
-fn check_part(path: &str, part: &ContentPart) -> Result<(), InvalidParameter> {
+fn check_part(path: fmt::Arguments<'_>, part: &ContentPart) -> Result<(), InvalidParameter> {
     let kind = part.kind.as_str();
     let is_given = match kind {
         "text" => part.text.is_some(),

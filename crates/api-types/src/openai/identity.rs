@@ -85,7 +85,10 @@ fn with_digits(beginning: &str) -> String {
     for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes.as_flattened()) {
         pair.copy_from_slice(&[HEXADECIMAL[usize::from(byte >> 4)], HEXADECIMAL[usize::from(byte & 15)]]);
     }
-    [beginning, &String::from_utf8_lossy(&digits)].concat()
+    let mut name = String::with_capacity(beginning.len() + digits.len());
+    name.push_str(beginning);
+    name.push_str(str::from_utf8(&digits).unwrap_or_default());
+    name
 }
 
 /// 64 bits that nobody foresees, from the operating system by way of the keys of the standard library's hasher.

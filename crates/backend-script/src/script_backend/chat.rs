@@ -116,7 +116,7 @@ impl ScriptBackend {
             turn: facts.turn,
             model: facts.model.to_owned(),
             captures: regex.map(|regex| Captures::of(regex, text)).unwrap_or_default(),
-            state: chosen.state.clone(),
+            state: chosen.state.clone().into_owned(),
             headers: facts.headers.clone(),
         };
         let rendered = Box::pin(script.templates.render(&self.templates, name, values)).await;

@@ -4,7 +4,7 @@ use std::time::{Instant, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use interference_backend::{is_secret, query_without_secrets};
 use interference_faults::Happening;
 use serde::Serialize;
@@ -63,7 +63,8 @@ impl Ended {
 /// What is remembered.
 pub(super) struct Entry {
     pub(super) number: u64,
-    request_id: String,
+    /// Shared with the answer: a name of our own making, and no part of the connection's buffer.
+    request_id: HeaderValue,
     received: Clock,
     method: Method,
     path: String,
@@ -174,10 +175,10 @@ fn depth(json: &str) -> usize {
 }
 
 impl Entry {
-    pub(super) fn new(head: &Parts, request_id: &str) -> Entry {
+    pub(super) fn new(head: &Parts, request_id: &HeaderValue) -> Entry {
         Entry {
             number: 0,
-            request_id: request_id.to_owned(),
+            request_id: request_id.clone(),
             received: Clock::now(),
             method: head.method.clone(),
             path: head.uri.path().to_owned(),
@@ -262,7 +263,7 @@ impl Entry {
         let received_at = self.received.wall.duration_since(UNIX_EPOCH);
         let view = EntryView {
             number: self.number,
-            request_id: &self.request_id,
+            request_id: self.request_id.to_str().unwrap_or_default(),
             received_at_ms: received_at.map_or(0, |elapsed| elapsed.as_millis() as u64),
             method: self.method.as_str(),
             path: &self.path,

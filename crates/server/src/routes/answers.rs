@@ -62,6 +62,9 @@ impl Endpoint {
 }
 
 fn fits(pattern: &str, path: &str) -> bool {
+    if pattern == path {
+        return true;
+    }
     let (mut parts, mut wanted) = (path.split('/'), pattern.split('/'));
     loop {
         match (parts.next(), wanted.next()) {
