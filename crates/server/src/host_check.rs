@@ -163,6 +163,7 @@ mod tests {
             "10.0.0.1",
             "",
             "[::2]:1",
+            "http://localhost",
         ];
         for host in foreign {
             assert!(!passes(&check, host), "{host}");
