@@ -144,6 +144,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
 /// Where the fuzzer is built, and what it learns is kept.
 pub(crate) struct Workplace<'a> {
     root: &'a Path,
+    /// Where it is built: where the workspace is, too, whose macros and build scripts it shares.
+    target: &'a Path,
+    /// What it learns, finds and says.
     folder: PathBuf,
     platform: String,
 }
@@ -152,6 +155,7 @@ impl Workplace<'_> {
     pub(crate) fn of(metadata: &Metadata) -> anyhow::Result<Workplace<'_>> {
         Ok(Workplace {
             root: &metadata.workspace_root,
+            target: &metadata.target_directory,
             folder: metadata.target_directory.join("fuzz"),
             platform: platform()?,
         })
@@ -159,8 +163,8 @@ impl Workplace<'_> {
 
     /// Builds all targets.
     pub(crate) fn build(&self) -> anyhow::Result<()> {
-        let mut build = patient_cargo(["build", "--release", "--quiet", "--bins"]);
-        build.args(["--target", &self.platform]).arg("--target-dir").arg(&self.folder);
+        let mut build = patient_cargo(["build", "--quiet", "--bins"]);
+        build.args(["--target", &self.platform]).arg("--target-dir").arg(&self.target);
         // What cargo sets for xtask itself must not reach another build.
         build.current_dir(self.root.join("fuzz")).env_remove("RUSTFLAGS");
         succeed(build.env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\x1f")))
@@ -186,7 +190,7 @@ impl Workplace<'_> {
 
     /// The program of a target, with the bounds of a single run.
     fn program(&self, target: &Target) -> Command {
-        let mut program = Command::new(self.folder.join(&self.platform).join("release").join(target.name));
+        let mut program = Command::new(self.target.join(&self.platform).join("debug").join(target.name));
         program
             .current_dir(self.root)
             .env("RUST_BACKTRACE", "0")

@@ -1,9 +1,10 @@
 //! The tests of `clients/python` and `clients/python-0.28`, each file beside a server of its own.
 
-use crate::clients::suite::{Python, Served, files};
+use crate::clients::suite::{NEWEST, Python, Served, files};
 
-const NEWEST: Python = Python { interpreter: "INTERFERENCE_TEST_PYTHON", folder: "python" };
-const BEFORE_1_0: Python = Python { interpreter: "INTERFERENCE_TEST_PYTHON_028", folder: "python-0.28" };
+const WITH_PLUGINS: Python = Python { plugins: &["benchmark", "codspeed", "recording", "syrupy"], ..NEWEST };
+const BEFORE_1_0: Python =
+    Python { interpreter: "INTERFERENCE_TEST_PYTHON_028", folder: "python-0.28", plugins: &[] };
 
 /// What the suite of LangChain skips. It measures times on a recorded exchange, and there is no recording; and LangChain
 /// sends no audio to the Responses API.
@@ -55,7 +56,7 @@ fn stored_chats() {
 
 #[test]
 fn the_standard_tests_of_langchain() {
-    Served::script("python/langchain.toml").pytest(NEWEST, "test_langchain.py", &NOT_OF_LANGCHAIN);
+    Served::script("python/langchain.toml").pytest(WITH_PLUGINS, "test_langchain.py", &NOT_OF_LANGCHAIN);
 }
 
 #[test]

@@ -5,9 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::bench::from_xtask;
-use crate::clients::suite::{Python, Served};
-
-const NEWEST: Python = Python { interpreter: "INTERFERENCE_TEST_PYTHON", folder: "python" };
+use crate::clients::suite::{NEWEST, Served};
 
 /// Files of tests of every kind of answer: streams of both APIs, calls, vectors in base64, and answers that are asked for
 /// again by their id.

@@ -27,7 +27,13 @@ pub(crate) struct Python {
     /// The variable that tells the interpreter.
     pub(crate) interpreter: &'static str,
     pub(crate) folder: &'static str,
+    /// What pytest must load that the folder's settings leave out.
+    pub(crate) plugins: &'static [&'static str],
 }
+
+/// That of the newest clients.
+pub(crate) const NEWEST: Python =
+    Python { interpreter: "INTERFERENCE_TEST_PYTHON", folder: "python", plugins: &[] };
 
 impl Served {
     /// Answers from a script in the folder of the clients, and has no model.
@@ -77,6 +83,7 @@ impl Served {
     pub(crate) fn pytest(&self, python: Python, file: &str, skipped: &[&str]) {
         let mut pytest = self.client(&from_xtask(python.interpreter), clients().join(python.folder));
         pytest.args(["-m", "pytest", "--quiet", "--color=no"]).arg(format!("tests/{file}"));
+        pytest.args(python.plugins.iter().flat_map(|plugin| ["-p", plugin]));
         // pytest ends with 5 when it has found no test.
         let printed = succeeded(pytest.env("PYTHONDONTWRITEBYTECODE", "1"));
         let found = printed.lines().filter_map(|line| line.strip_prefix("SKIPPED ")?.split(' ').next());
