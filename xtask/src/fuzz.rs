@@ -164,7 +164,7 @@ impl Workplace<'_> {
     /// Builds all targets.
     pub(crate) fn build(&self) -> anyhow::Result<()> {
         let mut build = patient_cargo(["build", "--quiet", "--bins"]);
-        build.args(["--target", &self.platform]).arg("--target-dir").arg(&self.target);
+        build.args(["--target", &self.platform]).arg("--target-dir").arg(self.target);
         // What cargo sets for xtask itself must not reach another build.
         build.current_dir(self.root.join("fuzz")).env_remove("RUSTFLAGS");
         succeed(build.env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\x1f")))
