@@ -5,6 +5,7 @@
 mod chat;
 mod completions;
 mod embeddings;
+mod matching;
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};

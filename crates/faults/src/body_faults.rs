@@ -1,6 +1,6 @@
 //! Faults of a whole body: a pause before it, and edits of its JSON.
 //!
-//! Keeps the body until it is complete, up to a bound. What is longer goes on unedited.
+//! Keeps the body until it is complete, up to a bound, unless it is in a content coding. What is longer goes on unedited.
 
 use std::time::Duration;
 
@@ -20,6 +20,8 @@ const THE_BODY: u64 = 1;
 /// The faults of one whole body.
 #[derive(Debug)]
 pub(crate) struct BodyFaults {
+    /// Nothing in it can be edited.
+    is_coded: bool,
     body: Vec<u8>,
     first_token: Option<Duration>,
     editor: ChunkEditor,
@@ -28,9 +30,10 @@ pub(crate) struct BodyFaults {
 }
 
 impl BodyFaults {
-    pub(crate) fn new(seed: u64, faults: &Faults) -> BodyFaults {
+    pub(crate) fn new(seed: u64, is_coded: bool, faults: &Faults) -> BodyFaults {
         let first_token = faults.latency.first_token.as_ref();
         BodyFaults {
+            is_coded,
             body: Vec::new(),
             first_token: first_token
                 .and_then(|delay| delay.sampler_named(seed, "latency.first_token").next()),
@@ -40,6 +43,10 @@ impl BodyFaults {
     }
 
     pub(crate) fn push(&mut self, mut bytes: &[u8], happenings: &mut Happenings, actions: &mut Vec<Action>) {
+        if self.is_coded {
+            self.body.extend_from_slice(bytes);
+            return self.release(happenings, actions);
+        }
         while self.body.len() + bytes.len() > COLLECTED_BYTES_MAX {
             let (fitting, rest) = bytes.split_at(COLLECTED_BYTES_MAX - self.body.len());
             self.body.extend_from_slice(fitting);

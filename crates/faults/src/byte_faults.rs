@@ -90,6 +90,15 @@ impl ByteFaults {
         }
     }
 
+    /// What is kept goes out; nothing ends it, unless it is to be cut there.
+    pub(crate) fn break_off(&mut self, happenings: &mut Happenings, actions: &mut Vec<Action>) {
+        if self.has_ended {
+            return;
+        }
+        self.release_joined(happenings, actions);
+        self.cut_if_due(happenings, actions);
+    }
+
     fn end(&mut self, ending: Ending, happenings: &mut Happenings, actions: &mut Vec<Action>) {
         self.release_joined(happenings, actions);
         if ending == Ending::Complete

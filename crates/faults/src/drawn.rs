@@ -83,14 +83,15 @@ impl Drawn {
     /// What concerns an answer of that kind. Faults that cannot show on it are set apart.
     pub fn faults_for(&self, kind: AnswerKind) -> AnswerFaults {
         if !self.applies {
-            return AnswerFaults { seed: self.seed, kind, faults: Box::default(), skipped: Vec::new() };
+            let faults = Box::default();
+            return AnswerFaults { seed: self.seed, kind, faults, skipped: Vec::new(), is_coded: false };
         }
         let mut faults = self.faults.clone();
         let skipped = match kind {
             AnswerKind::Stream => Vec::new(),
             AnswerKind::Whole => set_apart(&mut faults),
         };
-        AnswerFaults { seed: self.seed, kind, faults, skipped }
+        AnswerFaults { seed: self.seed, kind, faults, skipped, is_coded: false }
     }
 }
 
@@ -154,6 +155,8 @@ pub struct AnswerFaults {
     kind: AnswerKind,
     faults: Box<Faults>,
     skipped: Vec<&'static str>,
+    /// The body is in a content coding.
+    is_coded: bool,
 }
 
 impl AnswerFaults {
@@ -166,8 +169,10 @@ impl AnswerFaults {
     }
 
     /// The same without what cannot show on an answer whose body is in a content coding, such as gzip: nobody reads in it.
+    /// Such a body passes as it comes; where its source cuts it, its writes are cut.
     pub fn in_content_coding(mut self) -> AnswerFaults {
         self.skipped.extend(set_apart_of_json(&mut self.faults));
+        self.is_coded = true;
         self
     }
 
@@ -227,7 +232,7 @@ impl AnswerFaults {
 
     /// The chain that turns the sound answer into the faulty one.
     pub fn pipeline(&self) -> Pipeline {
-        Pipeline::new(self.seed, self.kind, &self.faults)
+        Pipeline::new(self.seed, self.kind, self.is_coded, &self.faults)
     }
 }
 

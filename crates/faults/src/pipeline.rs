@@ -63,18 +63,18 @@ enum Frames {
 }
 
 impl Pipeline {
-    pub(crate) fn new(seed: u64, kind: AnswerKind, faults: &Faults) -> Pipeline {
+    pub(crate) fn new(seed: u64, kind: AnswerKind, is_coded: bool, faults: &Faults) -> Pipeline {
         let frames = match kind {
             AnswerKind::Stream => Frames::Stream(Box::new(FrameFaults::new(seed, faults))),
-            AnswerKind::Whole => Frames::Whole(BodyFaults::new(seed, faults)),
+            AnswerKind::Whole => Frames::Whole(BodyFaults::new(seed, is_coded, faults)),
         };
         Pipeline { frames, bytes: ByteFaults::new(seed, faults), happenings: Happenings::default() }
     }
 
     /// Takes the next bytes of the encoded answer, cut anywhere, and appends what is to be done.
     ///
-    /// An event of a stream comes out as soon as it is complete, a whole body when it is finished. After an
-    /// [`Action::End`] nothing is appended any more.
+    /// An event of a stream comes out as soon as it is complete, a whole body when it is finished, and one in a content
+    /// coding as it comes. After an [`Action::End`] nothing is appended any more.
     pub fn push(&mut self, bytes: &[u8], actions: &mut Vec<Action>) {
         if self.is_ended() {
             return;
@@ -92,12 +92,29 @@ impl Pipeline {
         if self.is_ended() {
             return;
         }
+        let of_frames = self.finished_frames();
+        self.pass_on(of_frames, actions);
+    }
+
+    /// The answer broke off. Appends what is left of it, and no end, unless a fault makes one: a gzip stream stays
+    /// without its trailer, too.
+    pub fn break_off(&mut self, actions: &mut Vec<Action>) {
+        if self.is_ended() {
+            return;
+        }
+        let mut of_frames = self.finished_frames();
+        of_frames.retain(|action| *action != Action::End(Ending::Complete));
+        self.pass_on(of_frames, actions);
+        self.bytes.break_off(&mut self.happenings, actions);
+    }
+
+    fn finished_frames(&mut self) -> Vec<Action> {
         let mut of_frames = Vec::new();
         match &mut self.frames {
             Frames::Stream(stream) => stream.finish(&mut self.happenings, &mut of_frames),
             Frames::Whole(body) => body.finish(&mut self.happenings, &mut of_frames),
         }
-        self.pass_on(of_frames, actions);
+        of_frames
     }
 
     /// Whether there was an [`Action::End`]: no more of the answer is needed.

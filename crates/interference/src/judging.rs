@@ -144,19 +144,22 @@ impl Telling {
     /// # Errors
     /// Those of [`Telling::tell`].
     pub(crate) fn tell_all(&self, documents: &[Verdicts]) -> anyhow::Result<()> {
+        // Whatever cannot be written, the rest is.
+        let mut written = Vec::new();
         for output in &self.outputs {
             if output.format.accept(documents.len()).is_ok() {
-                output.write(documents)?;
+                written.push(output.write(documents));
                 continue;
             }
             for document in documents {
                 let path = path_of_one(&output.path, document.called());
-                Output { format: output.format, path }.write(std::slice::from_ref(document))?;
+                written.push(Output { format: output.format, path }.write(std::slice::from_ref(document)));
             }
         }
         for document in documents {
             print(document, self.arguments.json)?;
         }
+        written.into_iter().collect::<Result<(), _>>()?;
         conclude(documents)
     }
 

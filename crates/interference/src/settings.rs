@@ -150,12 +150,13 @@ pub(crate) fn api_key(given: &str) -> anyhow::Result<SecretString> {
 }
 
 /// A plan of faults as it may be given: one line of TOML, or the path of a file (`@FILE`, or anything that is no TOML
-/// line because it has no `=`).
+/// line because it has no `=`). `none` is a line, too.
 ///
 /// # Errors
 /// When the file cannot be read, or the plan is wrong.
 pub(crate) fn fault_plan(given: &str) -> anyhow::Result<Plan> {
-    let path = given.strip_prefix('@').or_else(|| (!given.contains('=')).then_some(given));
+    let is_line = given.contains('=') || given.trim() == "none";
+    let path = given.strip_prefix('@').or_else(|| (!is_line).then_some(given));
     let (text, place) = match path {
         None => (given.to_owned(), "the plan of faults".to_owned()),
         Some(path) => {

@@ -4,6 +4,7 @@
 //! server. Whether one was closed meanwhile is looked at before it is used.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use interference_wire::{Aftermath, Connection};
 use tokio::sync::OwnedSemaphorePermit;
@@ -19,6 +20,8 @@ pub(crate) struct Idle(Mutex<Vec<Held>>);
 #[derive(Debug)]
 pub(crate) struct Held {
     pub(crate) connection: Connection,
+    /// How long it took to open it.
+    pub(crate) round_trip: Duration,
     #[expect(dead_code, reason = "it is given back when the connection goes")]
     pub(crate) socket: OwnedSemaphorePermit,
 }
@@ -32,6 +35,11 @@ impl Idle {
                 return Some(held);
             }
         }
+    }
+
+    /// Closes one, if there is one, for the sake of a place.
+    pub(crate) fn close_one(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().is_some()
     }
 
     /// Keeps one for later.

@@ -13,6 +13,9 @@ use crate::observation::Observation;
 use crate::reading::{AnswerReader, Heard};
 use crate::work::Ask;
 
+/// What the systems of both ends may add to a round trip.
+const SYSTEMS_SHARE: Duration = Duration::from_millis(5);
+
 /// What came of a request.
 pub(crate) struct Exchanged {
     pub(crate) connect: Option<Duration>,
@@ -26,8 +29,8 @@ pub(crate) struct Exchanged {
     pub(crate) outcome: Result<(), Failure>,
     /// Whether another request may follow on the connection.
     pub(crate) keeps_alive: bool,
-    /// Whether the connection was closed before a byte of the answer came: if it had been idle, the server had ended it
-    /// meanwhile.
+    /// Whether the connection was closed at once, before a byte of the answer came: if it had been idle, the server had
+    /// ended it before the request reached it.
     pub(crate) was_stale: bool,
 }
 
@@ -96,11 +99,16 @@ impl Exchanged {
     }
 }
 
-/// Sends a request, and reads its answer.
+/// Sends a request, and reads its answer. `round_trip` is how long the server takes at least to be heard of.
 ///
 /// # Cancellation
 /// When the future is dropped the connection is of no more use.
-pub(crate) async fn exchange(connection: &mut Connection, request: &[u8], ask: &Ask) -> Exchanged {
+pub(crate) async fn exchange(
+    connection: &mut Connection,
+    round_trip: Duration,
+    request: &[u8],
+    ask: &Ask,
+) -> Exchanged {
     let mut exchanged = Exchanged::unsent(Failure::Unfinished);
     match connection.send(request).await {
         Ok(sent) => exchanged.sent = Some(sent.at),
@@ -130,7 +138,10 @@ pub(crate) async fn exchange(connection: &mut Connection, request: &[u8], ask: &
         }
     }
     let answer = reading.finish();
-    exchanged.was_stale = last.is_none() && !matches!(failure_of(&answer), Some(failure) if is_late(failure));
+    // An end that was under way when the request went out comes within a round trip. A later one is the server's answer
+    // to the request, which may have been acted upon.
+    let at_once = exchanged.sent.is_some_and(|sent| sent.elapsed() <= 2 * round_trip + SYSTEMS_SHARE);
+    exchanged.was_stale = last.is_none() && at_once;
     exchanged.ended = match (answer.received.ending.is_complete(), last) {
         (true, Some(last)) => last,
         _ => Instant::now(),
@@ -143,11 +154,6 @@ pub(crate) async fn exchange(connection: &mut Connection, request: &[u8], ask: &
 
 fn failure_of(answer: &Answer) -> Option<Failure> {
     Failure::of_ending(answer.received.ending)
-}
-
-/// Whether the server had its time and said nothing.
-fn is_late(failure: Failure) -> bool {
-    matches!(failure, Failure::FirstByteTimedOut | Failure::TimedOut | Failure::Stalled)
 }
 
 fn reader_of(head: &AnswerHead, ask: &Ask) -> AnswerReader {

@@ -65,18 +65,19 @@ impl Live {
         in_flight
     }
 
-    /// A request has ended.
-    pub(crate) fn end(&self, observation: &Observation, basis: Basis, met: bool) {
-        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+    /// A request has ended; gives how many there were without an end, this one included.
+    pub(crate) fn end(&self, observation: &Observation, basis: Basis, met: bool) -> u64 {
+        let in_flight = self.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.sent.fetch_add(u64::from(observation.sent.is_some()), Ordering::Relaxed);
         if observation.outcome.is_err() {
             self.errors.fetch_add(1, Ordering::Relaxed);
-            return;
+            return in_flight;
         }
         self.completed.fetch_add(1, Ordering::Relaxed);
         self.good.fetch_add(u64::from(met), Ordering::Relaxed);
         if let Some(time) = observation.time(Measure::FirstContent, basis) {
             self.recent.lock().unwrap_or_else(PoisonError::into_inner).record_time(time);
         }
+        in_flight
     }
 }

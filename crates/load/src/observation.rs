@@ -170,8 +170,8 @@ impl Observation {
         counts.chunks += heard.chunks.len() as u64;
         match heard.usage {
             Some(usage) => {
-                counts.prompt_tokens += usage.prompt_tokens;
-                counts.completion_tokens += usage.completion_tokens;
+                counts.prompt_tokens = counts.prompt_tokens.saturating_add(usage.prompt_tokens);
+                counts.completion_tokens = counts.completion_tokens.saturating_add(usage.completion_tokens);
                 measured.record(Measure::PromptTokens, usage.prompt_tokens);
                 measured.record(Measure::CompletionTokens, usage.completion_tokens);
             }

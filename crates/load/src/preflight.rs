@@ -53,7 +53,7 @@ async fn exchanged(target: &Target, ask: &Ask, time: TimeLimits) -> Exchanged {
     let limits = Limits { time, ..Limits::default() };
     match exchange::connect(target, limits).await {
         Ok((mut connection, connect)) => {
-            let exchanged = exchange::exchange(&mut connection, &request, ask).await;
+            let exchanged = exchange::exchange(&mut connection, connect, &request, ask).await;
             Exchanged { connect: Some(connect), ..exchanged }
         }
         Err(error) => Exchanged::unsent(Failure::from(&error)),

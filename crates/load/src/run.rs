@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::beat::Beats;
+use crate::connections::Idle;
 use crate::live::Live;
 use crate::schedule::{Arrival, Schedule, User};
 use crate::stop::Stop;
@@ -79,14 +80,15 @@ impl Run {
     /// # Errors
     /// When the system has no means for a thread or a runtime.
     pub(crate) fn perform<T: Tally>(&self, tally: impl Fn() -> T) -> io::Result<Ran<T>> {
-        let common = Arc::new(self.common());
+        let workers = self.workers.max(1);
+        let common = Arc::new(self.common(workers));
         let (mut senders, mut threads) = (Vec::new(), Vec::new());
-        for number in 0..self.workers.max(1) {
+        for number in 0..workers {
             let (sender, due) = unbounded_channel();
             let (common, tally) = (Arc::clone(&common), tally());
             let thread = thread::Builder::new()
                 .name(format!("load-{number}"))
-                .spawn(move || worker::run(common, tally, due))?;
+                .spawn(move || worker::run(common, number, tally, due))?;
             senders.push(sender);
             threads.push(thread);
         }
@@ -103,7 +105,7 @@ impl Run {
         Ok(Ran { tallies, watched: common.beats.watched() })
     }
 
-    fn common(&self) -> Common {
+    fn common(&self, workers: usize) -> Common {
         let read = ReadLimits {
             body_bytes: KEPT_BYTES,
             raw_bytes: KEPT_BYTES + KEPT_BYTES / 4,
@@ -114,6 +116,7 @@ impl Run {
             work: Arc::clone(&self.work),
             limits: Limits { read, time: self.time_limits },
             sockets: Arc::new(Semaphore::new(self.sockets.min(Semaphore::MAX_PERMITS))),
+            idle: (0..workers).map(|_| Idle::default()).collect(),
             reuse: self.reuse,
             basis: self.basis(),
             end: self.end,

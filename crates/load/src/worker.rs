@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use interference_report::load::Basis;
 use interference_target::Target;
 use interference_wire::{Limits, TimeLimits};
-use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 use crate::beat::{self, Beats};
@@ -27,12 +27,15 @@ use crate::work::{Ask, Work};
 /// How long a user waits who could not even send: without it, one whom a server refuses would do nothing but ask.
 pub const AFTER_REFUSAL: Duration = Duration::from_millis(10);
 
+/// From one look at what has no end to the next: several in an interval of the timeline.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
+
 /// What becomes of observations: a run's numbers, or what the tester finds out about itself.
 pub(crate) trait Tally: Send + 'static {
     /// Takes one, and says whether it met what is asked of a single request.
     fn add(&mut self, observation: &Observation) -> bool;
 
-    /// Takes how many requests of all workers have no end, as one more begins.
+    /// Takes how many requests of all workers have no end.
     fn in_flight(&mut self, now: Instant, count: u64);
 }
 
@@ -82,6 +85,8 @@ pub(crate) struct Common {
     pub(crate) limits: Limits,
     /// Connections that may be open at once.
     pub(crate) sockets: Arc<Semaphore>,
+    /// Those of each worker that wait for a request.
+    pub(crate) idle: Vec<Idle>,
     pub(crate) reuse: Reuse,
     pub(crate) basis: Basis,
     /// What has no end by then is abandoned.
@@ -98,14 +103,20 @@ pub(crate) struct Common {
 ///
 /// # Errors
 /// When the system has no means for a runtime.
-pub(crate) fn run<T: Tally>(common: Arc<Common>, tally: T, due: UnboundedReceiver<Due>) -> io::Result<T> {
+pub(crate) fn run<T: Tally>(
+    common: Arc<Common>,
+    number: usize,
+    tally: T,
+    due: UnboundedReceiver<Due>,
+) -> io::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (idle, tally) = (Idle::default(), Mutex::new(tally));
-    let worker = Arc::new(Worker { common, idle, tally, next_arrivals: Mutex::default() });
+    let tally = Mutex::new(tally);
+    let worker = Arc::new(Worker { common, number, tally, next_arrivals: Mutex::default() });
     runtime.block_on(async {
         let beat = beat::keep(&worker.common.beats, worker.common.stall_bound, worker.common.planted_stall);
         tokio::select! {
             () = beat => {}
+            () = worker.look() => {}
             () = Worker::work(&worker, due) => {}
         }
     });
@@ -117,7 +128,8 @@ pub(crate) fn run<T: Tally>(common: Arc<Common>, tally: T, due: UnboundedReceive
 
 struct Worker<T> {
     common: Arc<Common>,
-    idle: Idle,
+    /// Among the workers.
+    number: usize,
     tally: Mutex<T>,
     /// Of each user who was there, as many as the schedule has at most: one who comes again goes on.
     next_arrivals: Mutex<BTreeMap<u64, u64>>,
@@ -132,6 +144,17 @@ impl<T: Tally> Worker<T> {
             while begun.try_join_next().is_some() {}
         }
         while begun.join_next().await.is_some() {}
+    }
+
+    /// Looks again and again how many requests have no end, so that it is known also while none begins or ends.
+    async fn look(&self) {
+        loop {
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+            let in_flight = self.common.live.snapshot().in_flight;
+            if in_flight > 0 {
+                self.tally().in_flight(Instant::now(), in_flight);
+            }
+        }
     }
 
     async fn take(self: Arc<Worker<T>>, due: Due) {
@@ -199,44 +222,64 @@ impl<T: Tally> Worker<T> {
         let (exchanged, reconnected) = self.send(&request, ask).await;
         let observation = exchanged.observed(arrival, scheduled, reconnected);
         let met = self.tally().add(&observation);
-        self.common.live.end(&observation, self.common.basis, met);
+        let in_flight = self.common.live.end(&observation, self.common.basis, met);
+        self.tally().in_flight(observation.ended, in_flight);
         observation
     }
 
     /// Sends a request; a second time where the server had closed the connection while it was idle.
     async fn send(&self, request: &[u8], ask: &Ask) -> (Exchanged, bool) {
-        if let Some(held) = self.idle.take().await {
+        if let Some(held) = self.idle().take().await {
             let exchanged = self.send_on(held, request, ask).await;
             if !exchanged.was_stale {
                 return (exchanged, false);
             }
-            return (self.send_fresh(request, ask).await, true);
+            // Its time counts from when it was sent first.
+            let sent = exchanged.sent;
+            let exchanged = self.send_fresh(request, ask).await;
+            return (Exchanged { sent: sent.or(exchanged.sent), ..exchanged }, true);
         }
         (self.send_fresh(request, ask).await, false)
     }
 
     async fn send_fresh(&self, request: &[u8], ask: &Ask) -> Exchanged {
-        let Ok(socket) = Arc::clone(&self.common.sockets).try_acquire_owned() else {
-            return Exchanged::unsent(Failure::OutOfSockets);
-        };
+        let Some(socket) = self.socket() else { return Exchanged::unsent(Failure::OutOfSockets) };
         let Some(time) = self.time_left() else { return Exchanged::unsent(Failure::Unfinished) };
         let limits = Limits { time, ..self.common.limits };
         match exchange::connect(&self.common.target, limits).await {
             Ok((connection, connect)) => {
-                let exchanged = self.send_on(Held { connection, socket }, request, ask).await;
+                let held = Held { connection, round_trip: connect, socket };
+                let exchanged = self.send_on(held, request, ask).await;
                 Exchanged { connect: Some(connect), ..exchanged }
             }
             Err(error) => Exchanged::unsent(self.unless_over(Failure::from(&error))),
         }
     }
 
+    /// A place for one more connection, if need be that of one that waits, which another worker may have.
+    fn socket(&self) -> Option<OwnedSemaphorePermit> {
+        loop {
+            if let Ok(socket) = Arc::clone(&self.common.sockets).try_acquire_owned() {
+                return Some(socket);
+            }
+            if !self.common.idle.iter().any(Idle::close_one) {
+                return None;
+            }
+        }
+    }
+
+    /// The connections of this worker that wait.
+    fn idle(&self) -> &Idle {
+        &self.common.idle[self.number]
+    }
+
     async fn send_on(&self, mut held: Held, request: &[u8], ask: &Ask) -> Exchanged {
         let Some(time) = self.time_left() else { return Exchanged::unsent(Failure::Unfinished) };
         held.connection.set_time_limits(time);
-        let mut exchanged = exchange::exchange(&mut held.connection, request, ask).await;
+        let mut exchanged = exchange::exchange(&mut held.connection, held.round_trip, request, ask).await;
         exchanged.outcome = exchanged.outcome.map_err(|failure| self.unless_over(failure));
         if exchanged.keeps_alive && self.common.reuse == Reuse::KeepAlive {
-            self.idle.give(held);
+            self.idle().give(held);
         }
         exchanged
     }

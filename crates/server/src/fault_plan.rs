@@ -17,6 +17,9 @@ pub(crate) const APPLIED: HeaderName = HeaderName::from_static("x-interference-a
 /// Between a model's name and a plan.
 const SEPARATOR: char = '#';
 
+/// The same as JSON may spell it, too.
+const ESCAPED_SEPARATOR: &[u8] = b"\\u0023";
+
 /// Whether requests may ask for faults in their header. In their model's name they always may: a name with a plan in
 /// it reaches nothing else, while a header may come from anywhere on the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -100,7 +103,8 @@ impl FaultPlans {
 /// Takes the plan out of `"model":"name#plan"`, and leaves all other bytes as they are.
 fn split_model(body: Bytes) -> Result<(Option<Plan>, Bytes), FaultRequestError> {
     // Without one there is no plan, and no need to read the JSON a second time.
-    if !body.contains(&(SEPARATOR as u8)) {
+    let is_escaped = || body.contains(&b'\\') && memchr::memmem::find(&body, ESCAPED_SEPARATOR).is_some();
+    if !body.contains(&(SEPARATOR as u8)) && !is_escaped() {
         return Ok((None, body));
     }
     let Some(found) = ModelName::find(&body) else { return Ok((None, body)) };
@@ -132,6 +136,7 @@ mod tests {
     fn a_plan_behind_the_name_is_taken_out() {
         let table = [
             (r#"{"model":"m#cut.after_events=5,seed=7"}"#, r#"{"model":"m"}"#),
+            (r#"{"model":"m\u0023cut.after_events=5,seed=7"}"#, r#"{"model":"m"}"#),
             (
                 r##"{ "a": 1.50, "model" : "m\"#cut = {by=\"reset\", after_events=1}, seed=7", "b":"#" }"##,
                 r##"{ "a": 1.50, "model" : "m\"", "b":"#" }"##,

@@ -216,7 +216,10 @@ impl Writer {
         let mut pipeline = faults.pipeline();
         let mut actions = Vec::new();
         pipeline.push(body, &mut actions);
-        pipeline.finish(&mut actions);
+        match finish {
+            Finish::Broken(_) => pipeline.break_off(&mut actions),
+            Finish::Planned(_) | Finish::ServerStops => pipeline.finish(&mut actions),
+        }
         let declared = declared_length(faults.uncut_length(body), faults.length());
         self.framing = Framing::of(self.request, status, Some(declared));
         // A wrong length leaves no place at which another answer could begin.
@@ -293,19 +296,21 @@ impl Writer {
                 (Some(Ok(piece)), Some(pipeline)) => pipeline.push(&piece, &mut actions),
                 (Some(Ok(piece)), None) => actions.push(Action::Write(piece)),
                 // What the pipeline still holds of a broken answer was there before it broke.
-                (Some(Err(_)) | None, Some(pipeline)) => pipeline.finish(&mut actions),
-                (Some(Err(_)) | None, None) => actions.push(Action::End(Ending::Complete)),
+                (Some(Err(_)), Some(pipeline)) => pipeline.break_off(&mut actions),
+                (None, Some(pipeline)) => pipeline.finish(&mut actions),
+                (Some(Err(_)), None) => {}
+                (None, None) => actions.push(Action::End(Ending::Complete)),
             }
             for action in actions.drain(..) {
                 if let Some(finish) = self.act(action).await? {
                     self.tell(pipeline.as_ref());
-                    return Ok(match (finish, broken) {
-                        (Finish::Planned(Ending::Complete), Some(ending)) => Finish::Broken(ending),
-                        (finish, _) => finish,
-                    });
+                    return Ok(finish);
                 }
             }
             self.tell(pipeline.as_ref());
+            if let Some(ending) = broken {
+                return Ok(Finish::Broken(ending));
+            }
         }
     }
 

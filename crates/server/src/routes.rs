@@ -252,7 +252,11 @@ async fn dispatch(
     exchange: Exchange,
 ) -> Result<Response, Rejection> {
     check_size(&head)?;
-    let path = head.uri.path();
+    // A target without a path, as CONNECT has it, is a host.
+    let path = match head.uri.path() {
+        "" => head.uri.authority().map_or("", |authority| authority.as_str()),
+        path => path,
+    };
     shared.hosts.check(head.version, &head.uri, &head.headers, &shared.cross_origin)?;
     // A browser that asks before it sends has no key to show.
     if let Some(response) = shared.cross_origin.before_sending(&head, route.methods()) {

@@ -166,6 +166,11 @@ fn body(headers: &HeaderMap) -> Result<Body, HeadProblem> {
         if codings().filter(is_chunked).count() > 1 {
             return Err(HeadProblem::NotHttp("its Transfer-Encoding is chunked more than once".to_owned()));
         }
+        // None was asked for by `TE`, and the client would be told of none.
+        let is_known = |coding: &[u8]| is_chunked(&coding) || coding.eq_ignore_ascii_case(b"identity");
+        if !codings().all(is_known) {
+            return Err(HeadProblem::NotHttp("its Transfer-Encoding is more than chunked".to_owned()));
+        }
         let ends_itself = codings().last().as_ref().is_some_and(is_chunked);
         return Ok(if ends_itself { Body::in_chunks() } else { Body::ToTheEnd });
     }
@@ -232,9 +237,9 @@ mod tests {
             ("content-length: 5, 5\r\nContent-Length: 5\r\n", (Body::Length(5), true)),
             ("Content-Length: 5\r\nConnection: Keep-Alive, Close\r\n", (Body::Length(5), false)),
             ("Transfer-Encoding: Chunked\r\nContent-Length: 5\r\n", (chunks, true)),
-            ("Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n", (chunks, true)),
+            ("Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n", (chunks, true)),
             ("Transfer-Encoding: chunked,\r\n", (chunks, true)),
-            ("Transfer-Encoding: chunked, gzip\r\n", (Body::ToTheEnd, false)),
+            ("Transfer-Encoding: identity\r\n", (Body::ToTheEnd, false)),
             ("", (Body::ToTheEnd, false)),
         ] {
             assert_eq!(framing(&Method::POST, fields), expected, "{fields}");

@@ -401,6 +401,35 @@ fn every_event_can_be_decompressed_when_it_is_there() {
 }
 
 #[test]
+fn what_breaks_off_has_no_end_in_any_layer() {
+    for (kind, beginning) in [(AnswerKind::Whole, &BODY[..20]), (AnswerKind::Stream, EVENTS[0])] {
+        for (plan, is_compressed) in
+            [("http.gzip = true", true), ("join = true", false), ("usage = 'omit'", false)]
+        {
+            let (mut pipeline, mut actions) = (pipeline(plan, kind), Vec::new());
+            pipeline.push(beginning.as_bytes(), &mut actions);
+            pipeline.break_off(&mut actions);
+            assert!(actions.iter().all(|action| matches!(action, Action::Write(_))), "{plan}: {actions:?}");
+            let body = body(&actions);
+            let told = if is_compressed { decompressed(&body) } else { (body, false) };
+            assert_eq!(told, (beginning.into(), false), "{plan}, {kind:?}");
+        }
+    }
+    let (mut cut, mut actions) = (pipeline("cut = { after_bytes = 20 }", AnswerKind::Whole), Vec::new());
+    cut.push(&BODY.as_bytes()[..20], &mut actions);
+    cut.break_off(&mut actions);
+    assert_eq!(actions.iter().filter(|action| matches!(action, Action::End(_))).count(), 1, "{actions:?}");
+}
+
+#[test]
+fn a_body_in_a_content_coding_is_not_kept_back() {
+    let faults = Plan::parse("split.every = 8").unwrap().draw(0).faults_for(AnswerKind::Whole);
+    let (mut split, mut actions) = (faults.in_content_coding().pipeline(), Vec::new());
+    split.push(&BODY.as_bytes()[..16], &mut actions);
+    assert_eq!(body(&actions), BODY.as_bytes()[..16]);
+}
+
+#[test]
 fn the_pace_of_an_answer() {
     assert_stream(
         "latency = { first_token = '1s', between_tokens = { recorded = ['1ms', '2ms'] } }",

@@ -286,9 +286,8 @@ fn tell(
     report: &LoadReport,
     interruption: &Interruption,
 ) -> anyhow::Result<()> {
-    for output in outputs {
-        output.write(report)?;
-    }
+    // Whatever cannot be written, the rest is: a run is not made again so soon.
+    let written: Vec<_> = outputs.iter().map(|output| output.write(report)).collect();
     let mut stdout = std::io::stdout().lock();
     if arguments.json {
         write!(stdout, "{}", report.to_json()?)?;
@@ -297,9 +296,18 @@ fn tell(
         write!(stdout, "{}", terminal::render(report, style))?;
     }
     stdout.flush()?;
+    written.into_iter().collect::<Result<(), _>>()?;
     if interruption.is_there() {
         let hint = "what is told is what had come by then";
         return Err(Failure::new(INTERRUPTED, "interrupted", hint).into());
+    }
+    let scheduled = report.measurements.counts.scheduled;
+    let is_refused = scheduled > 0 && report.measurements.completed() == 0;
+    // Of a series of faults the first run may be one in which every answer is broken.
+    if report.met() && is_refused && arguments.faults.fault_rates.is_empty() {
+        let hint = "the report tells what came instead; `interference check` tells what the server answers";
+        let message = format!("no sound answer to any of {scheduled} requests");
+        return Err(Failure::new(TEST_FAILED, message, hint).into());
     }
     if report.met() {
         return Ok(());

@@ -76,9 +76,9 @@ fn merge_files(MergeArguments { files, reports }: &MergeArguments) -> anyhow::Re
             for output in &outputs {
                 output.format.accept(documents.len())?;
             }
-            for output in &outputs {
-                output.write(&documents)?;
-            }
+            // Whatever cannot be written, the rest is.
+            let written: Vec<_> = outputs.iter().map(|output| output.write(&documents)).collect();
+            written.into_iter().collect::<Result<(), _>>()?;
         }
         Documents::Load(documents) => {
             let outputs: Vec<Output<load::Format>> = outputs(reports)?;
@@ -86,9 +86,8 @@ fn merge_files(MergeArguments { files, reports }: &MergeArguments) -> anyhow::Re
             for note in &whole.notes {
                 talk::say(note);
             }
-            for output in &outputs {
-                output.write(&whole)?;
-            }
+            let written: Vec<_> = outputs.iter().map(|output| output.write(&whole)).collect();
+            written.into_iter().collect::<Result<(), _>>()?;
         }
     }
     Ok(())
@@ -97,14 +96,13 @@ fn merge_files(MergeArguments { files, reports }: &MergeArguments) -> anyhow::Re
 fn compare(CompareArguments { a, b, json, reports }: &CompareArguments) -> anyhow::Result<()> {
     let outputs: Vec<Output<comparison::Format>> = outputs(reports)?;
     let comparison = comparison::compare(&merge::read_load(a)?, &merge::read_load(b)?);
-    for output in &outputs {
-        output.write(&comparison)?;
-    }
+    let written: Vec<_> = outputs.iter().map(|output| output.write(&comparison)).collect();
     let mut stdout = std::io::stdout().lock();
     let style = if may_colour(&stdout) { Style::Coloured } else { Style::Plain };
     let text = if *json { comparison.to_json()? } else { comparison::terminal::render(&comparison, style) };
     stdout.write_all(text.as_bytes())?;
     stdout.flush()?;
+    written.into_iter().collect::<Result<(), _>>()?;
     match comparison.conclusion {
         Conclusion::NotComparable => {
             let hint =

@@ -136,6 +136,35 @@ fn a_script_answers_before_an_upstream() {
     assert_eq!(elsewhere.header("x-interference-upstream"), Some("up"));
 }
 
+/// What no rule matches is the upstream's to judge, with whatever is wrong or unheard of in it.
+#[test]
+fn a_script_refuses_nothing_that_no_rule_matches() {
+    let bench = Bench::take();
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("first.toml");
+    std::fs::write(&script, "[[rule]]\nwhen = { text = \"here\" }\nanswer.text = \"It is here.\"\n").unwrap();
+    let chain = Chain::new(&bench, &["--strict", "--script", script.to_str().unwrap()]);
+    let video = json!([{"type": "video_url", "video_url": {"url": "x"}}]);
+    for asked in [
+        json!({"temperature": 5}),
+        json!({"n": 1000}),
+        json!({"guided_json": {}}),
+        json!({"messages": [{"role": "narrator", "content": "a tree"}]}),
+        json!({"messages": [{"role": "user", "content": video}]}),
+        json!({"model": null}),
+    ] {
+        let answer = ask_relayed(chain.relay.address, &request("a tree", asked.clone()));
+        assert_eq!(answer.header("x-interference-upstream"), Some("up"), "{asked}: {answer:#?}");
+        if asked.get("messages").is_none() && asked.get("model").is_none() {
+            let answer = ask_relayed(chain.relay.address, &request("is it here?", asked.clone()));
+            assert_eq!((answer.status, answer.header("x-interference-upstream")), (400, None), "{asked}");
+        }
+    }
+    let embeddings = post("/v1/embeddings", r#"{"model":"any","input":[{"text":"a tree"}]}"#);
+    let (answer, _) = Exchange::undescribed(chain.relay.address, embeddings.as_bytes()).read_whole();
+    assert_eq!(answer.header("x-interference-upstream"), Some("up"), "{answer:#?}");
+}
+
 /// A model here has its own name; an alias of it, or any other name, is for the upstream.
 #[test]
 fn a_model_of_this_machine_answers_to_its_own_name() {
@@ -149,6 +178,9 @@ fn a_model_of_this_machine_answers_to_its_own_name() {
     let models = listed(chain.relay.address);
     let ids: Vec<&Value> = models["data"].as_array().unwrap().iter().map(|model| &model["id"]).collect();
     assert_eq!(ids, ["smollm2-135m-instruct", "scripted"]);
+    assert_eq!(get(chain.relay.address, "/v1/models/smollm2-135m-instruct").json(), models["data"][0]);
+    let theirs = get(chain.relay.address, "/v1/models/scripted");
+    assert_eq!(theirs.header("x-interference-upstream"), Some("up"), "{theirs:#?}");
 }
 
 #[test]

@@ -155,7 +155,10 @@ pub(super) fn whole_completion(body: &[u8], heard: &mut Heard) -> Result<Brings,
 /// Embeddings: vectors are the content.
 pub(super) fn whole_embeddings(body: &[u8], heard: &mut Heard) -> Result<Brings, Failure> {
     let Vectors { data, usage } = json(body, Failure::MalformedBody)?;
-    take_usage(usage, heard);
+    // Nothing is written, and most servers do not say so.
+    let of_vectors =
+        |usage: ToldUsage| ToldUsage { completion_tokens: usage.completion_tokens.or(Some(0)), ..usage };
+    take_usage(usage.map(of_vectors), heard);
     Ok(Brings { content: !data.is_empty(), reasoning: false })
 }
 
@@ -176,8 +179,12 @@ fn whole_choices<C>(whole: Chunk<'_, C>, heard: &mut Heard) -> Result<Vec<C>, Fa
 }
 
 fn take_usage(usage: Option<ToldUsage>, heard: &mut Heard) {
-    if let Some(ToldUsage { prompt_tokens, completion_tokens }) = usage {
-        let (prompt_tokens, completion_tokens) = (prompt_tokens.unwrap_or(0), completion_tokens.unwrap_or(0));
+    // A usage without its numbers is as good as none.
+    if let Some(ToldUsage {
+        prompt_tokens: Some(prompt_tokens),
+        completion_tokens: Some(completion_tokens),
+    }) = usage
+    {
         heard.usage = Some(Usage { prompt_tokens, completion_tokens });
     }
 }

@@ -108,10 +108,10 @@ pub(super) fn whole(body: &[u8], heard: &mut Heard) -> Result<Brings, Failure> {
 }
 
 fn take_usage(usage: Option<ToldUsage>, heard: &mut Heard) {
-    if let Some(ToldUsage { input_tokens, output_tokens }) = usage {
-        heard.usage = Some(Usage {
-            prompt_tokens: input_tokens.unwrap_or(0),
-            completion_tokens: output_tokens.unwrap_or(0),
-        });
+    // A usage without its numbers is as good as none.
+    if let Some(ToldUsage { input_tokens: Some(prompt_tokens), output_tokens: Some(completion_tokens) }) =
+        usage
+    {
+        heard.usage = Some(Usage { prompt_tokens, completion_tokens });
     }
 }

@@ -145,7 +145,7 @@ fn output_is_what_counts_as_a_chunk() {
         told(Chat, &[TEXT, SECOND, STOP, SECOND_STOP, DONE]),
         (None, Some(0), vec![0, 1], "a".to_owned(), None, true)
     );
-    assert_eq!(told(Chat, &[STOP, NULL_USAGE, DONE]), (None, None, vec![], none(), Some(0), false));
+    assert_eq!(told(Chat, &[STOP, NULL_USAGE, DONE]), (None, None, vec![], none(), None, false));
     assert_eq!(
         told(Completions, &[WORD, WORD, WORD_STOP, USAGE, DONE]),
         (None, Some(0), vec![0, 1], "aa".to_owned(), Some(3), true)

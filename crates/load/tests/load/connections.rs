@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use interference_load::Reuse;
+use interference_load::schedule::{Arrival, Schedule};
 use interference_report::load::Measure;
 use interference_wire::Step;
 
@@ -34,6 +35,30 @@ fn a_request_on_a_connection_that_goes_idle_is_sent_anew() {
     let counts = measured.measurements.counts;
     assert_eq!((counts.scheduled, counts.good, counts.reconnected), (4, 4, 1));
     assert_eq!(server.connections(), 2);
+}
+
+/// It has had the request, and may have acted upon it.
+#[test]
+fn a_server_that_closes_after_a_while_has_failed() {
+    let wait = Duration::from_millis(300);
+    let server = Server::start(move |connection, number| match (connection, number) {
+        (0, 1) => vec![Step::Wait(wait), Step::Close],
+        _ => sound(),
+    });
+    let measured = measured(&run(&server.url, at_once(1), questions(4)), &[]);
+    let counts = &measured.measurements.counts;
+    assert_eq!((errors(&measured).as_str(), counts.good, counts.reconnected), ("1 cut", 1, 0));
+}
+
+#[test]
+fn a_place_for_a_connection_is_taken_from_one_that_waits() {
+    let server = Server::start(|_, _| sound());
+    let arrival = |number| Arrival { number, at: Duration::from_millis(150 * number) };
+    let mut run = run(&server.url, Schedule::Arrivals((0..4).map(arrival).collect()), questions(1));
+    (run.workers, run.sockets) = (2, 1);
+    let measured = measured(&run, &[]);
+    assert_eq!((errors(&measured).as_str(), measured.measurements.counts.good), ("", 4));
+    assert_eq!(server.connections(), 4, "they take turns");
 }
 
 #[test]

@@ -7,10 +7,18 @@ use interference_report::load::{Basis, Measure};
 use interference_target::Target;
 use interference_wire::{Step, TimeLimits};
 
-use crate::server::{DONE, HEAD, STOP, Server, TEXT, THOUGHT, end, events, usage, write};
+use crate::server::{DONE, HEAD, STOP, Server, TEXT, THOUGHT, end, events, sound, usage, write};
 use crate::{at_once, histogram, measured, questions, run};
 
 const PAUSE: Duration = Duration::from_millis(40);
+
+#[test]
+fn what_has_no_end_is_told_of_every_second() {
+    let server = Server::start(|_, _| [vec![Step::Wait(Duration::from_millis(2_300))], sound()].concat());
+    let measured = measured(&run(&server.url, at_once(3), questions(1)), &[]);
+    let intervals = &measured.measurements.timeline.intervals;
+    assert_eq!(intervals.iter().map(|interval| interval.in_flight).collect::<Vec<_>>(), [3, 3, 3]);
+}
 
 #[test]
 fn chunks_that_come_by_one_read_are_told() {

@@ -148,7 +148,9 @@ impl Kept {
         }
         let bytes = self.bytes();
         let text = String::from_utf8_lossy(&bytes);
-        let json = serde_json::from_str(&text).ok().filter(|_| depth(&text) <= DEEPEST_BODY);
+        // What other readers of JSON do not take, such as half of a surrogate pair, would cost them the whole journal.
+        let is_plain = || depth(&text) <= DEEPEST_BODY && serde_json::from_str::<Value>(&text).is_ok();
+        let json = serde_json::from_str(&text).ok().filter(|_| is_plain());
         json.or_else(|| to_raw_value(&text).ok())
     }
 
@@ -408,6 +410,14 @@ mod tests {
         assert!(kept.is_truncated());
         assert_eq!((kept.total, kept.length), (LONGEST_BODY as u64 + 2, LONGEST_BODY));
         assert_eq!(kept.bytes().last(), Some(&b'b'));
+    }
+
+    #[test]
+    fn a_body_that_strict_readers_refuse_is_told_as_text() {
+        for odd in [r#"{"text":"\ud800"}"#, r#"{"n":1e999}"#] {
+            assert_eq!(told(odd), Value::from(odd));
+        }
+        assert_eq!(told(r#"{"text":"\ud83c\udf33"}"#), serde_json::json!({"text": "🌳"}));
     }
 
     #[test]

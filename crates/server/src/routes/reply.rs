@@ -111,7 +111,7 @@ impl<'shared> Outgoing<'shared> {
     async fn beside_the_library(self, reply: Reply, faults: Option<AnswerFaults>) -> Infallible {
         let length = content_length(&reply.headers);
         // With faults, the length is told anew, or not at all.
-        let (kind, mending) = (kind(&reply), self.mending(&reply, length.filter(|_| faults.is_none())));
+        let mending = self.mending(&reply, length.filter(|_| faults.is_none()));
         // Where nothing can be appended, there are none; nor where it would have to tell a number that only the source
         // knows.
         let has_last_words = match reply.body {
@@ -128,7 +128,8 @@ impl<'shared> Outgoing<'shared> {
             }
             ReplyBody::Frames(frames) => {
                 let frames = Box::pin(self.frame_bytes(frames, mending, reply.when_broken, length));
-                if kind == AnswerKind::Whole { Body::Pieces(frames) } else { Body::Stream(frames) }
+                // Also in a content coding: nothing in it is edited then.
+                if is_event_stream(&reply.headers) { Body::Stream(frames) } else { Body::Pieces(frames) }
             }
         };
         let Exchange { takeover, observation, deadline } = self.exchange;

@@ -94,6 +94,18 @@ async fn plans_for_whole_answers_see_all_of_one() {
     }
 }
 
+/// Its events cannot be told apart, and yet it comes as it is made.
+#[tokio::test]
+async fn a_stream_in_a_content_coding_stays_one() {
+    for plan in ["split = { every = 2 }", "split = { every = 2 }, http = { slow_head = \"1ms\" }"] {
+        let coded = Passed::new(EVENTS, &[Frame("one"), Frame("two")]).with("content-encoding", "br");
+        let server = coded.serve(with(plan)).await;
+        let answer = one_answer(&server, &request("", "")).await;
+        assert_eq!(chunks(&answer), ["on", "e", "tw", "o", ""], "{plan}");
+        assert_eq!(header(&answer, "content-length"), None);
+    }
+}
+
 /// No more than a bound is collected; what is longer is not cut off for that.
 #[tokio::test]
 async fn a_whole_answer_that_is_too_long_to_collect_comes_in_chunks() {

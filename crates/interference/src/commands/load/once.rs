@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
+use humantime::format_duration;
 use interference_load::schedule::{Arrival, Profile, Schedule, Speed, WHOLE};
 use interference_load::{Counting, Level, Live, Measured, Reuse, Run, level_of, measure};
 use interference_report::Tool;
@@ -62,6 +63,12 @@ pub(super) fn check_pattern(arguments: &LoadArguments) -> Result<(), Failure> {
     let is_said = arrivals.rate.is_some() || arrivals.concurrency.is_some() || arrivals.sweep;
     let is_recorded = asking.requests.is_some() || asking.cassettes.is_some();
     if is_said || is_recorded { Ok(()) } else { Err(no_pattern()) }
+}
+
+fn nothing_to_send(rate: &Profile, duration: Duration) -> Failure {
+    let message = format!("no arrival falls into the run: {rate} a second for {}", format_duration(duration));
+    let hint = "a longer `--duration`, a higher `--rate` or another `--seed` has some; `--arrivals constant` begins at once";
+    Failure::new(WRONG_USAGE, message, hint)
 }
 
 fn no_pattern() -> Failure {
@@ -182,13 +189,15 @@ impl<'a> Session<'a> {
         let arrivals = &self.arguments.arrivals;
         let counts = match pattern {
             Pattern::Open(_) | Pattern::Closed(_) => arrivals.duration,
-            Pattern::Trace(times) => {
-                let last = times.last().map_or(Duration::ZERO, |last| *last);
-                last.div_f64(self.speed().factor())
-            }
+            Pattern::Trace(times) => self.last_of(times),
         };
         let measuring = if self.arguments.no_certificate { BETWEEN_RUNS } else { BETWEEN_CERTIFIED_RUNS };
         arrivals.warmup + counts + arrivals.drain + measuring
+    }
+
+    /// When the last request of a trace is due, at the speed of the run.
+    fn last_of(&self, times: &[Duration]) -> Duration {
+        times.last().map_or(Duration::ZERO, |last| last.div_f64(self.speed().factor()))
     }
 
     /// When requests are sent, by the command line.
@@ -330,6 +339,13 @@ impl<'a> Session<'a> {
         let made = match pattern {
             Pattern::Open(rate) => {
                 let counted = Schedule::open(rate, arrivals.arrivals, duration, seed, shard);
+                if let Ok(Schedule::Arrivals(counted)) = &counted
+                    && counted.is_empty()
+                    && self.arguments.parts.shard.is_none()
+                    && !arrivals.sweep
+                {
+                    return Err(nothing_to_send(rate, duration).into());
+                }
                 let before = match warmup.is_zero() {
                     true => Ok(Schedule::Arrivals(Vec::new())),
                     false => Schedule::open(rate, arrivals.arrivals, warmup, seed.wrapping_add(1), shard),
@@ -339,13 +355,9 @@ impl<'a> Session<'a> {
             Pattern::Closed(users) => {
                 Schedule::closed(users, duration, shard).map(|users| (behind_users(users, warmup), duration))
             }
-            Pattern::Trace(times) => Schedule::trace(times, self.speed(), shard).map(|trace| {
-                let last = match &trace {
-                    Schedule::Arrivals(arrivals) => arrivals.last().map_or(Duration::ZERO, |last| last.at),
-                    Schedule::Users { .. } => Duration::ZERO,
-                };
-                (behind(Schedule::Arrivals(Vec::new()), trace, warmup), last)
-            }),
+            // A shard lasts as long as the whole, so that all of them are one run.
+            Pattern::Trace(times) => Schedule::trace(times, self.speed(), shard)
+                .map(|trace| (behind(Schedule::Arrivals(Vec::new()), trace, warmup), self.last_of(times))),
         };
         made.map_err(|error| {
             let hint = "docs/load.md tells the bounds of a run; several machines share one with `--shard`";

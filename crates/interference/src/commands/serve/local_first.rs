@@ -5,7 +5,6 @@ use std::sync::Arc;
 use http::Method;
 use interference_api_types::openai::model_name::ModelName;
 use interference_backend::{Backend, Measurement, ModelCard, Readiness, Refusal, Reply, Request, Scope};
-use percent_encoding::percent_decode_str;
 
 use super::models;
 
@@ -46,9 +45,8 @@ fn way(request: &Request, here: &[ModelCard]) -> Way {
             _ => Way::Local,
         };
     }
-    if let Some(spelled) = path.strip_prefix("/models/") {
-        let is_ours = percent_decode_str(spelled).decode_utf8().is_ok_and(|name| is_here(&name));
-        return if is_ours { Way::Local } else { Way::Elsewhere };
+    if let Some(name) = models::named(request) {
+        return if is_here(&name) { Way::Local } else { Way::Elsewhere };
     }
     let is_kept = ["/chat/completions", "/responses"]
         .iter()
@@ -62,6 +60,9 @@ impl Backend for LocalFirst {
         let here = self.local.models();
         if models::is_list(&request) {
             return models::listed_before(here, self.elsewhere.as_ref(), request).await;
+        }
+        if let Some(reply) = models::one_of(&here, &request)? {
+            return Ok(reply);
         }
         match way(&request, &here) {
             Way::Local => self.local.answer(request).await,

@@ -1,4 +1,6 @@
-//! `GET /models` where some are here and some elsewhere.
+//! `GET /models` and `GET /models/{id}` where some are here and some elsewhere.
+
+use std::borrow::Cow;
 
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
@@ -6,6 +8,7 @@ use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TY
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use interference_api_types::openai::models::Model;
 use interference_backend::{Backend, ModelCard, Refusal, Reply, ReplyBody, Request};
+use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -15,6 +18,24 @@ const LONGEST_LIST: usize = 64 << 20;
 /// Whether a request asks for the list of models.
 pub(super) fn is_list(request: &Request) -> bool {
     request.method == Method::GET && request.path == "/models"
+}
+
+/// The name of the one model that a request's path names, if it names one.
+pub(super) fn named(request: &Request) -> Option<Cow<'_, str>> {
+    percent_decode_str(request.path.strip_prefix("/models/")?).decode_utf8().ok()
+}
+
+/// One of these models, if that is what a request asks for.
+///
+/// # Errors
+/// None of its own.
+pub(super) fn one_of(cards: &[ModelCard], request: &Request) -> Result<Option<Reply>, Refusal> {
+    let name = named(request).filter(|_| matches!(request.method, Method::GET | Method::HEAD));
+    let Some(card) = name.and_then(|name| cards.iter().find(|card| card.id == name)) else { return Ok(None) };
+    let body = object(card).map_err(|error| Refusal::Internal { message: error.to_string() })?;
+    let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+    let body = ReplyBody::Whole(Bytes::from(String::from(Box::<str>::from(body))));
+    Ok(Some(Reply { headers, ..Reply::new(StatusCode::OK, body) }))
 }
 
 /// The list of what is elsewhere, its objects as they are, with these before them. Where there is no such list, these
@@ -87,14 +108,7 @@ struct Joined<'body> {
 }
 
 fn joined(cards: Vec<ModelCard>, theirs: &[u8]) -> Result<Bytes, serde_json::Error> {
-    let ours: Vec<Box<RawValue>> = cards
-        .iter()
-        .map(|card| {
-            let mut model = Model::new(card.id.clone(), card.created, card.owned_by.clone());
-            model.context_length = card.context_length;
-            serde_json::value::to_raw_value(&model)
-        })
-        .collect::<Result<_, _>>()?;
+    let ours: Vec<Box<RawValue>> = cards.iter().map(object).collect::<Result<_, _>>()?;
     let theirs = match serde_json::from_slice::<Theirs<'_>>(theirs) {
         Ok(list) => list.data,
         // Why there is none was told where it was asked for.
@@ -110,6 +124,13 @@ fn joined(cards: Vec<ModelCard>, theirs: &[u8]) -> Result<Bytes, serde_json::Err
     };
     let data = ours.iter().map(AsRef::as_ref).chain(theirs.into_iter().filter(|object| !is_here(object)));
     serde_json::to_vec(&Joined { object: "list", data: data.collect() }).map(Bytes::from)
+}
+
+/// Without its aliases, which reach the model only where nobody else is asked.
+fn object(card: &ModelCard) -> Result<Box<RawValue>, serde_json::Error> {
+    let mut model = Model::new(card.id.clone(), card.created, card.owned_by.clone());
+    model.context_length = card.context_length;
+    serde_json::value::to_raw_value(&model)
 }
 
 #[cfg(test)]

@@ -81,11 +81,21 @@ struct ScriptFirst {
 #[async_trait::async_trait]
 impl Backend for ScriptFirst {
     async fn answer(&self, request: Request) -> Result<Reply, Refusal> {
-        if models::is_list(&request) && self.scope() == Scope::Everything {
-            return models::listed_before(self.script.models(), self.next.as_ref(), request).await;
+        if self.scope() == Scope::Everything {
+            let here = self.script.models();
+            if models::is_list(&request) {
+                return models::listed_before(here, self.next.as_ref(), request).await;
+            }
+            if let Some(reply) = models::one_of(&here, &request)? {
+                return Ok(reply);
+            }
         }
         match self.script.answer(request.clone()).await {
             Err(Refusal::NothingFits { .. } | Refusal::UnknownModel { .. }) => {
+                self.next.answer(request).await
+            }
+            // What is wrong here may be right elsewhere; it is the script's to refuse where a rule matches.
+            Err(Refusal::InvalidRequest { .. }) if !self.script.matches(&request) => {
                 self.next.answer(request).await
             }
             answered => answered,

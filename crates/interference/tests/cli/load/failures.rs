@@ -83,7 +83,25 @@ fn an_objective_that_is_missed_is_a_failure() {
     assert_eq!(document["slo"][0]["met"], false);
     assert_eq!(document["slo"][1], json!({"expression": "failed<=0", "value": 0.0, "met": true}));
 
+    // What cannot be written keeps nothing else from being told.
+    let table = loaded.path("table.csv");
+    let reports = ["--report", "json=/nowhere/at/all.json", "--report", &format!("csv={table}"), "--json"];
+    let unwritable = loaded.run(&[&brief[..], &reports].concat());
+    assert!(unwritable.failed_with(3).contains("/nowhere/at/all.json"), "{unwritable:#?}");
+    assert_eq!(super::good(&super::told(&unwritable)), 10);
+    assert!(std::fs::read_to_string(table).unwrap().starts_with("start_s,"));
+
     let possible = loaded.measured(&[&brief[1..], &["--slo", "total_ms<60000"]].concat());
     assert_eq!(possible["slo"][0]["met"], true);
     assert_eq!(super::good(&possible), 10);
+}
+
+#[test]
+fn a_server_that_refuses_everything_has_failed() {
+    let bench = Bench::take();
+    let busy = "[[rule]]\nanswer.error = { status = 429, message = \"Not now.\" }\n";
+    let loaded = Loaded::new(&bench, busy, &[]);
+    let finished = loaded.run(&["--no-certificate", "--rate", "20", "--duration", "200ms", "--json"]);
+    assert!(finished.failed_with(1).contains("error: no sound answer to any of "), "{finished:#?}");
+    assert!(super::told(&finished)["errors"]["status_429"].is_u64(), "{finished:#?}");
 }

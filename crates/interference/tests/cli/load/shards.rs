@@ -4,7 +4,7 @@ use std::process::Stdio;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use interference_load::schedule::{Process, Profile, Schedule, WHOLE};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{ANY, Loaded, document, fraction, good};
 use crate::bench::{Bench, Running};
@@ -65,6 +65,20 @@ fn shards_make_the_whole_schedule() {
     let half = document(&merge(&[&files[1]]));
     assert_eq!(good(&half), good(&parts[1]));
     merge(&[&files[0], &files[0]]).failed_with(2);
+}
+
+/// Whichever of them has the last request, all last as long as the trace.
+#[test]
+fn shards_of_a_trace_are_one_run() {
+    let bench = Bench::take();
+    let loaded = Loaded::new(&bench, ANY, &[]);
+    let body = json!({"stream": true, "messages": [{"role": "user", "content": "a tree"}]});
+    let line = |at_ms: u64| json!({"at_ms": at_ms, "body": body}).to_string();
+    let trace = loaded.file("trace.jsonl", &[0, 100, 200, 300].map(line).join("\n"));
+    let (files, parts) = run_in_two(&bench, &loaded, &["--requests", &trace]);
+    assert_eq!(parts.each_ref().map(|part| fraction(&part["plan"]["duration_ms"])), [300.0; 2]);
+    let merged = document(&bench.run(&["report", "merge", "--report", "json=-", &files[0], &files[1]]));
+    assert_eq!(good(&merged), 4);
 }
 
 /// Each run of a series begins at a time that all machines know, and is one run in the end.

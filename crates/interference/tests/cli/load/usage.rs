@@ -61,6 +61,12 @@ fn what_is_wrong_with_a_command_line_is_told() {
         assert_eq!(finished.code, Some(2), "{finished:#?}");
         assert!(finished.stderr.contains(told), "{finished:#?}");
     }
+    let loaded = Loaded::new(&bench, ANY, &[]);
+    let empty = loaded.run(&["--rate", "0.001", "--duration", "10ms", "--seed", "2", "--slo", "failed<=0"]);
+    assert!(
+        empty.failed_with(2).contains("no arrival falls into the run: 0.001 a second for 10ms"),
+        "{empty:#?}"
+    );
     let nowhere = bench.run(&["load", "-m", "any", "--rate", "1"]);
     assert_eq!(nowhere.code, Some(2), "{nowhere:#?}");
     assert!(nowhere.stderr.contains("BASE_URL"), "{nowhere:#?}");

@@ -77,6 +77,9 @@ struct Excess {
 pub(super) struct Sample<'a> {
     pub(super) report: &'a LoadReport,
     batches: Vec<Interval>,
+    /// So many of them, from the first on, are as long as each other, with all that was to be sent meanwhile. The others
+    /// are the end of the run.
+    full_batches: usize,
     excesses: Vec<Excess>,
 }
 
@@ -105,7 +108,9 @@ impl<'a> Sample<'a> {
             chunks: excess_at(quantile, |batch| &batch.between_chunks),
         });
         let excesses = excesses.collect();
-        Sample { report, batches, excesses }
+        let batch_ms = width as f64 * report.measurements.timeline.interval_ms as f64;
+        let full_batches = (report.plan.duration_ms.min(report.duration_ms) / batch_ms) as usize;
+        Sample { report, batches, full_batches, excesses }
     }
 
     /// What had to be assumed of it, to follow on its name.
@@ -195,11 +200,16 @@ impl<'a> Sample<'a> {
             RunFigure::ChunksPerSecond => batch.chunks,
             _ => batch.completed,
         };
-        let counts: Vec<f64> = self.batches.iter().map(|batch| counted(batch) as f64).collect();
-        let total: f64 = counts.iter().sum();
-        if total == 0.0 {
+        let counts_of = |batches: &[Interval]| -> Vec<f64> {
+            batches.iter().map(|batch| counted(batch) as f64).collect()
+        };
+        let counts = counts_of(&self.batches);
+        if counts.iter().sum::<f64>() == 0.0 {
             return Err(TooFew::Nothing);
         }
+        // Shorter ones at the end would pass for a rate that varies.
+        let full = counts_of(self.batches.get(..self.full_batches).unwrap_or(&self.batches));
+        let counts = if full.iter().sum::<f64>() > 0.0 { full } else { counts };
         // How long answers are adds to how many there are.
         let of_tokens = tokens.and_then(|tokens| {
             let (mean, deviation) = (tokens.mean()?, tokens.deviation()?);

@@ -77,6 +77,28 @@ fn a_fifth_more_is_found_in_two_thousand_requests() {
     }
 }
 
+/// The last interval of a run is as short as may be: it is no part of how much the rate varies.
+#[test]
+fn a_rate_that_never_varies_is_told_from_another() {
+    let steady = |each: u64| {
+        let mut report = run(1, &Traffic::default());
+        let timeline = &mut report.measurements.timeline;
+        timeline.intervals.truncate(21);
+        for (second, interval) in timeline.intervals.iter_mut().enumerate() {
+            interval.completed = if second < 20 { each } else { 2 };
+            interval.good = interval.completed;
+        }
+        (report.plan.duration_ms, report.duration_ms) = (20_000.0, 20_100.0);
+        let counts = &mut report.measurements.counts;
+        (counts.good, counts.missed_slo) = (20 * each + 2, 0);
+        report
+    };
+    let comparison = compare(&steady(30), &steady(24));
+    for name in ["requests_per_second", "goodput_requests_per_second"] {
+        assert_eq!(verdict(&comparison, name), (Verdict::BeyondNoise, Some(Change::Worse)), "{name}");
+    }
+}
+
 #[test]
 fn what_the_testers_err_by_is_noise() {
     let traffic = Traffic { requests: 2_000, ..Traffic::default() };

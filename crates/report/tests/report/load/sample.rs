@@ -194,7 +194,7 @@ pub(crate) fn document(traffic: &Traffic, answers: &[Answer]) -> LoadReport {
             arrivals: text("poisson"),
             rate: Some(traffic.rate.to_string()),
             concurrency: None,
-            duration_ms: 30_000.0,
+            duration_ms: traffic.requests as f64 / traffic.rate * 1e3,
             warmup_ms: 0.0,
             seed: 7,
             endpoint: text("chat"),
