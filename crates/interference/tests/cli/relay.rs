@@ -179,7 +179,8 @@ fn a_model_of_this_machine_answers_to_its_own_name() {
     let ids: Vec<&Value> = models["data"].as_array().unwrap().iter().map(|model| &model["id"]).collect();
     assert_eq!(ids, ["smollm2-135m-instruct", "scripted"]);
     assert_eq!(get(chain.relay.address, "/v1/models/smollm2-135m-instruct").json(), models["data"][0]);
-    let theirs = get(chain.relay.address, "/v1/models/scripted");
+    let theirs = "GET /v1/models/scripted HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    let (theirs, _) = Exchange::undescribed(chain.relay.address, theirs.as_bytes()).read_whole();
     assert_eq!(theirs.header("x-interference-upstream"), Some("up"), "{theirs:#?}");
 }
 

@@ -84,10 +84,11 @@ fn an_objective_that_is_missed_is_a_failure() {
     assert_eq!(document["slo"][1], json!({"expression": "failed<=0", "value": 0.0, "met": true}));
 
     // What cannot be written keeps nothing else from being told.
-    let table = loaded.path("table.csv");
-    let reports = ["--report", "json=/nowhere/at/all.json", "--report", &format!("csv={table}"), "--json"];
+    let (below_a_file, table) = (loaded.path("script.toml/all.json"), loaded.path("table.csv"));
+    let reports = [format!("json={below_a_file}"), format!("csv={table}")];
+    let reports = ["--report", &reports[0], "--report", &reports[1], "--json"];
     let unwritable = loaded.run(&[&brief[..], &reports].concat());
-    assert!(unwritable.failed_with(3).contains("/nowhere/at/all.json"), "{unwritable:#?}");
+    assert!(unwritable.failed_with(3).contains(&below_a_file), "{unwritable:#?}");
     assert_eq!(super::good(&super::told(&unwritable)), 10);
     assert!(std::fs::read_to_string(table).unwrap().starts_with("start_s,"));
 
