@@ -141,7 +141,11 @@ pub(crate) async fn exchange(
     // An end that was under way when the request went out comes within a round trip. A later one is the server's answer
     // to the request, which may have been acted upon.
     let at_once = exchanged.sent.is_some_and(|sent| sent.elapsed() <= 2 * round_trip + SYSTEMS_SHARE);
-    exchanged.was_stale = last.is_none() && at_once;
+    let is_late = matches!(
+        failure_of(&answer),
+        Some(Failure::FirstByteTimedOut | Failure::TimedOut | Failure::Stalled)
+    );
+    exchanged.was_stale = last.is_none() && at_once && !is_late;
     exchanged.ended = match (answer.received.ending.is_complete(), last) {
         (true, Some(last)) => last,
         _ => Instant::now(),
