@@ -56,6 +56,13 @@ struct Chosen<'s> {
     state: Cow<'s, str>,
 }
 
+/// Whether the choice of an answer is an answer given, and counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Noting {
+    Given,
+    OnlyLooking,
+}
+
 impl ScriptBackend {
     /// A backend that answers from this script.
     pub fn new(script: Script, options: ScriptOptions) -> ScriptBackend {
@@ -89,8 +96,13 @@ impl ScriptBackend {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The first rule that fits, and its answer whose turn it is; that it is given is noted.
-    fn choose<'s>(&self, script: &'s Script, facts: &Facts<'_>) -> Result<Chosen<'s>, Refusal> {
+    /// The first rule that fits, and its answer whose turn it is.
+    fn choose<'s>(
+        &self,
+        script: &'s Script,
+        facts: &Facts<'_>,
+        noting: Noting,
+    ) -> Result<Chosen<'s>, Refusal> {
         check_model(script, facts.model)?;
         if script.memory == Memory::None {
             let state = script.first_state.as_str();
@@ -110,7 +122,9 @@ impl ScriptBackend {
             return Err(no_rule(script.nearest_miss(facts, &state, &is_used_up)));
         };
         let chosen = chosen(rule, sessions.turn(session, rule), Cow::Owned(state))?;
-        sessions.note(session, rule, chosen.answer.next_state.as_deref());
+        if noting == Noting::Given {
+            sessions.note(session, rule, chosen.answer.next_state.as_deref());
+        }
         Ok(chosen)
     }
 

@@ -145,21 +145,22 @@ impl Telling {
     /// Those of [`Telling::tell`].
     pub(crate) fn tell_all(&self, documents: &[Verdicts]) -> anyhow::Result<()> {
         // Whatever cannot be written, the rest is.
-        let mut written = Vec::new();
+        let mut written = Ok(());
         for output in &self.outputs {
             if output.format.accept(documents.len()).is_ok() {
-                written.push(output.write(documents));
+                written = written.and(output.write(documents));
                 continue;
             }
             for document in documents {
                 let path = path_of_one(&output.path, document.called());
-                written.push(Output { format: output.format, path }.write(std::slice::from_ref(document)));
+                let output = Output { format: output.format, path };
+                written = written.and(output.write(std::slice::from_ref(document)));
             }
         }
         for document in documents {
             print(document, self.arguments.json)?;
         }
-        written.into_iter().collect::<Result<(), _>>()?;
+        written?;
         conclude(documents)
     }
 

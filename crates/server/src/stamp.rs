@@ -23,14 +23,14 @@ impl Stamp {
         Stamp { request_id, grant }
     }
 
-    /// The same, as the value of a header.
-    pub(crate) fn shared_request_id(&self) -> &HeaderValue {
-        &self.request_id
-    }
-
     /// The name of the request: `req_` and 32 hexadecimal digits.
     pub(crate) fn request_id(&self) -> &str {
         self.request_id.to_str().unwrap_or_default()
+    }
+
+    /// The same, as the value of a header: whoever keeps it shares its memory.
+    pub(crate) fn shared_request_id(&self) -> &HeaderValue {
+        &self.request_id
     }
 
     /// Puts it on an answer. What a backend or a plan of faults said instead gives way.

@@ -291,6 +291,14 @@ mod tests {
         assert!(
             matches!(read(&Method::GET, twice), Err(HeadProblem::NotHttp(told)) if told.contains("once"))
         );
+        for codings in ["gzip, chunked", "gzip\r\nTransfer-Encoding: chunked", "chunked, gzip", "gzip"] {
+            let said = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: {codings}\r\n\r\n");
+            let problem = read(&Method::GET, &said).unwrap_err();
+            assert!(
+                matches!(&problem, HeadProblem::NotHttp(told) if told.contains("more than chunked")),
+                "{said:?}: {problem:?}"
+            );
+        }
         for lengths in ["x", "", "-5", "+5", "5 5", "5, 6", "5,", "18446744073709551616"] {
             let said = format!("HTTP/1.1 200 OK\r\nContent-Length: {lengths}\r\n\r\n");
             let problem = read(&Method::GET, &said).unwrap_err();

@@ -8,7 +8,7 @@ use interference_api_types::openai::tools::{CallChoice, ToolOffer};
 use interference_backend::{Refusal, Reply, ReplyBody, Request};
 use tokio::time::Instant;
 
-use super::{Chosen, ScriptBackend, error_reply, reply};
+use super::{Chosen, Noting, ScriptBackend, error_reply, reply};
 use crate::answer::{AnswerBody, ChatAnswer, Part, Saying, Step, Steps};
 use crate::answer_stream::AnswerStream;
 use crate::chat_request::{self, ChatOrder};
@@ -32,7 +32,7 @@ impl ScriptBackend {
         let model = asked.model.as_deref().unwrap_or_default();
         let messages = asked.messages.as_deref().unwrap_or_default();
         let facts = Facts::of_chat(&asked, model, messages, &request.headers);
-        let chosen = self.choose(script, &facts)?;
+        let chosen = self.choose(script, &facts, Noting::Given)?;
         let pace = self.pace(&chosen.answer, start, asked.seed);
         let chat = match &chosen.answer.body {
             AnswerBody::Chat(chat) => chat,

@@ -8,7 +8,7 @@ use interference_backend::{Refusal, Reply, ReplyBody, Request};
 use tokio::time::Instant;
 
 use super::chat::{broken, wrong_kind};
-use super::{Chosen, ScriptBackend, error_reply, reply};
+use super::{Chosen, Noting, ScriptBackend, error_reply, reply};
 use crate::answer::{AnswerBody, ChatAnswer, Part, Step};
 use crate::answer_stream::AnswerStream;
 use crate::chat_request::out_of_bounds;
@@ -32,7 +32,7 @@ impl ScriptBackend {
         let prompts = asked.checked_prompts().map_err(out_of_bounds)?;
         let stream = asked.stream == Some(true);
         let facts = Facts::of_completion(model, joined(&texts(&prompts)), stream, &request.headers);
-        let chosen = self.choose(script, &facts)?;
+        let chosen = self.choose(script, &facts, Noting::Given)?;
         let pace = self.pace(&chosen.answer, start, asked.seed);
         let chat = match &chosen.answer.body {
             AnswerBody::Chat(chat) => chat,

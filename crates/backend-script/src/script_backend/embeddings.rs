@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use super::chat::wrong_kind;
-use super::{ScriptBackend, error_reply, reply};
+use super::{Noting, ScriptBackend, error_reply, reply};
 use crate::answer::{AnswerBody, Embedding};
 use crate::chat_request::{broken, out_of_bounds};
 use crate::facts::Facts;
@@ -31,7 +31,7 @@ impl ScriptBackend {
         let dimensions = asked.checked_dimensions().map_err(out_of_bounds)?;
         let texts = texts(&inputs);
         let facts = Facts::of_embeddings(model, joined(&texts), &request.headers);
-        let chosen = self.choose(script, &facts)?;
+        let chosen = self.choose(script, &facts, Noting::Given)?;
         if let Some(pace) = self.pace(&chosen.answer, start, None) {
             pace.all(1).await;
         }

@@ -5,12 +5,12 @@ use interference_api_types::openai::chat_completions::ChatCompletionRequest;
 use interference_api_types::openai::completions::CompletionRequest;
 use interference_api_types::openai::embeddings::EmbeddingsRequest;
 use interference_api_types::parse;
-use interference_backend::Request;
+use interference_backend::{Refusal, Request};
 
-use super::{ScriptBackend, check_model, session_of};
+use super::{Noting, ScriptBackend};
 use crate::facts::Facts;
 use crate::inputs::{joined, texts};
-use crate::script::{Memory, Script};
+use crate::script::Script;
 
 impl ScriptBackend {
     /// Whether a rule matches a request whose parameters may be out of bounds. What cannot be read matches none.
@@ -48,17 +48,8 @@ impl ScriptBackend {
         }
     }
 
-    /// Whether [`ScriptBackend::choose`] would find a rule; nothing is noted.
     fn has_rule(&self, script: &Script, facts: &Facts<'_>) -> bool {
-        if check_model(script, facts.model).is_err() {
-            return false;
-        }
-        if script.memory == Memory::None {
-            return script.rules.iter().any(|rule| rule.fits(facts, &script.first_state));
-        }
-        let Ok(session) = session_of(facts.headers) else { return true };
-        let sessions = self.sessions();
-        let state = sessions.state(session).unwrap_or(&script.first_state);
-        script.rules.iter().any(|rule| rule.fits(facts, state) && !sessions.is_used_up(session, rule))
+        let chosen = self.choose(script, facts, Noting::OnlyLooking);
+        !matches!(chosen, Err(Refusal::NothingFits { .. } | Refusal::UnknownModel { .. }))
     }
 }

@@ -287,7 +287,7 @@ fn tell(
     interruption: &Interruption,
 ) -> anyhow::Result<()> {
     // Whatever cannot be written, the rest is: a run is not made again so soon.
-    let written: Vec<_> = outputs.iter().map(|output| output.write(report)).collect();
+    let written = outputs.iter().map(|output| output.write(report)).fold(Ok(()), Result::and);
     let mut stdout = std::io::stdout().lock();
     if arguments.json {
         write!(stdout, "{}", report.to_json()?)?;
@@ -296,24 +296,23 @@ fn tell(
         write!(stdout, "{}", terminal::render(report, style))?;
     }
     stdout.flush()?;
-    written.into_iter().collect::<Result<(), _>>()?;
+    written?;
     if interruption.is_there() {
         let hint = "what is told is what had come by then";
         return Err(Failure::new(INTERRUPTED, "interrupted", hint).into());
     }
-    let scheduled = report.measurements.counts.scheduled;
-    let is_refused = scheduled > 0 && report.measurements.completed() == 0;
+    if !report.met() {
+        let missed: Vec<_> =
+            report.slo.iter().filter(|slo| !slo.met).map(|slo| slo.expression.as_str()).collect();
+        let hint = "the report says what the run came to; `--report html=PATH` shows it over time";
+        return Err(Failure::new(TEST_FAILED, format!("missed: {}", missed.join(", ")), hint).into());
+    }
+    let (scheduled, completed) = (report.measurements.counts.scheduled, report.measurements.completed());
     // Of a series of faults the first run may be one in which every answer is broken.
-    if report.met() && is_refused && arguments.faults.fault_rates.is_empty() {
+    if scheduled > 0 && completed == 0 && arguments.faults.fault_rates.is_empty() {
         let hint = "the report tells what came instead; `interference check` tells what the server answers";
         let message = format!("no sound answer to any of {scheduled} requests");
         return Err(Failure::new(TEST_FAILED, message, hint).into());
     }
-    if report.met() {
-        return Ok(());
-    }
-    let missed: Vec<_> =
-        report.slo.iter().filter(|slo| !slo.met).map(|slo| slo.expression.as_str()).collect();
-    let hint = "the report says what the run came to; `--report html=PATH` shows it over time";
-    Err(Failure::new(TEST_FAILED, format!("missed: {}", missed.join(", ")), hint).into())
+    Ok(())
 }

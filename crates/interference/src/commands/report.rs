@@ -77,8 +77,7 @@ fn merge_files(MergeArguments { files, reports }: &MergeArguments) -> anyhow::Re
                 output.format.accept(documents.len())?;
             }
             // Whatever cannot be written, the rest is.
-            let written: Vec<_> = outputs.iter().map(|output| output.write(&documents)).collect();
-            written.into_iter().collect::<Result<(), _>>()?;
+            outputs.iter().map(|output| output.write(&documents)).fold(Ok(()), Result::and)?;
         }
         Documents::Load(documents) => {
             let outputs: Vec<Output<load::Format>> = outputs(reports)?;
@@ -86,8 +85,7 @@ fn merge_files(MergeArguments { files, reports }: &MergeArguments) -> anyhow::Re
             for note in &whole.notes {
                 talk::say(note);
             }
-            let written: Vec<_> = outputs.iter().map(|output| output.write(&whole)).collect();
-            written.into_iter().collect::<Result<(), _>>()?;
+            outputs.iter().map(|output| output.write(&whole)).fold(Ok(()), Result::and)?;
         }
     }
     Ok(())
@@ -96,13 +94,13 @@ fn merge_files(MergeArguments { files, reports }: &MergeArguments) -> anyhow::Re
 fn compare(CompareArguments { a, b, json, reports }: &CompareArguments) -> anyhow::Result<()> {
     let outputs: Vec<Output<comparison::Format>> = outputs(reports)?;
     let comparison = comparison::compare(&merge::read_load(a)?, &merge::read_load(b)?);
-    let written: Vec<_> = outputs.iter().map(|output| output.write(&comparison)).collect();
+    let written = outputs.iter().map(|output| output.write(&comparison)).fold(Ok(()), Result::and);
     let mut stdout = std::io::stdout().lock();
     let style = if may_colour(&stdout) { Style::Coloured } else { Style::Plain };
     let text = if *json { comparison.to_json()? } else { comparison::terminal::render(&comparison, style) };
     stdout.write_all(text.as_bytes())?;
     stdout.flush()?;
-    written.into_iter().collect::<Result<(), _>>()?;
+    written?;
     match comparison.conclusion {
         Conclusion::NotComparable => {
             let hint =

@@ -53,3 +53,10 @@ fn one_seed_does_the_same_twice() {
     assert_eq!(runs[0], runs[1]);
     assert_ne!(runs[0][0], runs[0][1], "each request has draws of its own");
 }
+
+#[test]
+fn a_plan_without_faults_is_a_plan() {
+    let bench = Bench::take();
+    let server = bench.serve(&["--seed", "1", "--faults", "none"]);
+    assert!(bytes(&server, &streamed("gpt-4o-mini")).contains("[DONE]"));
+}

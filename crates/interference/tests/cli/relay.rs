@@ -160,6 +160,10 @@ fn a_script_refuses_nothing_that_no_rule_matches() {
             assert_eq!((answer.status, answer.header("x-interference-upstream")), (400, None), "{asked}");
         }
     }
+    assert_eq!(
+        get(chain.relay.address, "/v1/models/scripted").json(),
+        listed(chain.relay.address)["data"][0]
+    );
     let embeddings = post("/v1/embeddings", r#"{"model":"any","input":[{"text":"a tree"}]}"#);
     let (answer, _) = Exchange::undescribed(chain.relay.address, embeddings.as_bytes()).read_whole();
     assert_eq!(answer.header("x-interference-upstream"), Some("up"), "{answer:#?}");

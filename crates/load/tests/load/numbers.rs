@@ -21,6 +21,13 @@ fn what_has_no_end_is_told_of_every_second() {
 }
 
 #[test]
+fn sums_of_tokens_do_not_wrap_around() {
+    let server = Server::start(|_, _| vec![write(HEAD), events(&[TEXT, STOP, &usage(1 << 63), DONE]), end()]);
+    let counts = measured(&run(&server.url, at_once(1), questions(2)), &[]).measurements.counts;
+    assert_eq!((counts.good, counts.completion_tokens), (2, u64::MAX));
+}
+
+#[test]
 fn chunks_that_come_by_one_read_are_told() {
     let server = Server::start(|_, _| {
         vec![write(HEAD), Step::Wait(PAUSE), events(&[TEXT, TEXT, TEXT, TEXT, STOP, DONE]), end()]
