@@ -28,6 +28,16 @@ const READ_LIMITS: ReadLimits = ReadLimits {
     interim_answers: 16,
 };
 
+/// What is read of each later answer of a server that has sent [`ENDLESS_UNTIL_IMPATIENT`] beyond these bounds. It is
+/// still many times what cases ask for.
+const READ_LIMITS_OF_ENDLESS: ReadLimits = ReadLimits {
+    body_bytes: 512 << 10,
+    raw_bytes: 640 << 10,
+    reads: 1 << 12,
+    chunks: 1 << 12,
+    ..READ_LIMITS
+};
+
 /// How often a server that says it is busy is asked the same again.
 const TRIES_WHEN_BUSY: u32 = 3;
 /// How long is waited before that, at most, whatever the server asks for.
@@ -39,7 +49,7 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 const SILENCES_UNTIL_IMPATIENT: u32 = 3;
 /// After so many, nothing more is asked.
 const SILENCES_UNTIL_GIVING_UP: u32 = 10;
-/// Answers that went on until reading was given up; after so many, less is waited of such a server.
+/// Answers that went on until reading was given up; after so many, less is read of such a server, and less waited.
 const ENDLESS_UNTIL_IMPATIENT: u32 = 2;
 /// What is waited then.
 const IMPATIENT: Duration = Duration::from_secs(3);
@@ -57,6 +67,8 @@ pub(crate) struct Asker {
     asked: AtomicU64,
     silences: AtomicU32,
     endless: AtomicU32,
+    /// Those of the endless that came faster than their time ended.
+    too_large: AtomicU32,
     /// Whether any answer was whole.
     has_answered: AtomicBool,
     until: Instant,
@@ -85,6 +97,7 @@ impl Asker {
             asked: AtomicU64::new(0),
             silences: AtomicU32::new(0),
             endless: AtomicU32::new(0),
+            too_large: AtomicU32::new(0),
             has_answered: AtomicBool::new(false),
             until,
             room: Semaphore::new(room.clamp(1, Semaphore::MAX_PERMITS)),
@@ -214,8 +227,16 @@ impl Asker {
             total: total.min(left),
             ..TimeLimits::default()
         };
-        let limits = Limits { read: READ_LIMITS, time };
+        let limits = Limits { read: self.read_limits(), time };
         Connection::connect(target, limits).await
+    }
+
+    /// How much is read of an answer.
+    fn read_limits(&self) -> ReadLimits {
+        match self.too_large.load(Ordering::Relaxed) {
+            0..ENDLESS_UNTIL_IMPATIENT => READ_LIMITS,
+            _ => READ_LIMITS_OF_ENDLESS,
+        }
     }
 
     /// An exchange that a case has held itself, on a connection of [`Asker::connect`], for the evidence.
@@ -240,8 +261,12 @@ impl Asker {
             Ending::TimedOut { .. } if answer.head.is_none() => {
                 self.silences.fetch_add(1, Ordering::Relaxed);
             }
-            Ending::TimedOut { .. } | Ending::TooLarge(_) => {
+            Ending::TimedOut { .. } => {
                 self.endless.fetch_add(1, Ordering::Relaxed);
+            }
+            Ending::TooLarge(_) => {
+                self.endless.fetch_add(1, Ordering::Relaxed);
+                self.too_large.fetch_add(1, Ordering::Relaxed);
             }
             Ending::Abandoned(_) => {}
             Ending::Complete { .. } => {
@@ -278,4 +303,47 @@ fn retry_after(exchange: &Exchange) -> Duration {
 /// What a thread that panicked has left is as good as before: every lock here guards single steps.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use interference_wire::Responder;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Bodies without an end, on every connection.
+    async fn endless_server() -> String {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let url = format!("http://{}/v1", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let mut responder = Responder::new(stream);
+                    drop(responder.read_request(&Limits::default()).await);
+                    let mut written = responder.write(b"HTTP/1.1 200 OK\r\n\r\n").await;
+                    while written.is_ok() {
+                        written = responder.write(&[b'a'; 1 << 16]).await;
+                    }
+                });
+            }
+        });
+        url
+    }
+
+    #[tokio::test]
+    async fn less_is_read_of_a_server_that_sends_endless_answers() {
+        let target = Target::parse(&endless_server().await, None, Vec::new()).unwrap();
+        let patience = Patience { silence: Duration::from_secs(10), total: Duration::from_secs(60) };
+        let asker = Asker::new(target, patience, 1, Instant::now() + Duration::from_secs(120));
+        let mut read = Vec::new();
+        for _ in 0..4 {
+            let exchange = asker.ask_one_time(Question::get("/models")).await;
+            assert!(matches!(exchange.ending(), Some(Ending::TooLarge(_))), "{:?}", exchange.ending());
+            read.push(exchange.body().len());
+        }
+        let (before, after) = read.split_at(ENDLESS_UNTIL_IMPATIENT as usize);
+        assert!(before.iter().all(|length| *length >= READ_LIMITS.body_bytes), "{read:?}");
+        assert!(after.iter().all(|length| *length <= READ_LIMITS_OF_ENDLESS.raw_bytes), "{read:?}");
+    }
 }

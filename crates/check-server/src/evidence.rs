@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use interference_report::{Direction, Exchange as ToldExchange, WireEntry, abridged, milliseconds};
-use interference_wire::Received;
+use interference_wire::{Ending, Received};
 
 use crate::ending::told_ending;
 use crate::exchange::Exchange;
@@ -19,6 +19,8 @@ use interference_target::Target;
 const MOST_EXCHANGES: usize = 4;
 /// Reads of one answer that are shown: the first and the last of them.
 const MOST_READS: usize = 160;
+/// The same of an answer that was too large to be read to its end.
+const MOST_READS_OF_ENDLESS: usize = 16;
 /// Bytes of one read, or of the request, that are shown.
 const SHOWN_BYTES: usize = 4 << 10;
 
@@ -67,7 +69,9 @@ fn told(exchange: &Exchange, target: &Target) -> ToldExchange {
 /// A line for each read; in the middle of many, one that counts those left out.
 fn reads(received: &Received, start: Instant, target: &Target) -> Vec<WireEntry> {
     let secrets = Secrets::in_answer(received, target);
-    abridged(&received.reads, MOST_READS, "reads", |read| WireEntry {
+    let most =
+        if matches!(received.ending, Ending::TooLarge(_)) { MOST_READS_OF_ENDLESS } else { MOST_READS };
+    abridged(&received.reads, most, "reads", |read| WireEntry {
         at_ms: milliseconds(start, read.at),
         direction: Direction::Received,
         offset: read.offset,

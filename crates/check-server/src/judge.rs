@@ -42,6 +42,8 @@ pub struct Judgement {
     pub base_url: String,
     /// What was found out beforehand.
     pub findings: Vec<Finding>,
+    /// What came instead of a chat, if none was answered, neither plain nor streamed: most cases rest on one.
+    pub no_chat: Option<String>,
     /// A verdict for every case that is told of, in the catalogue's order.
     pub cases: Vec<CaseVerdict>,
 }
@@ -79,6 +81,7 @@ impl Judge {
             ..case.unjudged(Verdict::Skip, repeated(case, &self.repeat))
         }));
         verdicts.sort_by_key(|verdict| cases().position(|case| case.slug == verdict.slug));
-        Ok(Judgement { base_url: bench.asker.target().base_url(), findings, cases: verdicts })
+        let no_chat = bench.knowledge.no_chat().map(|reason| self.target.blackened(reason));
+        Ok(Judgement { base_url: bench.asker.target().base_url(), findings, no_chat, cases: verdicts })
     }
 }

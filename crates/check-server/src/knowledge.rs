@@ -92,6 +92,14 @@ impl Knowledge {
         self.endpoints.iter().filter(|(_, told)| told.is_ok()).map(|(endpoint, _)| *endpoint)
     }
 
+    /// What came instead of a chat, if none was answered.
+    pub(crate) fn no_chat(&self) -> Option<&str> {
+        match (&self.plain, &self.streamed) {
+            (Err(plain), Err(_)) => Some(plain),
+            _ => None,
+        }
+    }
+
     /// As reports tell it.
     pub(crate) fn findings(&self) -> Vec<Finding> {
         let mut findings = vec![("model", format!("{} ({})", self.model, self.model_origin))];

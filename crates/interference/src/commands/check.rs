@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use interference_catalogue::{Named, Selection};
 use interference_check_server::{Case, Company, Judge, Judgement, PreflightError, Wishes, cases, cost};
+use interference_report::Verdict;
 
 use crate::failure::{Failure, TOOL_FAILED};
 use crate::interrupt::end_at_ctrl_c;
@@ -63,12 +64,25 @@ pub(crate) fn run(arguments: CheckArguments) -> anyhow::Result<()> {
     let judge = judge(&arguments, selection)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let judgement = runtime.block_on(judgement(&judge))?;
+    let unjudged = unjudged(&judgement);
     telling.tell(Found {
         command: judge.repeat,
         target: judgement.base_url,
         findings: judgement.findings,
         cases: judgement.cases,
-    })
+    })?;
+    unjudged.map_or(Ok(()), |failure| Err(failure.into()))
+}
+
+/// Where no chat is answered, that nothing is broken says little: cases that wanted to look at one were not judged.
+fn unjudged(judgement: &Judgement) -> Option<Failure> {
+    let reason = judgement.no_chat.as_ref()?;
+    let (cases, all) = (&judgement.cases, judgement.cases.len());
+    let inconclusive = cases.iter().filter(|case| case.verdict == Verdict::Inconclusive).count();
+    let message =
+        format!("no chat is answered ({reason}); {inconclusive} of {all} cases could not be judged");
+    let hint = "`-m` names the model to ask; `--only` and `--skip` leave out what the server is not for";
+    (inconclusive > 0).then(|| Failure::new(TOOL_FAILED, message, hint))
 }
 
 /// Prints the catalogue, and what it costs.

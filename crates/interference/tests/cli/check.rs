@@ -132,6 +132,21 @@ fn what_cannot_be_judged_is_told_with_a_hint() {
 }
 
 #[test]
+fn a_server_that_answers_no_chat_is_not_called_well() {
+    let bench = Bench::take();
+    let folder = tempfile::tempdir().unwrap();
+    let server = scripted(&bench, &folder, &["--faults", "http.status = 500"]);
+    let url = server.base_url();
+    let finished = bench.run(&["check", &url, "--only", "sse.done-once", "--only", "models.list"]);
+    let told = "error: no chat is answered (status 500: ";
+    assert!(finished.failed_with(3).contains(told), "{}", finished.stderr);
+    assert!(finished.stderr.contains("1 of 2 cases could not be judged\nhint: `-m` "), "{}", finished.stderr);
+    // Whoever looks at nothing that rests on a chat does not miss it.
+    let finished = bench.run(&["check", &url, "--only", "models.list"]);
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+}
+
+#[test]
 fn the_catalogue_is_listed_with_its_costs() {
     let bench = Bench::take();
     let text = bench.run(&["check", "--list", "--only", "sse"]).succeeded();
