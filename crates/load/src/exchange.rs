@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use interference_target::Target;
-use interference_wire::{Answer, AnswerHead, BodyExpected, ConnectError, Connection, Limits, SendError};
+use interference_wire::{AnswerHead, BodyExpected, ConnectError, Connection, Limits, SendError};
 
 use crate::failure::Failure;
 use crate::observation::Observation;
@@ -15,6 +15,9 @@ use crate::work::Ask;
 
 /// What the systems of both ends may add to a round trip.
 const SYSTEMS_SHARE: Duration = Duration::from_millis(5);
+
+/// Bytes of a body that are read, at most: more than the largest answer of the API, which has 2,048 embeddings.
+const LARGEST_BODY: usize = 256 << 20;
 
 /// What came of a request.
 pub(crate) struct Exchanged {
@@ -122,7 +125,7 @@ pub(crate) async fn exchange(
     let mut reading = connection.begin_answer(BodyExpected::Yes);
     let mut reader: Option<AnswerReader> = None;
     let mut body = Vec::new();
-    let mut last = None;
+    let (mut last, mut came) = (None, 0);
     while let Some(read) = reading.next_read().await {
         last = Some(read.at);
         if reader.is_none()
@@ -136,28 +139,30 @@ pub(crate) async fn exchange(
             exchanged.first_byte.get_or_insert(read.at);
             reader.take(&body, read.at);
         }
+        came += body.len();
+        if came > LARGEST_BODY {
+            break;
+        }
     }
     let answer = reading.finish();
     // An end that was under way when the request went out comes within a round trip. A later one is the server's answer
     // to the request, which may have been acted upon.
     let at_once = exchanged.sent.is_some_and(|sent| sent.elapsed() <= 2 * round_trip + SYSTEMS_SHARE);
-    let is_late = matches!(
-        failure_of(&answer),
-        Some(Failure::FirstByteTimedOut | Failure::TimedOut | Failure::Stalled)
-    );
+    let broken = if came > LARGEST_BODY {
+        Some(Failure::TooLarge)
+    } else {
+        Failure::of_ending(answer.received.ending)
+    };
+    let is_late = matches!(broken, Some(Failure::FirstByteTimedOut | Failure::TimedOut | Failure::Stalled));
     exchanged.was_stale = last.is_none() && at_once && !is_late;
     exchanged.ended = match (answer.received.ending.is_complete(), last) {
         (true, Some(last)) => last,
         _ => Instant::now(),
     };
-    (exchanged.heard, exchanged.outcome) = conclude(reader, &answer, exchanged.ended);
+    (exchanged.heard, exchanged.outcome) = conclude(reader, broken, exchanged.ended);
     exchanged.keeps_alive = answer.keeps_alive();
     exchanged.head = answer.head;
     exchanged
-}
-
-fn failure_of(answer: &Answer) -> Option<Failure> {
-    Failure::of_ending(answer.received.ending)
 }
 
 fn reader_of(head: &AnswerHead, ask: &Ask) -> AnswerReader {
@@ -175,8 +180,11 @@ fn reader_of(head: &AnswerHead, ask: &Ask) -> AnswerReader {
 }
 
 /// What the server told of itself wins over how its connection ended, and that over what it left unsaid.
-fn conclude(reader: Option<AnswerReader>, answer: &Answer, ended: Instant) -> (Heard, Result<(), Failure>) {
-    let broken = failure_of(answer);
+fn conclude(
+    reader: Option<AnswerReader>,
+    broken: Option<Failure>,
+    ended: Instant,
+) -> (Heard, Result<(), Failure>) {
     match (reader, broken) {
         (None, broken) => (Heard::default(), Err(broken.unwrap_or(Failure::MalformedHttp))),
         (Some(reader), None) => reader.finish(ended),

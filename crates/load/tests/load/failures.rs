@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use interference_wire::{Step, TimeLimits};
+use interference_wire::{Step, TimeLimits, chunk};
 
 use crate::server::{DONE, HEAD, STOP, Server, TEXT, events, silence, sound, write};
 use crate::{at_once, errors, measured, questions, run};
@@ -47,6 +47,16 @@ fn a_server_that_does_wrong_is_counted_by_kind() {
     ] {
         assert_eq!(counted(steps.clone()), expected, "{steps:?}");
     }
+}
+
+#[test]
+fn an_answer_without_an_end_is_too_large_sooner_than_too_late() {
+    let comment = chunk([b":".as_slice(), &[b'a'; 1 << 20], b"\n"].concat().as_slice());
+    let endless = std::iter::repeat_n(write(comment), 300);
+    let steps: Vec<Step> =
+        [write(HEAD), events(&[TEXT])].into_iter().chain(endless).chain([silence()]).collect();
+    let server = Server::start(move |_, _| steps.clone());
+    assert_eq!(errors(&measured(&run(&server.url, at_once(1), questions(1)), &[])), "1 too_large");
 }
 
 #[test]

@@ -220,6 +220,10 @@ fn notes(a: &Sample<'_>, b: &Sample<'_>) -> Vec<String> {
             notes.push(format!("{name} {note}"));
         }
         notes.extend(sample.report.notes.iter().map(|note| format!("{name}: {note}")));
+        if let Some(series) = &sample.report.series {
+            let (runs, what) = (series.points.len(), sentences::plan(&sample.report.plan));
+            notes.push(format!("{name} is a series of {runs} runs, of which one is compared: {what}"));
+        }
         let counts = &sample.report.measurements.counts;
         if counts.late > 0 && counts.scheduled > 0 {
             let share = percent(counts.late as f64 / counts.scheduled as f64);

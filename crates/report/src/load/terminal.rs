@@ -114,6 +114,11 @@ fn outcome(page: &mut Page, report: &LoadReport) {
     page.labelled("tokens", &tokens, Ink::Plain);
     let (late, ink) = sentences::late(report);
     page.labelled("late", &late, ink);
+    if counts.reconnected > 0 {
+        let anew = counted(counts.reconnected, "request was", "requests were");
+        let told = format!("{anew} sent anew: the server had just closed their idle connections");
+        page.labelled("stale", &told, Ink::Plain);
+    }
     let basis = match report.basis {
         Basis::Scheduled => "latencies count from when a request was to be sent",
         Basis::Sent => "latencies count from when a request was sent",

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
 use humantime::format_duration;
-use interference_load::schedule::{Arrival, Profile, Schedule, Speed, WHOLE};
+use interference_load::schedule::{Arrival, Profile, Schedule, ScheduleError, Speed, WHOLE};
 use interference_load::{Counting, Level, Live, Measured, Reuse, Run, level_of, measure};
 use interference_report::Tool;
 use interference_report::load::{Bounds, Certificate, FORMAT, LoadReport, Objective, Plan};
@@ -331,6 +331,18 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Whether a run at such rates would send anything, or fail.
+    pub(super) fn does_anything(&self, rate: &Profile) -> bool {
+        !matches!(self.counted(rate), Ok(Schedule::Arrivals(counted)) if counted.is_empty())
+    }
+
+    /// The arrivals that count.
+    fn counted(&self, rate: &Profile) -> Result<Schedule, ScheduleError> {
+        let arrivals = &self.arguments.arrivals;
+        let shard = self.arguments.parts.shard.unwrap_or(WHOLE);
+        Schedule::open(rate, arrivals.arrivals, arrivals.duration, arrivals.seed, shard)
+    }
+
     /// The schedule with the time before it, and how long what counts of it lasts.
     fn schedule(&self, pattern: &Pattern) -> anyhow::Result<(Schedule, Duration)> {
         let arrivals = &self.arguments.arrivals;
@@ -338,19 +350,15 @@ impl<'a> Session<'a> {
         let (duration, warmup, seed) = (arrivals.duration, arrivals.warmup, arrivals.seed);
         let made = match pattern {
             Pattern::Open(rate) => {
-                let counted = Schedule::open(rate, arrivals.arrivals, duration, seed, shard);
-                if let Ok(Schedule::Arrivals(counted)) = &counted
-                    && counted.is_empty()
-                    && self.arguments.parts.shard.is_none()
-                    && !arrivals.sweep
-                {
+                if self.arguments.parts.shard.is_none() && !self.does_anything(rate) {
                     return Err(nothing_to_send(rate, duration).into());
                 }
                 let before = match warmup.is_zero() {
                     true => Ok(Schedule::Arrivals(Vec::new())),
                     false => Schedule::open(rate, arrivals.arrivals, warmup, seed.wrapping_add(1), shard),
                 };
-                counted.and_then(|counted| before.map(|before| (behind(before, counted, warmup), duration)))
+                let both = self.counted(rate).and_then(|counted| Ok((before?, counted)));
+                both.map(|(before, counted)| (behind(before, counted, warmup), duration))
             }
             Pattern::Closed(users) => {
                 Schedule::closed(users, duration, shard).map(|users| (behind_users(users, warmup), duration))

@@ -19,6 +19,8 @@ const NEAR_ENOUGH: f64 = 1.05;
 #[derive(Default)]
 pub(super) struct Search {
     points: Vec<Point>,
+    /// The highest rate so far at which a run has no arrival.
+    empty: Option<f64>,
     held: Option<Try>,
     missed: Option<Try>,
 }
@@ -41,13 +43,25 @@ impl Search {
             return None;
         }
         match (self.held.as_ref().map(rate), self.missed.as_ref().map(rate)) {
-            (None, None) => Some(FIRST_RATE),
-            (None, Some(missed)) => (missed > LOWEST_RATE).then_some(missed / 2.0),
+            (None, None) => match self.empty {
+                Some(empty) => (empty < HIGHEST_RATE).then_some((empty * 2.0).min(HIGHEST_RATE)),
+                None => Some(FIRST_RATE),
+            },
+            (None, Some(missed)) => {
+                let lower = missed / 2.0;
+                let is_worth_a_try = missed > LOWEST_RATE && self.empty.is_none_or(|empty| lower > empty);
+                is_worth_a_try.then_some(lower)
+            }
             (Some(held), None) => (held < HIGHEST_RATE).then_some((held * 2.0).min(HIGHEST_RATE)),
             (Some(held), Some(missed)) => {
                 (missed / held > NEAR_ENOUGH).then(|| rounded((held * missed).sqrt()))
             }
         }
+    }
+
+    /// Takes note that a run at this rate would send nothing, so that nothing would hold or be missed.
+    pub(super) fn skip(&mut self, rate: f64) {
+        self.empty = Some(self.empty.map_or(rate, |empty| empty.max(rate)));
     }
 
     /// Takes what came of a rate.
@@ -157,6 +171,28 @@ mod tests {
             "{objections:?}"
         );
         assert_eq!(objections.len(), 1);
+    }
+
+    /// A search in which runs send nothing below a rate, up to which the objective holds or not.
+    fn search_above(least: f64, limit: f64) -> Option<LoadReport> {
+        let mut search = Search::default();
+        while let Some(rate) = search.next() {
+            match rate < least {
+                true => search.skip(rate),
+                false => search.take(rate, run(rate, rate <= limit, true)),
+            }
+        }
+        search.told()
+    }
+
+    #[test]
+    fn rates_that_send_nothing_are_passed_over() {
+        let told = search_above(30.0, 100.0).unwrap();
+        let highest = told.series.as_ref().unwrap().highest.unwrap();
+        assert!((100.0 / NEAR_ENOUGH..=100.0).contains(&highest), "{highest}");
+        let missed = search_above(0.3, 0.0).unwrap();
+        assert_eq!(missed.plan.rate.as_deref(), Some("0.5"), "a quarter would send nothing");
+        assert!(search_above(f64::MAX, 1.0).is_none());
     }
 
     #[test]

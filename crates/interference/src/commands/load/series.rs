@@ -60,8 +60,13 @@ pub(super) fn sweep(
     let mut search = Search::default();
     while let Some(rate) = search.next() {
         let number = search.tries();
+        let profile = Profile::constant(rate)?;
+        if !session.does_anything(&profile) {
+            search.skip(rate);
+            continue;
+        }
+        let pattern = Pattern::Open(profile);
         say(&format!("run {}: {rate:.2} requests a second", number + 1));
-        let pattern = Pattern::Open(Profile::constant(rate)?);
         let report = session.clone().nth(number, &pattern).run(&pattern)?;
         if interruption.is_there() {
             return Ok(LoadReport { series: Some(search.series()), ..report });
@@ -69,7 +74,7 @@ pub(super) fn sweep(
         say(if report.met() { "  every objective held" } else { "  an objective was missed" });
         search.take(rate, report);
     }
-    search.told().context("a search begins with a try")
+    search.told().context("the highest rate has arrivals in a millisecond")
 }
 
 /// One run for each part of the requests that fail.

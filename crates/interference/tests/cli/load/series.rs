@@ -70,7 +70,7 @@ fn each_try_of_a_search_has_its_own_certificate() {
     let loaded = Loaded::new(&bench, BUSY, &[]);
     let base_url = loaded.server.base_url();
     let arguments = ["load", &base_url, "-m", "any", "--sweep", "--slo", "total_ms<0.001", "--json"];
-    let brief = ["--duration", "100ms", "--plant-stall", "20ms", "--drain", "1s"];
+    let brief = ["--duration", "100ms", "--arrivals", "constant", "--plant-stall", "20ms", "--drain", "1s"];
     let mut command = bench.command(&[&arguments[..], &brief].concat());
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut said = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
@@ -90,6 +90,17 @@ fn each_try_of_a_search_has_its_own_certificate() {
         assert!(certificate[when]["first_content_error_ms"].is_object(), "{certificate:#}");
         assert!(fraction(&certificate[when]["longest_stall_ms"]) >= 20.0, "{certificate:#}");
     }
+}
+
+#[test]
+fn a_search_passes_over_rates_that_send_nothing() {
+    let bench = Bench::take();
+    let loaded = Loaded::new(&bench, BUSY, &[]);
+    let sweep = ["--sweep", "--slo", "total_ms<0.001", "--duration", "50ms", "--seed", "1"];
+    let document = loaded.measured(&sweep);
+    let [point] = points(&document) else { panic!("{:#}", document["series"]) };
+    assert!(fraction(&point["at"]) > 1.0, "one a second sends nothing in 50 ms: {point:#}");
+    assert!(fraction(&point["figures"]["total_ms_p50"]) > 0.001, "{point:#}");
 }
 
 #[test]

@@ -162,3 +162,17 @@ fn a_comparison_is_told_in_a_screen() {
     let back: Comparison = serde_json::from_str(&comparison.to_json().unwrap()).unwrap();
     assert_eq!(back, comparison);
 }
+
+#[test]
+fn of_a_series_it_is_told_which_run_is_compared() {
+    let (series, alone) = (sample::rich(), LoadReport { series: None, ..sample::rich() });
+    let is_told = |comparison: &Comparison, side: &str| {
+        let told = format!("{side} is a series of ");
+        comparison
+            .notes
+            .iter()
+            .any(|note| note.starts_with(&told) && note.contains(" of which one is compared"))
+    };
+    let comparison = compare(&series, &alone);
+    assert!(is_told(&comparison, "A") && !is_told(&comparison, "B"), "{:?}", comparison.notes);
+}

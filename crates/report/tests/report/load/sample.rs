@@ -267,6 +267,7 @@ pub(crate) fn rich() -> LoadReport {
     report.measurements.counts.late = 7;
     report.measurements.counts.sent -= 1;
     report.measurements.counts.without_usage = 3;
+    report.measurements.counts.reconnected = 2;
     for (measure, micros) in [
         (Measure::Connect, 900),
         (Measure::FirstByte, 90_000),
