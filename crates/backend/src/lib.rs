@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures::Stream;
 pub use head::{content_length, is_event_stream, remove_hop_by_hop};
 use http::{HeaderMap, Method, StatusCode};
-pub use interference_cassette::{is_secret, query_without_secrets};
+pub use interference_cassette::{is_secret, query_without_secrets, value_without_secrets};
 use interference_faults::Drawn;
 use interference_sse::Event;
 pub use upstream::{UPSTREAM_HEADER, UpstreamCode};

@@ -21,4 +21,5 @@ pub use folder::{Folder, LARGEST_FOLDER, MOST_FILES, Recording, Recordings, read
 pub use reading::{LONGEST_FILE, MOST_READS};
 pub use redaction::{
     REDACTED, Redaction, SHORTEST_CLIENT_KEY, SHORTEST_SECRET, is_secret, query_without_secrets,
+    value_without_secrets,
 };

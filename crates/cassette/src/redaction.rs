@@ -4,8 +4,10 @@
 //! the letter. Those are overwritten byte by byte, so that lengths stay true, and pieces of a stream stay the pieces
 //! that they were, also where a secret lies across two. Refuses to know where secrets come from.
 
+use std::borrow::Cow;
+
 use bytes::{Bytes, BytesMut};
-use http::header::{COOKIE, SET_COOKIE};
+use http::header::{CONTENT_LOCATION, COOKIE, LOCATION, REFERER, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use memchr::memmem::Finder;
 use percent_encoding::percent_decode_str;
@@ -92,6 +94,26 @@ pub fn query_without_secrets(query: &str) -> String {
         _ => part.to_owned(),
     });
     parts.collect::<Vec<_>>().join("&")
+}
+
+/// The value of a header without what is secret in it: nothing is left of it where its name tells of a secret
+/// ([`is_secret`]), and an address is left without the values of its secret parameters, behind `#`, too.
+pub fn value_without_secrets<'a>(name: &HeaderName, value: &'a [u8]) -> Cow<'a, [u8]> {
+    if is_secret(name.as_str()) {
+        return Cow::Borrowed(REDACTED.as_bytes());
+    }
+    if ![LOCATION, CONTENT_LOCATION, REFERER].contains(name) {
+        return Cow::Borrowed(value);
+    }
+    let Ok(address) = std::str::from_utf8(value) else { return Cow::Borrowed(REDACTED.as_bytes()) };
+    match address.find(['?', '#']) {
+        Some(end) => {
+            let (before, parameters) = address.split_at(end + 1);
+            let parameters = parameters.split('#').map(query_without_secrets).collect::<Vec<_>>().join("#");
+            Cow::Owned(format!("{before}{parameters}").into_bytes())
+        }
+        None => Cow::Borrowed(value),
+    }
 }
 
 /// Whether a parameter's name tells of a secret, as a query spells it, with percent signs.
@@ -195,14 +217,14 @@ impl Redaction {
 
     fn headers(&self, headers: &mut HeaderMap) {
         for (name, value) in headers.iter_mut() {
-            if is_secret(name.as_str()) {
-                *value = HeaderValue::from_static(REDACTED);
-            } else if self.literals.iter().any(|literal| literal.find(value.as_bytes()).is_some()) {
-                let mut overwritten = value.as_bytes().to_vec();
-                self.overwrite(&mut overwritten);
-                // Asterisks are fit for a header; if the rest were not, nothing of it would be kept.
-                *value = HeaderValue::from_bytes(&overwritten)
-                    .unwrap_or_else(|_| HeaderValue::from_static(REDACTED));
+            let mut kept = value_without_secrets(name, value.as_bytes());
+            if self.literals.iter().any(|literal| literal.find(&kept).is_some()) {
+                self.overwrite(kept.to_mut());
+            }
+            if kept != value.as_bytes() {
+                // What takes a secret's place is fit for a header; if the rest were not, nothing of it would be kept.
+                *value =
+                    HeaderValue::from_bytes(&kept).unwrap_or_else(|_| HeaderValue::from_static(REDACTED));
             }
         }
     }

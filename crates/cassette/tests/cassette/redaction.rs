@@ -100,6 +100,26 @@ fn what_a_client_brings_for_a_key_is_taken_out_wherever_it_stands() {
 }
 
 #[test]
+fn an_address_in_a_header_is_kept_without_its_secret_parameters() {
+    let mut cassette = sample::chat();
+    cassette.request.headers.insert("referer", "https://host/app?api_key=short&page=2".parse().unwrap());
+    let Outcome::Answered(answer) = &mut cassette.outcome else { unreachable!() };
+    for (name, value) in [
+        ("location", "/v1/files?sig=a&access_token=b#key=c&part=d"),
+        ("content-location", "/v1/files/1"),
+        ("x-note", "/v1/files?key=e"),
+    ] {
+        answer.headers.insert(name, value.parse().unwrap());
+    }
+    Redaction::default().apply(&mut cassette);
+    assert_eq!(cassette.request.headers["referer"], "https://host/app?api_key=[redacted]&page=2");
+    let Outcome::Answered(answer) = &cassette.outcome else { unreachable!() };
+    assert_eq!(answer.headers["location"], "/v1/files?sig=a&access_token=[redacted]#key=[redacted]&part=d");
+    assert_eq!(answer.headers["content-location"], "/v1/files/1");
+    assert_eq!(answer.headers["x-note"], "/v1/files?key=e");
+}
+
+#[test]
 fn a_failure_that_repeats_a_secret_is_told_without() {
     let mut cassette = sample::chat();
     cassette.outcome = Outcome::Failed(RecordedFailure {

@@ -5,7 +5,7 @@ use std::time::{Instant, UNIX_EPOCH};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use interference_backend::{is_secret, query_without_secrets};
+use interference_backend::{query_without_secrets, value_without_secrets};
 use interference_faults::Happening;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -22,9 +22,6 @@ const BLOCK: usize = 4 << 10;
 /// How deep the JSON of a body may be to be told as JSON. Readers of the journal have bounds, too: serde_json's is 128
 /// levels, and what is above a body in the journal takes some of them.
 const DEEPEST_BODY: usize = 100;
-
-/// What stands for a secret.
-const REDACTED: &[u8] = b"[redacted]";
 
 /// How many things that faults did are kept; more are counted.
 const MOST_HAPPENINGS: usize = 100;
@@ -349,10 +346,10 @@ impl Headers {
         let length = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
         let mut kept = Headers { bytes: Vec::with_capacity(length), ends: Vec::with_capacity(headers.len()) };
         for (name, value) in headers {
-            let value = if is_secret(name.as_str()) { REDACTED } else { value.as_bytes() };
+            let value = value_without_secrets(name, value.as_bytes());
             kept.bytes.extend_from_slice(name.as_str().as_bytes());
             let name_end = kept.bytes.len();
-            kept.bytes.extend_from_slice(value);
+            kept.bytes.extend_from_slice(&value);
             kept.ends.push((name_end, kept.bytes.len()));
         }
         kept
