@@ -2,7 +2,9 @@
 //!
 //! Owns both lists, and the rule about keys. It refuses to know what any header means for the request.
 
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TRANSFER_ENCODING};
+use http::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, ORIGIN, TRANSFER_ENCODING,
+};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use interference_backend::{UPSTREAM_HEADER, remove_hop_by_hop};
 
@@ -49,11 +51,11 @@ impl Key {
 }
 
 /// What an upstream gets of a request's headers. `Host` and the body's length are not among them, nor are cookies: a
-/// browser sends those of one port to all ports of a host.
+/// browser sends those of one port to all ports of a host. Nor is the page's origin: whether it may ask has been decided.
 pub(crate) fn for_upstream(client: &HeaderMap, key: &Key) -> HeaderMap {
     let mut headers = client.clone();
     remove_hop_by_hop(&mut headers);
-    for name in [HOST, CONTENT_LENGTH, EXPECT, COOKIE, FAULTS] {
+    for name in [HOST, CONTENT_LENGTH, EXPECT, COOKIE, ORIGIN, FAULTS] {
         headers.remove(name);
     }
     if !matches!(key, Key::Clients) {

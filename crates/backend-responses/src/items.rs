@@ -1,5 +1,7 @@
 //! The items of an input: their names, the items that they refer to, and the form in which they are kept.
 
+use std::collections::HashSet;
+
 use interference_api_types::openai::responses::{Item, ItemContent, ItemPart};
 use interference_backend::Refusal;
 use serde::Deserialize;
@@ -104,7 +106,21 @@ pub(crate) async fn resolve(items: Vec<Item>, state: &State) -> Result<Vec<Item>
         }
         resolved.push(item);
     }
+    refuse_repeated(&resolved)?;
     Ok(resolved)
+}
+
+/// The items of a list are told apart by their names.
+fn refuse_repeated(items: &[Item]) -> Result<(), Refusal> {
+    let mut names = HashSet::new();
+    let named = items.iter().enumerate().filter_map(|(position, item)| Some((position, item.id.as_deref()?)));
+    for (position, id) in named {
+        if !names.insert(id) {
+            let message = format!("Two items of 'input' have the id '{}'; leave one of them out.", quote(id));
+            return Err(invalid(format!("input[{position}].id"), message, "invalid_value"));
+        }
+    }
+    Ok(())
 }
 
 /// How long an item is, in bytes of JSON.

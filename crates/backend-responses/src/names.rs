@@ -52,7 +52,7 @@ impl Origin {
 pub(crate) struct Origins(pub(crate) Vec<Origin>);
 
 /// Members that are called otherwise, and all that begins with them.
-const RENAMED: [(&str, &str); 12] = [
+const RENAMED: [(&str, &str); 11] = [
     ("messages[].content[].file", "input[].content[].input_file"),
     ("messages[]", "input[]"),
     ("messages", "input"),
@@ -61,7 +61,6 @@ const RENAMED: [(&str, &str); 12] = [
     ("response_format.json_schema", "text.format"),
     ("response_format", "text.format"),
     ("tool_choice.function", "tool_choice"),
-    ("tool_choice.allowed_tools", "tool_choice"),
     ("reasoning_effort", "reasoning.effort"),
     ("verbosity", "text.verbosity"),
     ("logprobs", "include"),
@@ -80,6 +79,9 @@ impl Origins {
             let rest = rest.strip_prefix(".function").unwrap_or(rest);
             return Cow::Owned(format!("tools[{position}]{rest}"));
         }
+        if let Some(rest) = chat.strip_prefix("tool_choice.allowed_tools") {
+            return Cow::Owned(format!("tool_choice{}", rest.replacen(".function", "", 1)));
+        }
         let renamed = RENAMED.iter().find_map(|(chat_name, own)| {
             let rest = chat.strip_prefix(chat_name)?;
             (rest.is_empty() || rest.starts_with('.')).then(|| format!("{own}{rest}"))
@@ -87,10 +89,17 @@ impl Origins {
         renamed.map_or(Cow::Borrowed(chat), Cow::Owned)
     }
 
-    /// The names of parameters in a message for a person, where they stand as words or in quotation marks.
+    /// The names of parameters in a message for a person, where they stand as words or in quotation marks. Of
+    /// `'name' is 'value'` the value is the client's.
     pub(crate) fn message(&self, chat: &str) -> String {
         let is_around = |character: char| "'`\"(),;:.".contains(character);
+        let mut before = ["", ""];
         let words = chat.split(' ').map(|word| {
+            let is_value = before[0].ends_with('\'') && before[1] == "is" && word.starts_with('\'');
+            before = [before[1], word];
+            if is_value {
+                return word.to_owned();
+            }
             let name = word.trim_matches(is_around);
             let at = word.find(name).unwrap_or_default();
             [&word[..at], &self.name(name), &word[at + name.len()..]].concat()
@@ -145,6 +154,8 @@ mod tests {
             ("tools[2].function.name", "tools[2].name"),
             ("tools", "tools"),
             ("tool_choice.function.name", "tool_choice.name"),
+            ("tool_choice.allowed_tools.tools[0].function.name", "tool_choice.tools[0].name"),
+            ("tool_choice.allowed_tools", "tool_choice"),
             ("reasoning_effort", "reasoning.effort"),
             ("top_logprobs", "top_logprobs"),
             ("messagesx", "messagesx"),
@@ -167,6 +178,10 @@ mod tests {
                 "'max_output_tokens' and 'max_output_tokens' differ.",
             ),
             ("these would be ignored: messages[].name, user.", "these would be ignored: input[].name, user."),
+            (
+                "'tool_choice.function.name' is 'verbosity', and 'messages' has no such call.",
+                "'tool_choice.name' is 'verbosity', and 'input' has no such call.",
+            ),
             ("Please reduce the length of the messages.", "Please reduce the length of the input."),
             ("", ""),
             ("  a ' b.", "  a ' b."),

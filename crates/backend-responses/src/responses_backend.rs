@@ -1,10 +1,12 @@
 //! The backend itself: what it answers, and what it leaves to the one behind it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::Method;
 use interference_api_types::openai::identity::Identity;
 use interference_backend::{Backend, Measurement, ModelCard, Readiness, Refusal, Reply, Request};
+use percent_encoding::percent_decode_str;
 
 use crate::state::State;
 
@@ -43,9 +45,11 @@ impl Backend for ResponsesBackend {
         }
         let path = request.path.clone();
         if let Some(parts) = parts_below(&path, "/responses") {
+            let parts: Vec<&str> = parts.iter().map(|part| &**part).collect();
             return Box::pin(self.answer_response(&parts, request)).await;
         }
         if let Some(parts) = parts_below(&path, CHATS) {
+            let parts: Vec<&str> = parts.iter().map(|part| &**part).collect();
             return Box::pin(self.answer_kept_chat(&parts, request)).await;
         }
         self.inner.answer(request).await
@@ -88,10 +92,10 @@ impl ResponsesBackend {
     }
 }
 
-/// The parts of a path behind another, none if it does not begin with it.
-fn parts_below<'path>(path: &'path str, above: &str) -> Option<Vec<&'path str>> {
+/// The parts of a path behind another, without percent signs (RFC 3986, section 2.4); none if it does not begin with it.
+fn parts_below<'path>(path: &'path str, above: &str) -> Option<Vec<Cow<'path, str>>> {
     let rest = path.strip_prefix(above).filter(|rest| rest.is_empty() || rest.starts_with('/'))?;
-    Some(rest.split('/').skip(1).collect())
+    Some(rest.split('/').skip(1).map(|part| percent_decode_str(part).decode_utf8_lossy()).collect())
 }
 
 /// What stands behind a GET's answer is the HTTP library's business.

@@ -193,13 +193,14 @@ impl Telling {
 
     fn take_delta(&mut self, delta: ChatDelta, logprobs: Vec<Value>) -> Result<(), Broken> {
         let reasoning = delta.reasoning_content.or(delta.reasoning);
-        for (piece, text) in [(Piece::Reasoning, reasoning), (Piece::Refusal, delta.refusal)] {
-            if let Some(text) = text.filter(|text| !text.is_empty()) {
-                self.add(piece, &text, &[])?;
-            }
+        if let Some(text) = reasoning.filter(|text| !text.is_empty()) {
+            self.add(Piece::Reasoning, &text, &[])?;
         }
         if let Some(text) = delta.content.filter(|text| !text.is_empty() || !logprobs.is_empty()) {
             self.add(Piece::Text, &text, &logprobs)?;
+        }
+        if let Some(text) = delta.refusal.filter(|text| !text.is_empty()) {
+            self.add(Piece::Refusal, &text, &[])?;
         }
         for (position, call) in delta.tool_calls.into_iter().enumerate() {
             self.take_call(position, call)?;

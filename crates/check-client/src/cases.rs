@@ -21,6 +21,7 @@ use interference_wire::Step;
 use crate::case::{Case, Outcome, Tools, Turn};
 use crate::oracle::{Seen, told};
 use crate::sample::{TEXT, beginning_text};
+pub(crate) use time::longest_run;
 
 /// A group of the catalogue.
 #[derive(Debug)]

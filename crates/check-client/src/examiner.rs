@@ -316,10 +316,16 @@ pub(crate) async fn answer(
 /// Whether a request's path begins with this slug.
 fn names(request: &Request, slug: &str) -> bool {
     let target = request.head.as_ref().map(|head| head.target.as_slice()).unwrap_or_default();
-    target
+    origin_form(target)
         .strip_prefix(b"/")
         .and_then(|path| path.strip_prefix(slug.as_bytes()))
         .is_some_and(|rest| rest.starts_with(b"/"))
+}
+
+/// The path and the query of a target, which may be a whole URL (RFC 9112, section 3.2.2).
+pub(crate) fn origin_form(target: &[u8]) -> &[u8] {
+    let Some(rest) = target.strip_prefix(b"http://") else { return target };
+    rest.iter().position(|byte| *byte == b'/').map_or(b"/", |path| &rest[path..])
 }
 
 /// The answer to a path that names no case.
@@ -337,4 +343,21 @@ fn limits() -> Limits {
         ReadLimits { body_bytes: LONGEST_REQUEST, raw_bytes: 2 * LONGEST_REQUEST, ..ReadLimits::default() };
     let time = TimeLimits { first_byte: LONGEST_IDLE, total: 2 * LONGEST_IDLE, ..TimeLimits::default() };
     Limits { read, time }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_may_be_a_whole_url() {
+        for (target, path) in [
+            ("/stream.ordinary/v1/models?a=b", "/stream.ordinary/v1/models?a=b"),
+            ("http://127.0.0.1:8080/stream.ordinary/v1", "/stream.ordinary/v1"),
+            ("http://127.0.0.1:8080", "/"),
+            ("*", "*"),
+        ] {
+            assert_eq!(origin_form(target.as_bytes()), path.as_bytes());
+        }
+    }
 }

@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 
 use crate::case::{Case, Objection, Outcome, Tools};
-use crate::cases::{cases, first};
+use crate::cases::{cases, first, longest_run};
 use crate::evidence::{Attempt, evidence};
 use crate::examiner::{Asked, Examiner, Record};
 use crate::oracle::{Seen, cut};
@@ -111,7 +111,8 @@ impl Exam {
             verdicts.insert(index, verdict);
         }
         let first_took = first.run.ended_at - first.run.began_at;
-        let exam = Exam { limit: self.limit + FIRST_RUNS * first_took, ..self.clone() };
+        let limit = self.limit.max(longest_run(self.timeout));
+        let exam = Exam { limit: limit + FIRST_RUNS * first_took, ..self.clone() };
         let mut waiting = told.into_iter().enumerate();
         let mut sitting: JoinSet<(usize, CaseVerdict)> = JoinSet::new();
         loop {

@@ -135,18 +135,26 @@ impl Question {
 
     /// Exactly what is sent.
     pub(crate) fn to_bytes(&self, target: &Target) -> Vec<u8> {
-        let mut head = format!(
-            "{} {}{} HTTP/1.1\r\nHost: {}\r\nUser-Agent: interference/{}\r\nAccept: application/json\r\n",
-            self.method,
-            target.base_path(),
-            self.path,
-            target.authority(),
-            env!("CARGO_PKG_VERSION"),
-        );
+        let mut head = format!("{} {}{} HTTP/1.1\r\n", self.method, target.base_path(), self.path);
+        let own = [
+            ("Host", target.authority()),
+            ("User-Agent", concat!("interference/", env!("CARGO_PKG_VERSION"))),
+            ("Accept", "application/json"),
+            // Whoever says nothing of codings may get any (RFC 9110, section 12.5.3).
+            ("Accept-Encoding", "identity"),
+        ];
+        for (name, value) in own {
+            if !self.brings(name)
+                && !target.headers().iter().any(|(given, _)| given.eq_ignore_ascii_case(name))
+            {
+                head.push_str(&format!("{name}: {value}\r\n"));
+            }
+        }
         if let Some(key) = self.key(target) {
             head.push_str(&format!("Authorization: Bearer {key}\r\n"));
         }
-        for (name, value) in target.headers().iter().chain(&self.headers) {
+        let of_target = target.headers().iter().filter(|(name, _)| !self.brings(name));
+        for (name, value) in of_target.chain(&self.headers) {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
         if let Some(body) = &self.body {
@@ -203,6 +211,11 @@ impl Question {
         line
     }
 
+    /// Whether it has a header of this name of its own.
+    fn brings(&self, name: &str) -> bool {
+        self.headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name))
+    }
+
     fn key(&self, target: &Target) -> Option<String> {
         match &self.key {
             Key::Given => target.key().map(str::to_owned),
@@ -234,11 +247,30 @@ mod tests {
             Question::post("/chat/completions", &json!({"model": "it's"})).header("X-Team", "blue");
         let expected = format!(
             "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost:1337\r\nUser-Agent: interference/{}\r\n\
-             Accept: application/json\r\nAuthorization: Bearer sk-secret\r\nContent-Type: application/json\r\n\
+             Accept: application/json\r\nAccept-Encoding: identity\r\nAuthorization: Bearer sk-secret\r\n\
+             Content-Type: application/json\r\n\
              X-Team: blue\r\nContent-Length: 16\r\n\r\n{{\"model\":\"it's\"}}",
             env!("CARGO_PKG_VERSION")
         );
         assert_eq!(String::from_utf8(question.to_bytes(&target())).unwrap(), expected);
+    }
+
+    #[test]
+    fn no_header_is_there_twice() {
+        let given = [("host", "api.local"), ("Content-Type", "text/x"), ("Accept-Encoding", "br")];
+        let given = given.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let target = Target::parse("http://localhost:1337/v1", None, given).unwrap();
+        let question = Question::post("/embeddings", &json!({})).header("Accept-Encoding", "gzip");
+        let bytes = String::from_utf8(question.to_bytes(&target)).unwrap();
+        let mut names: Vec<String> =
+            bytes.lines().skip(1).filter_map(|line| Some(line.split_once(": ")?.0.to_lowercase())).collect();
+        let all = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), all, "{bytes}");
+        let brings = |line: &str| bytes.contains(&format!("\r\n{line}\r\n"));
+        assert!(brings("host: api.local") && brings("Accept-Encoding: gzip"), "{bytes}");
+        assert!(brings("Content-Type: application/json"), "{bytes}");
     }
 
     #[test]

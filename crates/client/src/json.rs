@@ -11,7 +11,7 @@ use crate::{ApiError, ChatEvent, Usage};
 /// The pieces in one chunk of a stream; none in a chunk without a choice, such as the one that carries the usage.
 pub(crate) fn chunk_events(chunk: &Value) -> Vec<ChatEvent> {
     let choice = first_choice(chunk);
-    let text = choice.and_then(|choice| choice.pointer("/delta/content"));
+    let text = choice.and_then(|choice| said(choice.get("delta")?));
     answer_events(text, choice, chunk)
 }
 
@@ -28,8 +28,8 @@ pub(crate) fn completion_calls(completion: &Value) -> &[Value] {
 /// The pieces of a whole answer; `None` if this is not one.
 pub(crate) fn completion_events(completion: &Value) -> Option<Vec<ChatEvent>> {
     let choice = first_choice(completion)?;
-    let message = choice.get("message")?.as_object()?;
-    Some(answer_events(message.get("content"), Some(choice), completion))
+    let message = choice.get("message").filter(|message| message.is_object())?;
+    Some(answer_events(said(message), Some(choice), completion))
 }
 
 /// The names in a list of models; `None` if this is not one.
@@ -67,6 +67,12 @@ pub(crate) fn error_with_message(message: String, status: StatusCode) -> ApiErro
 fn calls_at<'document>(choice: Option<&'document Value>, pointer: &str) -> &'document [Value] {
     let calls = choice.and_then(|choice| choice.pointer(pointer)).and_then(Value::as_array);
     calls.map_or(&[], Vec::as_slice)
+}
+
+/// What a message says: its content, or in its place why the model refuses to answer.
+fn said(message: &Value) -> Option<&Value> {
+    let is_text = |value: &&Value| value.as_str().is_some_and(|text| !text.is_empty());
+    ["content", "refusal"].iter().filter_map(|member| message.get(*member)).find(is_text)
 }
 
 fn answer_events(text: Option<&Value>, choice: Option<&Value>, document: &Value) -> Vec<ChatEvent> {
@@ -160,6 +166,17 @@ mod tests {
         ] {
             assert_eq!(chunk_events(&chunk), [], "{chunk}");
         }
+    }
+
+    #[test]
+    fn a_refusal_is_told_in_the_place_of_an_answer() {
+        let told = [ChatEvent::Text("I cannot.".into())];
+        assert_eq!(
+            chunk_events(&json!({"choices": [{"delta": {"content": null, "refusal": "I cannot."}}]})),
+            told
+        );
+        let message = json!({"role": "assistant", "content": null, "refusal": "I cannot."});
+        assert_eq!(completion_events(&json!({"choices": [{"message": message}]})).unwrap(), told);
     }
 
     #[test]

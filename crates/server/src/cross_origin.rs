@@ -18,7 +18,8 @@ use crate::answer_body::{AnswerBody, Response};
 /// The headers of an answer that a page may read, beside those that it may always read.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
     "x-request-id, retry-after, retry-after-ms, x-interference-applied, x-interference-ignored, \
-     x-interference-rule, x-interference-seed",
+     x-interference-rule, x-interference-seed, x-interference-upstream, x-interference-upstream-request-id, \
+     x-interference-upstreams-failed",
 );
 
 /// How long a browser may remember that it may send, in seconds.
@@ -136,7 +137,8 @@ impl Grant {
         }
         if let Some(origin) = &self.origin {
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+            // Beside what an upstream lets pages read.
+            headers.append(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
         }
     }
 }

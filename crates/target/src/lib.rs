@@ -3,6 +3,7 @@
 //! Owns the base URL, the key, the headers besides, and whom to trust in TLS. A path is put behind the base as SDKs do it.
 //! Refuses to know what is asked, and what a server may answer.
 
+use std::iter;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -161,16 +162,20 @@ impl Target {
         self.key.as_ref().map(ExposeSecret::expose_secret)
     }
 
-    /// A text without what is secret: the key stands as `$OPENAI_API_KEY`, and so do the values of headers that carry one.
+    /// A text without what is secret: the key stands as `$OPENAI_API_KEY`, and so do the values of headers that carry one,
+    /// also where the text breaks off in the middle of them.
     pub fn blackened(&self, text: &str) -> String {
-        self.secrets().fold(text.to_owned(), |text, secret| text.replace(secret, KEY_PLACEHOLDER))
+        let whole =
+            self.secrets().fold(text.to_owned(), |text, secret| text.replace(secret, KEY_PLACEHOLDER));
+        self.secrets().fold(whole, |text, secret| without_beginnings(&text, secret))
     }
 
-    /// What [`Target::blackened`] takes out: the key, and the values of headers that carry one. None is empty.
+    /// What [`Target::blackened`] takes out: the key, the values of headers that carry one, and what in them is one by
+    /// itself: the credential behind a scheme, and each cookie. None is empty.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
-        let headers =
-            self.headers.iter().filter(|(name, _)| is_secret(name)).map(|(_, value)| value.as_str());
-        self.key().into_iter().chain(headers).filter(|secret| !secret.is_empty())
+        let headers = self.headers.iter().filter(|(name, _)| is_secret(name));
+        let in_headers = headers.flat_map(|(_, value)| iter::once(value.as_str()).chain(credentials(value)));
+        self.key().into_iter().chain(in_headers).filter(|secret| !secret.is_empty())
     }
 
     /// Headers that every request brings besides.
@@ -213,6 +218,11 @@ fn check_header(what: impl Fn() -> String, value: &str) -> Result<(), TargetErro
     if fits { Ok(()) } else { Err(TargetError::Header { what: what() }) }
 }
 
+/// A part of a secret of fewer bytes is not looked for.
+const SHORTEST_PART: usize = 8;
+/// So many bytes of the beginning of a secret tell that it is one.
+const LONGEST_BEGINNING: usize = 12;
+
 /// Headers that say where a gateway sends a request; its name has a key in it, and these have none.
 const NO_SECRETS: [&str; 2] = ["x-portkey-provider", "x-portkey-custom-host"];
 
@@ -225,6 +235,31 @@ fn is_secret(name: &str) -> bool {
     ["auth", "key", "token", "secret", "cookie", "password", "signature"]
         .iter()
         .any(|word| name.contains(word))
+}
+
+/// What in the value of a header is secret by itself: behind a scheme (RFC 9110, section 11.4), and behind the name of a
+/// cookie (RFC 6265, section 4.2.1). What is shorter than [`SHORTEST_PART`] would be found everywhere.
+fn credentials(value: &str) -> impl Iterator<Item = &str> {
+    let credential = value.split_once(' ').map(|(_scheme, credential)| credential.trim());
+    let cookies = value.split(';').filter_map(|cookie| Some(cookie.split_once('=')?.1.trim()));
+    credential.into_iter().chain(cookies).filter(|part| part.len() >= SHORTEST_PART)
+}
+
+/// A text without the beginnings of a secret, which are there where a longer text was cut off, or its end was masked.
+/// Those of short secrets, and very short ones, are words like others.
+fn without_beginnings(text: &str, secret: &str) -> String {
+    let beginning = secret.get(..(secret.len() / 2).clamp(SHORTEST_PART - 2, LONGEST_BEGINNING));
+    let Some(beginning) = beginning.filter(|_| secret.len() >= SHORTEST_PART) else { return text.to_owned() };
+    let (mut rest, mut kept) = (text, String::with_capacity(text.len()));
+    while let Some(at) = rest.find(beginning) {
+        let (before, found) = rest.split_at(at);
+        let same = found.chars().zip(secret.chars()).take_while(|(one, other)| one == other);
+        let end = same.map(|(character, _)| character.len_utf8()).sum();
+        kept.push_str(before);
+        kept.push_str(KEY_PLACEHOLDER);
+        rest = found.get(end..).unwrap_or_default();
+    }
+    kept + rest
 }
 
 /// IPv6 addresses without brackets.
@@ -259,6 +294,23 @@ mod tests {
         let target = Target::parse("http://localhost/v1", Some("sk-1".to_owned().into()), headers).unwrap();
         let shown = target.blackened("api-key: azure-1, X-Team: blue, Basic abc, Bearer sk-1");
         assert_eq!(shown, "api-key: $OPENAI_API_KEY, X-Team: blue, $OPENAI_API_KEY, Bearer $OPENAI_API_KEY");
+    }
+
+    #[test]
+    fn what_is_secret_is_not_shown_in_part_either() {
+        let key = "sk-proj-A0B1C2D3E4F5G6H7";
+        let headers = [("Authorization", "Bearer gateway-key-1"), ("Cookie", "a=1; session=SESSIONVALUE77")];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let target = Target::parse("http://localhost/v1", Some(key.to_owned().into()), headers).unwrap();
+        for (told, shown) in [
+            ("\"wrong key sk-proj-A0B1C2D3E…\"", "\"wrong key $OPENAI_API_KEY…\""),
+            ("sk-proj-A0B1C2D3****, sk-proj-A0B1", "$OPENAI_API_KEY****, $OPENAI_API_KEY"),
+            ("keys begin with sk-proj-", "keys begin with sk-proj-"),
+            ("Got gateway-key-1 and SESSIONVALUE77.", "Got $OPENAI_API_KEY and $OPENAI_API_KEY."),
+            ("a=1", "a=1"),
+        ] {
+            assert_eq!(target.blackened(told), shown);
+        }
     }
 
     #[test]

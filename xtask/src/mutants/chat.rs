@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
 
-use super::mutant::{Asked, Fails, MEANT, Mutant, Told};
+use super::mutant::{Asked, End, Fails, Framing, MEANT, Mutant, Told};
 
 const FORM: &str = "the form has it too";
 
@@ -54,6 +54,16 @@ pub(super) const MUTANTS: &[Mutant] = &[
         &[Fails("chat.schema", MEANT)],
     )
     .tell(|asked, told| on_plain(asked, told, |body| body["created"] = json!(1_700_000_000.25))),
+    Mutant::new(
+        "whole-answers-break-off",
+        "the connection is closed when all is written, without the last chunk",
+        &[Fails("chat.schema", MEANT)],
+    )
+    .tell(|asked, told| {
+        if asked.is_chat() && told.is_success() && !told.is_stream() {
+            (told.framing, told.end) = (Framing::Chunked, End::Cut);
+        }
+    }),
     Mutant::new("json-as-text", "plain answers go out as text/plain", &[Fails("chat.schema", MEANT)]).tell(
         |asked, told| {
             if asked.is_chat() && told.is_success() && !told.is_stream() {

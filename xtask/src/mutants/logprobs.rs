@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::mutant::{Fails, MEANT, Mutant, Told};
+use super::mutant::{Fails, MEANT, Mutant, Piece, Told};
 
 const SAME_FORM: &str = "streams have the same entries";
 
@@ -31,6 +31,18 @@ pub(super) const MUTANTS: &[Mutant] = &[
                 choice["logprobs"] = Value::Null;
             }
         });
+    }),
+    Mutant::new(
+        "minus-infinity",
+        "the logarithm of nothing is written as Python writes it",
+        &[Fails("logprobs.shape", MEANT)],
+    )
+    .tell(|asked, told| {
+        if asked.is_chat() && !told.is_stream() {
+            let body = String::from_utf8_lossy(&told.body())
+                .replace("\"logprob\":-", "\"logprob\":-Infinity,\"was\":-");
+            told.pieces = vec![Piece::new(body)];
+        }
     }),
     Mutant::new(
         "alternatives-with-the-chosen-one",

@@ -117,13 +117,24 @@ impl TokenOffsets {
     pub fn tell(&mut self, tokens: &[TokenLogprob]) -> CompletionLogprobs {
         let mut told = CompletionLogprobs::default();
         for token in tokens {
-            told.text_offset.push(self.characters);
+            let bytes = token.bytes.as_deref().unwrap_or(token.token.as_bytes());
+            told.text_offset.push(self.beginning(bytes));
             told.tokens.push(spelling(&token.token, token.bytes.as_deref()));
             told.token_logprobs.push(Some(token.logprob));
             told.top_logprobs.push(Some(TopTokens::of(token)));
-            self.pass(token.bytes.as_deref().unwrap_or(token.token.as_bytes()));
+            self.pass(bytes);
         }
         told
+    }
+
+    /// Where a token of these bytes begins: behind an unfinished character that it does not go on with, which is then
+    /// told as one.
+    fn beginning(&self, bytes: &[u8]) -> usize {
+        let together = [&self.unfinished, bytes].concat();
+        let first = together.utf8_chunks().next();
+        let is_ended =
+            first.is_some_and(|first| first.valid().is_empty() && first.invalid() == self.unfinished);
+        self.characters + usize::from(is_ended && !self.unfinished.is_empty() && !bytes.is_empty())
     }
 
     fn pass(&mut self, bytes: &[u8]) {
@@ -276,6 +287,19 @@ mod tests {
             spelt,
             ["é ", r"bytes:\xf0\x9f", r"bytes:\x8c", r"bytes:\xb3\x62", "", r"bytes:\xff", "c"]
         );
+    }
+
+    #[test]
+    fn a_token_behind_a_broken_character_begins_behind_it() {
+        let starts = |pieces: &[&[u8]]| {
+            let mut offsets = TokenOffsets::default();
+            let told = pieces.iter().map(|bytes| offsets.tell(&[token(bytes, -1.0, &[])]).text_offset[0]);
+            told.collect::<Vec<usize>>()
+        };
+        assert_eq!(starts(&[b"\xcb", b"-", b"1"]), [0, 1, 2]);
+        assert_eq!(starts(&[b"\xcb", b"\xcb", b"a"]), [0, 1, 2]);
+        assert_eq!(starts(&[b"\xf0\x9f", b"a", b"b"]), [0, 1, 2]);
+        assert_eq!(starts(&[b"\xf0\x9f", b"", b"\x8c\xb3", b"a"]), [0, 0, 0, 1]);
     }
 
     #[test]

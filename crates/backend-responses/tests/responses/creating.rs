@@ -151,6 +151,26 @@ async fn calls_are_items_of_their_own() {
 }
 
 #[tokio::test]
+async fn a_text_comes_before_a_refusal() {
+    let bench = Bench::new().await;
+    bench.say(Saying::Whole(completion(json!({"content": "So far.", "refusal": "No."}), "stop")));
+    let response = bench.created(json!({"model": "m", "input": "a"})).await;
+    let content = response["output"][0]["content"].as_array().unwrap();
+    let kinds: Vec<&Value> = content.iter().map(|part| &part["type"]).collect();
+    assert_eq!(kinds, ["output_text", "refusal"]);
+}
+
+#[tokio::test]
+async fn items_of_one_name_are_refused() {
+    let bench = Bench::new().await;
+    let item = |id: &str| json!({"role": "user", "content": "b", "id": id});
+    let request = json!({"model": "m", "input": [item("msg_1"), item("msg_2"), item("msg_1")]}).to_string();
+    let (param, code, message) = refused(bench.send(Method::POST, "/responses", &request).await);
+    assert_eq!((param.as_str(), code), ("input[2].id", "invalid_value"));
+    assert!(message.contains("'msg_1'"), "{message}");
+}
+
+#[tokio::test]
 async fn the_limit_of_tokens_makes_a_response_incomplete() {
     let bench = Bench::new().await;
     for (reason, told) in [("length", "max_output_tokens"), ("content_filter", "content_filter")] {

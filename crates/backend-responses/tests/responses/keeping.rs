@@ -45,6 +45,14 @@ async fn a_response_follows_another() {
 }
 
 #[tokio::test]
+async fn a_response_is_found_however_its_name_is_spelled() {
+    let bench = Bench::new().await;
+    let first = bench.respond("Hello.", json!({"model": "m", "input": "a"})).await;
+    let spelled = id(&first).replacen('_', "%5F", 1);
+    assert_eq!(bench.get(&format!("/responses/{spelled}")).await.unwrap()["id"], first["id"]);
+}
+
+#[tokio::test]
 async fn calls_and_their_outputs_follow_a_response() {
     let bench = Bench::new().await;
     let call = json!({"id": "call_1", "type": "function", "function": {"name": "clock", "arguments": "{}"}});

@@ -14,10 +14,18 @@ use crate::sample::{beginning, beginning_text, poem};
 
 /// The client may take its time-out so many times, since some begin it anew, and this besides, for a busy machine.
 const PATIENCE: (u32, Duration) = (2, Duration::from_secs(1));
+/// What a run has besides, to start and to end.
+const SPARE: Duration = Duration::from_secs(5);
 /// Writes of the slow stream, with so many hundredths of the time-out between them: longer than it together, and each
 /// well within it.
 const SLOW_WRITES: usize = 5;
 const SLOW_HUNDREDTHS: u32 = 40;
+
+/// How long a run takes, at the most, whose client keeps its time-out.
+pub(crate) fn longest_run(timeout: Duration) -> Duration {
+    let (times, besides) = PATIENCE;
+    timeout * times + besides + SPARE
+}
 
 pub(super) const GROUP: Group = Group {
     name: "time",

@@ -9,7 +9,7 @@ use super::{Group, survived};
 use crate::account::Call;
 use crate::answer::stream;
 use crate::case::{Case, Harm, Objection, Outcome, Tools, Turn};
-use crate::oracle::{Seen, shown, told};
+use crate::oracle::{Seen, cut, shown, told};
 use crate::sample::{DONE, chunk, event, quoted};
 
 /// A call that is whole: the call is required.
@@ -233,7 +233,7 @@ fn not_complete(seen: &Seen) -> Outcome {
     }
     let told = format!(
         "finish reason {}, calls: {}",
-        account.finish_reason.as_deref().unwrap_or("null"),
+        account.finish_reason.as_deref().map_or_else(|| "null".to_owned(), cut),
         told_calls(&account.tool_calls)
     );
     if account.tool_calls.iter().any(|call| json(&call.arguments).is_some()) {
@@ -251,7 +251,7 @@ fn json(text: &str) -> Option<Value> {
 
 fn told_calls(calls: &[Call]) -> String {
     let one = |call: &Call| {
-        let part = |text: &Option<String>| text.clone().unwrap_or_else(|| "null".to_owned());
+        let part = |text: &Option<String>| text.as_deref().map_or_else(|| "null".to_owned(), cut);
         format!("{} {} {}", part(&call.id), part(&call.name), shown(&call.arguments))
     };
     calls.iter().map(one).collect::<Vec<_>>().join(", ")

@@ -7,6 +7,7 @@
 use interference_wire::Request;
 
 use super::reply::Problem;
+use crate::examiner::origin_form;
 
 /// Bytes of a client's name.
 const LONGEST_NAME: usize = 64;
@@ -68,7 +69,8 @@ impl Place<'_> {
     /// There is no such place, or a client's name is none.
     pub(super) fn of(request: &Request) -> Result<Place<'_>, Problem> {
         let target = request.head.as_ref().map(|head| head.target.as_slice()).unwrap_or_default();
-        let target = str::from_utf8(target).map_err(|_| Problem::malformed("the target is no UTF-8"))?;
+        let target =
+            str::from_utf8(origin_form(target)).map_err(|_| Problem::malformed("the target is no UTF-8"))?;
         place(target)
     }
 }

@@ -39,6 +39,10 @@ pub(super) const SECTION: Section = Section {
                     "internal/parse.js, defaultParseResponse",
                     "mediaType?.includes('application/json')",
                 ),
+                Clause::rfc9112(
+                    "section 8",
+                    "A message that uses a valid Content-Length is incomplete if the size of the message body received (in octets) is less than the value given by Content-Length.",
+                ),
             ],
             trigger: PLAIN,
             company: Company::Others,

@@ -13,6 +13,7 @@ use crate::case::{Case, Company, Cost, Objection, ObjectionKind, Outcome};
 use crate::chat::Chat;
 use crate::chat_answer::{Answers, ChatAnswer, Choice};
 use crate::exchange::excerpt;
+use crate::json_answer::must_be_json;
 use crate::refusal::{all_refused, held_by};
 use crate::trial::Trial;
 use interference_catalogue::Clause;
@@ -162,7 +163,14 @@ fn entries<'a>(answer: &ChatAnswer, choice: &'a Choice) -> Result<&'a [Value], O
 
 async fn shape(trial: &Trial) -> Outcome {
     let without = with_logprobs(trial, WORDS).titled("a chat without top_logprobs").without("top_logprobs");
-    let chats = chats(trial).into_iter().chain([without]).collect();
+    let chats: Vec<Chat<'_>> = chats(trial).into_iter().chain([without]).collect();
+    for chat in &chats {
+        let exchange = trial.ask(chat.clone()).await;
+        if exchange.accepted().is_ok() {
+            // Some write probabilities of zero as `-Infinity`, which no JSON has.
+            must_be_json(&exchange)?;
+        }
+    }
     let answers = Answers::ask(trial, chats).await?;
     let tokens = well_formed(&answers)?;
     answers.held(format!("{tokens} tokens in {} answers", answers.len()))

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
+use interference_backend::Refusal;
 use serde_json::json;
 
 use super::Shared;
@@ -21,7 +22,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 const DEFAULT_WAIT: Duration = Duration::from_secs(5);
 
 pub(super) async fn read(shared: &Shared, query: Option<&str>) -> Result<Response, Rejection> {
-    let awaited = awaited(query.unwrap_or_default()).map_err(Rejection::invalid)?;
+    let awaited = awaited(query.unwrap_or_default()).map_err(Rejection::Refused)?;
     let mut closing = shared.closing.clone();
     let timed_out = tokio::select! {
         timed_out = shared.journal.wait(awaited) => timed_out,
@@ -41,7 +42,7 @@ pub(super) fn clear(shared: &Shared) -> Response {
 }
 
 /// Reads `min=3&timeout=2s&ended=true`, in any order, all of them optional.
-fn awaited(query: &str) -> Result<Awaited, String> {
+fn awaited(query: &str) -> Result<Awaited, Refusal> {
     let mut awaited = Awaited { count: 0, ended: false, bound: DEFAULT_WAIT };
     for part in query.split('&').filter(|part| !part.is_empty()) {
         let (name, value) = part.split_once('=').unwrap_or((part, ""));
@@ -49,7 +50,8 @@ fn awaited(query: &str) -> Result<Awaited, String> {
             "min" => {
                 awaited.count =
                     value.parse().ok().filter(|count| *count <= MOST_ENTRIES as u64).ok_or_else(|| {
-                        format!("'min' is '{value}'; it must be a whole number up to {MOST_ENTRIES}.")
+                        let bounds = format!("it must be a whole number up to {MOST_ENTRIES}");
+                        invalid(name, format!("'min' is '{value}'; {bounds}."), "invalid_value")
                     })?;
             }
             "timeout" => {
@@ -57,25 +59,34 @@ fn awaited(query: &str) -> Result<Awaited, String> {
                     .ok()
                     .filter(|bound| *bound <= LONGEST_WAIT)
                     .ok_or_else(|| {
-                        format!("'timeout' is '{value}'; it must be a time such as 2s or 500ms, up to 60s.")
+                        let bounds = "it must be a time such as 2s or 500ms, up to 60s";
+                        invalid(name, format!("'timeout' is '{value}'; {bounds}."), "invalid_value")
                     })?;
             }
             "ended" => {
                 awaited.ended = match value {
                     "true" | "" => true,
                     "false" => false,
-                    _ => return Err(format!("'ended' is '{value}'; it must be true or false.")),
+                    _ => {
+                        let message = format!("'ended' is '{value}'; it must be true or false.");
+                        return Err(invalid(name, message, "invalid_value"));
+                    }
                 }
             }
             _ => {
-                return Err(format!(
+                let message = format!(
                     "'{name}' is not known here. There are 'min', 'timeout' and 'ended', as in \
                      ?min=3&timeout=2s&ended=true."
-                ));
+                );
+                return Err(invalid(name, message, "unknown_parameter"));
             }
         }
     }
     Ok(awaited)
+}
+
+fn invalid(param: &str, message: String, code: &'static str) -> Refusal {
+    Refusal::InvalidRequest { message, param: Some(param.to_owned()), code: Some(code) }
 }
 
 #[cfg(test)]
@@ -91,7 +102,7 @@ mod tests {
             ("timeout=500ms", 0, false, Duration::from_millis(500)),
         ];
         for (query, count, ended, bound) in table {
-            assert_eq!(awaited(query), Ok(Awaited { count, ended, bound }), "{query}");
+            assert_eq!(awaited(query).unwrap(), Awaited { count, ended, bound }, "{query}");
         }
     }
 
@@ -105,8 +116,12 @@ mod tests {
             ("ended=perhaps", "'ended' is 'perhaps'"),
             ("max=3", "'max' is not known here"),
         ] {
-            let error = awaited(query).unwrap_err();
-            assert!(error.starts_with(said), "{error}");
+            let Refusal::InvalidRequest { message, param, code } = awaited(query).unwrap_err() else {
+                panic!()
+            };
+            assert!(message.starts_with(said), "{message}");
+            assert_eq!(param.as_deref(), query.split('=').next());
+            assert!(code.is_some());
         }
     }
 }

@@ -34,7 +34,8 @@ async fn a_browser_that_asks_before_it_sends_is_answered_without_a_key() {
          access-control-max-age: 600\nvary: origin, access-control-request-headers\n\
          access-control-allow-origin: https://app.example\n\
          access-control-expose-headers: x-request-id, retry-after, retry-after-ms, x-interference-applied, \
-         x-interference-ignored, x-interference-rule, x-interference-seed\nconnection: close\n\n"
+         x-interference-ignored, x-interference-rule, x-interference-seed, x-interference-upstream, \
+         x-interference-upstream-request-id, x-interference-upstreams-failed\nconnection: close\n\n"
     );
     let nowhere = before("https://app.example").replace("/v1/chat/completions", "/v1/nowhere");
     assert_eq!(server.exchange(&nowhere).await.status, 204, "so that the page can read the 404");

@@ -55,9 +55,14 @@ fn usable(exchange: &Exchange) -> Result<(), Objection> {
     }
 }
 
-/// Whether an accepted answer is JSON, says so, and has the form.
+/// Whether an accepted answer is JSON, says so, comes to its end, and has the form.
 fn as_described(exchange: &Exchange) -> Result<(), Objection> {
     let body = must_be_json(exchange)?;
+    if let Some(ending) = exchange.ending().filter(|ending| !ending.is_complete()) {
+        exchange.read_to_its_end()?;
+        let seen = format!("the JSON is whole, and the answer is not: {}", told_ending(ending));
+        return Err(Objection::broken(seen).of(&exchange.question.title).about(exchange));
+    }
     let objection = match body.get("error") {
         Some(error) if !error.is_null() && body.get("choices").is_none() => {
             Objection::broken(format!("status {}, and an error: {}", exchange.status()?, shown(error)))

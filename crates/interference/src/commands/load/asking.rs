@@ -126,7 +126,7 @@ pub(super) async fn check_faults(
         let (answer, takes_plans) = tells_faults(target, &first, time).await;
         match answer.outcome {
             _ if takes_plans => return Ok(()),
-            Err(failure) => last = Some(told(failure, &answer)),
+            Err(failure) => last = Some(target.blackened(&told(failure, &answer))),
             Ok(()) => {
                 last = None;
                 break;
@@ -234,7 +234,7 @@ fn refuse_what_cannot_be(
         }
         Kind::Status(status @ (400 | 401 | 403 | 404 | 405 | 415 | 422)) => {
             let path = ask.endpoint.path();
-            let told = told(failure, answer);
+            let told = target.blackened(&told(failure, answer));
             let message = format!("{place}{path} refuses the requests of this run with {told}");
             let hint = match status {
                 401 | 403 => "`--api-key env:NAME` gives a key",

@@ -423,7 +423,7 @@ impl<'a> Session<'a> {
             basis: run.basis(),
             shards: arguments.parts.shard.into_iter().collect(),
             slo: Vec::new(),
-            notes: [&self.asked.notes[..], &refusals(&measured)].concat(),
+            notes: self.told(&measured),
             certificates: vec![certificate],
             series: None,
             measurements: measured.measurements,
@@ -431,6 +431,12 @@ impl<'a> Session<'a> {
         let figures = report.figures();
         report.slo = self.objectives.iter().map(|objective| objective.evaluate(&figures)).collect();
         report
+    }
+
+    /// What whoever reads the numbers has to know besides, without what is secret: servers repeat keys.
+    fn told(&self, measured: &Measured) -> Vec<String> {
+        let notes = self.asked.notes.iter().cloned().chain(refusals(measured));
+        notes.map(|note| self.target.blackened(&note)).collect()
     }
 
     /// The command that was run, without what is secret.
@@ -441,9 +447,8 @@ impl<'a> Session<'a> {
 }
 
 /// What the server said as it refused requests of the run, a sentence for each status.
-fn refusals(measured: &Measured) -> Vec<String> {
-    let told = measured.refusals.iter();
-    told.map(|(status, said)| format!("the first status {status} said: {said}")).collect()
+fn refusals(measured: &Measured) -> impl Iterator<Item = String> {
+    measured.refusals.iter().map(|(status, said)| format!("the first status {status} said: {said}"))
 }
 
 /// What a run came to, in its busiest interval.
