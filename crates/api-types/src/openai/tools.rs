@@ -243,6 +243,10 @@ fn functions(tools: &[Tool]) -> Result<Vec<&Function>, InvalidParameter> {
             let message = format!("'{path}.parameters' must be an object: a JSON schema.");
             return Err(InvalidParameter::value(format!("{path}.parameters"), message));
         }
+        if !function.parameters.as_ref().is_none_or(may_be_of_object) {
+            let message = format!("'{path}.parameters' must be the schema of an object, by its 'type'.");
+            return Err(InvalidParameter::value(format!("{path}.parameters"), message));
+        }
         if functions.iter().any(|other| other.name == function.name) {
             let message = format!("'{path}.name' is '{}', as that of a tool before it.", function.name);
             return Err(InvalidParameter::value(format!("{path}.name"), message));
@@ -250,6 +254,15 @@ fn functions(tools: &[Tool]) -> Result<Vec<&Function>, InvalidParameter> {
         functions.push(function);
     }
     Ok(functions)
+}
+
+/// Whether the `type` of a schema, if it has one, allows for an object.
+fn may_be_of_object(schema: &Value) -> bool {
+    match schema.get("type") {
+        None | Some(Value::Null) => true,
+        Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == "object"),
+        Some(kind) => kind == "object",
+    }
 }
 
 /// What stands under `function`, where the kind says that it is there.
@@ -425,6 +438,14 @@ mod tests {
             (
                 r#""tools":[{"type":"function","function":{"name":"a","parameters":[]}}]"#.to_owned(),
                 "tools[0].function.parameters: 'tools[0].function.parameters' must be an object: a JSON schema.",
+            ),
+            (
+                r#""tools":[{"type":"function","function":{"name":"a","parameters":{"type":"string"}}}]"#.to_owned(),
+                "tools[0].function.parameters: 'tools[0].function.parameters' must be the schema of an object, by its 'type'.",
+            ),
+            (
+                r#""tools":[{"type":"function","function":{"name":"a","parameters":{"type":["thing","null"]}}}]"#.to_owned(),
+                "tools[0].function.parameters: 'tools[0].function.parameters' must be the schema of an object, by its 'type'.",
             ),
             (
                 r#""tool_choice":"required""#.to_owned(),

@@ -147,17 +147,13 @@ fn literal(text: &str) -> String {
 /// What a function's arguments must be: an object, whatever its schema says.
 ///
 /// A function without parameters has no arguments. Where a schema names properties and does not say whether there may
-/// be others, there are none: all that is then written fits the schema, and a small model does not invent any. A schema
-/// whose `type` is not that of an object is held beside one that is, which nothing fits if it is wrong.
+/// be others, there are none: all that is then written fits the schema, and a small model does not invent any.
 fn arguments_schema(parameters: Option<&Value>) -> Value {
     let mut schema = parameters.and_then(Value::as_object).cloned().unwrap_or_default();
     if schema.is_empty() {
         schema.insert("properties".to_owned(), Value::Object(Map::new()));
     }
-    match schema.get("type") {
-        Some(kind) if kind != "object" => return json!({"allOf": [{"type": "object"}, schema]}),
-        _ => drop(schema.insert("type".to_owned(), json!("object"))),
-    }
+    schema.insert("type".to_owned(), json!("object"));
     let has_parts = ["$ref", "allOf", "anyOf", "oneOf", "patternProperties", "unevaluatedProperties"]
         .iter()
         .any(|word| schema.contains_key(*word));
