@@ -219,7 +219,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         &[Fails("sse.no-hidden-buffering", MEANT)],
     )
     .tell(|asked, told| {
-        if told.is_stream() && asked.header("accept-encoding").is_some() {
+        if told.is_stream() && asked.header("accept-encoding").is_some_and(|codings| codings.contains("gzip"))
+        {
             join(told);
         }
     }),
