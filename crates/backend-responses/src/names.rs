@@ -93,11 +93,13 @@ impl Origins {
     /// `'name' is 'value'` the value is the client's.
     pub(crate) fn message(&self, chat: &str) -> String {
         let is_around = |character: char| "'`\"(),;:.".contains(character);
-        let mut before = ["", ""];
+        let (mut before, mut is_value) = (["", ""], false);
         let words = chat.split(' ').map(|word| {
-            let is_value = before[0].ends_with('\'') && before[1] == "is" && word.starts_with('\'');
+            let begins = before[0].ends_with('\'') && before[1] == "is" && word.starts_with('\'');
             before = [before[1], word];
-            if is_value {
+            if begins || is_value {
+                let rest = if begins { &word[1..] } else { word };
+                is_value = !rest.trim_end_matches([',', ';', '.', ':', ')']).ends_with('\'');
                 return word.to_owned();
             }
             let name = word.trim_matches(is_around);
@@ -181,6 +183,10 @@ mod tests {
             (
                 "'tool_choice.function.name' is 'verbosity', and 'messages' has no such call.",
                 "'tool_choice.name' is 'verbosity', and 'input' has no such call.",
+            ),
+            (
+                "'tools[0].type' is 'my messages tool'; 'max_tokens' is not.",
+                "'tools[0].type' is 'my messages tool'; 'max_output_tokens' is not.",
             ),
             ("Please reduce the length of the messages.", "Please reduce the length of the input."),
             ("", ""),

@@ -106,6 +106,9 @@ pub fn value_without_secrets<'a>(name: &HeaderName, value: &'a [u8]) -> Cow<'a, 
         return Cow::Borrowed(value);
     }
     let Ok(address) = std::str::from_utf8(value) else { return Cow::Borrowed(REDACTED.as_bytes()) };
+    if has_user(address) {
+        return Cow::Borrowed(REDACTED.as_bytes());
+    }
     match address.find(['?', '#']) {
         Some(end) => {
             let (before, parameters) = address.split_at(end + 1);
@@ -116,9 +119,17 @@ pub fn value_without_secrets<'a>(name: &HeaderName, value: &'a [u8]) -> Cow<'a, 
     }
 }
 
+/// Whether an address names a user, and perhaps a password (RFC 3986, section 3.2.1).
+fn has_user(address: &str) -> bool {
+    let authority = address.split_once("//").and_then(|(_, rest)| rest.split(['/', '?', '#']).next());
+    authority.is_some_and(|authority| authority.contains('@'))
+}
+
 /// Whether a parameter's name tells of a secret, as a query spells it, with percent signs.
 fn is_secret_parameter(spelled: &str) -> bool {
-    is_secret(&percent_decode_str(spelled).decode_utf8_lossy())
+    let name = percent_decode_str(spelled).decode_utf8_lossy();
+    let signs = |word: &str| (0..name.len()).any(|start| begins(&name.as_bytes()[start..], word));
+    is_secret(&name) || name.eq_ignore_ascii_case("sig") || signs("signature") || signs("credential")
 }
 
 fn counts_or_pages(name: &str) -> bool {

@@ -3,12 +3,16 @@
 //! Owns how it becomes bytes, and how it becomes a command line that sends the same. Every byte is chosen here: no
 //! library adds a header. Knows no answers.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use interference_target::{KEY_PLACEHOLDER, Target};
 
 /// Longer bodies are not written into a command line; a [`Question::recipe`] makes them there.
 const LONGEST_CURL_BODY_BYTES: usize = 8 << 10;
+
+const USER_AGENT: &str = concat!("interference/", env!("CARGO_PKG_VERSION"));
 
 /// Makes another key of the right one.
 const MORE_OF_A_KEY: &str = "-and-more";
@@ -136,25 +140,7 @@ impl Question {
     /// Exactly what is sent.
     pub(crate) fn to_bytes(&self, target: &Target) -> Vec<u8> {
         let mut head = format!("{} {}{} HTTP/1.1\r\n", self.method, target.base_path(), self.path);
-        let own = [
-            ("Host", target.authority()),
-            ("User-Agent", concat!("interference/", env!("CARGO_PKG_VERSION"))),
-            ("Accept", "application/json"),
-            // Whoever says nothing of codings may get any (RFC 9110, section 12.5.3).
-            ("Accept-Encoding", "identity"),
-        ];
-        for (name, value) in own {
-            if !self.brings(name)
-                && !target.headers().iter().any(|(given, _)| given.eq_ignore_ascii_case(name))
-            {
-                head.push_str(&format!("{name}: {value}\r\n"));
-            }
-        }
-        if let Some(key) = self.key(target) {
-            head.push_str(&format!("Authorization: Bearer {key}\r\n"));
-        }
-        let of_target = target.headers().iter().filter(|(name, _)| !self.brings(name));
-        for (name, value) in of_target.chain(&self.headers) {
+        for (name, value) in self.all_headers(target) {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
         if let Some(body) = &self.body {
@@ -177,28 +163,17 @@ impl Question {
             line.push_str(&format!(" -X {}", self.method));
         }
         line.push_str(&format!(" {}", quoted(&format!("{}{}", target.base_url(), self.path))));
-        match &self.key {
-            Key::Given if target.key().is_some() => {
-                line.push_str(&format!(" -H \"Authorization: Bearer {KEY_PLACEHOLDER}\""));
-            }
-            Key::Longer if target.key().is_some() => {
-                line.push_str(&format!(" -H \"Authorization: Bearer {KEY_PLACEHOLDER}{MORE_OF_A_KEY}\""));
-            }
-            Key::Other(key) => {
-                line.push_str(&format!(" -H {}", quoted(&format!("Authorization: Bearer {key}"))))
-            }
-            Key::Given | Key::Longer | Key::None => {}
-        }
-        line.push_str(" -H 'Accept: application/json'");
-        for (name, value) in target.headers() {
+        // The library behind curl has its own for these.
+        let all = self.all_headers(target).into_iter().filter(|(name, value)| {
+            let own = [("Host", target.authority()), ("User-Agent", USER_AGENT)];
+            !own.contains(&(*name, value))
+        });
+        for (name, value) in all {
             // In double quotes, so that the shell puts in what is left out here.
-            let header = target.blackened(&format!("{name}: {value}"));
+            let header = target.without_secrets(&format!("{name}: {value}"));
             let header =
                 if header.contains(KEY_PLACEHOLDER) { format!("\"{header}\"") } else { quoted(&header) };
             line.push_str(&format!(" -H {header}"));
-        }
-        for (name, value) in &self.headers {
-            line.push_str(&format!(" -H {}", quoted(&format!("{name}: {value}"))));
         }
         match &self.body {
             Some(_) if self.recipe.is_some() => line.push_str(" --data-binary @-"),
@@ -211,9 +186,29 @@ impl Question {
         line
     }
 
-    /// Whether it has a header of this name of its own.
-    fn brings(&self, name: &str) -> bool {
-        self.headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name))
+    /// Every header but the body's length, each name once: what the question brings wins over what every request to the
+    /// target brings, and that over what is usual.
+    fn all_headers<'a>(&'a self, target: &'a Target) -> Vec<(&'a str, Cow<'a, str>)> {
+        let mut headers: Vec<(&str, Cow<'_, str>)> = vec![
+            ("Host", target.authority().into()),
+            ("User-Agent", USER_AGENT.into()),
+            ("Accept", "application/json".into()),
+            // Whoever says nothing of codings may get any (RFC 9110, section 12.5.3).
+            ("Accept-Encoding", "identity".into()),
+        ];
+        headers.extend(self.key(target).map(|key| ("Authorization", format!("Bearer {key}").into())));
+        for (name, value) in target.headers().iter().chain(&self.headers) {
+            headers.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
+            headers.push((name, value.into()));
+        }
+        if self.key != Key::Given {
+            // With the target's own it would not be another key, or none.
+            let own = self.key(target).map(|key| format!("Bearer {key}"));
+            headers.retain(|(name, value)| {
+                !name.eq_ignore_ascii_case("Authorization") || Some(&**value) == own.as_deref()
+            });
+        }
+        headers
     }
 
     fn key(&self, target: &Target) -> Option<String> {
@@ -257,9 +252,15 @@ mod tests {
 
     #[test]
     fn no_header_is_there_twice() {
-        let given = [("host", "api.local"), ("Content-Type", "text/x"), ("Accept-Encoding", "br")];
+        let given = [
+            ("host", "api.local"),
+            ("Content-Type", "text/x"),
+            ("Accept-Encoding", "br"),
+            ("authorization", "Basic abc"),
+        ];
         let given = given.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        let target = Target::parse("http://localhost:1337/v1", None, given).unwrap();
+        let key = Some("sk-secret".to_owned().into());
+        let target = Target::parse("http://localhost:1337/v1", key, given).unwrap();
         let question = Question::post("/embeddings", &json!({})).header("Accept-Encoding", "gzip");
         let bytes = String::from_utf8(question.to_bytes(&target)).unwrap();
         let mut names: Vec<String> =
@@ -270,7 +271,8 @@ mod tests {
         assert_eq!(names.len(), all, "{bytes}");
         let brings = |line: &str| bytes.contains(&format!("\r\n{line}\r\n"));
         assert!(brings("host: api.local") && brings("Accept-Encoding: gzip"), "{bytes}");
-        assert!(brings("Content-Type: application/json"), "{bytes}");
+        assert!(brings("Content-Type: application/json") && brings("authorization: Basic abc"), "{bytes}");
+        assert!(!String::from_utf8(question.without_key().to_bytes(&target)).unwrap().contains("Basic"));
     }
 
     #[test]
@@ -279,12 +281,14 @@ mod tests {
         assert_eq!(
             question.curl(&target()),
             "curl -sSiN 'http://localhost:1337/v1/chat/completions' \
-             -H \"Authorization: Bearer $OPENAI_API_KEY\" -H 'Accept: application/json' \
+             -H 'Accept: application/json' -H 'Accept-Encoding: identity' \
+             -H \"Authorization: Bearer $OPENAI_API_KEY\" \
              -H 'Content-Type: application/json' --data-binary '{\"model\":\"it'\\''s\"}'"
         );
         assert_eq!(
             Question::delete("/responses/1").without_key().curl(&target()),
-            "curl -sSiN -X DELETE 'http://localhost:1337/v1/responses/1' -H 'Accept: application/json'"
+            "curl -sSiN -X DELETE 'http://localhost:1337/v1/responses/1' -H 'Accept: application/json' \
+             -H 'Accept-Encoding: identity'"
         );
     }
 }

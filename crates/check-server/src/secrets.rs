@@ -34,13 +34,14 @@ enum Place {
 impl Secrets {
     /// Those of a target, in bytes that lie together.
     pub(crate) fn in_bytes(bytes: &[u8], target: &Target) -> Secrets {
-        Secrets::of(found(bytes, target).map(|bytes| Part { bytes, place: Place::Beginning }).collect())
+        let places = target.places_of_secrets(bytes).into_iter();
+        Secrets::of(places.map(|bytes| Part { bytes, place: Place::Beginning }).collect())
     }
 
     /// Those of a target in all that was received, by its raw bytes: also where the framing of chunks tears them apart.
     pub(crate) fn in_answer(received: &Received, target: &Target) -> Secrets {
         let mut parts = Secrets::in_bytes(&received.raw, target).parts;
-        for secret in found(&received.body, target) {
+        for secret in target.places_of_secrets(&received.body) {
             parts.extend(in_raw(&secret, &received.body_parts));
         }
         Secrets::of(parts)
@@ -74,17 +75,6 @@ impl Secrets {
         text.push_str(&escaped(bytes.get(at..range.end).unwrap_or_default()));
         text
     }
-}
-
-/// Every place of every secret.
-fn found<'a>(bytes: &'a [u8], target: &'a Target) -> impl Iterator<Item = Range<usize>> {
-    target.secrets().flat_map(move |secret| {
-        let begins = move |(at, byte): (usize, &u8)| {
-            let is_here = *byte == secret.as_bytes()[0] && bytes[at..].starts_with(secret.as_bytes());
-            is_here.then(|| at..at + secret.len())
-        };
-        bytes.iter().enumerate().filter_map(begins)
-    })
 }
 
 /// The bytes of a run of the body, where they stand in the raw bytes.

@@ -3,8 +3,8 @@
 //! Owns the base URL, the key, the headers besides, and whom to trust in TLS. A path is put behind the base as SDKs do it.
 //! Refuses to know what is asked, and what a server may answer.
 
-use std::iter;
 use std::net::IpAddr;
+use std::ops::Range;
 use std::sync::Arc;
 
 use interference_wire::rustls;
@@ -162,20 +162,47 @@ impl Target {
         self.key.as_ref().map(ExposeSecret::expose_secret)
     }
 
-    /// A text without what is secret: the key stands as `$OPENAI_API_KEY`, and so do the values of headers that carry one,
-    /// also where the text breaks off in the middle of them.
+    /// A server's text without what is secret: the key stands as `$OPENAI_API_KEY`, and so do the values of headers that
+    /// carry one, also where the text breaks off in the middle of them.
     pub fn blackened(&self, text: &str) -> String {
-        let whole =
-            self.secrets().fold(text.to_owned(), |text, secret| text.replace(secret, KEY_PLACEHOLDER));
-        self.secrets().fold(whole, |text, secret| without_beginnings(&text, secret))
+        covered(text, &self.places_of_secrets(text.as_bytes()))
     }
 
-    /// What [`Target::blackened`] takes out: the key, the values of headers that carry one, and what in them is one by
-    /// itself: the credential behind a scheme, and each cookie. None is empty.
-    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+    /// A text of one's own without what is secret. Only whole secrets stand in it: a beginning is a word like others.
+    pub fn without_secrets(&self, text: &str) -> String {
+        covered(text, &apart(self.whole_secrets(text.as_bytes()).collect()))
+    }
+
+    /// Where secrets stand in bytes, whole, or with as much of their beginning as tells that they are one: in order, apart
+    /// from each other.
+    pub fn places_of_secrets(&self, bytes: &[u8]) -> Vec<Range<usize>> {
+        apart(self.whole_secrets(bytes).chain(self.begun_secrets(bytes)).collect())
+    }
+
+    fn whole_secrets<'a>(&'a self, bytes: &'a [u8]) -> impl Iterator<Item = Range<usize>> + 'a {
         let headers = self.headers.iter().filter(|(name, _)| is_secret(name));
-        let in_headers = headers.flat_map(|(_, value)| iter::once(value.as_str()).chain(credentials(value)));
-        self.key().into_iter().chain(in_headers).filter(|secret| !secret.is_empty())
+        let values = headers.map(|(_, value)| value.as_str());
+        let parts = self.credentials().filter(|part| part.len() >= SHORTEST_PART);
+        self.key().into_iter().chain(values).chain(parts).flat_map(move |secret| {
+            places(bytes, secret.as_bytes()).map(move |start| start..start + secret.len())
+        })
+    }
+
+    fn begun_secrets<'a>(&'a self, bytes: &'a [u8]) -> impl Iterator<Item = Range<usize>> + 'a {
+        let long = self.credentials().filter(|credential| credential.len() >= SHORTEST_BEGUN);
+        long.flat_map(move |credential| {
+            let credential = credential.as_bytes();
+            places(bytes, &credential[..BEGINNING]).map(move |start| {
+                let same = bytes[start..].iter().zip(credential).take_while(|(one, other)| one == other);
+                start..start + same.count()
+            })
+        })
+    }
+
+    /// What is secret by itself: the key, and what headers that carry one have of it.
+    fn credentials(&self) -> impl Iterator<Item = &str> {
+        let headers = self.headers.iter().filter(|(name, _)| is_secret(name));
+        self.key().into_iter().chain(headers.flat_map(|(name, value)| credentials_in(name, value)))
     }
 
     /// Headers that every request brings besides.
@@ -218,10 +245,12 @@ fn check_header(what: impl Fn() -> String, value: &str) -> Result<(), TargetErro
     if fits { Ok(()) } else { Err(TargetError::Header { what: what() }) }
 }
 
-/// A part of a secret of fewer bytes is not looked for.
+/// A part of a header of fewer bytes is not looked for: it would be found everywhere.
 const SHORTEST_PART: usize = 8;
-/// So many bytes of the beginning of a secret tell that it is one.
-const LONGEST_BEGINNING: usize = 12;
+/// So many bytes of the beginning of a secret tell that it is one, where a longer text was cut off or its end is masked.
+const BEGINNING: usize = 16;
+/// A secret of fewer bytes is not known by its beginning.
+const SHORTEST_BEGUN: usize = 24;
 
 /// Headers that say where a gateway sends a request; its name has a key in it, and these have none.
 const NO_SECRETS: [&str; 2] = ["x-portkey-provider", "x-portkey-custom-host"];
@@ -237,29 +266,46 @@ fn is_secret(name: &str) -> bool {
         .any(|word| name.contains(word))
 }
 
-/// What in the value of a header is secret by itself: behind a scheme (RFC 9110, section 11.4), and behind the name of a
-/// cookie (RFC 6265, section 4.2.1). What is shorter than [`SHORTEST_PART`] would be found everywhere.
-fn credentials(value: &str) -> impl Iterator<Item = &str> {
-    let credential = value.split_once(' ').map(|(_scheme, credential)| credential.trim());
-    let cookies = value.split(';').filter_map(|cookie| Some(cookie.split_once('=')?.1.trim()));
-    credential.into_iter().chain(cookies).filter(|part| part.len() >= SHORTEST_PART)
+/// What in the value of a header is secret by itself: what stands behind a scheme (RFC 9110, section 11.4), the values of
+/// cookies (RFC 6265, section 4.2.1), and of any other header all of it.
+fn credentials_in<'a>(name: &str, value: &'a str) -> Vec<&'a str> {
+    match name.to_ascii_lowercase().as_str() {
+        "authorization" | "proxy-authorization" => {
+            vec![value.split_once(' ').map_or(value, |(_scheme, credential)| credential.trim())]
+        }
+        "cookie" => value.split(';').filter_map(|cookie| Some(cookie.split_once('=')?.1.trim())).collect(),
+        _ => vec![value],
+    }
 }
 
-/// A text without the beginnings of a secret, which are there where a longer text was cut off, or its end was masked.
-/// Those of short secrets, and very short ones, are words like others.
-fn without_beginnings(text: &str, secret: &str) -> String {
-    let beginning = secret.get(..(secret.len() / 2).clamp(SHORTEST_PART - 2, LONGEST_BEGINNING));
-    let Some(beginning) = beginning.filter(|_| secret.len() >= SHORTEST_PART) else { return text.to_owned() };
-    let (mut rest, mut kept) = (text, String::with_capacity(text.len()));
-    while let Some(at) = rest.find(beginning) {
-        let (before, found) = rest.split_at(at);
-        let same = found.chars().zip(secret.chars()).take_while(|(one, other)| one == other);
-        let end = same.map(|(character, _)| character.len_utf8()).sum();
-        kept.push_str(before);
-        kept.push_str(KEY_PLACEHOLDER);
-        rest = found.get(end..).unwrap_or_default();
+/// Every place of some bytes in others.
+fn places<'a>(bytes: &'a [u8], wanted: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
+    let windows = bytes.windows(wanted.len().max(1)).enumerate();
+    windows.filter(move |(_, window)| *window == wanted).map(|(start, _)| start)
+}
+
+/// Ranges in their order; those that overlap become one.
+fn apart(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    ranges.sort_by_key(|range| (range.start, range.end));
+    let mut apart: Vec<Range<usize>> = Vec::new();
+    for range in ranges {
+        match apart.last_mut().filter(|last| range.start < last.end) {
+            Some(last) => last.end = last.end.max(range.end),
+            None => apart.push(range),
+        }
     }
-    kept + rest
+    apart
+}
+
+/// A text with the placeholder over these places, which are ASCII.
+fn covered(text: &str, places: &[Range<usize>]) -> String {
+    let (mut covered, mut at) = (String::with_capacity(text.len()), 0);
+    for place in places {
+        covered.push_str(text.get(at..place.start).unwrap_or_default());
+        covered.push_str(KEY_PLACEHOLDER);
+        at = place.end;
+    }
+    covered + text.get(at..).unwrap_or_default()
 }
 
 /// IPv6 addresses without brackets.
@@ -299,18 +345,26 @@ mod tests {
     #[test]
     fn what_is_secret_is_not_shown_in_part_either() {
         let key = "sk-proj-A0B1C2D3E4F5G6H7";
-        let headers = [("Authorization", "Bearer gateway-key-1"), ("Cookie", "a=1; session=SESSIONVALUE77")];
+        let headers = [
+            ("Authorization", "Bearer gateway-key-1"),
+            ("Cookie", "a=1; session=SESSIONVALUE77"),
+            ("x-api-key", "sk-proj-A0B1C2D3E4F5G6H7-team"),
+        ];
         let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let target = Target::parse("http://localhost/v1", Some(key.to_owned().into()), headers).unwrap();
         for (told, shown) in [
             ("\"wrong key sk-proj-A0B1C2D3E…\"", "\"wrong key $OPENAI_API_KEY…\""),
-            ("sk-proj-A0B1C2D3****, sk-proj-A0B1", "$OPENAI_API_KEY****, $OPENAI_API_KEY"),
-            ("keys begin with sk-proj-", "keys begin with sk-proj-"),
+            ("sk-proj-A0B1C2D3****, sk-proj-A0B1", "$OPENAI_API_KEY****, sk-proj-A0B1"),
             ("Got gateway-key-1 and SESSIONVALUE77.", "Got $OPENAI_API_KEY and $OPENAI_API_KEY."),
-            ("a=1", "a=1"),
+            ("Bearer of a=1, é", "Bearer of a=1, é"),
+            ("sk-proj-A0B1C2D3E4F5G6H7-team: é", "$OPENAI_API_KEY: é"),
         ] {
             assert_eq!(target.blackened(told), shown);
         }
+        assert_eq!(
+            target.without_secrets("sk-proj-A0B1C2D3, gateway-key-1"),
+            "sk-proj-A0B1C2D3, $OPENAI_API_KEY"
+        );
     }
 
     #[test]

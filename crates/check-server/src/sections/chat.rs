@@ -43,6 +43,10 @@ pub(super) const SECTION: Section = Section {
                     "section 8",
                     "A message that uses a valid Content-Length is incomplete if the size of the message body received (in octets) is less than the value given by Content-Length.",
                 ),
+                Clause::rfc9112(
+                    "section 8",
+                    "A message body that uses the chunked transfer coding is incomplete if the zero-sized chunk that terminates the encoding has not been received.",
+                ),
             ],
             trigger: PLAIN,
             company: Company::Others,

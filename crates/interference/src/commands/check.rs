@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use interference_catalogue::{Named, Selection};
 use interference_check_server::{Case, Company, Judge, Judgement, PreflightError, Wishes, cases, cost};
-use interference_report::Verdict;
+use interference_report::{CaseVerdict, Verdict};
 
 use crate::failure::{Failure, TOOL_FAILED};
 use crate::interrupt::end_at_ctrl_c;
@@ -22,6 +22,9 @@ use crate::talk::say;
 
 /// Of `--timeout`, in seconds.
 const DEFAULT_TIMEOUT: &str = "30";
+
+/// Sections whose cases need no chat.
+const WITHOUT_CHATS: [&str; 4] = ["models", "embeddings", "completions", "responses"];
 
 /// What `interference check` takes.
 #[derive(Debug, clap::Args)]
@@ -74,15 +77,19 @@ pub(crate) fn run(arguments: CheckArguments) -> anyhow::Result<()> {
     unjudged.map_or(Ok(()), |failure| Err(failure.into()))
 }
 
-/// Where no chat is answered, that nothing is broken says little: cases that wanted to look at one were not judged.
+/// Where no chat is answered, that nothing is broken says little: cases that wanted to look at one were not judged. The
+/// status of a model's name with a typing error is that of an endpoint which is not there.
 fn unjudged(judgement: &Judgement) -> Option<Failure> {
     let reason = judgement.no_chat.as_ref()?;
     let (cases, all) = (&judgement.cases, judgement.cases.len());
-    let inconclusive = cases.iter().filter(|case| case.verdict == Verdict::Inconclusive).count();
-    let message =
-        format!("no chat is answered ({reason}); {inconclusive} of {all} cases could not be judged");
+    let is_unjudged = |case: &&CaseVerdict| {
+        matches!(case.verdict, Verdict::Inconclusive | Verdict::Unsupported)
+            && !WITHOUT_CHATS.contains(&case.section.as_str())
+    };
+    let unjudged = cases.iter().filter(is_unjudged).count();
+    let message = format!("no chat is answered ({reason}); {unjudged} of {all} cases could not be judged");
     let hint = "`-m` names the model to ask; `--only` and `--skip` leave out what the server is not for";
-    (inconclusive > 0).then(|| Failure::new(TOOL_FAILED, message, hint))
+    (unjudged > 0).then(|| Failure::new(TOOL_FAILED, message, hint))
 }
 
 /// Prints the catalogue, and what it costs.
@@ -120,7 +127,7 @@ fn judge(arguments: &CheckArguments, selection: Selection) -> anyhow::Result<Jud
     let target = arguments.reaching.target("check", base_url, Vec::new())?;
     let wishes =
         Wishes { model: arguments.model.clone(), embedding_model: arguments.embedding_model.clone() };
-    let repeat = target.blackened(&repeat(arguments, base_url));
+    let repeat = target.without_secrets(&repeat(arguments, base_url));
     Ok(Judge {
         target,
         selection,

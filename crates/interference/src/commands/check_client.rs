@@ -41,8 +41,8 @@ pub(crate) struct CheckClientArguments {
     /// Seconds that the client is told to wait for the next byte (INTERFERENCE_TIMEOUT_MS)
     #[arg(long, value_name = "SECONDS", default_value = DEFAULT_TIMEOUT, value_parser = settings::seconds)]
     timeout: Duration,
-    /// Seconds that one run of the command may take before it is killed; one that starts slowly gets some more, and all get
-    /// twice the time-out and some seconds at least
+    /// Seconds that one run of the command may take before it is killed; one that starts slowly gets some more, and all but
+    /// the first get twice the time-out and some seconds at least
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = settings::seconds)]
     limit: Duration,
 }

@@ -135,14 +135,19 @@ fn what_cannot_be_judged_is_told_with_a_hint() {
 fn a_server_that_answers_no_chat_is_not_called_well() {
     let bench = Bench::take();
     let folder = tempfile::tempdir().unwrap();
+    for status in [500, 404] {
+        let server = scripted(&bench, &folder, &["--faults", &format!("http.status = {status}")]);
+        let url = server.base_url();
+        let finished = bench.run(&["check", &url, "--only", "sse.done-once", "--only", "models.list"]);
+        let told = format!("error: no chat is answered (status {status}: ");
+        assert!(finished.failed_with(3).contains(&told), "{}", finished.stderr);
+        let told = "1 of 2 cases could not be judged\nhint: `-m` ";
+        assert!(finished.stderr.contains(told), "{}", finished.stderr);
+    }
     let server = scripted(&bench, &folder, &["--faults", "http.status = 500"]);
     let url = server.base_url();
-    let finished = bench.run(&["check", &url, "--only", "sse.done-once", "--only", "models.list"]);
-    let told = "error: no chat is answered (status 500: ";
-    assert!(finished.failed_with(3).contains(told), "{}", finished.stderr);
-    assert!(finished.stderr.contains("1 of 2 cases could not be judged\nhint: `-m` "), "{}", finished.stderr);
     // Whoever looks at nothing that rests on a chat does not miss it.
-    let finished = bench.run(&["check", &url, "--only", "models.list"]);
+    let finished = bench.run(&["check", &url, "--only", "models.list", "--only", "embeddings.order"]);
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
 }
 

@@ -333,7 +333,7 @@ impl<'a> Session<'a> {
 
     /// Whether a run at such rates would send anything, or fail.
     pub(super) fn does_anything(&self, rate: &Profile) -> bool {
-        !matches!(self.counted(rate), Ok(Schedule::Arrivals(counted)) if counted.is_empty())
+        !sends_nothing(&self.counted(rate))
     }
 
     /// The arrivals that count.
@@ -350,14 +350,15 @@ impl<'a> Session<'a> {
         let (duration, warmup, seed) = (arrivals.duration, arrivals.warmup, arrivals.seed);
         let made = match pattern {
             Pattern::Open(rate) => {
-                if self.arguments.parts.shard.is_none() && !self.does_anything(rate) {
+                let counted = self.counted(rate);
+                if self.arguments.parts.shard.is_none() && sends_nothing(&counted) {
                     return Err(nothing_to_send(rate, duration).into());
                 }
                 let before = match warmup.is_zero() {
                     true => Ok(Schedule::Arrivals(Vec::new())),
                     false => Schedule::open(rate, arrivals.arrivals, warmup, seed.wrapping_add(1), shard),
                 };
-                let both = self.counted(rate).and_then(|counted| Ok((before?, counted)));
+                let both = counted.and_then(|counted| Ok((before?, counted)));
                 both.map(|(before, counted)| (behind(before, counted, warmup), duration))
             }
             Pattern::Closed(users) => {
@@ -442,8 +443,12 @@ impl<'a> Session<'a> {
     /// The command that was run, without what is secret.
     fn command(&self) -> String {
         let words: Vec<String> = std::env::args().skip(1).map(|word| shell_word(&word)).collect();
-        self.target.blackened(&format!("interference {}", words.join(" ")))
+        self.target.without_secrets(&format!("interference {}", words.join(" ")))
     }
+}
+
+fn sends_nothing(counted: &Result<Schedule, ScheduleError>) -> bool {
+    matches!(counted, Ok(Schedule::Arrivals(counted)) if counted.is_empty())
 }
 
 /// What the server said as it refused requests of the run, a sentence for each status.

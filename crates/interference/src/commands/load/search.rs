@@ -59,7 +59,8 @@ impl Search {
         }
     }
 
-    /// Takes note that a run at this rate would send nothing, so that nothing would hold or be missed.
+    /// Takes note that a run at this rate would send nothing, so that nothing would hold or be missed. The seed is the same
+    /// for every rate, so that a higher one sends no less: whatever is tried later lies above.
     pub(super) fn skip(&mut self, rate: f64) {
         self.empty = Some(self.empty.map_or(rate, |empty| empty.max(rate)));
     }
