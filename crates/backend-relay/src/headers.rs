@@ -130,7 +130,7 @@ mod tests {
         lines
     }
 
-    const REQUEST: [(&str, &str); 16] = [
+    const REQUEST: [(&str, &str); 17] = [
         ("accept-encoding", "br"),
         ("authorization", "Bearer client"),
         ("x-api-key", "client"),
@@ -138,6 +138,7 @@ mod tests {
         ("ocp-apim-subscription-key", "client"),
         ("x-auth-token", "client"),
         ("cookie", "session=1"),
+        ("origin", "https://app.example"),
         ("idempotency-key", "once"),
         ("connection", "close, X-Hop"),
         ("connection", "keep-alive"),

@@ -35,7 +35,7 @@ impl Secrets {
     /// Those of a target, in bytes that lie together.
     pub(crate) fn in_bytes(bytes: &[u8], target: &Target) -> Secrets {
         let places = target.places_of_secrets(bytes).into_iter();
-        Secrets::of(places.map(|bytes| Part { bytes, place: Place::Beginning }).collect())
+        Secrets { parts: places.map(|bytes| Part { bytes, place: Place::Beginning }).collect() }
     }
 
     /// Those of a target in all that was received, by its raw bytes: also where the framing of chunks tears them apart.

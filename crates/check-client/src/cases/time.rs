@@ -91,3 +91,17 @@ fn gives_up(seen: &Seen) -> Outcome {
         _ => Ok(told(account)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_may_last_longer_than_a_client_that_keeps_its_time_out() {
+        for seconds in [1, 12, 45] {
+            let timeout = Duration::from_secs(seconds);
+            let slow = timeout * SLOW_HUNDREDTHS / 100 * SLOW_WRITES as u32;
+            assert!(longest_run(timeout) > (timeout * PATIENCE.0 + PATIENCE.1).max(slow), "{timeout:?}");
+        }
+    }
+}

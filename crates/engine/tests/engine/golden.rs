@@ -121,7 +121,7 @@ fn check(options: EngineOptions, company: Company, times: usize, wanted: fn(&str
     let engine = Engine::load(&model_path(), &options).unwrap();
     let is_wanted = |line: &&str| wanted(&line.split_whitespace().take(2).collect::<Vec<_>>().join(" "));
     let expected: Vec<&str> = TABLE.lines().filter(is_wanted).collect();
-    assert!(expected.len() >= 10, "the table is there");
+    assert!(expected.len() >= 20, "the table is there");
     for time in 1..=times {
         let found = table(&engine, company, wanted);
         let lines: Vec<&str> = found.lines().collect();
@@ -182,19 +182,10 @@ fn the_table_holds_on_avx2() {
 
 #[test]
 fn the_table_holds_on_portable_kernels() {
-    // A quarter of the table, a long prompt among them: portable kernels are slow.
-    const ROWS: [&str; 10] = [
-        "poem sampled",
-        "code greedy",
-        "numbers sampled",
-        "french greedy",
-        "signs sampled",
-        "system greedy",
-        "turns sampled",
-        "list greedy",
-        "prefix sampled",
-        "letters greedy",
-    ];
+    // Every prompt in one of the two ways: portable kernels are slow.
     let options = EngineOptions { kernels: Some(InstructionSet::Portable), ..options(2) };
-    check(options, Company::Among, 1, |line| ROWS.contains(&line));
+    check(options, Company::Among, 1, |line| {
+        let sampled = ["poem", "code", "french", "signs", "turns", "json", "german", "sum", "prefix"];
+        sampled.iter().any(|name| line.starts_with(name)) == line.ends_with("sampled")
+    });
 }
