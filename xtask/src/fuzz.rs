@@ -44,7 +44,7 @@ struct Target {
     memory_mb: u32,
 }
 
-const TARGETS: [Target; 10] = [
+const TARGETS: [Target; 12] = [
     Target {
         name: "model-file",
         seeds: "fuzz/seeds/model-file",
@@ -112,6 +112,20 @@ const TARGETS: [Target; 10] = [
         name: "load-inputs",
         seeds: "fuzz/seeds/load-inputs",
         dictionary: Some("fuzz/dictionaries/load-inputs.dict"),
+        longest_input: 4_096,
+        memory_mb: 512,
+    },
+    Target {
+        name: "script",
+        seeds: "fuzz/seeds/script",
+        dictionary: Some("fuzz/dictionaries/script.dict"),
+        longest_input: 4_096,
+        memory_mb: 512,
+    },
+    Target {
+        name: "import",
+        seeds: "fuzz/seeds/import",
+        dictionary: Some("fuzz/dictionaries/import.dict"),
         longest_input: 4_096,
         memory_mb: 512,
     },
