@@ -19,6 +19,7 @@ use crate::attempt::attempt;
 use crate::coding::Coding;
 use crate::fleet::Fleet;
 use crate::outgoing::Outgoing;
+use crate::via::Passed;
 
 /// How long a list is believed about a model that is in it. Older news are still acted on, while new ones are asked for.
 const BELIEVED: Duration = Duration::from_secs(60);
@@ -100,7 +101,7 @@ impl ModelList {
 
 /// The members that list a model. Lists are waited for only while none that is known has it: an upstream that is slow
 /// to tell delays no request for another one's model.
-pub(crate) async fn members_listing(fleet: &Arc<Fleet>, model: &str) -> Vec<usize> {
+pub(crate) async fn members_listing(fleet: &Arc<Fleet>, model: &str, passed: &Passed) -> Vec<usize> {
     let members = 0..fleet.members.len();
     let listing = || -> Vec<usize> {
         members.clone().filter(|member| fleet.members[*member].list.has(model)).collect()
@@ -109,12 +110,12 @@ pub(crate) async fn members_listing(fleet: &Arc<Fleet>, model: &str) -> Vec<usiz
     if !known.is_empty() {
         let now = Instant::now();
         if !known.iter().any(|member| fleet.members[*member].list.is_younger_than(BELIEVED, now)) {
-            members.for_each(|member| ask(fleet, member, BELIEVED));
+            members.for_each(|member| ask(fleet, member, BELIEVED, passed));
         }
         return known;
     }
     let mut asked: FuturesUnordered<_> =
-        members.clone().map(|member| asked(fleet, member, BELIEVED_WHOLE)).collect();
+        members.clone().map(|member| asked(fleet, member, BELIEVED_WHOLE, passed)).collect();
     while asked.next().await.is_some() {
         let known = listing();
         if !known.is_empty() {
@@ -125,44 +126,48 @@ pub(crate) async fn members_listing(fleet: &Arc<Fleet>, model: &str) -> Vec<usiz
 }
 
 /// The lists of all members, in their order, `None` for those that tell none.
-pub(crate) async fn all_lists(fleet: &Arc<Fleet>) -> Vec<Option<Arc<Vec<Listed>>>> {
-    join_all((0..fleet.members.len()).map(|member| asked(fleet, member, BELIEVED_WHOLE))).await;
+pub(crate) async fn all_lists(fleet: &Arc<Fleet>, passed: &Passed) -> Vec<Option<Arc<Vec<Listed>>>> {
+    join_all((0..fleet.members.len()).map(|member| asked(fleet, member, BELIEVED_WHOLE, passed))).await;
     fleet.members.iter().map(|member| member.list.told()).collect()
 }
 
 /// Sees to it that a list is younger than this, and waits for it.
-async fn asked(fleet: &Arc<Fleet>, member: usize, age: Duration) {
-    ask(fleet, member, age);
+async fn asked(fleet: &Arc<Fleet>, member: usize, age: Duration, passed: &Passed) {
+    ask(fleet, member, age, passed);
     drop(fleet.members[member].list.asking.lock().await);
 }
 
 /// Begins to ask for a list that is as old as this or older, unless it is being asked for.
-fn ask(fleet: &Arc<Fleet>, member: usize, age: Duration) {
+fn ask(fleet: &Arc<Fleet>, member: usize, age: Duration, passed: &Passed) {
     let list = &fleet.members[member].list;
     let Ok(asking) = Arc::clone(&list.asking).try_lock_owned() else { return };
     if list.is_younger_than(age, Instant::now()) {
         return;
     }
-    let fleet = Arc::clone(fleet);
+    let (fleet, passed) = (Arc::clone(fleet), passed.clone());
     tokio::spawn(async move {
-        let listed = fetch(&fleet, member).await;
+        let listed = fetch(&fleet, member, &passed).await;
         fleet.members[member].list.remember(listed, Instant::now());
         drop(asking);
     });
 }
 
 /// Asks a member for its list. `None` if it has none to give, whatever the reason.
-async fn fetch(fleet: &Arc<Fleet>, member: usize) -> Option<Vec<Listed>> {
+async fn fetch(fleet: &Arc<Fleet>, member: usize, passed: &Passed) -> Option<Vec<Listed>> {
     let deadline = Instant::now() + fleet.list_timeout;
-    let whole =
-        tokio::time::timeout_at(deadline.into(), read_whole(fleet, member, deadline)).await.ok()??;
-    listed_in(&whole)
+    let whole = read_whole(fleet, member, passed, deadline);
+    listed_in(&tokio::time::timeout_at(deadline.into(), whole).await.ok()??)
 }
 
-async fn read_whole(fleet: &Arc<Fleet>, member: usize, deadline: Instant) -> Option<Vec<u8>> {
+async fn read_whole(
+    fleet: &Arc<Fleet>,
+    member: usize,
+    passed: &Passed,
+    deadline: Instant,
+) -> Option<Vec<u8>> {
     let mut visit = fleet.visit(&[member], &[]).ok()?;
     visit.must_end_by(deadline);
-    let request = Outgoing::models().request_to(visit.member(), &fleet.pseudonym).ok()?;
+    let request = Outgoing::models(passed).request_to(visit.member(), &fleet.pseudonym).ok()?;
     let reply = attempt(visit, request, None).await.ok()?;
     // Some compress what they were asked not to.
     let coding = Coding::of(&reply.headers)?;
@@ -258,10 +263,10 @@ mod tests {
         let list = &fleet.members[0].list;
         let listed = || listed_in(br#"{"data":[{"id":"x"}]}"#);
         list.remember(listed(), Instant::now());
-        assert_eq!(members_listing(&fleet, "x").await, [0]);
+        assert_eq!(members_listing(&fleet, "x", &Passed::default()).await, [0]);
         assert!(list.asking.try_lock().is_ok(), "young news are not asked for again");
         list.remember(listed(), Instant::now().checked_sub(BELIEVED).unwrap());
-        assert_eq!(members_listing(&fleet, "x").await, [0]);
+        assert_eq!(members_listing(&fleet, "x", &Passed::default()).await, [0]);
         assert!(list.told().is_some(), "nothing was waited for");
         drop(list.asking.lock().await);
         assert!(list.told().is_none() && list.has("x"), "it was asked, and did not tell");

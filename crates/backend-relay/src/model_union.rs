@@ -14,6 +14,7 @@ use interference_backend::{Refusal, Reply, ReplyBody, Request, UpstreamCode, Ups
 use crate::fleet::Fleet;
 use crate::headers::FAILED_HEADER;
 use crate::model_list::{Listed, all_lists};
+use crate::via::Passed;
 
 /// The lists of all upstreams. Those that give none are left out, and named in a header. A query is ignored, since it
 /// could mean something else to each of them.
@@ -23,7 +24,7 @@ use crate::model_list::{Listed, all_lists};
 pub(crate) async fn union(fleet: &Arc<Fleet>, request: &Request) -> Result<Reply, Refusal> {
     let ignored: Vec<String> = request.query.iter().map(|_| "query".to_owned()).collect();
     request.strictness.check(&ignored)?;
-    let lists = all_lists(fleet).await;
+    let lists = all_lists(fleet, &Passed::of(&request.headers)).await;
     let named = fleet.members.iter().map(|member| member.upstream.name.as_str()).zip(&lists);
     let failed: Vec<&str> = named.filter(|(_, list)| list.is_none()).map(|(name, _)| name).collect();
     if failed.len() == lists.len() {

@@ -12,7 +12,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::fleet::Member;
 use crate::headers::for_upstream;
-use crate::via::Pseudonym;
+use crate::via::{Passed, Pseudonym};
 
 /// A request, without what differs from one upstream to another.
 #[derive(Debug, Clone)]
@@ -27,9 +27,10 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
-    /// Asks for the list of models, in a form that can be read here, and for no client in particular.
-    pub(crate) fn models() -> Outgoing {
-        let mut headers = HeaderMap::new();
+    /// Asks for the list of models, in a form that can be read here, and for no client in particular; but it tells what the
+    /// request has passed for which it is asked, so that relays that name each other do not wait for each other.
+    pub(crate) fn models(passed: &Passed) -> Outgoing {
+        let mut headers = passed.headers();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         Outgoing { method: Method::GET, path: "/models".to_owned(), query: None, headers, body: Bytes::new() }

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::Method;
 use interference_api_types::openai::model_name::ModelName;
 use interference_backend::{Refusal, Request, alias_covers};
 use percent_encoding::percent_decode_str;
@@ -18,11 +19,15 @@ use crate::identifiers::{Identifiers, may_create};
 use crate::model_list::members_listing;
 use crate::outgoing::Outgoing;
 use crate::previous_response::{RESPONSES, previous_response};
+use crate::via::Passed;
 
 /// How many models a refusal names.
 const MOST_NAMED: usize = 50;
 
 const MODELS: &str = "/models/";
+
+/// Up to how many bytes a body is read without keeping others waiting, which takes some milliseconds: 256 KiB.
+const LARGEST_AT_ONCE: usize = 256 * 1024;
 
 /// How a slash is spelled in a path.
 const SLASHES: [&str; 3] = ["/", "%2F", "%2f"];
@@ -42,11 +47,10 @@ pub(crate) async fn route(
     identifiers: &Identifiers,
     request: Request,
 ) -> Result<Route, Refusal> {
-    let Request { method, mut path, query, mut headers, mut body, strictness: _ } = request;
+    let Request { method, path, query, mut headers, body, strictness: _ } = request;
     let creator = if path.starts_with(MODELS) { None } else { identifiers.member_in(&path) };
-    let previous = previous_response(&method, &path, &body);
+    let Directions { path, body, previous, wanted } = directions(fleet, &method, path, body).await?;
     let predecessor = previous.and_then(|id| identifiers.member_with(RESPONSES, &id));
-    let wanted = model_in_path(fleet, &mut path).or_else(|| model_in_body(fleet, &mut body));
     // Who is named by the client is asked, whatever is remembered.
     let keeper = match wanted {
         Some(Wanted::Of(_)) => creator,
@@ -62,7 +66,7 @@ pub(crate) async fn route(
         (Some(keeper), _) => Group { members: vec![keeper], fallbacks: Vec::new() },
         (None, Some(Wanted::Of(member))) => with_fallbacks(fleet, vec![member]),
         (None, Some(Wanted::Model(model))) => {
-            let members = members_for(fleet, &model).await;
+            let members = members_for(fleet, &model, &Passed::of(&outgoing.headers)).await;
             if members.is_empty() {
                 return Err(Refusal::UnknownModel { model, known: known_models(fleet) });
             }
@@ -71,6 +75,40 @@ pub(crate) async fn route(
         (None, None) => with_fallbacks(fleet, vec![0]),
     };
     Ok(Route { group, outgoing })
+}
+
+/// What a request says of its way, and what is left of it.
+struct Directions {
+    path: String,
+    body: Bytes,
+    /// The response that it goes on from.
+    previous: Option<String>,
+    wanted: Option<Wanted>,
+}
+
+/// Reads where a request is to go: a large body beside the streams that pass meanwhile.
+async fn directions(
+    fleet: &Arc<Fleet>,
+    method: &Method,
+    path: String,
+    body: Bytes,
+) -> Result<Directions, Refusal> {
+    if body.len() <= LARGEST_AT_ONCE {
+        return Ok(Directions::read(fleet, method, path, body));
+    }
+    let (fleet, method) = (Arc::clone(fleet), method.clone());
+    let reading = tokio::task::spawn_blocking(move || Directions::read(&fleet, &method, path, body));
+    reading
+        .await
+        .map_err(|error| Refusal::Internal { message: format!("The request cannot be read: {error}.") })
+}
+
+impl Directions {
+    fn read(fleet: &Fleet, method: &Method, mut path: String, mut body: Bytes) -> Directions {
+        let previous = previous_response(method, &path, &body);
+        let wanted = model_in_path(fleet, &mut path).or_else(|| model_in_body(fleet, &mut body));
+        Directions { path, body, previous, wanted }
+    }
 }
 
 /// What a request says about the model that it is for.
@@ -112,7 +150,7 @@ fn model_in_body(fleet: &Fleet, body: &mut Bytes) -> Option<Wanted> {
     }
 }
 
-async fn members_for(fleet: &Arc<Fleet>, model: &str) -> Vec<usize> {
+async fn members_for(fleet: &Arc<Fleet>, model: &str, passed: &Passed) -> Vec<usize> {
     let covering = most_specific(&fleet.members, model);
     if !covering.is_empty() {
         return covering;
@@ -122,7 +160,7 @@ async fn members_for(fleet: &Arc<Fleet>, model: &str) -> Vec<usize> {
     if fleet.members.len() == 1 {
         return open;
     }
-    let listing = members_listing(fleet, model).await;
+    let listing = members_listing(fleet, model, passed).await;
     if listing.is_empty() { open } else { listing }
 }
 
@@ -166,4 +204,25 @@ fn known_models(fleet: &Fleet) -> Vec<String> {
         }
     }
     known
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+    use crate::{RelayOptions, Upstream};
+
+    #[tokio::test]
+    async fn a_large_body_is_read_without_keeping_others_waiting() {
+        let upstream = Upstream::new("a", "http://localhost:1/v1");
+        let fleet = Arc::new(Fleet::new(vec![upstream], RelayOptions::default()).unwrap());
+        let body = |length| Bytes::from(format!(r#"{{"input":"{}","model":"a/tree"}}"#, "x".repeat(length)));
+        let read = |length| directions(&fleet, &Method::POST, "/embeddings".to_owned(), body(length));
+        assert!(read(100).now_or_never().is_some());
+        assert!(read(LARGEST_AT_ONCE).now_or_never().is_none());
+        let Directions { body, wanted, .. } = read(LARGEST_AT_ONCE).await.unwrap();
+        assert!(matches!(wanted, Some(Wanted::Of(0))));
+        assert!(body.ends_with(br#""model":"tree"}"#));
+    }
 }

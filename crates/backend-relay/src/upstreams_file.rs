@@ -63,20 +63,22 @@ impl fmt::Display for FileProblem {
 }
 
 /// Reads a file of upstreams, in its order. `environment` looks up the variables of keys; a key that is `@FILE` is read
-/// from that file, whose path is relative to the folder of this one.
+/// from that file, whose path is relative to the folder of this one. `known` are upstreams that there are besides: their
+/// names may be fall-backs.
 ///
 /// # Errors
 /// [`RelayError::Unreadable`]; [`RelayError::File`] with at most [`MOST_PROBLEMS`], and the number of the others.
 pub fn read_upstreams_file(
     path: &Path,
     environment: impl Fn(&str) -> Option<String>,
+    known: &[Upstream],
 ) -> Result<Vec<Upstream>, RelayError> {
     let file_name = path.display().to_string();
     let text = read_bounded(path, LONGEST_FILE)
         .map_err(|reason| RelayError::Unreadable { file_name: file_name.clone(), reason })?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let key_file = |name: &str| read_bounded(&folder.join(name), LONGEST_KEY_FILE);
-    read(&text, &file_name, &KeyPlaces { environment: &environment, file: &key_file })
+    read(&text, &file_name, &KeyPlaces { environment: &environment, file: &key_file }, known)
 }
 
 fn read_bounded(path: &Path, bytes_max: usize) -> Result<String, String> {
@@ -96,10 +98,15 @@ struct KeyPlaces<'k> {
     file: &'k dyn Fn(&str) -> Result<String, String>,
 }
 
-fn read(text: &str, file_name: &str, keys: &KeyPlaces<'_>) -> Result<Vec<Upstream>, RelayError> {
+fn read(
+    text: &str,
+    file_name: &str,
+    keys: &KeyPlaces<'_>,
+    known: &[Upstream],
+) -> Result<Vec<Upstream>, RelayError> {
     let mut problems = Problems::new(known_are);
     let document = problems.document(text);
-    let upstreams = document.map(|document| upstreams(document.get_ref(), keys, &mut problems));
+    let upstreams = document.map(|document| upstreams(document.get_ref(), keys, known, &mut problems));
     match upstreams {
         Some(upstreams) if problems.is_empty() => Ok(upstreams),
         _ => Err(wrong(file_name, text, problems)),
@@ -116,7 +123,12 @@ fn wrong(file_name: &str, text: &str, problems: Problems) -> RelayError {
     RelayError::File { problems: told.collect(), untold }
 }
 
-fn upstreams(document: &DeTable<'_>, keys: &KeyPlaces<'_>, problems: &mut Problems) -> Vec<Upstream> {
+fn upstreams(
+    document: &DeTable<'_>,
+    keys: &KeyPlaces<'_>,
+    known: &[Upstream],
+    problems: &mut Problems,
+) -> Vec<Upstream> {
     problems.check_keys(document, "a file of upstreams", &["upstream"]);
     let tables = match document.get("upstream") {
         Some(node) => problems.array(node, "upstream").unwrap_or_default(),
@@ -131,7 +143,7 @@ fn upstreams(document: &DeTable<'_>, keys: &KeyPlaces<'_>, problems: &mut Proble
     }
     let read: Vec<_> = tables.iter().filter_map(|node| UpstreamTable::read(node, keys, problems)).collect();
     for (index, table) in read.iter().enumerate() {
-        table.check_names(index, &read, problems);
+        table.check_names(index, &read, known, problems);
     }
     read.into_iter().map(|table| table.upstream).collect()
 }
@@ -188,7 +200,13 @@ impl<'n, 'i> UpstreamTable<'n, 'i> {
     }
 
     /// Notes a name that was there before, and fall-backs that are no other upstream.
-    fn check_names(&self, index: usize, all: &[UpstreamTable<'_, '_>], problems: &mut Problems) {
+    fn check_names(
+        &self,
+        index: usize,
+        all: &[UpstreamTable<'_, '_>],
+        known: &[Upstream],
+        problems: &mut Problems,
+    ) {
         let own = self.upstream.name.as_str();
         if let Some(node) = self.name
             && !own.is_empty()
@@ -198,7 +216,8 @@ impl<'n, 'i> UpstreamTable<'n, 'i> {
         }
         for node in self.fallbacks {
             let Some(fallback) = node.get_ref().as_str() else { continue };
-            let names = all.iter().map(|table| table.upstream.name.as_str());
+            let names =
+                known.iter().chain(all.iter().map(|table| &table.upstream)).map(|one| one.name.as_str());
             let others: Vec<&str> = names.filter(|name| !name.is_empty() && *name != own).collect();
             if !others.contains(&fallback) {
                 let others = listed(&others);
@@ -276,6 +295,10 @@ mod tests {
     use super::*;
 
     fn read_here(text: &str) -> Result<Vec<Upstream>, String> {
+        read_beside(text, &[])
+    }
+
+    fn read_beside(text: &str, known: &[Upstream]) -> Result<Vec<Upstream>, String> {
         let environment = |name: &str| (name == "KEY").then(|| "from-variable".to_owned());
         let file = |name: &str| match name {
             "key.txt" => Ok("from-file\n".to_owned()),
@@ -283,7 +306,7 @@ mod tests {
             _ => Err("not there".to_owned()),
         };
         let keys = KeyPlaces { environment: &environment, file: &file };
-        read(text, "u.toml", &keys).map_err(|error| error.to_string())
+        read(text, "u.toml", &keys, known).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -392,6 +415,18 @@ u.toml:19:25: `between_bytes_timeout` must be longer than nothing";
     }
 
     #[test]
+    fn a_fallback_may_be_an_upstream_of_the_command_line() {
+        let text =
+            "[[upstream]]\nname = \"local\"\nurl = \"http://localhost:8000/v1\"\nfallback = [\"openai\"]\n";
+        let openai = Upstream::new("openai", "https://api.openai.com/v1");
+        assert_eq!(read_beside(text, &[openai]).unwrap()[0].fallbacks, ["openai"]);
+        assert_eq!(
+            read_here(text).unwrap_err(),
+            "u.toml:4:13: `openai` is no other upstream; others are none"
+        );
+    }
+
+    #[test]
     fn what_is_no_file_of_upstreams_is_told() {
         assert_eq!(
             read_here("").unwrap_err(),
@@ -403,7 +438,7 @@ u.toml:19:25: `between_bytes_timeout` must be longer than nothing";
             "u.toml:1:12: `upstream` must be an array, not an integer"
         );
         assert!(matches!(
-            read_upstreams_file(Path::new("/nowhere/u.toml"), |_| None),
+            read_upstreams_file(Path::new("/nowhere/u.toml"), |_| None, &[]),
             Err(RelayError::Unreadable { .. })
         ));
     }

@@ -46,6 +46,21 @@ impl Pseudonym {
     }
 }
 
+/// What a request has passed on its way here.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Passed(Vec<HeaderValue>);
+
+impl Passed {
+    pub(crate) fn of(headers: &HeaderMap) -> Passed {
+        Passed(headers.get_all(VIA).iter().cloned().collect())
+    }
+
+    /// The header that tells it, alone.
+    pub(crate) fn headers(&self) -> HeaderMap {
+        self.0.iter().map(|value| (VIA, value.clone())).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -17,7 +17,7 @@ fn read_shown() -> Vec<Result<Vec<Upstream>, RelayError>> {
     let shown = DOCUMENT.split("```toml\n").skip(1).map(|after| after.split("```").next().unwrap());
     let read = |text| {
         std::fs::write(&path, text).unwrap();
-        read_upstreams_file(&path, |name| (name == "OPENAI_API_KEY").then(|| "openai-key".to_owned()))
+        read_upstreams_file(&path, |name| (name == "OPENAI_API_KEY").then(|| "openai-key".to_owned()), &[])
     };
     shown.map(read).collect()
 }

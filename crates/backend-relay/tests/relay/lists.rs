@@ -69,6 +69,23 @@ async fn each_list_is_asked_for_once_whoever_wants_it() {
     assert_eq!((a.seen_so_far().len(), b.seen_so_far().len()), (1, 1));
 }
 
+/// Of relays that name each other, one would else wait for a list that the other waits for.
+#[tokio::test]
+async fn who_is_asked_for_a_list_sees_what_the_request_has_passed() {
+    for mut asked in [get("/models"), post(r#"{"model":"z"}"#)] {
+        let (mut a, b) =
+            (Server::saying(&json("200 OK", OF_A)).await, Server::saying(&json("200 OK", OF_B)).await);
+        let relay = relay([upstream("a", &a), upstream("b", &b)]);
+        asked.headers.insert("via", "1.1 another".parse().unwrap());
+        asked.headers.insert("x-of-the-client", "1".parse().unwrap());
+        answer(&relay, asked).await.unwrap();
+        let seen = a.seen().await;
+        let vias: Vec<&str> = seen.raw.lines().filter_map(|line| line.strip_prefix("via: ")).collect();
+        assert_eq!((seen.line(), vias.len(), vias[0]), ("GET /v1/models HTTP/1.1", 2, "1.1 another"));
+        assert!(!seen.raw.contains("x-of-the-client"), "{}", seen.raw);
+    }
+}
+
 #[tokio::test]
 async fn a_query_is_not_passed_on_to_several() {
     let (mut a, b) =

@@ -93,7 +93,7 @@ impl ElsewhereArguments {
         let named = self.upstream.iter().map(|given| Upstream::from_argument(given, environment));
         let mut upstreams = named.collect::<Result<Vec<_>, _>>().map_err(|error| not_described(&error))?;
         if let Some(path) = &self.upstreams {
-            let listed = read_upstreams_file(path, environment);
+            let listed = read_upstreams_file(path, environment, &upstreams);
             upstreams.extend(listed.map_err(|error| not_described(&error))?);
         }
         Ok(upstreams)
