@@ -5,6 +5,7 @@
 //! two: what no recording answers is asked of somebody else, and recorded. Owns which recording answers which request,
 //! and in which order. Refuses to know the form of a file, sockets, and who is recorded.
 
+mod expected;
 mod ignored_member;
 mod models;
 mod nearest;

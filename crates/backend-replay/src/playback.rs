@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::stream::unfold;
-use http::HeaderMap;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, HeaderValue};
 use interference_backend::{
     FrameStream, Refusal, Reply, ReplyBody, UpstreamCode, UpstreamFailure, WhenBroken, remove_hop_by_hop,
 };
@@ -40,13 +41,19 @@ pub(crate) async fn play(playable: Arc<Playable>, start: Instant, pace: Pace) ->
     }
 }
 
-/// The recorded headers, without those whose values were taken out of the recording.
+/// The recorded headers, without those whose values were taken out of the recording. Of a whole answer whose text somebody
+/// has edited, the length is that of the text.
 fn headers(answer: &RecordedAnswer) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(answer.headers.len());
     for (name, value) in answer.headers.iter().filter(|(_, value)| *value != REDACTED) {
         headers.append(name, value.clone());
     }
     remove_hop_by_hop(&mut headers);
+    // Without a read it is the length of what was not sent, as behind HEAD.
+    if answer.end == End::Complete && !answer.reads.is_empty() && headers.contains_key(CONTENT_LENGTH) {
+        let length: usize = answer.reads.iter().map(|read| read.bytes.len()).sum();
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
     headers
 }
 

@@ -12,15 +12,17 @@ use interference_api_types::openai::models::{Model, ModelList};
 use interference_backend::{
     Backend, MeasuredValue, Measurement, ModelCard, Readiness, Refusal, Reply, ReplyBody, Request, Scope,
 };
-use interference_cassette::{FolderError, ReadError, Recording, Redaction, read_folder};
+use interference_cassette::{FolderError, ReadError, RecordedRequest, Recording, Redaction, read_folder};
 use tokio::time::Instant;
 
+use crate::expected::{Expectation, Expected};
 use crate::ignored_member::IgnoredMember;
 use crate::models::is_list;
 use crate::nearest::{MOST_ENDPOINTS, of_another_endpoint, of_the_same_endpoint};
 use crate::pace::Pace;
 use crate::playback::play;
 use crate::played::Played;
+use crate::recorder::LONGEST_FLUSH;
 use crate::request_key::{RequestKey, RequestParts};
 use crate::shelf::{Playable, Shelf, Space};
 
@@ -51,6 +53,7 @@ pub struct ReplayBackend {
     name: String,
     options: Arc<ReplayOptions>,
     shelf: Arc<Shelf>,
+    expected: Arc<Expected>,
     matched: AtomicU64,
     missed: AtomicU64,
     passed_over: AtomicU64,
@@ -90,6 +93,7 @@ impl ReplayBackend {
             name: name.to_owned(),
             options: Arc::new(options),
             shelf: Arc::default(),
+            expected: Arc::default(),
             matched: AtomicU64::new(0),
             missed: AtomicU64::new(0),
             passed_over: AtomicU64::new(0),
@@ -165,6 +169,17 @@ impl ReplayBackend {
     /// Plays a recording to a request that came at `start`.
     pub(crate) async fn play(&self, playable: Arc<Playable>, start: Instant) -> Result<Reply, Refusal> {
         play(playable, start, self.options.pace).await
+    }
+
+    /// Tells that a recording of this request is on its way: that it is being written, until the expectation is dropped.
+    pub(crate) fn expect(&self, request: &RecordedRequest) -> Expectation {
+        self.expected.expect(request)
+    }
+
+    /// Waits until no recording of such a request is on its way any more, for [`LONGEST_FLUSH`] at most; false where none
+    /// was.
+    pub(crate) async fn arrival(&self, request: &Request) -> bool {
+        tokio::time::timeout(LONGEST_FLUSH, self.expected.arrival(request)).await.unwrap_or(true)
     }
 
     /// Notes that no recording has answered.

@@ -10,9 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use interference_backend::{MeasuredValue, Measurement};
-use interference_cassette::{Cassette, Folder};
+use interference_cassette::{Cassette, Folder, RecordedRequest};
 use tokio::sync::watch;
 
+use crate::expected::Expectation;
 use crate::replay_backend::ReplayBackend;
 
 /// How much of one exchange is held in memory until it is written, in bytes: 64 MiB.
@@ -56,6 +57,8 @@ pub(super) struct Room {
 /// One exchange among those that are still to be written, until this is dropped.
 struct Waiting {
     desk: Arc<Desk>,
+    /// Of whoever answers from what is written.
+    _expectation: Option<Expectation>,
 }
 
 impl Desk {
@@ -75,7 +78,7 @@ impl Desk {
     /// Has an exchange written that has ended, behind those that have ended before: on a thread that may wait for a disk
     /// where there is a runtime, else at once. Its room is taken until then.
     pub(super) fn keep(self: &Arc<Desk>, cassette: Cassette, room: Room) {
-        let waiting = self.one_more();
+        let waiting = self.one_more(&cassette.request);
         let has_writer = {
             let mut queue = self.queue();
             queue.exchanges.push_back((cassette, room, waiting));
@@ -132,9 +135,10 @@ impl Desk {
     }
 
     /// Counts an exchange that is to be written.
-    fn one_more(self: &Arc<Desk>) -> Waiting {
+    fn one_more(self: &Arc<Desk>, request: &RecordedRequest) -> Waiting {
         self.waiting.send_modify(|count| *count += 1);
-        Waiting { desk: Arc::clone(self) }
+        let expectation = self.replay.as_ref().map(|replay| replay.expect(request));
+        Waiting { desk: Arc::clone(self), _expectation: expectation }
     }
 
     /// Waits until all is written, for [`LONGEST_FLUSH`] at most; gives up what is not, and tells how many that are.
@@ -225,7 +229,7 @@ mod tests {
     use std::time::SystemTime;
 
     use http::{HeaderMap, Method};
-    use interference_cassette::{FailureKind, Outcome, RecordedFailure, RecordedRequest, Redaction};
+    use interference_cassette::{FailureKind, Outcome, RecordedFailure, Redaction};
     use tokio::time::Instant;
 
     use super::*;
@@ -276,8 +280,8 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let desk = desk(place.path());
         // It has counted itself, and stands in no queue yet.
-        let other = desk.one_more();
-        desk.queue().exchanges.push_back((exchange(), desk.room(), desk.one_more()));
+        let other = desk.one_more(&exchange().request);
+        desk.queue().exchanges.push_back((exchange(), desk.room(), desk.one_more(&exchange().request)));
         drop(Writer { desk: Arc::clone(&desk), is_done: false });
         assert_eq!(*desk.waiting.borrow(), 1);
         drop(other);

@@ -147,6 +147,27 @@ async fn what_is_missing_is_recorded_and_answered_from_the_recording_the_next_ti
     assert_eq!(hear(&replay, chat("{\"n\":1}")).await.unwrap(), first);
 }
 
+/// The disk has a recording later than the client has its answer.
+#[tokio::test(start_paused = true)]
+async fn who_asks_again_at_once_is_answered_from_what_is_being_written() {
+    let place = tempfile::tempdir().unwrap();
+    let (replay, _) = ReplayBackend::load(place.path(), lasting()).unwrap();
+    let replay = Arc::new(replay);
+    let upstream = Arc::new(Upstream::streaming(&[(5, "data: a\n\n")], None));
+    let folder = Folder::open(place.path(), Redaction::default()).unwrap();
+    let recorder = Arc::new(Recorder::shared(upstream.clone(), folder, replay.clone()));
+    let backend = ReplayFirst::new(replay, recorder.clone());
+    for asked in 1..=20 {
+        let body = format!("{{\"n\":{asked}}}");
+        for _ in 0..2 {
+            assert_eq!(text_of(&backend, chat(&body)).await, "data: a\n\n");
+        }
+        assert_eq!(upstream.asked(), asked);
+    }
+    assert_eq!(recorder.written().await, 0);
+    assert_eq!(read_folder(place.path()).unwrap().recordings.len(), 20);
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_other_is_asked_for_what_it_alone_knows() {
     let known = recording("1", chat(r#"{"model":"tree"}"#), &[(5, "recorded")], End::Complete);

@@ -54,6 +54,26 @@ async fn a_recording_is_played_as_it_was() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_edited_text_has_its_own_length() {
+    let length_of = |reads: &[(u64, &str)], end| {
+        let mut recording = recording("1", chat("{}"), reads, end);
+        let Outcome::Answered(answer) = &mut recording.cassette.outcome else { unreachable!() };
+        answer.headers = headers(&[("content-length", "5")]);
+        let backend = replay([recording]);
+        async move { hear(&backend, chat("{}")).await.unwrap().headers }
+    };
+    for (reads, end, length) in [
+        (&[(0, "Hello")][..], End::Complete, "5"),
+        (&[(0, "Hello, "), (5, "my friend")], End::Complete, "16"),
+        // Of what was not sent, and of what broke off.
+        (&[], End::Complete, "5"),
+        (&[(0, "Hel")], End::EndedEarly, "5"),
+    ] {
+        assert_eq!(length_of(reads, end).await, [format!("content-length: {length}")], "{reads:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_pace_scales_every_time() {
     for (pace, times) in
         [("2x", [3, 3, 3, 125, 500, 750]), ("0.5x", [10, 10, 10, 500, 2_000, 3_000]), ("at-once", [0; 6])]
