@@ -45,19 +45,26 @@ impl BodyFaults {
     pub(crate) fn push(&mut self, mut bytes: &[u8], happenings: &mut Happenings, actions: &mut Vec<Action>) {
         if self.is_coded {
             self.body.extend_from_slice(bytes);
-            return self.release(happenings, actions);
+            return self.write(happenings, actions);
         }
         while self.body.len() + bytes.len() > COLLECTED_BYTES_MAX {
             let (fitting, rest) = bytes.split_at(COLLECTED_BYTES_MAX - self.body.len());
             self.body.extend_from_slice(fitting);
             bytes = rest;
             self.is_too_long = true;
-            self.release(happenings, actions);
+            self.write(happenings, actions);
         }
         self.body.extend_from_slice(bytes);
     }
 
+    /// The body is whole.
     pub(crate) fn finish(&mut self, happenings: &mut Happenings, actions: &mut Vec<Action>) {
+        self.release(happenings, actions);
+        actions.push(Action::End(Ending::Complete));
+    }
+
+    /// No more of the body comes: what there is goes out.
+    pub(crate) fn release(&mut self, happenings: &mut Happenings, actions: &mut Vec<Action>) {
         if self.editor.is_needed()
             && !self.is_too_long
             && let Ok(mut json) = serde_json::from_slice::<Value>(&self.body)
@@ -73,11 +80,11 @@ impl BodyFaults {
                 self.body = json.to_string().into_bytes();
             }
         }
-        self.release(happenings, actions);
-        actions.push(Action::End(Ending::Complete));
+        self.write(happenings, actions);
     }
 
-    fn release(&mut self, happenings: &mut Happenings, actions: &mut Vec<Action>) {
+    /// What is kept goes out as it is.
+    fn write(&mut self, happenings: &mut Happenings, actions: &mut Vec<Action>) {
         if let Some(time) = self.first_token.take() {
             happenings.at_event("latency.first_token", THE_BODY);
             push_wait(time, actions);

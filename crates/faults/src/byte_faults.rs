@@ -101,6 +101,9 @@ impl ByteFaults {
 
     fn end(&mut self, ending: Ending, happenings: &mut Happenings, actions: &mut Vec<Action>) {
         self.release_joined(happenings, actions);
+        if self.has_ended {
+            return;
+        }
         if ending == Ending::Complete
             && let Some(mut encoder) = self.gzip.take()
             && encoder.try_finish().is_ok()

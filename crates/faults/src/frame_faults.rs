@@ -136,6 +136,14 @@ impl FrameFaults {
 
     /// The stream ended well.
     pub(crate) fn finish(&mut self, happenings: &mut Happenings, actions: &mut Vec<Action>) {
+        self.release(happenings, actions);
+        if !self.has_ended {
+            self.end(Ending::Complete, actions);
+        }
+    }
+
+    /// No more of the stream comes: what is kept goes out, and nothing ends it but a fault whose place that is.
+    pub(crate) fn release(&mut self, happenings: &mut Happenings, actions: &mut Vec<Action>) {
         self.start(happenings, actions);
         if let Some(block) = self.blocks.finish().filter(|_| !self.has_ended) {
             // The rest of a stream that broke off inside an event comes after all that is complete.
@@ -147,9 +155,6 @@ impl FrameFaults {
             }
         }
         self.release_held(happenings, actions);
-        if !self.has_ended {
-            self.end(Ending::Complete, actions);
-        }
     }
 
     fn start(&mut self, happenings: &mut Happenings, actions: &mut Vec<Action>) {

@@ -92,7 +92,11 @@ impl Pipeline {
         if self.is_ended() {
             return;
         }
-        let of_frames = self.finished_frames();
+        let mut of_frames = Vec::new();
+        match &mut self.frames {
+            Frames::Stream(stream) => stream.finish(&mut self.happenings, &mut of_frames),
+            Frames::Whole(body) => body.finish(&mut self.happenings, &mut of_frames),
+        }
         self.pass_on(of_frames, actions);
     }
 
@@ -102,19 +106,13 @@ impl Pipeline {
         if self.is_ended() {
             return;
         }
-        let mut of_frames = self.finished_frames();
-        of_frames.retain(|action| *action != Action::End(Ending::Complete));
-        self.pass_on(of_frames, actions);
-        self.bytes.break_off(&mut self.happenings, actions);
-    }
-
-    fn finished_frames(&mut self) -> Vec<Action> {
         let mut of_frames = Vec::new();
         match &mut self.frames {
-            Frames::Stream(stream) => stream.finish(&mut self.happenings, &mut of_frames),
-            Frames::Whole(body) => body.finish(&mut self.happenings, &mut of_frames),
+            Frames::Stream(stream) => stream.release(&mut self.happenings, &mut of_frames),
+            Frames::Whole(body) => body.release(&mut self.happenings, &mut of_frames),
         }
-        of_frames
+        self.pass_on(of_frames, actions);
+        self.bytes.break_off(&mut self.happenings, actions);
     }
 
     /// Whether there was an [`Action::End`]: no more of the answer is needed.

@@ -81,7 +81,7 @@ fn a_header_is_ascii_and_bounded() {
 #[test]
 fn a_whole_answer_has_no_faults_of_events() {
     let all = plan(
-        "drop.every = 2, duplicate.every = 3, reorder.every = 5, delay = { time = '1s', every = 2 }, \
+        "drop.every = 2, duplicate.every = 3, reorder.every = 5, delay = { time = '1s', every = 3 }, \
          stall = { after_events = 1, time = '1s' }, error = { after_events = 1, then = 'go_on' }, \
          cut.after_events = 9, done = 'omit', role = 'repeat', usage = 'every_chunk', finish_reason = 'x', \
          latency = { first_token = '1s', between_tokens = '1s' }, corrupt.at = [1], http.gzip = true, seed = 7",

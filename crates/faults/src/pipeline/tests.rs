@@ -422,6 +422,32 @@ fn what_breaks_off_has_no_end_in_any_layer() {
 }
 
 #[test]
+fn an_end_that_a_fault_makes_is_one_also_where_the_source_breaks_off() {
+    for (plan, beginning) in [
+        ("error = { after_events = 0 }", ""),
+        ("cut = { after_events = 0, by = 'end' }", ""),
+        ("reorder.events = [1], error = { after_events = 1 }", EVENTS[0]),
+        ("reorder.events = [1], cut = { after_events = 1, by = 'end' }", EVENTS[0]),
+    ] {
+        let (mut pipeline, mut actions) = (pipeline(plan, AnswerKind::Stream), Vec::new());
+        if !beginning.is_empty() {
+            pipeline.push(beginning.as_bytes(), &mut actions);
+        }
+        pipeline.break_off(&mut actions);
+        assert_eq!(actions.last(), Some(&Action::End(Ending::Complete)), "{plan}: {actions:?}");
+        assert!(pipeline.is_ended(), "{plan}");
+    }
+}
+
+#[test]
+fn nothing_comes_behind_an_end() {
+    let plan = "join = true, http.gzip = true, cut.after_bytes = 10";
+    let actions = run(&mut pipeline(plan, AnswerKind::Stream), EVENTS.map(str::as_bytes));
+    assert!(matches!(actions.last(), Some(Action::End(_))), "{actions:?}");
+    assert_eq!(body(&actions).len(), 10);
+}
+
+#[test]
 fn a_body_in_a_content_coding_is_not_kept_back() {
     let faults = Plan::parse("split.every = 8").unwrap().draw(0).faults_for(AnswerKind::Whole);
     let (mut split, mut actions) = (faults.in_content_coding().pipeline(), Vec::new());

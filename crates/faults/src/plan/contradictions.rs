@@ -127,6 +127,14 @@ fn check_lost_events(faults: &Faults) -> Result<(), PlanError> {
         }
     }
     for (name, which) in choosing(faults).into_iter().filter(|(name, _)| *name != "drop") {
+        if let (Which::Every(dropped), Which::Every(every)) = (drop, which)
+            && every.is_multiple_of(*dropped)
+        {
+            return refuse(
+                format!("every event that `{name}` chooses is dropped, so that nothing is left for it"),
+                "choose others for one of the two",
+            );
+        }
         let is_dropped = |event: &u64| match drop {
             Which::Events(dropped) => dropped.binary_search(event).is_ok(),
             Which::Every(count) => event.is_multiple_of(*count),

@@ -327,6 +327,11 @@ fn contradictions_are_refused_with_the_reason() {
             "event 4 is dropped, so that nothing is left of it for `delay`; take it out of one of the two",
         ),
         (
+            "drop.every = 2, delay = { time = '1s', every = 4 }",
+            "every event that `delay` chooses is dropped, so that nothing is left for it; choose others for one of the \
+             two",
+        ),
+        (
             "cut.after_events = 5, stall.after_events = 6, stall.time = '1s'",
             "`cut` ends the stream before `stall` can show; place it before that, or leave one of the two out",
         ),
