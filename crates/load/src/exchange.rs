@@ -40,20 +40,18 @@ pub(crate) struct Exchanged {
 /// The head of a request to the byte, its blank line included.
 pub(crate) fn head(target: &Target, ask: &Ask) -> Vec<u8> {
     let accept = if ask.streamed { "text/event-stream" } else { "application/json" };
-    let mut head = format!(
-        "POST {}{} HTTP/1.1\r\nhost: {}\r\nuser-agent: interference-load/{}\r\naccept: {accept}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n",
-        target.base_path(),
-        ask.endpoint.path(),
-        target.authority(),
-        env!("CARGO_PKG_VERSION"),
-        ask.body.len(),
-    );
-    if let Some(key) = target.key() {
-        head.push_str(&format!("authorization: Bearer {key}\r\n"));
-    }
-    for (name, value) in target.headers() {
+    let mut usual = vec![
+        ("host", target.authority().into()),
+        ("user-agent", concat!("interference-load/", env!("CARGO_PKG_VERSION")).into()),
+        ("accept", accept.into()),
+        ("content-type", "application/json".into()),
+    ];
+    usual.extend(target.key().map(|key| ("authorization", format!("Bearer {key}").into())));
+    let mut head = format!("POST {}{} HTTP/1.1\r\n", target.base_path(), ask.endpoint.path());
+    for (name, value) in target.headers_of(usual, &[]) {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
+    head.push_str(&format!("content-length: {}\r\n", ask.body.len()));
     head.push_str("\r\n");
     head.into_bytes()
 }
@@ -218,12 +216,31 @@ mod tests {
             concat!("user-agent: interference-load/", env!("CARGO_PKG_VERSION")),
             "accept: text/event-stream",
             "content-type: application/json",
-            "content-length: 2",
             "authorization: Bearer sk-1",
             "x-team: blue",
+            "content-length: 2",
             "",
             "",
         ];
         assert_eq!(head, lines.join("\r\n"));
+    }
+
+    #[test]
+    fn a_header_of_the_target_is_in_the_place_of_the_usual_one() {
+        let headers =
+            vec![("Host".to_owned(), "api.local".to_owned()), ("Accept".to_owned(), "*/*".to_owned())];
+        let target = Target::parse("http://[::1]:8080/v1", None, headers).unwrap();
+        let ask = Ask {
+            endpoint: Endpoint::Chat,
+            pause: Duration::ZERO,
+            body: b"{}".to_vec(),
+            streamed: false,
+            wants_text: false,
+        };
+        let head = String::from_utf8(head(&target, &ask)).unwrap();
+        let count =
+            |name: &str| head.lines().filter(|line| line.to_ascii_lowercase().starts_with(name)).count();
+        assert_eq!((count("host:"), count("accept:"), count("user-agent:")), (1, 1, 1), "{head}");
+        assert!(head.contains("\r\nHost: api.local\r\nAccept: */*\r\n"), "{head}");
     }
 }

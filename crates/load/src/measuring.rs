@@ -49,6 +49,7 @@ struct Numbers {
     objectives: Arc<[Objective]>,
     measurements: Measurements,
     last_end: Instant,
+    last_answer: Instant,
     refusals: BTreeMap<u16, String>,
 }
 
@@ -63,6 +64,9 @@ impl Tally for Numbers {
             observation.add_to(&mut self.measurements, &self.frame, met);
             self.hear(observation);
             self.last_end = self.last_end.max(observation.ended);
+            if observation.outcome.is_ok() {
+                self.last_answer = self.last_answer.max(observation.ended);
+            }
         }
         met
     }
@@ -99,6 +103,7 @@ pub fn measure(run: &Run, counting: &Counting) -> io::Result<Measured> {
         objectives: Arc::clone(&counting.objectives),
         measurements: Measurements::default(),
         last_end: frame.start,
+        last_answer: frame.start,
         refusals: BTreeMap::new(),
     };
     let ran = run.perform(numbers)?;
@@ -111,7 +116,8 @@ pub fn measure(run: &Run, counting: &Counting) -> io::Result<Measured> {
             refusals.entry(status).or_insert(said);
         }
         measurements.join(&numbers.measurements);
-        last_end = last_end.max(numbers.last_end);
+        // Of a run that was stopped, what did not come to its end has taken its time, too.
+        last_end = last_end.max(if is_stopped { numbers.last_end } else { numbers.last_answer });
     }
     let peak_streams = run.live.snapshot().peak;
     Ok(Measured { measurements, watched: ran.watched, peak_streams, last_end, refusals, is_stopped })

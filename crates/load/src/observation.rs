@@ -157,7 +157,7 @@ impl Observation {
         let single = Measure::ALL.into_iter().filter(|measure| *measure != Measure::Lateness);
         for measure in single {
             // A closed loop has one basis, and no second set of the same numbers.
-            let is_repeated = frame.basis == Basis::Sent && measure.name().contains("_from_sent");
+            let is_repeated = frame.basis == Basis::Sent && measure.from_basis() != measure;
             if let Some(time) = self.time(measure, frame.basis).filter(|_| !is_repeated) {
                 measured.record_time(measure, time);
             }

@@ -111,7 +111,7 @@ pub(crate) fn run<T: Tally>(
 ) -> io::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let tally = Mutex::new(tally);
-    let worker = Arc::new(Worker { common, number, tally, next_arrivals: Mutex::default() });
+    let worker = Arc::new(Worker { common, number, tally, users: Mutex::default() });
     runtime.block_on(async {
         let beat = beat::keep(&worker.common.beats, worker.common.stall_bound, worker.common.planted_stall);
         tokio::select! {
@@ -131,8 +131,15 @@ struct Worker<T> {
     /// Among the workers.
     number: usize,
     tally: Mutex<T>,
-    /// Of each user who was there, as many as the schedule has at most: one who comes again goes on.
-    next_arrivals: Mutex<BTreeMap<u64, u64>>,
+    /// Each user who was there, as many as the schedule has at most: one who comes again goes on.
+    users: Mutex<BTreeMap<u64, User>>,
+}
+
+/// A user of a closed loop.
+struct User {
+    next_arrival: u64,
+    /// When it has to go; none for one who has gone.
+    until: Option<Instant>,
 }
 
 impl<T: Tally> Worker<T> {
@@ -163,8 +170,10 @@ impl<T: Tally> Worker<T> {
                 self.converse(number, scheduled).await;
             }
             Due::User { number, of, until } => {
-                while Instant::now() < until && !self.common.stop.is_wished() {
-                    let arrival = self.next_arrival(number, of);
+                if !self.comes(number, until) {
+                    return;
+                }
+                while let Some(arrival) = self.next_arrival(number, of) {
                     if self.converse(arrival, Instant::now()).await == Talk::Refused {
                         tokio::time::sleep(AFTER_REFUSAL).await;
                     }
@@ -173,13 +182,30 @@ impl<T: Tally> Worker<T> {
         }
     }
 
+    /// A user comes, to stay until then; false for one who had to go and is not through with the last conversation, and who
+    /// goes on after it.
+    fn comes(&self, number: u64, until: Instant) -> bool {
+        let mut users = self.users();
+        let user = users.entry(number).or_insert(User { next_arrival: number, until: None });
+        user.until.replace(until).is_none()
+    }
+
     /// The number of a user's next arrival, of so many users: no two are the same, so that none asks what was asked before.
-    fn next_arrival(&self, user: u64, of: u64) -> u64 {
-        let mut next_arrivals = self.next_arrivals.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = next_arrivals.entry(user).or_insert(user);
-        let arrival = *next;
-        *next = next.saturating_add(of);
-        arrival
+    /// None where the user has to go.
+    fn next_arrival(&self, number: u64, of: u64) -> Option<u64> {
+        let mut users = self.users();
+        let user = users.get_mut(&number)?;
+        if user.until.is_none_or(|until| Instant::now() >= until) || self.common.stop.is_wished() {
+            user.until = None;
+            return None;
+        }
+        let arrival = user.next_arrival;
+        user.next_arrival = arrival.saturating_add(of);
+        Some(arrival)
+    }
+
+    fn users(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, User>> {
+        self.users.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The requests of one arrival, one after another; the first that fails is the last. None is scheduled for later than

@@ -3,6 +3,7 @@
 //! Owns the base URL, the key, the headers besides, and whom to trust in TLS. A path is put behind the base as SDKs do it.
 //! Refuses to know what is asked, and what a server may answer.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
@@ -140,6 +141,21 @@ impl Target {
         check_header(|| format!("the header `{name}`"), value)?;
         self.headers.push((name.to_owned(), value.to_owned()));
         Ok(self)
+    }
+
+    /// The headers of a request, each name once: what is its own wins over what every request brings, and that over what
+    /// is usual.
+    pub fn headers_of<'a>(
+        &'a self,
+        usual: Vec<(&'a str, Cow<'a, str>)>,
+        own: &'a [(String, String)],
+    ) -> Vec<(&'a str, Cow<'a, str>)> {
+        let mut headers = usual;
+        for (name, value) in self.headers.iter().chain(own) {
+            headers.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
+            headers.push((name, value.into()));
+        }
+        headers
     }
 
     /// What comes before the path of every request: `/v1`.

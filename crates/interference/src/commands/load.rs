@@ -95,11 +95,18 @@ struct Arrivals {
     #[arg(long, value_name = "D", value_parser = duration_or_none, default_value = "30s")]
     drain: Duration,
     /// How fast recorded work is replayed, as `2x`
-    #[arg(long, value_name = "SPEED", value_parser = speed)]
+    #[arg(long, value_name = "SPEED", value_parser = speed, conflicts_with_all = ["rate", "concurrency", "sweep"])]
     speed: Option<Speed>,
     /// Where the schedule and the prompts come from
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
+}
+
+impl Arrivals {
+    /// Whether the command line says when requests are sent, and not the work.
+    fn has_pattern(&self) -> bool {
+        self.rate.is_some() || self.concurrency.is_some() || self.sweep
+    }
 }
 
 /// What is asked.

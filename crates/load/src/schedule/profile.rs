@@ -36,6 +36,12 @@ impl Profile {
         Profile::of(vec![Stretch { from: value, to: value }])
     }
 
+    /// What it begins with, all the time; nothing at all where that is 0.
+    pub fn beginning(&self) -> Profile {
+        let Stretch { from, .. } = self.stretches[0];
+        Profile { stretches: vec![Stretch { from, to: from }] }
+    }
+
     /// The largest value that it has.
     pub fn peak(&self) -> f64 {
         self.stretches.iter().map(|stretch| stretch.from.max(stretch.to)).fold(0.0, f64::max)

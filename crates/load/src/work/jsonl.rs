@@ -90,6 +90,16 @@ impl RequestFile {
         self.requests.iter().any(|asked| matches!(asked, Asked::Measured(_)))
     }
 
+    /// Whether its requests have times.
+    pub fn has_times(&self) -> bool {
+        self.times.is_some()
+    }
+
+    /// The same requests without their times: they are taken in turn.
+    pub fn in_turn(self) -> RequestFile {
+        RequestFile { times: None, ..self }
+    }
+
     /// The work of this file; made-up prompts depend on the seed.
     ///
     /// # Errors

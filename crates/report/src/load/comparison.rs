@@ -12,6 +12,8 @@ pub mod terminal;
 pub use document::{Change, ComparedFigure, Comparison, Conclusion, FORMAT, Side, Verdict};
 pub use format::Format;
 
+use std::collections::BTreeSet;
+
 use self::noise::{Estimate, Sample, TooFew};
 use super::document::LoadReport;
 use super::figure::{Figure, RunFigure, Statistic, Worse};
@@ -110,6 +112,9 @@ fn judged(figure: Figure, a: &Sample<'_>, b: &Sample<'_>) -> Result<Judged, Stri
     if depends_on_basis(figure) && a.report.basis != b.report.basis {
         return Err("one counts from the scheduled time, the other from the sent time".to_owned());
     }
+    if depends_on_objectives(figure) && objectives(a.report) != objectives(b.report) {
+        return Err("what is good meets the objectives, and theirs differ".to_owned());
+    }
     let told = |side: &str, too_few: TooFew| format!("{side}: {too_few}");
     let one = a.estimate(figure).map_err(|too_few| told("A", too_few))?;
     let other = b.estimate(figure).map_err(|too_few| told("B", too_few))?;
@@ -133,6 +138,15 @@ fn judged(figure: Figure, a: &Sample<'_>, b: &Sample<'_>) -> Result<Judged, Stri
 fn depends_on_basis(figure: Figure) -> bool {
     use Measure::{FirstByte, FirstContent, FirstReasoning, Headers, Total};
     matches!(figure, Figure::Measured(Headers | FirstByte | FirstReasoning | FirstContent | Total, _))
+}
+
+fn depends_on_objectives(figure: Figure) -> bool {
+    matches!(figure, Figure::Run(RunFigure::ValidGoodputRatio | RunFigure::GoodputRequestsPerSecond))
+}
+
+/// What was asked of a run, in whatever order.
+fn objectives(report: &LoadReport) -> BTreeSet<&str> {
+    report.slo.iter().map(|verdict| verdict.expression.as_str()).collect()
 }
 
 fn resolution(measure: Measure, value: f64) -> f64 {

@@ -78,6 +78,20 @@ measures! {
     CompletionTokens = "completion_tokens", Count;
 }
 
+impl Measure {
+    /// Of a measure from the sent time, the same from the basis of the run; any other is itself.
+    pub fn from_basis(self) -> Measure {
+        match self {
+            Measure::HeadersFromSent => Measure::Headers,
+            Measure::FirstByteFromSent => Measure::FirstByte,
+            Measure::FirstReasoningFromSent => Measure::FirstReasoning,
+            Measure::FirstContentFromSent => Measure::FirstContent,
+            Measure::TotalFromSent => Measure::Total,
+            other => other,
+        }
+    }
+}
+
 impl fmt::Display for Measure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.name())

@@ -127,7 +127,13 @@ impl Objective {
 
     /// What a run with these figures comes to. What was not measured meets nothing.
     pub fn evaluate(&self, figures: &Map<String, Value>) -> SloVerdict {
-        let value = figures.get(&self.decisive().to_string()).and_then(Value::as_f64);
+        let told = |figure: Figure| figures.get(&figure.to_string()).and_then(Value::as_f64);
+        let decisive = self.decisive();
+        // A closed loop counts from the sent time, and tells it once.
+        let value = told(decisive).or_else(|| match decisive {
+            Figure::Measured(measure, statistic) => told(Figure::Measured(measure.from_basis(), statistic)),
+            Figure::Run(_) => None,
+        });
         SloVerdict {
             expression: self.to_string(),
             value,

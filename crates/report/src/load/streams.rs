@@ -1,7 +1,7 @@
 //! Some answers, chunk by chunk, to be looked at: each a line in a picture.
 //!
 //! Owns which are kept: every n-th arrival, with an n that doubles when there are too many. So those of several machines
-//! are the same that one machine would have kept.
+//! are the same that one machine would have kept. Of a single arrival, a conversation, the first turns are kept.
 
 use serde::{Deserialize, Serialize};
 
@@ -65,7 +65,11 @@ impl Streams {
         let place = self.lines.partition_point(|kept| kept.arrival <= line.arrival);
         self.lines.insert(place, line);
         while self.lines.len() > MOST_STREAMS {
-            self.thin_out(self.every.saturating_mul(2));
+            match self.every.checked_mul(2).filter(|_| self.has_several_arrivals()) {
+                Some(every) => self.thin_out(every),
+                // The turns of one conversation.
+                None => self.lines.truncate(MOST_STREAMS),
+            }
         }
     }
 
@@ -75,6 +79,11 @@ impl Streams {
         for line in &other.lines {
             self.add(line.clone());
         }
+    }
+
+    fn has_several_arrivals(&self) -> bool {
+        let [first, last] = [self.lines.first(), self.lines.last()].map(|line| line.map(|line| line.arrival));
+        first != last
     }
 
     fn thin_out(&mut self, every: u64) {
@@ -97,6 +106,26 @@ mod tests {
             ended_ms: arrival as f64,
             outcome: "good".to_owned(),
         }
+    }
+
+    #[test]
+    fn a_conversation_of_any_length_is_kept_in_part() {
+        let mut streams = Streams::default();
+        for turn in 0..300 {
+            streams.add(StreamLine { scheduled_ms: f64::from(turn), ..line(0) });
+            streams.add(StreamLine { scheduled_ms: f64::from(turn), ..line(1) });
+        }
+        let mut one = Streams::default();
+        (0..300).for_each(|turn| one.add(StreamLine { scheduled_ms: f64::from(turn), ..line(0) }));
+        assert_eq!((streams.lines.len(), streams.every), (MOST_STREAMS, 2));
+        assert_eq!(streams.lines, one.lines);
+        assert_eq!(one.lines.last().map(|line| line.scheduled_ms), Some(255.0));
+        streams.merge(&one);
+        assert_eq!(streams.lines.len(), MOST_STREAMS);
+        // Of a document that somebody has written by hand.
+        let mut odd = Streams { every: u64::MAX, lines: vec![line(0); MOST_STREAMS] };
+        odd.add(line(u64::MAX));
+        assert_eq!(odd.lines, vec![line(0); MOST_STREAMS]);
     }
 
     #[test]

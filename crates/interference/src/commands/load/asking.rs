@@ -60,6 +60,9 @@ fn form(arguments: &LoadArguments) -> Form {
     }
 }
 
+/// What is told of requests that are not sent when they say.
+const TIMES_ASIDE: &str = "the requests have times of their own, which play no role beside --rate, --concurrency or --sweep: they are sent in turn";
+
 /// Makes the work, and looks at the server.
 ///
 /// # Errors
@@ -74,7 +77,11 @@ pub(super) async fn ask(
     let mut notes = Vec::new();
     let work: Arc<dyn Work> = match (&arguments.asking.requests, &arguments.asking.cassettes) {
         (Some(path), _) => {
-            let file = RequestFile::read(path, &form).map_err(wrong_work)?;
+            let mut file = RequestFile::read(path, &form).map_err(wrong_work)?;
+            if file.has_times() && arguments.arrivals.has_pattern() {
+                notes.push(TIMES_ASIDE.to_owned());
+                file = file.in_turn();
+            }
             let scale = match file.needs_scale() {
                 true => Some(scale(&form, seed, target, time, &mut notes).await?),
                 false => None,

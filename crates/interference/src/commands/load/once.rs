@@ -245,7 +245,7 @@ impl<'a> Session<'a> {
     pub(super) fn run(&self, pattern: &Pattern) -> anyhow::Result<LoadReport> {
         let expected = self.expected(pattern);
         match pattern {
-            Pattern::Closed(users) => sockets::check(users.peak(), self.hands.sockets)?,
+            Pattern::Closed(_) => sockets::check(expected.streams.ceil(), self.hands.sockets)?,
             // How many there will be is a guess from one answer.
             Pattern::Open(_) | Pattern::Trace(_) => {
                 if let Err(few) = sockets::check(expected.streams, self.hands.sockets) {
@@ -356,7 +356,14 @@ impl<'a> Session<'a> {
                 }
                 let before = match warmup.is_zero() {
                     true => Ok(Schedule::Arrivals(Vec::new())),
-                    false => Schedule::open(rate, arrivals.arrivals, warmup, seed.wrapping_add(1), shard),
+                    // As the run begins, so that it meets a server that is used to it.
+                    false => Schedule::open(
+                        &rate.beginning(),
+                        arrivals.arrivals,
+                        warmup,
+                        seed.wrapping_add(1),
+                        shard,
+                    ),
                 };
                 let both = counted.and_then(|counted| Ok((before?, counted)));
                 both.map(|(before, counted)| (behind(before, counted, warmup), duration))

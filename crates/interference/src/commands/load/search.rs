@@ -2,6 +2,9 @@
 //!
 //! Owns which rate is tried next, and which of the tries are told. Refuses to know how a rate is tried.
 
+use std::time::Duration;
+
+use interference_load::schedule::MOST_ARRIVALS;
 use interference_report::load::{LoadReport, Point, Series};
 
 /// The rate that a search begins with, in requests a second.
@@ -10,14 +13,17 @@ const FIRST_RATE: f64 = 1.0;
 const MOST_RUNS: u32 = 24;
 /// The lowest rate that is tried.
 const LOWEST_RATE: f64 = FIRST_RATE / 32.0;
-/// The highest rate that is tried.
+/// The highest rate that is tried, if a run may have so many arrivals.
 const HIGHEST_RATE: f64 = 100_000.0;
+/// How much of the bound on arrivals a rate may be expected to need: there may be somewhat more.
+const OF_MOST_ARRIVALS: f64 = 0.99;
 /// A search ends when what held and what did not are as near as this.
 const NEAR_ENOUGH: f64 = 1.05;
 
 /// A search, as far as it has come: the rate is doubled until an objective is missed, and then what is between is halved.
-#[derive(Default)]
 pub(super) struct Search {
+    /// The highest rate that is tried.
+    highest: f64,
     points: Vec<Point>,
     /// The highest rate so far at which a run has no arrival.
     empty: Option<f64>,
@@ -31,6 +37,12 @@ struct Try {
 }
 
 impl Search {
+    /// A search that consists of runs of such a length.
+    pub(super) fn with_runs_of(duration: Duration) -> Search {
+        let most = MOST_ARRIVALS as f64 * OF_MOST_ARRIVALS / duration.as_secs_f64();
+        Search { highest: most.min(HIGHEST_RATE), points: Vec::new(), empty: None, held: None, missed: None }
+    }
+
     /// How many rates were tried.
     pub(super) fn tries(&self) -> u32 {
         self.points.len() as u32
@@ -44,7 +56,7 @@ impl Search {
         }
         match (self.held.as_ref().map(rate), self.missed.as_ref().map(rate)) {
             (None, None) => match self.empty {
-                Some(empty) => (empty < HIGHEST_RATE).then_some((empty * 2.0).min(HIGHEST_RATE)),
+                Some(empty) => (empty < self.highest).then_some((empty * 2.0).min(self.highest)),
                 None => Some(FIRST_RATE),
             },
             (None, Some(missed)) => {
@@ -52,7 +64,7 @@ impl Search {
                 let is_worth_a_try = missed > LOWEST_RATE && self.empty.is_none_or(|empty| lower > empty);
                 is_worth_a_try.then_some(lower)
             }
-            (Some(held), None) => (held < HIGHEST_RATE).then_some((held * 2.0).min(HIGHEST_RATE)),
+            (Some(held), None) => (held < self.highest).then_some((held * 2.0).min(self.highest)),
             (Some(held), Some(missed)) => {
                 (missed / held > NEAR_ENOUGH).then(|| rounded((held * missed).sqrt()))
             }
@@ -129,7 +141,7 @@ mod tests {
     }
 
     fn search(limit: f64, is_certified: impl Fn(f64) -> bool) -> LoadReport {
-        let mut search = Search::default();
+        let mut search = Search::with_runs_of(Duration::from_secs(1));
         while let Some(rate) = search.next() {
             search.take(rate, run(rate, rate <= limit, is_certified(rate)));
         }
@@ -176,7 +188,7 @@ mod tests {
 
     /// A search in which runs send nothing below a rate, up to which the objective holds or not.
     fn search_above(least: f64, limit: f64) -> Option<LoadReport> {
-        let mut search = Search::default();
+        let mut search = Search::with_runs_of(Duration::from_secs(1));
         while let Some(rate) = search.next() {
             match rate < least {
                 true => search.skip(rate),
@@ -184,6 +196,18 @@ mod tests {
             }
         }
         search.told()
+    }
+
+    #[test]
+    fn no_rate_has_more_arrivals_than_a_run_may() {
+        let hour = Duration::from_secs(3_600);
+        let mut search = Search::with_runs_of(hour);
+        let mut highest: f64 = 0.0;
+        while let Some(rate) = search.next() {
+            search.take(rate, run(rate, true, true));
+            highest = highest.max(rate);
+        }
+        assert!(highest * hour.as_secs_f64() < MOST_ARRIVALS as f64 && highest > 5_000.0, "{highest}");
     }
 
     #[test]

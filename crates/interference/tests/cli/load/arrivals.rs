@@ -4,7 +4,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use interference_load::schedule::{Process, Profile, Schedule, WHOLE};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{ANY, Loaded, NAMES, fraction, good, number, told};
 use crate::bench::{Bench, Running};
@@ -49,7 +49,8 @@ fn an_open_loop_sends_what_its_schedule_says() {
 fn users_of_a_closed_loop_wait_for_their_answers() {
     let bench = Bench::take();
     let loaded = Loaded::new(&bench, ANY, &[]);
-    let closed = loaded.measured(&["--concurrency", "3", "--duration", "500ms"]);
+    let objective = "total_from_sent_ms_p50<60000";
+    let closed = loaded.measured(&["--concurrency", "3", "--duration", "500ms", "--slo", objective]);
     assert!(good(&closed) >= 3);
     assert_eq!(closed["basis"], "sent");
     assert_eq!(closed["plan"]["concurrency"], "3");
@@ -57,6 +58,46 @@ fn users_of_a_closed_loop_wait_for_their_answers() {
     let most = intervals.iter().map(|interval| number(&interval["in_flight"])).max();
     assert_eq!(most, Some(3));
     assert!(closed.get("first_content_from_sent_ms_p50").is_none(), "it would be the same twice");
+    assert_eq!(closed["slo"][0]["value"], closed["total_ms_p50"]);
+    assert_eq!(closed["slo"][0]["met"], true);
+}
+
+/// Three of four have to go after 300 ms, and to be there again after 600, when none of them has an answer yet.
+#[test]
+fn a_user_who_comes_again_asks_nothing_before_the_answer() {
+    let bench = Bench::take();
+    let slow = "[[rule]]\nanswer = { text = \"An oak.\", latency = { first_token = \"750ms\" } }\n";
+    let loaded = Loaded::new(&bench, slow, &[]);
+    let closed = loaded.measured(&["--concurrency", "4,1,4", "--duration", "900ms"]);
+    let intervals = closed["measurements"]["timeline"]["intervals"].as_array().unwrap();
+    let most = intervals.iter().map(|interval| number(&interval["in_flight"])).max();
+    assert_eq!(most, Some(4));
+    assert!(good(&closed) > 4, "who was to be there again asks again: {closed:#}");
+}
+
+/// A request that hangs ends long after the others, and is no part of how fast these were.
+#[test]
+fn a_rate_ends_with_the_last_answer() {
+    let bench = Bench::take();
+    let script = "[[rule]]\nwhen.text = \"hang\"\nanswer = { text = \"An oak.\", faults = \"stall.after_events = 1\" }\n\n\
+                  [[rule]]\nanswer.text = \"An oak.\"\n";
+    let loaded = Loaded::new(&bench, script, &[]);
+    let line = |number: usize| {
+        let text = if number == 9 { "hang" } else { "go" };
+        json!({"model": "m", "stream": true, "messages": [{"role": "user", "content": text}]}).to_string()
+    };
+    let file = loaded.file("requests.jsonl", &(0..20).map(line).collect::<Vec<_>>().join("\n"));
+    let constant = ["--rate", "20", "--arrivals", "constant", "--duration", "1s", "--timeout", "3s"];
+    let document = loaded.measured(&[&constant[..], &["--requests", &file]].concat());
+    let good = number(&document["measurements"]["counts"]["good"]);
+    assert_eq!((good, &document["errors"]["stalled"]), (19, &Value::from(1)));
+    let lines = document["measurements"]["streams"]["lines"].as_array().unwrap();
+    let end = |is_good: bool| {
+        let lines = lines.iter().filter(|line| (line["outcome"] == "good") == is_good);
+        lines.map(|line| fraction(&line["ended_ms"])).fold(0.0, f64::max)
+    };
+    assert!(end(false) >= 3_000.0, "{lines:#?}");
+    assert_eq!(fraction(&document["duration_ms"]), end(true).max(1_000.0));
 }
 
 #[test]

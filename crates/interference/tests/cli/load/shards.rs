@@ -67,6 +67,18 @@ fn shards_make_the_whole_schedule() {
     merge(&[&files[0], &files[0]]).failed_with(2);
 }
 
+/// More users than a machine has ports for are no matter where each has few of them.
+#[test]
+fn a_shard_needs_sockets_for_its_own_users_alone() {
+    let bench = Bench::take();
+    let loaded = Loaded::new(&bench, ANY, &[]);
+    let many = ["--concurrency", "100000", "--duration", "100ms"];
+    let one = loaded.measured(&[&many[..], &["--shard", "0/100000"]].concat());
+    assert!(good(&one) >= 1, "{one:#}");
+    let all = loaded.run(&[&many[..], &["--no-certificate"]].concat());
+    assert!(all.failed_with(2).contains("100000 streams at once"), "{all:#?}");
+}
+
 /// Whichever of them has the last request, all last as long as the trace.
 #[test]
 fn shards_of_a_trace_are_one_run() {

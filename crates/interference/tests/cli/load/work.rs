@@ -65,6 +65,18 @@ fn requests_come_from_a_file() {
     assert!(last.iter().all(|body| body["model"] == "any"), "`-m` wins");
     assert_eq!(number(&document["measurements"]["counts"]["without_usage"]), 10, "nobody asked for it");
 
+    let at = |at: u64| format!(r#"{{"at_ms": {at}, "body": {}}}"#, body("late"));
+    let trace = loaded.file("trace.jsonl", &[0, 3_600_000].map(at).join("\n"));
+    let document = loaded.measured(&[&["--requests", &trace], &BRIEF[..]].concat());
+    assert_eq!(good(&document), 10);
+    let plan = &document["plan"];
+    assert!(plan["work"].as_str().unwrap().ends_with("trace.jsonl in turn"), "{plan}");
+    let note = document["notes"][0].as_str().unwrap();
+    assert!(note.contains("times of their own"), "{note}");
+    let both = loaded.run(&["--requests", &trace, "--rate", "1", "--speed", "2x"]);
+    assert_eq!(both.code, Some(2), "{both:#?}");
+    assert!(both.stderr.contains("'--speed <SPEED>'"), "{both:#?}");
+
     let broken = loaded.file("broken.jsonl", "{\n");
     let finished = loaded.run(&["--requests", &broken, "--rate", "1"]);
     assert!(finished.failed_with(2).contains("broken.jsonl:1: "), "{finished:#?}");

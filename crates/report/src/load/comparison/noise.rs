@@ -35,6 +35,8 @@ const FEWEST_VALUES: f64 = 30.0;
 pub(super) enum TooFew {
     #[error("nothing was measured")]
     Nothing,
+    #[error("not every answer came with its usage")]
+    Usage,
     #[error("a single value says nothing of the others")]
     Extreme,
     #[error("too few independent values")]
@@ -191,10 +193,15 @@ impl<'a> Sample<'a> {
         let value = self.report.number(Figure::Run(figure)).unwrap_or(0.0);
         let measured = &self.report.measurements;
         let tokens = match figure {
-            RunFigure::PromptTokensPerSecond => measured.histograms.get(&Measure::PromptTokens),
-            RunFigure::CompletionTokensPerSecond => measured.histograms.get(&Measure::CompletionTokens),
+            RunFigure::PromptTokensPerSecond => Some(Measure::PromptTokens),
+            RunFigure::CompletionTokensPerSecond => Some(Measure::CompletionTokens),
             _ => None,
         };
+        if tokens.is_some() && measured.counts.without_usage > 0 {
+            let has_some = measured.counts.without_usage < measured.completed();
+            return Err(if has_some { TooFew::Usage } else { TooFew::Nothing });
+        }
+        let tokens = tokens.and_then(|measure| measured.histograms.get(&measure));
         let counted = |batch: &Interval| match figure {
             RunFigure::GoodputRequestsPerSecond => batch.good,
             RunFigure::ChunksPerSecond => batch.chunks,

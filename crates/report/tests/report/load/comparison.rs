@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use interference_report::load::comparison::{self, Change, Comparison, Conclusion, Verdict, compare};
-use interference_report::load::{Basis, LoadReport};
+use interference_report::load::{Basis, LoadReport, Objective};
 use interference_report::terminal::Style;
 
 use super::sample::{self, Traffic};
@@ -148,6 +148,37 @@ fn what_cannot_be_compared_says_why() {
     let comparison = compare(&one, &nothing);
     assert_eq!(comparison.conclusion, Conclusion::NotComparable);
     assert_eq!(comparison.summary, "A and B have nothing that can be compared");
+}
+
+#[test]
+fn what_was_defined_or_told_otherwise_is_not_compared() {
+    let traffic = Traffic { requests: 100, ..Traffic::default() };
+    let (mut one, mut other) = (run(1, &traffic), run(2, &traffic));
+    for report in [&mut one, &mut other] {
+        let objective = |text: &str| text.parse::<Objective>().unwrap().evaluate(&report.figures());
+        report.slo = ["failed<=5", "first_content_ms_p99<500"].map(objective).to_vec();
+    }
+    other.slo.reverse();
+    other.measurements.counts.without_usage = 1;
+    let comparison = compare(&one, &other);
+    let reason = |comparison: &Comparison, name: &str| {
+        let figure = comparison.figures.iter().find(|figure| figure.name == name).unwrap();
+        figure.reason.clone()
+    };
+    assert_eq!(reason(&comparison, "goodput_requests_per_second"), None);
+    let usage = Some("B: not every answer came with its usage".to_owned());
+    assert_eq!(reason(&comparison, "completion_tokens_per_second"), usage);
+    assert_eq!(reason(&comparison, "prompt_tokens_per_second"), usage);
+    other.slo.pop();
+    other.measurements.counts.without_usage = other.measurements.completed();
+    let comparison = compare(&one, &other);
+    for name in ["valid_goodput_ratio", "goodput_requests_per_second"] {
+        let reason = reason(&comparison, name);
+        assert_eq!(reason.as_deref(), Some("what is good meets the objectives, and theirs differ"), "{name}");
+    }
+    assert_eq!(reason(&comparison, "requests_per_second"), None);
+    let nothing = Some("B: nothing was measured".to_owned());
+    assert_eq!(reason(&comparison, "completion_tokens_per_second"), nothing);
 }
 
 #[test]
