@@ -122,7 +122,8 @@ impl ScriptBackend {
             return Err(no_rule(script.nearest_miss(facts, &state, &is_used_up)));
         };
         let chosen = chosen(rule, sessions.turn(session, rule), Cow::Owned(state))?;
-        if noting == Noting::Given {
+        // What the script that came meanwhile does not know is not kept.
+        if noting == Noting::Given && std::ptr::eq(script, &*self.script()) {
             sessions.note(session, rule, chosen.answer.next_state.as_deref());
         }
         Ok(chosen)
@@ -215,4 +216,34 @@ fn error_reply(chosen: &Chosen<'_>, error: &ErrorAnswer, ignored: Vec<String>) -
         reply.headers.insert(http::header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     reply
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn script(asked: &str) -> Script {
+        let text = format!(
+            "state = \"new\"\n[[rule]]\nname = \"first\"\nwhen.state = \"new\"\nanswer = {{ text = \"Who?\", next_state = \
+             {asked:?} }}\n[[rule]]\nname = \"second\"\nwhen.state = {asked:?}\nanswer.text = \"Welcome.\"\n"
+        );
+        Script::parse(&text, "script.toml").unwrap()
+    }
+
+    #[test]
+    fn what_was_asked_of_a_script_that_is_gone_sets_no_state() {
+        let backend = ScriptBackend::new(script("asked"), ScriptOptions::default());
+        let headers = HeaderMap::new();
+        let facts = Facts::of_completion("scripted", Cow::Borrowed("hello"), false, &headers);
+        let chosen = |script: &Script| {
+            let chosen = backend.choose(script, &facts, Noting::Given);
+            chosen.map(|chosen| chosen.rule.name.clone()).unwrap_or_default()
+        };
+        // A request that is being read while the script is replaced.
+        let gone = backend.script();
+        backend.replace(script("met"));
+        assert_eq!(chosen(&gone), "first");
+        let there = backend.script();
+        assert_eq!([chosen(&there), chosen(&there)], ["first", "second"]);
+    }
 }

@@ -14,6 +14,11 @@ use crate::program::{MOST_STDOUT, Run, RunEnd};
 /// Characters of a text that an objection shows.
 const SHOWN_CHARACTERS: usize = 80;
 
+/// Why nothing is said of a client of HTTP/1.0: it has no chunks to be sent (RFC 9112, section 6.1), and without them the
+/// end of a stream looks like its breaking off.
+const OF_OLD: &str = "it asks in HTTP/1.0, whose answers have no chunks; the examiner's are of HTTP/1.1 (nginx as a proxy \
+    needs `proxy_http_version 1.1`)";
+
 /// What was seen of a client in one case.
 #[derive(Debug)]
 pub struct Seen<'a> {
@@ -36,8 +41,11 @@ impl<'a> Seen<'a> {
     /// The account.
     ///
     /// # Errors
-    /// There is none: the command hung, flooded, or printed something else; or it never asked.
+    /// There is none: the command hung, flooded, or printed something else; or it never asked, or not in HTTP/1.1.
     pub(crate) fn account(&self) -> Result<&Account, Objection> {
+        if self.chats().any(is_of_old) {
+            return Err(Objection::inconclusive(OF_OLD));
+        }
         match self.run.map(|run| (run.end, run.ended_at.duration_since(run.began_at).as_secs())) {
             Some((RunEnd::TimedOut, seconds)) => {
                 return Err(Objection::broken(
@@ -178,6 +186,11 @@ fn compare(account: &Account, text: &str) -> Result<(), Objection> {
 fn is_part(part: &str, whole: &str) -> bool {
     let mut left = whole.chars();
     part.chars().all(|wanted| left.any(|character| character == wanted))
+}
+
+/// Whether a request is of HTTP/1.0.
+fn is_of_old(attempt: &Attempt) -> bool {
+    attempt.request.head.as_ref().is_some_and(|head| head.minor_version == 0)
 }
 
 fn asked_instead(attempt: &Attempt) -> String {

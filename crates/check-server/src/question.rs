@@ -186,21 +186,17 @@ impl Question {
         line
     }
 
-    /// Every header but the body's length, each name once: what the question brings wins over what every request to the
-    /// target brings, and that over what is usual.
+    /// Every header but the body's length, each name once.
     fn all_headers<'a>(&'a self, target: &'a Target) -> Vec<(&'a str, Cow<'a, str>)> {
-        let mut headers: Vec<(&str, Cow<'_, str>)> = vec![
+        let mut usual: Vec<(&str, Cow<'_, str>)> = vec![
             ("Host", target.authority().into()),
             ("User-Agent", USER_AGENT.into()),
             ("Accept", "application/json".into()),
             // Whoever says nothing of codings may get any (RFC 9110, section 12.5.3).
             ("Accept-Encoding", "identity".into()),
         ];
-        headers.extend(self.key(target).map(|key| ("Authorization", format!("Bearer {key}").into())));
-        for (name, value) in target.headers().iter().chain(&self.headers) {
-            headers.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
-            headers.push((name, value.into()));
-        }
+        usual.extend(self.key(target).map(|key| ("Authorization", format!("Bearer {key}").into())));
+        let mut headers = target.headers_of(usual, &self.headers);
         if self.key != Key::Given {
             // With the target's own it would not be another key, or none.
             let own = self.key(target).map(|key| format!("Bearer {key}"));

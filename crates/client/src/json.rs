@@ -70,18 +70,26 @@ fn calls_at<'document>(choice: Option<&'document Value>, pointer: &str) -> &'doc
 }
 
 /// What a message says: its content, or in its place why the model refuses to answer.
-fn said(message: &Value) -> Option<&Value> {
-    let is_text = |value: &&Value| value.as_str().is_some_and(|text| !text.is_empty());
-    ["content", "refusal"].iter().filter_map(|member| message.get(*member)).find(is_text)
+fn said(message: &Value) -> Option<String> {
+    let mut texts = ["content", "refusal"].iter().filter_map(|member| message.get(*member)).map(text_of);
+    texts.find(|text| !text.is_empty())
 }
 
-fn answer_events(text: Option<&Value>, choice: Option<&Value>, document: &Value) -> Vec<ChatEvent> {
-    let text = text.and_then(Value::as_str).filter(|text| !text.is_empty());
+/// A text, or those of its parts that are one: servers of models that think send the thoughts as parts of their own kind.
+fn text_of(content: &Value) -> String {
+    match content {
+        Value::String(text) => text.clone(),
+        Value::Array(parts) => parts.iter().filter_map(|part| part.get("text")?.as_str()).collect(),
+        _ => String::new(),
+    }
+}
+
+fn answer_events(text: Option<String>, choice: Option<&Value>, document: &Value) -> Vec<ChatEvent> {
     // Some servers send an empty one with every chunk.
     let finish_reason = choice.and_then(|choice| choice.get("finish_reason")).and_then(Value::as_str);
     let finish_reason = finish_reason.filter(|reason| !reason.is_empty());
     [
-        text.map(|text| ChatEvent::Text(text.to_owned())),
+        text.map(ChatEvent::Text),
         finish_reason.map(|reason| ChatEvent::Finished(reason.to_owned())),
         document.get("usage").and_then(usage).map(ChatEvent::Usage),
     ]
@@ -177,6 +185,23 @@ mod tests {
         );
         let message = json!({"role": "assistant", "content": null, "refusal": "I cannot."});
         assert_eq!(completion_events(&json!({"choices": [{"message": message}]})).unwrap(), told);
+    }
+
+    #[test]
+    fn a_content_may_come_in_parts() {
+        let content = json!([
+            {"type": "thinking", "thinking": [{"type": "text", "text": "A tree?"}]},
+            {"type": "text", "text": "An oak"},
+            {"type": "text", "text": " stands."},
+            {"type": "image_url", "image_url": {"url": "data:,"}},
+            "no part",
+        ]);
+        let told = [ChatEvent::Text("An oak stands.".into())];
+        assert_eq!(chunk_events(&json!({"choices": [{"delta": {"content": content}}]})), told);
+        assert_eq!(
+            completion_events(&json!({"choices": [{"message": {"content": content}}]})).unwrap(),
+            told
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Owns the form of the tree, and the rule that nothing is passed over in silence: what nobody took out of [`Members`]
 //! is noted when they end, and what is of the wrong type is told. It refuses to know how a document is written, and what its members mean.
 
+use base64::DecodeError;
 use serde_json::Number;
 
 use crate::notes::{Notes, Unfit};
@@ -33,6 +34,11 @@ pub(crate) enum Value {
     Text(String),
     /// Of YAML's `!!binary`.
     Bytes(Vec<u8>),
+    /// What should be such bytes, and is not: the entry that it stands in suffers, not the file.
+    Undecoded {
+        digits: String,
+        error: DecodeError,
+    },
     List(Vec<Node>),
     Members(Vec<Member>),
 }
@@ -54,7 +60,7 @@ impl Node {
             Value::Null => serde_json::Value::Null,
             Value::Switch(switch) => (*switch).into(),
             Value::Number(number) => number.clone().into(),
-            Value::Text(text) => text.as_str().into(),
+            Value::Text(text) | Value::Undecoded { digits: text, .. } => text.as_str().into(),
             Value::Bytes(bytes) => String::from_utf8_lossy(bytes).into(),
             Value::List(list) => list.iter().map(Node::to_json).collect(),
             Value::Members(members) => serde_json::Value::Object(
@@ -71,6 +77,7 @@ impl Node {
             Value::Number(_) => "a number",
             Value::Text(_) => "a text",
             Value::Bytes(_) => "bytes",
+            Value::Undecoded { .. } => "`!!binary` that is no base64",
             Value::List(_) => "a list",
             Value::Members(_) => "an object",
         }

@@ -45,6 +45,20 @@ pub(super) const MUTANTS: &[Mutant] = &[
         }
     }),
     Mutant::new(
+        "minus-infinity-streamed",
+        "chunks have the logarithm of nothing as Python writes it",
+        &[Fails("logprobs.streamed", MEANT)],
+    )
+    .tell(|asked, told| {
+        if asked.is_chat() && told.is_stream() {
+            for piece in &mut told.pieces {
+                let event = String::from_utf8_lossy(&piece.bytes)
+                    .replace("\"logprob\":-", "\"logprob\":-Infinity,\"was\":-");
+                *piece = Piece::new(event);
+            }
+        }
+    }),
+    Mutant::new(
         "alternatives-with-the-chosen-one",
         "the chosen token is counted beside the alternatives, not among them",
         &[Fails("logprobs.count", MEANT)],

@@ -42,10 +42,7 @@ pub fn check_results(messages: &[RequestMessage]) -> Result<(), InvalidParameter
         let answered = message.tool_call_id.as_deref().filter(|_| message.role == Role::Tool);
         if let Some(id) = answered.filter(|id| !called.contains(id)) {
             let path = format!("messages[{position}].tool_call_id");
-            let message = format!(
-                "'{path}' is '{}', but no message before it has a call of that id in its 'tool_calls'.",
-                id.escape_debug()
-            );
+            let message = format!("'{path}' is '{}', but no call before it has that id.", id.escape_debug());
             return Err(InvalidParameter::value(path, message));
         }
     }
@@ -208,9 +205,7 @@ mod tests {
         for (messages, position) in [(result.to_owned(), 0), (format!("{result},{CALL}"), 0)] {
             let error = check_results(request(&messages).messages.as_deref().unwrap()).unwrap_err();
             let path = format!("messages[{position}].tool_call_id");
-            let message = format!(
-                "'{path}' is 'c', but no message before it has a call of that id in its 'tool_calls'."
-            );
+            let message = format!("'{path}' is 'c', but no call before it has that id.");
             assert_eq!((error.param, error.message), (path, message));
         }
     }

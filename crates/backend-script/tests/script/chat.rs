@@ -416,7 +416,7 @@ async fn every_server_refuses_these() {
         ),
         (
             r#"{"model":"m","messages":[{"role":"user","content":"a"},{"role":"tool","tool_call_id":"c9","content":"b"}]}"#,
-            "'messages[1].tool_call_id' is 'c9', but no message before it has a call of that id in its 'tool_calls'.",
+            "'messages[1].tool_call_id' is 'c9', but no call before it has that id.",
         ),
         (&saying("a", r#""temperature":3"#), "'temperature' is 3; it must be from 0 to 2."),
         (&saying("a", r#""top_p":3"#), "'top_p' is 3; it must be from 0 to 1."),

@@ -12,6 +12,7 @@ use super::Section;
 use crate::case::{Case, Company, Cost, Objection, ObjectionKind, Outcome};
 use crate::chat::Chat;
 use crate::chat_answer::{Answers, ChatAnswer, Choice};
+use crate::chat_stream::ChatStream;
 use crate::exchange::excerpt;
 use crate::json_answer::must_be_json;
 use crate::refusal::{all_refused, held_by};
@@ -383,9 +384,28 @@ async fn top_needs_logprobs(trial: &Trial) -> Outcome {
 }
 
 async fn streamed(trial: &Trial) -> Outcome {
-    let answers = Answers::ask(trial, chats(trial).map(Chat::streamed).into()).await?;
+    let chats = chats(trial).map(Chat::streamed);
+    for chat in &chats {
+        if let Ok(stream) = ChatStream::read(&trial.ask(chat.clone()).await) {
+            all_are_json(&stream)?;
+        }
+    }
+    let answers = Answers::ask(trial, chats.into()).await?;
     well_formed(&answers)?;
     all_joined(&answers)
+}
+
+/// Log probabilities that were told are JSON, each chunk for itself; what else a chunk may be is no matter here.
+fn all_are_json(stream: &ChatStream) -> Result<(), Objection> {
+    for index in &stream.no_json {
+        let Some(event) = stream.stream.events.get(*index).filter(|event| event.closed) else { continue };
+        let data = event.data.as_deref().unwrap_or_default();
+        if let Some(at) = data.find("\"logprob\"") {
+            let told = excerpt(&data.as_bytes()[at..], TOLD_CHARACTERS);
+            return Err(stream.broken(format!("{} is no JSON: {told}", stream.place(*index))));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

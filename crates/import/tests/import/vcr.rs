@@ -151,6 +151,8 @@ interactions:
   response: {status: {code: 200}, body: {string: [1]}}
 - request: {method: GET, uri: /v1/models}
   response: {status: {code: 200}, body: {string: !!binary H4sIAAAA}, headers: {content-encoding: gzip}}
+- request: {method: GET, uri: /v1/models}
+  response: {status: {code: 200}, body: {string: !!binary H4s!}}
 - request: {method: GET, uri: /v1/models, cookies: x}
   response: {status: {code: 200}, body: {string: a}, headers: {content-encoding: br, 'a b': c}}
   recorded_at: now
@@ -165,10 +167,11 @@ interactions:
             "c.yaml:6: interaction 3: left out: `response.status.code` is no status of HTTP",
             "c.yaml:8: interaction 4: left out: its body is neither text nor bytes",
             "c.yaml:10: interaction 5: left out: its body cannot be decompressed: unexpected end of file",
-            "c.yaml:12: interaction 6: `request.cookies` is left out: there is nothing like it",
-            "c.yaml:12: interaction 6: `response.headers.a b` is left out: it is no header of HTTP",
-            "c.yaml:12: interaction 6: `response.body` is changed: it stays compressed with br, in one read",
-            "c.yaml:12: interaction 6: `recorded_at` is left out: there is nothing like it",
+            "c.yaml:12: interaction 6: left out: its body is `!!binary`, but no base64: Invalid symbol 33, offset 3.",
+            "c.yaml:14: interaction 7: `request.cookies` is left out: there is nothing like it",
+            "c.yaml:14: interaction 7: `response.headers.a b` is left out: it is no header of HTTP",
+            "c.yaml:14: interaction 7: `response.body` is changed: it stays compressed with br, in one read",
+            "c.yaml:14: interaction 7: `recorded_at` is left out: there is nothing like it",
         ]
     );
 }

@@ -179,6 +179,13 @@ subprocess.Popen([sys.executable, '-I', '-S', '-c', loop, MARKER], start_new_ses
         shown: "\"stream\": false",
     },
     Bad {
+        does: "speaks HTTP/1.0",
+        client: Python("http.client.HTTPConnection._http_vsn_str = 'HTTP/1.0'; sound()"),
+        comes_to: ("INCONCLUSIVE", 1),
+        seen: "it asks in HTTP/1.0, whose answers have no chunks",
+        shown: "/chat/completions HTTP/1.0",
+    },
+    Bad {
         does: "asks a thousand times",
         client: Python("
 for _ in range(1000):
