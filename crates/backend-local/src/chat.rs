@@ -443,7 +443,7 @@ mod tests {
             (r#"{"model":"m","messages":[{"role":"tool","content":"a"}]}"#, "messages[0].tool_call_id: "),
             (
                 r#"{"model":"m","messages":[{"role":"tool","tool_call_id":"c","content":"a"}]}"#,
-                "messages[0].tool_call_id: 'messages[0].tool_call_id' is 'c', but no message before it has a call",
+                "messages[0].tool_call_id: 'messages[0].tool_call_id' is 'c', but no call before it has that id.",
             ),
             (
                 r#"{"model":"m","messages":[{"role":"function","content":"a"}]}"#,

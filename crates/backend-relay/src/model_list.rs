@@ -1,8 +1,8 @@
 //! What an upstream says about its own models, and for how long that is believed.
 //!
 //! Owns the reading of a list, its memory, and when it is asked for again. Lists are asked for when requests need them,
-//! by a task of their own and once at a time of each upstream, with the upstream's key and nothing of the client's: all
-//! clients share what comes. It refuses to know what follows from a model's being there.
+//! by a task of their own and once at a time of each upstream, with the upstream's key and nothing of the client's but what
+//! its request has passed: all clients share what comes. It refuses to know what follows from a model's being there.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -147,7 +147,10 @@ fn ask(fleet: &Arc<Fleet>, member: usize, age: Duration, passed: &Passed) {
     let (fleet, passed) = (Arc::clone(fleet), passed.clone());
     tokio::spawn(async move {
         let listed = fetch(&fleet, member, &passed).await;
-        fleet.members[member].list.remember(listed, Instant::now());
+        // What is refused for what one request has passed is no news for others.
+        if listed.is_some() || passed.is_nothing() {
+            fleet.members[member].list.remember(listed, Instant::now());
+        }
         drop(asking);
     });
 }

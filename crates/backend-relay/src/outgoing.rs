@@ -28,7 +28,7 @@ pub(crate) struct Outgoing {
 
 impl Outgoing {
     /// Asks for the list of models, in a form that can be read here, and for no client in particular; but it tells what the
-    /// request has passed for which it is asked, so that relays that name each other do not wait for each other.
+    /// request has passed for which it is asked, so that a relay knows its own question when it comes back.
     pub(crate) fn models(passed: &Passed) -> Outgoing {
         let mut headers = passed.headers();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));

@@ -213,16 +213,25 @@ mod tests {
     use super::*;
     use crate::{RelayOptions, Upstream};
 
-    #[tokio::test]
-    async fn a_large_body_is_read_without_keeping_others_waiting() {
+    #[test]
+    fn a_large_body_is_read_without_keeping_others_waiting() {
+        let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
         let upstream = Upstream::new("a", "http://localhost:1/v1");
         let fleet = Arc::new(Fleet::new(vec![upstream], RelayOptions::default()).unwrap());
         let body = |length| Bytes::from(format!(r#"{{"input":"{}","model":"a/tree"}}"#, "x".repeat(length)));
         let read = |length| directions(&fleet, &Method::POST, "/embeddings".to_owned(), body(length));
-        assert!(read(100).now_or_never().is_some());
-        assert!(read(LARGEST_AT_ONCE).now_or_never().is_none());
-        let Directions { body, wanted, .. } = read(LARGEST_AT_ONCE).await.unwrap();
-        assert!(matches!(wanted, Some(Wanted::Of(0))));
-        assert!(body.ends_with(br#""model":"tree"}"#));
+        runtime.block_on(async {
+            assert!(read(100).now_or_never().is_some());
+            // The one thread that there is beside this one is busy until it is told.
+            let (done, wait) = std::sync::mpsc::channel::<()>();
+            let busy = tokio::task::spawn_blocking(move || wait.recv());
+            let mut large = Box::pin(read(LARGEST_AT_ONCE));
+            assert!(large.as_mut().now_or_never().is_none());
+            drop(done);
+            let Directions { body, wanted, .. } = large.await.unwrap();
+            assert!(matches!(wanted, Some(Wanted::Of(0))));
+            assert!(body.ends_with(br#""model":"tree"}"#));
+            assert!(busy.await.unwrap().is_err());
+        });
     }
 }

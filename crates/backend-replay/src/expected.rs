@@ -39,18 +39,16 @@ impl Expected {
         Expectation { expected: Arc::clone(self), request }
     }
 
-    /// Waits for all recordings of such a request; false where none is expected.
-    pub(crate) async fn arrival(&self, request: &Request) -> bool {
+    /// Waits until no recording of such a request is expected any more.
+    pub(crate) async fn arrival(&self, request: &Request) {
         let path = recorded_path(&request.path);
         let request = mark(&request.method, path, request.query.as_deref(), &request.body);
-        let mut has_waited = false;
         loop {
             let mut changed = std::pin::pin!(self.changed.notified());
             changed.as_mut().enable();
             if !self.requests().contains_key(&request) {
-                return has_waited;
+                return;
             }
-            has_waited = true;
             changed.await;
         }
     }

@@ -12,7 +12,7 @@ use interference_api_types::openai::models::{Model, ModelList};
 use interference_backend::{
     Backend, MeasuredValue, Measurement, ModelCard, Readiness, Refusal, Reply, ReplyBody, Request, Scope,
 };
-use interference_cassette::{FolderError, ReadError, RecordedRequest, Recording, Redaction, read_folder};
+use interference_cassette::{Cassette, FolderError, ReadError, Recording, Redaction, read_folder};
 use tokio::time::Instant;
 
 use crate::expected::{Expectation, Expected};
@@ -144,14 +144,25 @@ impl ReplayBackend {
     /// Safe: no recording has had its turn before it resolves.
     pub(crate) async fn find(&self, request: &Request) -> Result<Finding, Refusal> {
         let key = self.key_of(request).await?;
-        Ok(match self.shelf.take(&key) {
-            Some(playable) => {
-                self.matched.fetch_add(1, Ordering::Relaxed);
-                tracing::debug!(recording = playable.name, "a recording answers");
-                Finding::Recording(playable)
-            }
-            None => Finding::Nothing(key),
-        })
+        Ok(self.take(&key).map_or_else(|| Finding::Nothing(key), Finding::Recording))
+    }
+
+    /// The recording of a request that was not there, if it is on its way: one whose request has the same bytes, and which
+    /// has ended but is not written yet. It is waited for, for [`LONGEST_FLUSH`] at most.
+    ///
+    /// # Cancellation
+    /// As [`ReplayBackend::find`].
+    pub(crate) async fn find_expected(&self, request: &Request, key: &RequestKey) -> Option<Arc<Playable>> {
+        // One that does not come in time is missing.
+        let _ = tokio::time::timeout(LONGEST_FLUSH, self.expected.arrival(request)).await;
+        self.take(key)
+    }
+
+    fn take(&self, key: &RequestKey) -> Option<Arc<Playable>> {
+        let playable = self.shelf.take(key)?;
+        self.matched.fetch_add(1, Ordering::Relaxed);
+        tracing::debug!(recording = playable.name, "a recording answers");
+        Some(playable)
     }
 
     async fn key_of(&self, request: &Request) -> Result<RequestKey, Refusal> {
@@ -171,15 +182,11 @@ impl ReplayBackend {
         play(playable, start, self.options.pace).await
     }
 
-    /// Tells that a recording of this request is on its way: that it is being written, until the expectation is dropped.
-    pub(crate) fn expect(&self, request: &RecordedRequest) -> Expectation {
-        self.expected.expect(request)
-    }
-
-    /// Waits until no recording of such a request is on its way any more, for [`LONGEST_FLUSH`] at most; false where none
-    /// was.
-    pub(crate) async fn arrival(&self, request: &Request) -> bool {
-        tokio::time::timeout(LONGEST_FLUSH, self.expected.arrival(request)).await.unwrap_or(true)
+    /// Tells that a recording is on its way to [`ReplayBackend::add`], until the expectation is dropped; none where it will
+    /// not be played.
+    pub(crate) fn expect(&self, cassette: &Cassette) -> Option<Expectation> {
+        let is_played = self.options.played.includes(&cassette.outcome);
+        is_played.then(|| self.expected.expect(&cassette.request))
     }
 
     /// Notes that no recording has answered.

@@ -1,7 +1,7 @@
 //! Recordings, and somebody else for what was not recorded.
 //!
 //! Owns who is asked. Where that is a [`Recorder`](crate::Recorder) that shares its recordings, what is missing is
-//! recorded, and answered from the recording the next time, if it lasts: also where that is before the disk has it. Refuses to know how recordings are found.
+//! recorded, and answered from the recording the next time, if it lasts. Refuses to know how recordings are found.
 
 use std::sync::Arc;
 
@@ -28,13 +28,13 @@ impl ReplayFirst {
 impl Backend for ReplayFirst {
     async fn answer(&self, request: Request) -> Result<Reply, Refusal> {
         let start = Instant::now();
-        let mut found = self.replay.find(&request).await?;
-        if matches!(found, Finding::Nothing(_)) && self.replay.arrival(&request).await {
-            found = self.replay.find(&request).await?;
-        }
+        let found = match self.replay.find(&request).await? {
+            Finding::Recording(playable) => Some(playable),
+            Finding::Nothing(key) => self.replay.find_expected(&request, &key).await,
+        };
         match found {
-            Finding::Recording(playable) => self.replay.play(playable, start).await,
-            Finding::Nothing(_) => {
+            Some(playable) => self.replay.play(playable, start).await,
+            None => {
                 self.replay.miss();
                 self.next.answer(request).await
             }

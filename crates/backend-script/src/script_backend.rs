@@ -122,7 +122,7 @@ impl ScriptBackend {
             return Err(no_rule(script.nearest_miss(facts, &state, &is_used_up)));
         };
         let chosen = chosen(rule, sessions.turn(session, rule), Cow::Owned(state))?;
-        // What the script that came meanwhile does not know is not kept.
+        // What was asked of a script that is gone is not noted.
         if noting == Noting::Given && std::ptr::eq(script, &*self.script()) {
             sessions.note(session, rule, chosen.answer.next_state.as_deref());
         }

@@ -77,9 +77,12 @@ fn said(message: &Value) -> Option<String> {
 
 /// A text, or those of its parts that are one: servers of models that think send the thoughts as parts of their own kind.
 fn text_of(content: &Value) -> String {
+    let is_text = |part: &&Value| part.get("type").is_none_or(|kind| kind == "text" || kind == "output_text");
     match content {
         Value::String(text) => text.clone(),
-        Value::Array(parts) => parts.iter().filter_map(|part| part.get("text")?.as_str()).collect(),
+        Value::Array(parts) => {
+            parts.iter().filter(is_text).filter_map(|part| part.get("text")?.as_str()).collect()
+        }
         _ => String::new(),
     }
 }
@@ -193,6 +196,7 @@ mod tests {
             {"type": "thinking", "thinking": [{"type": "text", "text": "A tree?"}]},
             {"type": "text", "text": "An oak"},
             {"type": "text", "text": " stands."},
+            {"type": "reasoning", "text": "It should."},
             {"type": "image_url", "image_url": {"url": "data:,"}},
             "no part",
         ]);

@@ -48,6 +48,7 @@ struct Fixture {
 }
 
 fn fixture(origin: &Origin, node: Node, states: &States, notes: &mut Notes<'_>) -> Result<Fixture, Unfit> {
+    node.check()?;
     let mut members = Members::of("", node)?;
     let catch_all = members.switch("catch_all")?.unwrap_or(false);
     let priority = members.whole("priority")?.unwrap_or(0);

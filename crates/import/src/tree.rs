@@ -34,11 +34,8 @@ pub(crate) enum Value {
     Text(String),
     /// Of YAML's `!!binary`.
     Bytes(Vec<u8>),
-    /// What should be such bytes, and is not: the entry that it stands in suffers, not the file.
-    Undecoded {
-        digits: String,
-        error: DecodeError,
-    },
+    /// What should be such bytes, and is not: it costs the entry that it stands in, and not the file.
+    Undecoded(DecodeError),
     List(Vec<Node>),
     Members(Vec<Member>),
 }
@@ -57,15 +54,30 @@ impl Node {
     /// The node as JSON, as short as it can be written. Bytes are their text, broken characters replaced.
     pub(crate) fn to_json(&self) -> serde_json::Value {
         match &self.value {
-            Value::Null => serde_json::Value::Null,
+            Value::Null | Value::Undecoded(_) => serde_json::Value::Null,
             Value::Switch(switch) => (*switch).into(),
             Value::Number(number) => number.clone().into(),
-            Value::Text(text) | Value::Undecoded { digits: text, .. } => text.as_str().into(),
+            Value::Text(text) => text.as_str().into(),
             Value::Bytes(bytes) => String::from_utf8_lossy(bytes).into(),
             Value::List(list) => list.iter().map(Node::to_json).collect(),
             Value::Members(members) => serde_json::Value::Object(
                 members.iter().map(|(name, node)| (name.clone(), node.to_json())).collect(),
             ),
+        }
+    }
+
+    /// Whether all of it says something.
+    ///
+    /// # Errors
+    /// There is `!!binary` in it that is no base64.
+    pub(crate) fn check(&self) -> Result<(), Unfit> {
+        match &self.value {
+            Value::Undecoded(error) => {
+                Err(Unfit(format!("there is `!!binary` in it that is no base64: {error}")))
+            }
+            Value::List(list) => list.iter().try_for_each(Node::check),
+            Value::Members(members) => members.iter().try_for_each(|(_, node)| node.check()),
+            _ => Ok(()),
         }
     }
 
@@ -77,7 +89,7 @@ impl Node {
             Value::Number(_) => "a number",
             Value::Text(_) => "a text",
             Value::Bytes(_) => "bytes",
-            Value::Undecoded { .. } => "`!!binary` that is no base64",
+            Value::Undecoded(_) => "`!!binary` that is no base64",
             Value::List(_) => "a list",
             Value::Members(_) => "an object",
         }

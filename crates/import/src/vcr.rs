@@ -40,6 +40,7 @@ pub(crate) fn cassettes(documents: Vec<Document>, listing: &mut Listing) -> Vec<
 }
 
 fn cassette(node: Node, notes: &mut Notes<'_>) -> Result<Cassette, Unfit> {
+    node.check()?;
     let mut members = Members::of("", node)?;
     let missing = |what: &str| Unfit(format!("it has no `{what}`"));
     let request = members.members("request")?.ok_or_else(|| missing("request"))?;

@@ -34,9 +34,11 @@ impl<'t> Lines<'t> {
 
     /// The place of an offset.
     pub fn place(&self, offset: usize) -> Place {
-        let offset = floor_boundary(self.text, offset);
-        let line = self.line(offset);
-        let column = self.text[self.starts[line - 1]..offset].chars().count() + 1;
+        let line = self.line(floor_boundary(self.text, offset));
+        let start = self.starts[line - 1];
+        // Within an end of two bytes it is behind the line, too.
+        let offset = offset.min(start + self.text_of_line(start).len());
+        let column = self.text[start..floor_boundary(self.text, offset)].chars().count() + 1;
         Place { line, column }
     }
 
@@ -75,6 +77,8 @@ mod tests {
             (6, 2, 1, "bé = 2"),
             (8, 2, 2, "bé = 2"),
             (9, 2, 3, "bé = 2"),
+            (13, 2, 7, "bé = 2"),
+            (14, 2, 7, "bé = 2"),
             (text.len(), 3, 1, ""),
             (1_000, 3, 1, ""),
         ] {

@@ -171,11 +171,8 @@ fn body(headers: &HeaderMap) -> Result<Body, HeadProblem> {
         if !codings().all(is_known) {
             return Err(HeadProblem::NotHttp("its Transfer-Encoding is more than chunked".to_owned()));
         }
-        // `identity`, of HTTP/1.1 before RFC 7230, is no coding, and leaves the length what it is.
-        if codings().any(|coding| is_chunked(&coding)) {
-            let ends_itself = codings().last().as_ref().is_some_and(is_chunked);
-            return Ok(if ends_itself { Body::in_chunks() } else { Body::ToTheEnd });
-        }
+        let ends_itself = codings().last().as_ref().is_some_and(is_chunked);
+        return Ok(if ends_itself { Body::in_chunks() } else { Body::ToTheEnd });
     }
     let mut length = None;
     for element in elements(headers, &CONTENT_LENGTH) {
@@ -243,8 +240,6 @@ mod tests {
             ("Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n", (chunks, true)),
             ("Transfer-Encoding: chunked,\r\n", (chunks, true)),
             ("Transfer-Encoding: identity\r\n", (Body::ToTheEnd, false)),
-            ("Transfer-Encoding: identity\r\nContent-Length: 5\r\n", (Body::Length(5), true)),
-            ("Transfer-Encoding: chunked, identity\r\nContent-Length: 5\r\n", (Body::ToTheEnd, false)),
             ("", (Body::ToTheEnd, false)),
         ] {
             assert_eq!(framing(&Method::POST, fields), expected, "{fields}");

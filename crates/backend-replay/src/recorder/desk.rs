@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use interference_backend::{MeasuredValue, Measurement};
-use interference_cassette::{Cassette, Folder, RecordedRequest};
+use interference_cassette::{Cassette, Folder};
 use tokio::sync::watch;
 
 use crate::expected::Expectation;
@@ -78,7 +78,7 @@ impl Desk {
     /// Has an exchange written that has ended, behind those that have ended before: on a thread that may wait for a disk
     /// where there is a runtime, else at once. Its room is taken until then.
     pub(super) fn keep(self: &Arc<Desk>, cassette: Cassette, room: Room) {
-        let waiting = self.one_more(&cassette.request);
+        let waiting = self.one_more(&cassette);
         let has_writer = {
             let mut queue = self.queue();
             queue.exchanges.push_back((cassette, room, waiting));
@@ -135,9 +135,9 @@ impl Desk {
     }
 
     /// Counts an exchange that is to be written.
-    fn one_more(self: &Arc<Desk>, request: &RecordedRequest) -> Waiting {
+    fn one_more(self: &Arc<Desk>, cassette: &Cassette) -> Waiting {
         self.waiting.send_modify(|count| *count += 1);
-        let expectation = self.replay.as_ref().map(|replay| replay.expect(request));
+        let expectation = self.replay.as_ref().and_then(|replay| replay.expect(cassette));
         Waiting { desk: Arc::clone(self), _expectation: expectation }
     }
 
@@ -229,7 +229,7 @@ mod tests {
     use std::time::SystemTime;
 
     use http::{HeaderMap, Method};
-    use interference_cassette::{FailureKind, Outcome, RecordedFailure, Redaction};
+    use interference_cassette::{FailureKind, Outcome, RecordedFailure, RecordedRequest, Redaction};
     use tokio::time::Instant;
 
     use super::*;
@@ -280,8 +280,8 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let desk = desk(place.path());
         // It has counted itself, and stands in no queue yet.
-        let other = desk.one_more(&exchange().request);
-        desk.queue().exchanges.push_back((exchange(), desk.room(), desk.one_more(&exchange().request)));
+        let other = desk.one_more(&exchange());
+        desk.queue().exchanges.push_back((exchange(), desk.room(), desk.one_more(&exchange())));
         drop(Writer { desk: Arc::clone(&desk), is_done: false });
         assert_eq!(*desk.waiting.borrow(), 1);
         drop(other);

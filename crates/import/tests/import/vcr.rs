@@ -167,7 +167,7 @@ interactions:
             "c.yaml:6: interaction 3: left out: `response.status.code` is no status of HTTP",
             "c.yaml:8: interaction 4: left out: its body is neither text nor bytes",
             "c.yaml:10: interaction 5: left out: its body cannot be decompressed: unexpected end of file",
-            "c.yaml:12: interaction 6: left out: its body is `!!binary`, but no base64: Invalid symbol 33, offset 3.",
+            "c.yaml:12: interaction 6: left out: there is `!!binary` in it that is no base64: Invalid symbol 33, offset 3.",
             "c.yaml:14: interaction 7: `request.cookies` is left out: there is nothing like it",
             "c.yaml:14: interaction 7: `response.headers.a b` is left out: it is no header of HTTP",
             "c.yaml:14: interaction 7: `response.body` is changed: it stays compressed with br, in one read",

@@ -15,11 +15,12 @@ pub use format::Format;
 use std::collections::BTreeSet;
 
 use self::noise::{Estimate, Sample, TooFew};
-use super::document::LoadReport;
+use super::document::{Basis, LoadReport};
 use super::figure::{Figure, RunFigure, Statistic, Worse};
 use super::measure::{Measure, Unit};
 use super::number::{counted, percent};
 use super::sentences;
+use super::slo::Objective;
 
 /// Figures that the conclusion names.
 const MOST_NAMED: usize = 3;
@@ -112,7 +113,7 @@ fn judged(figure: Figure, a: &Sample<'_>, b: &Sample<'_>) -> Result<Judged, Stri
     if depends_on_basis(figure) && a.report.basis != b.report.basis {
         return Err("one counts from the scheduled time, the other from the sent time".to_owned());
     }
-    if depends_on_objectives(figure) && objectives(a.report) != objectives(b.report) {
+    if is_goodput(figure) && asked_of_requests(a.report) != asked_of_requests(b.report) {
         return Err("what is good meets the objectives, and theirs differ".to_owned());
     }
     let told = |side: &str, too_few: TooFew| format!("{side}: {too_few}");
@@ -136,17 +137,29 @@ fn judged(figure: Figure, a: &Sample<'_>, b: &Sample<'_>) -> Result<Judged, Stri
 }
 
 fn depends_on_basis(figure: Figure) -> bool {
-    use Measure::{FirstByte, FirstContent, FirstReasoning, Headers, Total};
-    matches!(figure, Figure::Measured(Headers | FirstByte | FirstReasoning | FirstContent | Total, _))
+    matches!(figure, Figure::Measured(measure, _) if counts_from_basis(measure))
 }
 
-fn depends_on_objectives(figure: Figure) -> bool {
+fn counts_from_basis(measure: Measure) -> bool {
+    use Measure::{FirstByte, FirstContent, FirstReasoning, Headers, Total};
+    matches!(measure, Headers | FirstByte | FirstReasoning | FirstContent | Total)
+}
+
+fn is_goodput(figure: Figure) -> bool {
     matches!(figure, Figure::Run(RunFigure::ValidGoodputRatio | RunFigure::GoodputRequestsPerSecond))
 }
 
-/// What was asked of a run, in whatever order.
-fn objectives(report: &LoadReport) -> BTreeSet<&str> {
-    report.slo.iter().map(|verdict| verdict.expression.as_str()).collect()
+/// What decides whether a request is good, in whatever order: the objectives on a measure, and from when its times count.
+/// Those on the run as a whole are asked of no request.
+fn asked_of_requests(report: &LoadReport) -> BTreeSet<(&str, Option<bool>)> {
+    let measure = |expression: &str| Some(expression.parse::<Objective>().ok()?.measure()?.0);
+    let expressions = report.slo.iter().map(|verdict| verdict.expression.as_str());
+    expressions
+        .filter_map(|expression| {
+            let basis = counts_from_basis(measure(expression)?).then(|| report.basis == Basis::Scheduled);
+            Some((expression, basis))
+        })
+        .collect()
 }
 
 fn resolution(measure: Measure, value: f64) -> f64 {

@@ -15,7 +15,7 @@ const MOST_RUNS: u32 = 24;
 const LOWEST_RATE: f64 = FIRST_RATE / 32.0;
 /// The highest rate that is tried, if a run may have so many arrivals.
 const HIGHEST_RATE: f64 = 100_000.0;
-/// How much of the bound on arrivals a rate may be expected to need: there may be somewhat more.
+/// The share of the bound on arrivals that a rate may be expected to need: chance adds a little.
 const OF_MOST_ARRIVALS: f64 = 0.99;
 /// A search ends when what held and what did not are as near as this.
 const NEAR_ENOUGH: f64 = 1.05;
@@ -37,7 +37,7 @@ struct Try {
 }
 
 impl Search {
-    /// A search that consists of runs of such a length.
+    /// A search that consists of runs of such a length, with a time before them that is no longer.
     pub(super) fn with_runs_of(duration: Duration) -> Search {
         let most = MOST_ARRIVALS as f64 * OF_MOST_ARRIVALS / duration.as_secs_f64();
         Search { highest: most.min(HIGHEST_RATE), points: Vec::new(), empty: None, held: None, missed: None }

@@ -57,7 +57,7 @@ pub(super) fn sweep(
     interruption: &Interruption,
 ) -> anyhow::Result<LoadReport> {
     let session = Session::as_told(arguments, objectives, interruption)?;
-    let mut search = Search::with_runs_of(arguments.arrivals.duration);
+    let mut search = Search::with_runs_of(arguments.arrivals.duration.max(arguments.arrivals.warmup));
     while let Some(rate) = search.next() {
         let number = search.tries();
         let profile = Profile::constant(rate)?;
