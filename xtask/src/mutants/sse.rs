@@ -149,6 +149,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             Fails("chunk.finish-before-done", NO_JSON_LEFT),
             Fails("chunk.n-two", NO_JSON_LEFT),
             Fails("life.no-cross-talk", NO_JSON_LEFT),
+            Fails("logprobs.streamed", "chunks with log probabilities are no JSON either"),
             Fails("responses.one-terminal", NO_JSON_LEFT),
             Fails("responses.order", NO_JSON_LEFT),
             Fails("completions.stream-done", COMPLETIONS_TOO),
