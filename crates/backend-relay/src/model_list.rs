@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use futures::stream::FuturesUnordered;
 use futures::{StreamExt, TryStreamExt};
-use interference_backend::{ModelCard, ReplyBody};
+use http::StatusCode;
+use interference_backend::{ModelCard, ReplyBody, UpstreamCode};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -146,20 +147,34 @@ fn ask(fleet: &Arc<Fleet>, member: usize, age: Duration, passed: &Passed) {
     }
     let (fleet, passed) = (Arc::clone(fleet), passed.clone());
     tokio::spawn(async move {
-        let listed = fetch(&fleet, member, &passed).await;
-        // What is refused for what one request has passed is no news for others.
-        if listed.is_some() || passed.is_nothing() {
-            fleet.members[member].list.remember(listed, Instant::now());
+        match fetch(&fleet, member, &passed).await {
+            News::List(listed) => fleet.members[member].list.remember(Some(listed), Instant::now()),
+            News::None => fleet.members[member].list.remember(None, Instant::now()),
+            // It is the way of one request that was refused, and no news for others.
+            News::Loop => {}
         }
         drop(asking);
     });
 }
 
-/// Asks a member for its list. `None` if it has none to give, whatever the reason.
-async fn fetch(fleet: &Arc<Fleet>, member: usize, passed: &Passed) -> Option<Vec<Listed>> {
+/// What came of asking for a list.
+enum News {
+    List(Vec<Listed>),
+    /// It has none to give, whatever the reason.
+    None,
+    /// It is a relay that the request had passed before.
+    Loop,
+}
+
+/// Asks a member for its list.
+async fn fetch(fleet: &Arc<Fleet>, member: usize, passed: &Passed) -> News {
     let deadline = Instant::now() + fleet.list_timeout;
     let whole = read_whole(fleet, member, passed, deadline);
-    listed_in(&tokio::time::timeout_at(deadline.into(), whole).await.ok()??)
+    match tokio::time::timeout_at(deadline.into(), whole).await {
+        Ok(Some((status, whole))) if status.is_success() => listed_in(&whole).map_or(News::None, News::List),
+        Ok(Some((_, whole))) if tells_of_a_loop(&whole) => News::Loop,
+        _ => News::None,
+    }
 }
 
 async fn read_whole(
@@ -167,7 +182,7 @@ async fn read_whole(
     member: usize,
     passed: &Passed,
     deadline: Instant,
-) -> Option<Vec<u8>> {
+) -> Option<(StatusCode, Vec<u8>)> {
     let mut visit = fleet.visit(&[member], &[]).ok()?;
     visit.must_end_by(deadline);
     let request = Outgoing::models(passed).request_to(visit.member(), &fleet.pseudonym).ok()?;
@@ -182,7 +197,13 @@ async fn read_whole(
         }
         whole.extend_from_slice(&bytes);
     }
-    if reply.status.is_success() { coding.undone(whole, LONGEST_LIST) } else { None }
+    Some((reply.status, coding.undone(whole, LONGEST_LIST)?))
+}
+
+/// Whether an error is that of a relay such as this one, to which its own request has come back.
+fn tells_of_a_loop(body: &[u8]) -> bool {
+    let error: Value = serde_json::from_slice(body).unwrap_or_default();
+    error.pointer("/error/code").and_then(Value::as_str) == Some(UpstreamCode::Loop.name())
 }
 
 /// Reads `{"data":[{"id":…},…]}`; what has no id is passed over, and no data at all is an empty list.

@@ -55,10 +55,6 @@ impl Passed {
         Passed(headers.get_all(VIA).iter().cloned().collect())
     }
 
-    pub(crate) fn is_nothing(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// The header that tells it, alone.
     pub(crate) fn headers(&self) -> HeaderMap {
         self.0.iter().map(|value| (VIA, value.clone())).collect()

@@ -39,9 +39,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     )
     .tell(|asked, told| {
         if asked.is_chat() && !told.is_stream() {
-            let body = String::from_utf8_lossy(&told.body())
-                .replace("\"logprob\":-", "\"logprob\":-Infinity,\"was\":-");
-            told.pieces = vec![Piece::new(body)];
+            told.pieces = vec![with_minus_infinity(&told.body())];
         }
     }),
     Mutant::new(
@@ -52,9 +50,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     .tell(|asked, told| {
         if asked.is_chat() && told.is_stream() {
             for piece in &mut told.pieces {
-                let event = String::from_utf8_lossy(&piece.bytes)
-                    .replace("\"logprob\":-", "\"logprob\":-Infinity,\"was\":-");
-                *piece = Piece::new(event);
+                *piece = with_minus_infinity(&piece.bytes);
             }
         }
     }),
@@ -167,6 +163,11 @@ pub(super) const MUTANTS: &[Mutant] = &[
         }
     }),
 ];
+
+/// JSON in which every log probability is what no JSON has.
+fn with_minus_infinity(json: &[u8]) -> Piece {
+    Piece::new(String::from_utf8_lossy(json).replace("\"logprob\":-", "\"logprob\":-Infinity,\"was\":-"))
+}
 
 fn choices(body: &mut Value) -> impl Iterator<Item = &mut Value> {
     body.get_mut("choices").and_then(Value::as_array_mut).into_iter().flatten()

@@ -86,6 +86,26 @@ async fn who_is_asked_for_a_list_sees_what_the_request_has_passed() {
     }
 }
 
+/// Whoever comes another way may have the list; all other errors are remembered, whatever a request has passed.
+#[tokio::test]
+async fn a_loop_is_no_news_for_others() {
+    for (code, times) in [("upstream_loop", 2), ("upstream_unreachable", 1)] {
+        let error = format!(r#"{{"error":{{"message":"no","code":"{code}"}}}}"#);
+        let (a, mut b) = (
+            Server::saying(&json("200 OK", OF_A)).await,
+            Server::saying(&json("502 Bad Gateway", &error)).await,
+        );
+        let relay = relay([upstream("a", &a), upstream("b", &b)]);
+        for _ in 0..2 {
+            let mut asked = get("/models");
+            asked.headers.insert("via", "1.1 another".parse().unwrap());
+            let told = answer(&relay, asked).await.unwrap();
+            assert_eq!(told.header("x-interference-upstreams-failed"), "b");
+        }
+        assert_eq!(b.seen_so_far().len(), times, "{code}");
+    }
+}
+
 #[tokio::test]
 async fn a_query_is_not_passed_on_to_several() {
     let (mut a, b) =
