@@ -52,7 +52,7 @@ impl Origin {
 pub(crate) struct Origins(pub(crate) Vec<Origin>);
 
 /// Members that are called otherwise, and all that begins with them.
-const RENAMED: [(&str, &str); 11] = [
+const RENAMED: [(&str, &str); 12] = [
     ("messages[].content[].file", "input[].content[].input_file"),
     ("messages[]", "input[]"),
     ("messages", "input"),
@@ -60,6 +60,7 @@ const RENAMED: [(&str, &str); 11] = [
     ("max_completion_tokens", "max_output_tokens"),
     ("response_format.json_schema", "text.format"),
     ("response_format", "text.format"),
+    ("tools[].function", "tools[]"),
     ("tool_choice.function", "tool_choice"),
     ("reasoning_effort", "reasoning.effort"),
     ("verbosity", "text.verbosity"),
@@ -154,6 +155,7 @@ mod tests {
             ("response_format.json_schema.name", "text.format.name"),
             ("response_format", "text.format"),
             ("tools[2].function.name", "tools[2].name"),
+            ("tools[].function.strict", "tools[].strict"),
             ("tools", "tools"),
             ("tool_choice.function.name", "tool_choice.name"),
             ("tool_choice.allowed_tools.tools[0].function.name", "tool_choice.tools[0].name"),

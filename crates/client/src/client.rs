@@ -150,8 +150,12 @@ async fn refusal(mut response: Response, patience: Duration) -> ClientError {
     let status = response.status;
     // The status alone is the news: a body that does not end, or cannot be read, does not hide it.
     let whole = timeout(patience, response.body.read_whole(ERROR_BYTES_MAX)).await;
-    let document: Option<Value> =
-        whole.ok().and_then(Result::ok).and_then(|whole| serde_json::from_slice(&whole).ok());
+    let (whole, unreadable) = match whole {
+        Ok(Ok(whole)) => (Some(whole), None),
+        Ok(Err(ClientError::ContentEncoding { problem })) => (None, Some(problem)),
+        Ok(Err(_)) | Err(_) => (None, None),
+    };
+    let document: Option<Value> = whole.and_then(|whole| serde_json::from_slice(&whole).ok());
     match document.as_ref().and_then(|document| json::known_error(document, status)) {
         Some(error) => {
             let retry_after = ["retry-after-ms", "retry-after"].into_iter().find_map(|name| {
@@ -163,6 +167,7 @@ async fn refusal(mut response: Response, patience: Duration) -> ClientError {
             status,
             location: header_text(&response.headers, header::LOCATION.as_str()),
             body: response.body.opening(),
+            unreadable,
         },
     }
 }

@@ -13,18 +13,25 @@ const SLICE_BYTES: usize = 4 * 1024;
 /// A decoder for the body of one response.
 pub(crate) struct ContentDecoder {
     received: Bytes,
-    gzip: Option<MultiGzDecoder<Vec<u8>>>,
+    coding: Coding,
+}
+
+enum Coding {
+    None,
+    Gzip(MultiGzDecoder<Vec<u8>>),
+    /// By this name.
+    Unknown(String),
 }
 
 impl ContentDecoder {
-    /// A decoder for the value of a `content-encoding` header; `None` if that encoding is not known.
-    pub(crate) fn for_encoding(encoding: &str) -> Option<ContentDecoder> {
-        let gzip = match encoding.trim().to_ascii_lowercase().as_str() {
-            "" | "identity" => None,
-            "gzip" | "x-gzip" => Some(MultiGzDecoder::new(Vec::new())),
-            _ => return None,
+    /// A decoder for the value of a `content-encoding` header. Of an encoding that is not known nothing can be read.
+    pub(crate) fn for_encoding(encoding: &str) -> ContentDecoder {
+        let coding = match encoding.trim().to_ascii_lowercase().as_str() {
+            "" | "identity" => Coding::None,
+            "gzip" | "x-gzip" => Coding::Gzip(MultiGzDecoder::new(Vec::new())),
+            _ => Coding::Unknown(encoding.to_owned()),
         };
-        Some(ContentDecoder { received: Bytes::new(), gzip })
+        ContentDecoder { received: Bytes::new(), coding }
     }
 
     /// Takes the next bytes of the body; call it when [`ContentDecoder::next`] has nothing more.
@@ -34,8 +41,15 @@ impl ContentDecoder {
 
     /// Decoded bytes, never empty; `None` when more must be pushed.
     pub(crate) fn next(&mut self) -> io::Result<Option<Bytes>> {
-        let Some(gzip) = &mut self.gzip else {
-            return Ok(Some(std::mem::take(&mut self.received)).filter(|bytes| !bytes.is_empty()));
+        let gzip = match &mut self.coding {
+            Coding::None => {
+                return Ok(Some(std::mem::take(&mut self.received)).filter(|bytes| !bytes.is_empty()));
+            }
+            Coding::Gzip(gzip) => gzip,
+            Coding::Unknown(name) => {
+                let told = format!("`{name}` is not known, and no encoding was asked for");
+                return Err(io::Error::new(io::ErrorKind::Unsupported, told));
+            }
         };
         while !self.received.is_empty() {
             let slice = self.received.split_to(self.received.len().min(SLICE_BYTES));
@@ -50,9 +64,9 @@ impl ContentDecoder {
 
     /// Ends the body; an error says that something of it is missing.
     pub(crate) fn finish(&mut self) -> io::Result<()> {
-        match &mut self.gzip {
-            Some(gzip) => gzip.try_finish(),
-            None => Ok(()),
+        match &mut self.coding {
+            Coding::Gzip(gzip) => gzip.try_finish(),
+            Coding::None | Coding::Unknown(_) => Ok(()),
         }
     }
 }
@@ -64,7 +78,7 @@ mod tests {
     use super::*;
 
     fn decoded(encoding: &str, body: &[u8], piece_len: usize) -> io::Result<Vec<u8>> {
-        let mut decoder = ContentDecoder::for_encoding(encoding).unwrap();
+        let mut decoder = ContentDecoder::for_encoding(encoding);
         let mut out = Vec::new();
         for piece in body.chunks(piece_len) {
             decoder.push(Bytes::copy_from_slice(piece));
@@ -96,7 +110,7 @@ mod tests {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
         encoder.write_all(b"data: a\n\n").unwrap();
         encoder.flush().unwrap();
-        let mut decoder = ContentDecoder::for_encoding("GZIP").unwrap();
+        let mut decoder = ContentDecoder::for_encoding("GZIP");
         decoder.push(encoder.get_ref().clone().into());
         assert_eq!(decoder.next().unwrap().unwrap(), &b"data: a\n\n"[..]);
     }
@@ -112,7 +126,8 @@ mod tests {
 
     #[test]
     fn other_encodings_are_not_known() {
-        assert!(ContentDecoder::for_encoding("br").is_none());
+        let error = decoded("br", b"tree", 1).unwrap_err();
+        assert_eq!(error.to_string(), "`br` is not known, and no encoding was asked for");
         assert_eq!(decoded("identity", b"tree", 1).unwrap(), b"tree");
     }
 }

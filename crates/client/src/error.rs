@@ -83,7 +83,10 @@ pub enum ClientError {
     #[error("{0}")]
     Api(Box<ApiError>),
     /// The server answered with an error status, and not in the API's form.
-    #[error("The server answered with status {status} and no error of the API, but {}.", quoted(body))]
+    #[error(
+        "The server answered with status {status} and no error of the API, but {}.",
+        unreadable.as_ref().map_or_else(|| quoted(body), |why| format!("a body that cannot be read: {why}"))
+    )]
     Status {
         /// The status.
         status: StatusCode,
@@ -91,6 +94,8 @@ pub enum ClientError {
         location: Option<String>,
         /// The start of the body.
         body: String,
+        /// Why the body cannot be read, where its encoding is the reason.
+        unreadable: Option<String>,
     },
     /// The server answered with success, but not with what the API describes.
     #[error("The server's answer is not the API's{}, but {}.", of_type(content_type.as_deref()), quoted(body))]

@@ -81,9 +81,7 @@ pub(crate) async fn exchange(
     tracing::debug!(status = parts.status.as_u16(), "answered");
 
     let encoding = header_text(&parts.headers, header::CONTENT_ENCODING.as_str()).unwrap_or_default();
-    let content = ContentDecoder::for_encoding(&encoding).ok_or_else(|| ClientError::ContentEncoding {
-        problem: format!("`{encoding}` is not known, and no encoding was asked for"),
-    })?;
+    let content = ContentDecoder::for_encoding(&encoding);
     let body = Body::new(driver, incoming, content, idle);
     Ok(Response { status: parts.status, headers: parts.headers, body })
 }

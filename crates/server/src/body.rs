@@ -19,18 +19,25 @@ pub(crate) async fn read_json(
     body: Incoming,
     limits: &Limits,
 ) -> Result<Bytes, Rejection> {
-    if let Some(content_type) = headers.get(CONTENT_TYPE) {
-        // Nearly all say just this.
-        if content_type != JSON && !is_json(&String::from_utf8_lossy(content_type.as_bytes())) {
-            let content_type = String::from_utf8_lossy(content_type.as_bytes()).into_owned();
-            return Err(Rejection::NotJson { content_type });
-        }
-    }
-    if let Some(encoding) = headers.get(CONTENT_ENCODING).filter(|encoding| !is_identity(encoding)) {
-        let encoding = String::from_utf8_lossy(encoding.as_bytes()).into_owned();
-        return Err(Rejection::Encoded { header: "Content-Encoding", encoding });
+    if let Some(rejection) = not_json(headers) {
+        discard_refused(headers, body, limits).await;
+        return Err(rejection);
     }
     read_any(headers, body, limits).await
+}
+
+/// Why a body is not read as JSON, so far as its headers tell.
+fn not_json(headers: &HeaderMap) -> Option<Rejection> {
+    // Nearly all say just this.
+    if let Some(content_type) = headers.get(CONTENT_TYPE).filter(|content_type| *content_type != JSON) {
+        let content_type = String::from_utf8_lossy(content_type.as_bytes());
+        if !is_json(&content_type) {
+            return Some(Rejection::NotJson { content_type: content_type.into_owned() });
+        }
+    }
+    let encoding = headers.get(CONTENT_ENCODING).filter(|encoding| !is_identity(encoding))?;
+    let encoding = String::from_utf8_lossy(encoding.as_bytes()).into_owned();
+    Some(Rejection::Encoded { header: "Content-Encoding", encoding })
 }
 
 /// Reads a body, whatever it is.
@@ -69,6 +76,15 @@ async fn read(mut body: Incoming, limits: &Limits) -> Result<Bytes, Rejection> {
         bytes.extend_from_slice(&data);
     }
     Ok(bytes.freeze())
+}
+
+/// Reads the body of a request that is refused for another reason, within the bounds of one that is too large. A client
+/// that waits for a go-ahead gets its answer instead.
+pub(crate) async fn discard_refused(headers: &HeaderMap, body: Incoming, limits: &Limits) {
+    if !body.is_end_stream() && !headers.contains_key(EXPECT) {
+        // Whoever takes longer is answered all the same.
+        let _late = timeout(limits.body_time, discard(body, limits.discarded_bytes)).await;
+    }
 }
 
 /// Reads on without keeping anything. Who closes a connection with bytes unread resets it, and the client loses the

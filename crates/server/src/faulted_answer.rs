@@ -183,26 +183,29 @@ impl Writer {
         {
             return self.end(Finish::ServerStops).await;
         }
-        let (bytes, rest) = match body {
-            Body::Whole(bytes) => (bytes, None),
+        let (bytes, behind) = match body {
+            Body::Whole(bytes) => (bytes, Behind::Nothing),
             Body::Stream(source) if faults.length().is_none() => {
                 return self.write_stream((status, headers), None, source, Some(faults.pipeline())).await;
             }
             Body::Stream(source) | Body::Pieces(source) => collect(source, &mut self.responder).await?,
         };
         self.due = self.due.max(Instant::now());
-        match rest {
-            // No honest length can be told of what has no end yet.
-            Some(rest) if faults.length().is_none() => {
-                let source = Box::pin(stream::iter([Ok(bytes)]).chain(rest));
-                self.write_stream((status, headers), None, source, Some(faults.pipeline())).await
+        let rest: ByteStream = match behind {
+            Behind::Nothing => {
+                let finish = Finish::Planned(Ending::Complete);
+                return self.write_whole((status, headers), &bytes, &faults, finish).await;
             }
-            rest => {
-                let well = Finish::Planned(Ending::Complete);
-                let finish = if rest.is_none() { well } else { Finish::Broken(Ending::Close) };
-                self.write_whole((status, headers), &bytes, &faults, finish).await
+            Behind::Break(error) if faults.length().is_some() => {
+                let finish = Finish::Broken(self.ending_of(&error));
+                return self.write_whole((status, headers), &bytes, &faults, finish).await;
             }
-        }
+            // No length can be told of what has no end, and no wrong one of what is not known yet.
+            Behind::Break(error) => Box::pin(stream::iter([Err(error)])),
+            Behind::More(rest) => rest,
+        };
+        let source = Box::pin(stream::iter([Ok(bytes)]).chain(rest));
+        self.write_stream((status, headers), None, source, Some(faults.pipeline())).await
     }
 
     /// Writes a body whose length is told. `finish` takes the place of a good end.
@@ -301,8 +304,12 @@ impl Writer {
                 (Some(Err(_)), None) => {}
                 (None, None) => actions.push(Action::End(Ending::Complete)),
             }
-            for action in actions.drain(..) {
-                if let Some(finish) = self.act(action).await? {
+            let mut due = std::mem::take(&mut actions).into_iter();
+            while let Some(action) = due.next() {
+                if let Some(mut finish) = self.act(action).await? {
+                    if finish == Finish::ServerStops {
+                        finish = self.stop(due.collect(), pipeline.as_mut()).await?;
+                    }
                     self.tell(pipeline.as_ref());
                     return Ok(finish);
                 }
@@ -312,6 +319,28 @@ impl Writer {
                 return Ok(Finish::Broken(ending));
             }
         }
+    }
+
+    /// Ends a body because the server goes down. In a stream there is room for last words, behind what was due anyway, now
+    /// without waits; they go the way of all bytes. Anything else just breaks off.
+    async fn stop(&mut self, mut due: Vec<Action>, pipeline: Option<&mut Pipeline>) -> Result<Finish, Gone> {
+        let (Framing::Chunked, Some(end)) = (self.framing, &self.last_words) else {
+            return Ok(Finish::ServerStops);
+        };
+        let words = event_stream::last_words(end);
+        match pipeline {
+            Some(pipeline) => pipeline.end_with(words, &mut due),
+            None => due.extend(words.into_iter().map(Action::Write)),
+        }
+        for action in due.into_iter().filter(|action| !matches!(action, Action::Wait(_))) {
+            match self.act(action).await? {
+                None => {}
+                Some(Finish::Planned(Ending::Complete)) => break,
+                Some(other) => return Ok(other),
+            }
+        }
+        self.put(LAST_CHUNK).await?;
+        Ok(Finish::ServerStops)
     }
 
     /// How an answer ends whose source ended with this error.
@@ -386,7 +415,7 @@ impl Writer {
         }
     }
 
-    async fn end(mut self, finish: Finish) -> Result<Fate, Gone> {
+    async fn end(self, finish: Finish) -> Result<Fate, Gone> {
         match finish {
             Finish::Planned(ending) => self.end_with(ending, Ended::Fault).await,
             // Without chunks or a length, a mere close would be a good end.
@@ -396,13 +425,6 @@ impl Writer {
             Finish::Broken(ending) => self.end_with(ending, Ended::BrokenOff).await,
             Finish::ServerStops => {
                 self.observation.end(Ended::ServerStopped);
-                // In a stream there is room for last words; anything else just breaks off.
-                if let (Framing::Chunked, Some(end)) = (self.framing, &self.last_words) {
-                    for event in event_stream::last_words(end) {
-                        self.put(&chunk(&event)).await?;
-                    }
-                    self.put(LAST_CHUNK).await?;
-                }
                 self.responder.close().await;
                 Ok(Fate::Closed)
             }
@@ -450,13 +472,20 @@ impl Writer {
     }
 }
 
-/// All of a body where it is needed at once, up to [`COLLECTED_BYTES_MAX`], and what follows if that is not all.
-async fn collect(
-    mut source: ByteStream,
-    responder: &mut Responder,
-) -> Result<(Bytes, Option<ByteStream>), Gone> {
+/// What is behind the part of a body that was collected.
+enum Behind {
+    /// Nothing: it is all.
+    Nothing,
+    /// An error of its source.
+    Break(io::Error),
+    /// More than is collected.
+    More(ByteStream),
+}
+
+/// All of a body where it is needed at once, up to [`COLLECTED_BYTES_MAX`].
+async fn collect(mut source: ByteStream, responder: &mut Responder) -> Result<(Bytes, Behind), Gone> {
     let mut collected = BytesMut::new();
-    loop {
+    let behind = loop {
         let piece = tokio::select! {
             piece = source.next() => piece,
             gone = responder.peer_gone() => return Err(gone),
@@ -465,13 +494,12 @@ async fn collect(
             Some(Ok(piece)) if collected.len() + piece.len() <= COLLECTED_BYTES_MAX => {
                 collected.extend_from_slice(&piece);
             }
-            None => return Ok((collected.freeze(), None)),
-            Some(other) => {
-                let rest = stream::iter([other]).chain(source);
-                return Ok((collected.freeze(), Some(Box::pin(rest))));
-            }
+            Some(Ok(piece)) => break Behind::More(Box::pin(stream::iter([Ok(piece)]).chain(source))),
+            Some(Err(error)) => break Behind::Break(error),
+            None => break Behind::Nothing,
         }
-    }
+    };
+    Ok((collected.freeze(), behind))
 }
 
 fn declared_length(length: u64, fault: Option<LengthFault>) -> u64 {

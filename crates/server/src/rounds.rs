@@ -5,11 +5,20 @@
 //! know what is asked.
 
 use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 
+/// So many rounds a thread may number before it meets the next one's numbers: more than it comes to.
+const ROUNDS_OF_A_THREAD: u64 = 1 << 44;
+
 thread_local! {
-    /// The round that this thread is in, and the number of the last one.
-    static ROUND: Cell<(Option<u64>, u64)> = const { Cell::new((None, 0)) };
+    /// The round that this thread is in, and the number of the last one. A connection may be polled by one thread now, and
+    /// by another then: no two of them have a number in common.
+    static ROUND: Cell<(Option<u64>, u64)> = {
+        static THREADS: AtomicU64 = AtomicU64::new(0);
+        let threads_before = THREADS.fetch_add(1, Ordering::Relaxed);
+        Cell::new((None, threads_before.wrapping_mul(ROUNDS_OF_A_THREAD)))
+    };
 }
 
 /// Polls a connection: whatever this does, it does in one round, with one waker.
@@ -70,6 +79,18 @@ mod tests {
         assert_eq!(ask(Poll::Pending), Poll::Pending);
         assert_eq!(ask(Poll::Ready(3)), Poll::Ready(3), "outside of a round");
         assert_eq!(asked, 6);
+    }
+
+    #[test]
+    fn another_thread_is_in_another_round() {
+        let waits = || {
+            let mut patience = Patience::default();
+            round(|| patience.ask(|| Poll::<u8>::Pending).is_pending().then_some(patience)).unwrap()
+        };
+        // Both are in their first round.
+        let mut patience = std::thread::spawn(waits).join().unwrap();
+        let asked = std::thread::spawn(move || round(|| patience.ask(|| Poll::Ready(1)))).join().unwrap();
+        assert_eq!(asked, Poll::Ready(1));
     }
 
     #[test]

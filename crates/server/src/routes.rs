@@ -24,6 +24,7 @@ use tokio::time::sleep_until;
 
 use crate::answer_body::Response;
 use crate::auth::ApiKeys;
+use crate::body::discard_refused;
 use crate::closing::{Closing, Phase};
 use crate::cross_origin::CrossOrigin;
 use crate::error_response::Rejection;
@@ -251,24 +252,10 @@ async fn dispatch(
     body: Incoming,
     exchange: Exchange,
 ) -> Result<Response, Rejection> {
-    check_size(&head)?;
-    // A target without a path, as CONNECT has it, is a host.
-    let path = match head.uri.path() {
-        "" => head.uri.authority().map_or("", |authority| authority.as_str()),
-        path => path,
-    };
-    shared.hosts.check(head.version, &head.uri, &head.headers, &shared.cross_origin)?;
-    // A browser that asks before it sends has no key to show.
-    if let Some(response) = shared.cross_origin.before_sending(&head, route.methods()) {
-        return Ok(response);
+    if let Some(answer) = answer_before_body(shared, route, &head) {
+        return once_read(shared, &head, body, answer).await;
     }
-    check_key(shared, &head, route)?;
-    if !route.takes(&head.method) {
-        let mut response = Rejection::MethodNotAllowed { method: head.method.clone(), path: path.to_owned() }
-            .into_response();
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static(route.methods()));
-        return Ok(response);
-    }
+    let path = || path_of(&head).to_owned();
     match route {
         Route::Answers(endpoint, path) => {
             let path = path.to_owned();
@@ -285,8 +272,60 @@ async fn dispatch(
         Route::OpenApi => Ok(openapi::document()),
         Route::Journal if head.method == Method::DELETE => Ok(journal::clear(shared)),
         Route::Journal => journal::read(shared, head.uri.query()).await,
-        Route::Unserved(part) => Err(Rejection::UnservedPath { path: path.to_owned(), part }),
-        Route::Unknown => Err(Rejection::UnknownPath { path: path.to_owned() }),
+        Route::Unserved(part) => {
+            let rejection = Rejection::UnservedPath { path: path(), part };
+            once_read(shared, &head, body, Err(rejection)).await
+        }
+        Route::Unknown => {
+            let rejection = Rejection::UnknownPath { path: path() };
+            once_read(shared, &head, body, Err(rejection)).await
+        }
+    }
+}
+
+/// The answer, once the body is out of its way.
+async fn once_read(
+    shared: &Shared,
+    head: &Parts,
+    body: Incoming,
+    answer: Result<Response, Rejection>,
+) -> Result<Response, Rejection> {
+    discard_refused(&head.headers, body, &shared.limits).await;
+    answer
+}
+
+/// What is answered whatever the body is and whatever the route gives: a refusal, as a rule.
+fn answer_before_body(
+    shared: &Shared,
+    route: Route<'_>,
+    head: &Parts,
+) -> Option<Result<Response, Rejection>> {
+    let checked = check_size(head)
+        .and_then(|()| shared.hosts.check(head.version, &head.uri, &head.headers, &shared.cross_origin));
+    if let Err(rejection) = checked {
+        return Some(Err(rejection));
+    }
+    // A browser that asks before it sends has no key to show.
+    if let Some(response) = shared.cross_origin.before_sending(head, route.methods()) {
+        return Some(Ok(response));
+    }
+    if let Err(rejection) = check_key(shared, head, route) {
+        return Some(Err(rejection));
+    }
+    if route.takes(&head.method) {
+        return None;
+    }
+    let refused = Rejection::MethodNotAllowed { method: head.method.clone(), path: path_of(head).to_owned() };
+    let mut response = refused.into_response();
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(route.methods()));
+    Some(Ok(response))
+}
+
+/// What a request is for. A target without a path, as CONNECT has it, is a host.
+fn path_of(head: &Parts) -> &str {
+    match head.uri.path() {
+        "" => head.uri.authority().map_or("", |authority| authority.as_str()),
+        path => path,
     }
 }
 

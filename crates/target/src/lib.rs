@@ -34,7 +34,7 @@ pub enum TargetError {
     /// It is no URL.
     #[error("`{given}` is no base URL: {reason}")]
     NotAUrl {
-        /// What was given.
+        /// What was given, without what may be secret in it.
         given: String,
         /// Why not.
         reason: String,
@@ -63,8 +63,7 @@ impl Target {
         key: Option<SecretString>,
         headers: Vec<(String, String)>,
     ) -> Result<Target, TargetError> {
-        let wrong =
-            |reason: &str| TargetError::NotAUrl { given: given.to_owned(), reason: reason.to_owned() };
+        let wrong = |reason: &str| TargetError::NotAUrl { given: quotable(given), reason: reason.to_owned() };
         let url = Url::parse(given).map_err(|error| wrong(&error.to_string()))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(wrong("it begins with neither http:// nor https://"));
@@ -324,6 +323,18 @@ fn covered(text: &str, places: &[Range<usize>]) -> String {
     covered + text.get(at..).unwrap_or_default()
 }
 
+/// What a message may quote of what was given as a URL: neither a user's name and password nor a query, where keys stand.
+fn quotable(given: &str) -> String {
+    let (address, query) = given.split_at(given.find('?').unwrap_or(given.len()));
+    let host = address.rfind('@').unwrap_or(0);
+    let user = address[..host].find("://").map_or(0, |scheme_end| scheme_end + "://".len());
+    let [before_host, behind] = [(host, "…"), (query.len(), "?…")].map(|(left_out, mark)| match left_out {
+        0 => "",
+        _ => mark,
+    });
+    format!("{}{before_host}{}{behind}", &address[..user], &address[host..])
+}
+
 /// IPv6 addresses without brackets.
 fn host_and_port(url: &Url) -> Option<(String, u16)> {
     let host = match url.host()? {
@@ -416,6 +427,19 @@ mod tests {
         ] {
             let error = Target::parse(given, None, Vec::new()).unwrap_err().to_string();
             assert!(error.contains(reason), "{given}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_is_secret_in_a_base_url_is_not_told() {
+        for (given, told) in [
+            ("https://user:hush@host/v1", "https://…@host/v1"),
+            ("user:hush@host/v1?api_key=hush", "…@host/v1?…"),
+            ("http://host/v1?api_key=hush@more", "http://host/v1?…"),
+            ("ftp://host/@v1", "ftp://…@v1"),
+        ] {
+            let error = Target::parse(given, None, Vec::new()).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("`{told}` is no base URL: ")), "{given}: {error}");
         }
     }
 }

@@ -89,6 +89,16 @@ async fn other_bodies_of_an_error_are_quoted() {
     let cut = b"HTTP/1.1 503 No\r\ncontent-length: 100\r\n\r\nwait".to_vec();
     let error = outcome_of_bytes(cut).await.error.unwrap();
     assert!(error.to_string().contains("503") && error.to_string().contains("`wait`"), "{error}");
+    // So it is where a proxy has compressed it in a way that nobody asked for.
+    let compressed =
+        b"HTTP/1.1 401 No\r\ncontent-encoding: br\r\ncontent-length: 4\r\n\r\n\x0b\x01\x80{".to_vec();
+    let error = outcome_of_bytes(compressed).await.error.unwrap();
+    assert_eq!(
+        error.to_string(),
+        "The server answered with status 401 Unauthorized and no error of the API, but a body that cannot be read: \
+         `br` is not known, and no encoding was asked for."
+    );
+    assert!(error.hint().unwrap().contains("key"), "{error:?}");
 }
 
 #[tokio::test]

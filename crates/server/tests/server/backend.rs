@@ -13,6 +13,9 @@ use interference_faults::Plan;
 use interference_sse::Event;
 use tokio::sync::mpsc;
 
+/// Of 1 MiB each, of what is more than a fault of the whole body collects.
+pub(crate) const LONG_FRAMES: usize = 20;
+
 /// A backend that answers as this function does, whatever it is asked.
 pub(crate) struct Anything<F>(pub(crate) F);
 
@@ -117,6 +120,10 @@ impl Backend for TestBackend {
                 Ok(Bytes::from_static(b"one ")),
                 Ok(Bytes::from_static(b"two")),
             ])))),
+            b"long frames" => {
+                let frames = stream::repeat_with(|| Ok(Bytes::from(vec![b'x'; 1 << 20]))).take(LONG_FRAMES);
+                reply(ReplyBody::Frames(Box::pin(frames)))
+            }
             b"stream" => {
                 events(vec![Event::data("{\"a\":1}"), Event::data("{\"b\":2}"), Event::data("[DONE]")])
             }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use interference_server::{Limits, ServeOptions};
+use secrecy::SecretString;
 
 use crate::exchange::{Connection, Running, post};
 
@@ -187,6 +188,30 @@ async fn a_body_that_is_too_large_is_answered_not_reset() {
     // A client that waits for a go-ahead gets the answer instead, and nothing is read.
     let waiting = post("").replace("content-length: 0", "content-length: 1001\r\nexpect: 100-continue");
     assert_eq!(server.exchange(&waiting).await.as_text(), expected);
+}
+
+#[tokio::test]
+async fn a_refusal_for_another_reason_is_not_lost_behind_a_large_body() {
+    let api_keys = vec![SecretString::from("sk-test")];
+    let closed = Running::start(ServeOptions { api_keys, ..ServeOptions::default() }).await;
+    let open = Running::start(ServeOptions::default()).await;
+    let whole = post(&"x".repeat(20_000_000));
+    let other = |part: &str, instead: &str| whole.replacen(part, instead, 1);
+    for (server, request, status) in [
+        (&closed, whole.clone(), 401),
+        (&open, other("/v1/chat/completions", "/v1/audio/transcriptions"), 404),
+        (&open, other("/v1/chat/completions", "/v2/nothing"), 404),
+        (&open, other("POST", "PUT"), 405),
+        (&open, other("application/json", "text/plain"), 415),
+        (&open, other("content-type:", "content-encoding: gzip\r\ncontent-type:"), 415),
+    ] {
+        let answer = server.exchange(&request).await;
+        assert_eq!(answer.status, status, "{}", &request[..100]);
+        assert!(answer.as_text().contains("\"error\":{"), "{}", answer.as_text());
+    }
+    // A client that waits for a go-ahead gets the answer instead.
+    let waiting = post("").replace("content-length: 0", "content-length: 1001\r\nexpect: 100-continue");
+    assert_eq!(closed.exchange(&waiting).await.status, 401);
 }
 
 #[tokio::test]

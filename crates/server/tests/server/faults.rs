@@ -8,6 +8,7 @@ use interference_wire::{Aftermath, BodyExpected, ConnectionEnd, Ending, Framing,
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use crate::backend::LONG_FRAMES;
 use crate::exchange::{Running, outcome, post};
 use crate::raw_client::{BOUND, ask, body, chunks, connect, header, journal, one_answer, request};
 
@@ -316,4 +317,37 @@ async fn a_server_that_stops_does_not_wait_for_a_stall() {
                  \"param\":null,\"code\":\"server_stopping\"}}\n\n";
     assert_eq!(chunks(&answer), [A, error, DONE, ""]);
     assert_eq!(outcome(stopped).await, ServeOutcome::CutOff { connections: 1 });
+}
+
+#[tokio::test]
+async fn a_server_that_stops_ends_a_stream_behind_a_whole_event() {
+    let options = ServeOptions {
+        drain: Duration::ZERO,
+        ..with("drip = { bytes = 4, every = \"1h\" }, line_ends = \"crlf\"")
+    };
+    let server = Running::start(options).await;
+    let mut connection = connect(&server).await;
+    connection.send(request("stream", "").as_bytes()).await.unwrap();
+    let mut reading = connection.begin_answer(BodyExpected::Yes);
+    while reading.so_far().chunks.is_empty() {
+        timeout(BOUND, reading.next_read()).await.unwrap().unwrap();
+    }
+    let stopped = server.stop();
+    while timeout(BOUND, reading.next_read()).await.unwrap().is_some() {}
+    let answer = reading.finish();
+    let error = "data: {\"error\":{\"message\":\"The server is going down.\",\"type\":\"server_error\",\
+                 \"param\":null,\"code\":\"server_stopping\"}}\n\n";
+    assert_eq!(body(&answer), [A, error, DONE].concat().replace('\n', "\r\n"));
+    assert_eq!(answer.received.ending, Ending::Complete { by: Framing::Chunks });
+    assert!(chunks(&answer).iter().all(|chunk| chunk.len() <= 4));
+    assert_eq!(outcome(stopped).await, ServeOutcome::CutOff { connections: 1 });
+}
+
+#[tokio::test]
+async fn what_is_too_long_for_a_wrong_length_goes_on_without_it() {
+    let server = Running::start(with("length.more = 10")).await;
+    let answer = one_answer(&server, &request("long frames", "")).await;
+    assert_eq!(answer.received.body.len(), LONG_FRAMES << 20);
+    assert_eq!(answer.received.ending, Ending::Complete { by: Framing::Chunks });
+    assert_eq!(journal(&server).await["requests"][0]["ended"], "complete");
 }
