@@ -117,7 +117,12 @@ impl State {
         .bind(record.response)
         .execute(&mut *connection)
         .await?;
-        Ok(self.limits.keep(connection).await?)
+        self.limits.keep(connection).await?;
+        let kept: Option<i64> = sqlx::query_scalar("SELECT 1 FROM responses WHERE id = ? AND hidden = 0")
+            .bind(record.id)
+            .fetch_optional(connection)
+            .await?;
+        kept.map(drop).ok_or(StateError::ConversationTooLarge { limit: self.limits.bytes })
     }
 
     /// A response by its id; none if there is none, or it is deleted or too old.

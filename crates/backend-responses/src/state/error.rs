@@ -51,6 +51,14 @@ pub enum StateError {
         /// The limit.
         most: i64,
     },
+    /// A response and those that it follows are longer than all together may be.
+    #[error(
+        "it and the conversation that it goes on have more than {limit} bytes, the limit for all that is kept"
+    )]
+    ConversationTooLarge {
+        /// The limit.
+        limit: u64,
+    },
     /// Reading or writing failed.
     #[error("{0}")]
     Database(#[from] sqlx::Error),

@@ -87,6 +87,21 @@ async fn the_oldest_go_first() {
 }
 
 #[tokio::test]
+async fn what_is_too_large_with_its_conversation_is_refused_and_nothing_has_to_go_for_it() {
+    // Three of a conversation are kept in 93 bytes, the first two of them hidden.
+    let state = State::in_memory(StateLimits { bytes: 100, ..LIMITS }).await.unwrap();
+    for (id, previous) in [("a", None), ("b", Some("a")), ("c", Some("b"))] {
+        save(&state, id, previous).await.unwrap();
+    }
+    let before = rows(&state).await;
+    assert_eq!(visible(&state, &["a", "b", "c"]).await, ["c"]);
+    let error = save(&state, "d", Some("c")).await.unwrap_err();
+    assert!(matches!(error, StateError::ConversationTooLarge { limit: 100 }), "{error}");
+    assert_eq!(rows(&state).await, before);
+    assert_eq!(visible(&state, &["c", "d"]).await, ["c"]);
+}
+
+#[tokio::test]
 async fn texts_are_bounded_as_a_whole() {
     let state = State::in_memory(StateLimits { bytes: 100, ..LIMITS }).await.unwrap();
     // Each has 36 bytes.
