@@ -18,7 +18,7 @@ pub(crate) struct ContentDecoder {
 
 enum Coding {
     None,
-    Gzip(MultiGzDecoder<Vec<u8>>),
+    Gzip(Box<MultiGzDecoder<Vec<u8>>>),
     /// By this name.
     Unknown(String),
 }
@@ -28,7 +28,7 @@ impl ContentDecoder {
     pub(crate) fn for_encoding(encoding: &str) -> ContentDecoder {
         let coding = match encoding.trim().to_ascii_lowercase().as_str() {
             "" | "identity" => Coding::None,
-            "gzip" | "x-gzip" => Coding::Gzip(MultiGzDecoder::new(Vec::new())),
+            "gzip" | "x-gzip" => Coding::Gzip(Box::new(MultiGzDecoder::new(Vec::new()))),
             _ => Coding::Unknown(encoding.to_owned()),
         };
         ContentDecoder { received: Bytes::new(), coding }
