@@ -3,6 +3,8 @@
 //! Owns which roles and parts the local model reads, and what of a message is passed over. It refuses to know the
 //! template, and what a message must have whoever reads it (`api_types::openai::conversation`).
 
+use std::collections::HashMap;
+
 use interference_api_types::openai::chat_completions::{Content, ContentPart, RequestMessage, Role};
 use interference_api_types::openai::tools::MessageToolCall as RequestToolCall;
 use interference_backend::Refusal;
@@ -18,6 +20,8 @@ use crate::chat::unsupported;
 /// The first thing that the local model cannot read.
 pub(crate) fn read(given: &[RequestMessage], ignored: &mut Vec<String>) -> Result<Vec<ChatMessage>, Refusal> {
     let mut messages: Vec<ChatMessage> = Vec::with_capacity(given.len());
+    // The function that the last call of each id so far has called.
+    let mut called: HashMap<&str, &str> = HashMap::new();
     for (position, message) in given.iter().enumerate() {
         let path = format!("messages[{position}]");
         refuse_unreadable(message, &path)?;
@@ -27,13 +31,17 @@ pub(crate) fn read(given: &[RequestMessage], ignored: &mut Vec<String>) -> Resul
             }
         }
         let tool_call_id = message.tool_call_id.clone().filter(|_| message.role == Role::Tool);
+        let name = tool_call_id.as_deref().and_then(|id| called.get(id));
         messages.push(ChatMessage {
             role: role(message.role, &path)?.to_owned(),
             content: content(message, &path)?,
             tool_calls: message.tool_calls.iter().flatten().filter_map(call).collect(),
-            name: tool_call_id.as_deref().and_then(|id| called_function(&messages, id)),
+            name: name.map(|name| (*name).to_owned()),
             tool_call_id,
         });
+        let calls = message.tool_calls.iter().flatten();
+        called
+            .extend(calls.filter_map(|call| Some((call.id.as_str(), call.function.as_ref()?.name.as_str()))));
     }
     Ok(messages)
 }
@@ -43,12 +51,6 @@ fn call(call: &RequestToolCall) -> Option<MessageToolCall> {
     let function = call.function.as_ref()?;
     let (name, arguments) = (function.name.clone(), function.arguments.clone());
     Some(MessageToolCall { id: call.id.clone(), name, arguments })
-}
-
-/// The function that the last call of this id before a result called.
-fn called_function(before: &[ChatMessage], id: &str) -> Option<String> {
-    let mut calls = before.iter().rev().flat_map(|message| message.tool_calls.iter().rev());
-    calls.find(|call| call.id == id).map(|call| call.name.clone())
 }
 
 /// The names of members that were given and say nothing to the model.

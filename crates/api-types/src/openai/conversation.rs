@@ -3,6 +3,7 @@
 //! Owns what each role's message must have, and which call a tool's message answers. It refuses to know which roles and
 //! parts a backend can read.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use super::chat_completions::{ChatCompletionRequest, Content, ContentPart, RequestMessage, Role};
@@ -36,7 +37,7 @@ impl ChatCompletionRequest {
 /// # Errors
 /// One answers none.
 pub fn check_results(messages: &[RequestMessage]) -> Result<(), InvalidParameter> {
-    let mut called: Vec<&str> = Vec::new();
+    let mut called: HashSet<&str> = HashSet::new();
     for (position, message) in messages.iter().enumerate() {
         called.extend(message.tool_calls.iter().flatten().map(|call| call.id.as_str()));
         let answered = message.tool_call_id.as_deref().filter(|_| message.role == Role::Tool);

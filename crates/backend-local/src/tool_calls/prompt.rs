@@ -88,7 +88,10 @@ fn in_words(messages: Vec<ChatMessage>) -> Vec<ChatMessage> {
         if is_result {
             let response = format!("<tool_response>\n{}\n</tool_response>", message.content);
             match told.last_mut() {
-                Some(last) if is_result_last => last.content = format!("{}\n{response}", last.content),
+                Some(last) if is_result_last => {
+                    last.content.push('\n');
+                    last.content.push_str(&response);
+                }
                 _ => told.push(ChatMessage::new("user", response)),
             }
         } else {

@@ -215,7 +215,9 @@ impl Scheduler {
             let of_prompt = stream.prompt_length().saturating_sub(piece.first).min(piece.count);
             count(&self.counters.prompt_tokens_computed, of_prompt);
             let last = first_column + piece.columns();
-            if let Some(failed) = (first_column..last).find(|column| self.workspace.has_failed(*column)) {
+            // What was computed of a guess counts only where the guess is right, which is found out token by token.
+            let mut known = first_column..first_column + piece.count;
+            if let Some(failed) = known.find(|column| self.workspace.has_failed(*column)) {
                 let position = piece.first + failed - first_column;
                 ends.push((piece.stream, End::Failed(EngineFailure::NotFinite { position })));
             } else if matches!(stream.purpose, Purpose::Embedding(_)) {
@@ -340,7 +342,7 @@ impl Scheduler {
 }
 
 /// Draws a token, none of the `unwanted`; or tells how the answer ends instead. Log probabilities are those of the row
-/// before it is adjusted and the constraint forbids what does not fit.
+/// before anything is forbidden or adjusted.
 fn draw_one(
     set: InstructionSet,
     draw: &Draw<'_>,
@@ -350,12 +352,12 @@ fn draw_one(
 ) -> Result<Drawn, End> {
     let Draw { request, past, matching } = draw;
     let Drawer { adjuster, ranking, sampler } = drawer;
-    unwanted.iter().for_each(|id| logits[*id as usize] = FORBIDDEN);
     let told = request.logprobs.map(|count| {
         let probabilities = LogProbabilities::of(set, logits);
         let top = probabilities.alternatives(set, logits, count, ranking);
         (probabilities, top)
     });
+    unwanted.iter().for_each(|id| logits[*id as usize] = FORBIDDEN);
     adjuster.adjust(&request.adjustments, *past, logits);
     let mut place = matching.lock().unwrap_or_else(PoisonError::into_inner);
     let constraint = request.constraint.as_ref();

@@ -2,7 +2,8 @@
 //!
 //! Byte-level byte-pair encoding (`tokenizer.ggml.model` = `gpt2`): a splitter of our own cuts text into pieces
 //! ([`pre_tokenizer`]), the crate `tokenizers` merges the bytes of a piece. Control tokens are recognised only where
-//! a caller says that text may hold them, which is the text of a chat template; ordinary text never becomes one.
+//! a caller says that text may hold them, which is the text of a chat template; ordinary text never becomes one. Tokens
+//! that whoever trained the model has defined are no control tokens, and are whole wherever they are spelled.
 //!
 //! A byte for which the vocabulary has no token (the default model's lacks some control characters) is left out, as
 //! the reference tokenizer does.
@@ -13,6 +14,7 @@ mod pre_tokenizer;
 use std::ops::Range;
 
 use ahash::AHashMap;
+use aho_corasick::{AhoCorasick, MatchKind};
 use tokenizers::Model as _;
 use tokenizers::models::bpe::BPE;
 
@@ -62,6 +64,7 @@ pub(crate) struct Tokenizer {
     bytes: TokenBytes,
     /// Control tokens by spelling, longest first.
     control: Vec<(String, TokenId)>,
+    defined: Option<Defined>,
     end_of_turn: Vec<TokenId>,
     beginning: Option<Beginning>,
 }
@@ -75,8 +78,17 @@ enum Beginning {
     OfEmpty(TokenId),
 }
 
+/// The tokens that whoever trained the model has defined: their spellings are text, and stand for themselves.
+struct Defined {
+    /// The first spelling in a text, and the longest there.
+    finder: AhoCorasick,
+    /// In the finder's order.
+    ids: Vec<TokenId>,
+}
+
 /// The kinds of `tokenizer.ggml.token_type` that matter here.
 const CONTROL: i64 = 3;
+const USER_DEFINED: i64 = 4;
 
 impl Tokenizer {
     /// Reads the tokenizer of a model file.
@@ -96,7 +108,6 @@ impl Tokenizer {
             return Err(TokenizerError::Damaged { problem });
         }
         let merger = build_merger(&spellings, &metadata.strings("tokenizer.ggml.merges")?)?;
-        let is_control = |id: usize| kinds[id] == CONTROL;
         let token = |key: &str| -> Result<Option<TokenId>, TokenizerError> {
             let id = metadata.optional(key, Metadata::u32)?;
             if let Some(id) = id.filter(|id| *id as usize >= spellings.len()) {
@@ -110,26 +121,32 @@ impl Tokenizer {
                 .into_iter()
                 .flatten()
                 .collect();
-        let mut control = Vec::new();
+        let (mut control, mut defined) = (Vec::new(), Vec::new());
         let mut bytes = TokenBytes::default();
         for (id, spelling) in spellings.iter().enumerate() {
-            if !is_control(id) {
-                bytes.push(spelling);
-                continue;
-            }
-            bytes.push("");
-            control.push(((*spelling).to_owned(), id as TokenId));
-            if ENDS_OF_TURN.contains(spelling) {
-                end_of_turn.push(id as TokenId);
+            match kinds[id] {
+                CONTROL => {
+                    bytes.push("");
+                    control.push(((*spelling).to_owned(), id as TokenId));
+                    if ENDS_OF_TURN.contains(spelling) {
+                        end_of_turn.push(id as TokenId);
+                    }
+                }
+                USER_DEFINED if !spelling.is_empty() => {
+                    bytes.push_as_written(spelling);
+                    defined.push((*spelling, id as TokenId));
+                }
+                _ => bytes.push(spelling),
             }
         }
+        let defined = if defined.is_empty() { None } else { Some(Defined::new(&defined)?) };
         control.retain(|(spelling, _)| !spelling.is_empty());
         control.sort_by_key(|(spelling, _)| std::cmp::Reverse(spelling.len()));
         let adds_beginning =
             metadata.optional("tokenizer.ggml.add_bos_token", Metadata::bool)?.unwrap_or(false);
         let beginning = if adds_beginning { Beginning::Always } else { Beginning::OfEmpty };
         let beginning = token("tokenizer.ggml.bos_token_id")?.map(beginning);
-        Ok(Tokenizer { pre_tokenizer, merger, bytes, control, end_of_turn, beginning })
+        Ok(Tokenizer { pre_tokenizer, merger, bytes, control, defined, end_of_turn, beginning })
     }
 
     /// What a token stands for: part of a text, perhaps cut inside a character; nothing for control tokens.
@@ -202,6 +219,19 @@ impl Tokenizer {
 
     /// Encodes text in which nothing is a control token.
     pub(crate) fn encode_plain(&self, text: &str, tokens: &mut Vec<TokenId>) {
+        let mut done = 0;
+        if let Some(defined) = &self.defined {
+            for found in defined.finder.find_iter(text) {
+                self.merge(&text[done..found.start()], tokens);
+                tokens.push(defined.ids[found.pattern()]);
+                done = found.end();
+            }
+        }
+        self.merge(&text[done..], tokens);
+    }
+
+    /// Encodes text in which nothing is a token by its spelling.
+    fn merge(&self, text: &str, tokens: &mut Vec<TokenId>) {
         for piece in self.pre_tokenizer.split(text) {
             let characters: String = piece.bytes().map(character_of).collect();
             match self.merger.tokenize(&characters) {
@@ -210,6 +240,16 @@ impl Tokenizer {
                 Err(error) => tracing::error!(%error, "a piece of text could not be encoded"),
             }
         }
+    }
+}
+
+impl Defined {
+    /// Spellings, none of them empty, and their tokens.
+    fn new(tokens: &[(&str, TokenId)]) -> Result<Defined, TokenizerError> {
+        let (spellings, ids): (Vec<&str>, Vec<TokenId>) = tokens.iter().copied().unzip();
+        let finder = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(spellings);
+        let finder = finder.map_err(|error| TokenizerError::Damaged { problem: error.to_string() })?;
+        Ok(Defined { finder, ids })
     }
 }
 
@@ -250,6 +290,12 @@ impl TokenBytes {
                 None => self.bytes.extend(character.encode_utf8(&mut [0; 4]).as_bytes()),
             }
         }
+        self.ends.push(self.bytes.len());
+    }
+
+    /// Adds the next token, which is spelled in plain text.
+    fn push_as_written(&mut self, spelling: &str) {
+        self.bytes.extend_from_slice(spelling.as_bytes());
         self.ends.push(self.bytes.len());
     }
 

@@ -134,6 +134,22 @@ fn log_probabilities_are_those_before_adjustments() {
     assert_eq!(told, TokenLogprobs { logprob: forced.1, top: free.top });
 }
 
+#[test]
+fn log_probabilities_know_the_end_that_is_ignored() {
+    let mut prompt = ENGINE.render_chat(&user("Hi"), &[]).unwrap();
+    let answer = Answer::of(&ENGINE, request(prompt.clone(), 40, Sampling::GREEDY));
+    assert_eq!(answer.finish, FinishReason::EndOfTurn);
+    prompt.extend(answer.tokens);
+    // Here the model would end.
+    let asked = GenerationRequest { logprobs: Some(5), ..endless(prompt, 1, Adjustments::default()) };
+    let (id, told) = likelihoods(asked).remove(0);
+    assert!(
+        ENGINE.token_bytes(told.top[0].0).is_empty() && told.top[1] == (id, told.logprob),
+        "{id}: {told:?}"
+    );
+    assert!(told.logprob < told.top[0].1);
+}
+
 /// A request that uses all there is, and repeats itself enough to be guessed at.
 fn everything() -> GenerationRequest {
     let sampling = Sampling { temperature: 0.8, top_p: 0.95, seed: 11, choice: 2, min_p: 0.02, top_k: 30 };
