@@ -166,8 +166,8 @@ async fn refusal(mut response: Response, patience: Duration) -> ClientError {
         None => ClientError::Status {
             status,
             location: header_text(&response.headers, header::LOCATION.as_str()),
+            unreadable: unreadable.filter(|_| response.body.opening().is_empty()),
             body: response.body.opening(),
-            unreadable,
         },
     }
 }

@@ -46,6 +46,7 @@ impl ContentDecoder {
                 return Ok(Some(std::mem::take(&mut self.received)).filter(|bytes| !bytes.is_empty()));
             }
             Coding::Gzip(gzip) => gzip,
+            Coding::Unknown(_) if self.received.is_empty() => return Ok(None),
             Coding::Unknown(name) => {
                 let told = format!("`{name}` is not known, and no encoding was asked for");
                 return Err(io::Error::new(io::ErrorKind::Unsupported, told));

@@ -115,18 +115,6 @@ impl Pipeline {
         self.bytes.break_off(&mut self.happenings, actions);
     }
 
-    /// The answer is to end now, with these events of whoever ends it, to which no fault of frames is done. Appends what is
-    /// left of it, the events, and [`Action::End`] unless there was one.
-    pub fn end_with(&mut self, events: Vec<Bytes>, actions: &mut Vec<Action>) {
-        if let Frames::Stream(stream) = &mut self.frames {
-            let mut of_frames = Vec::new();
-            stream.release(&mut self.happenings, &mut of_frames);
-            self.pass_on(of_frames, actions);
-        }
-        let events = events.into_iter().map(Action::Write);
-        self.pass_on(events.chain([Action::End(Ending::Complete)]).collect(), actions);
-    }
-
     /// Whether there was an [`Action::End`]: no more of the answer is needed.
     pub fn is_ended(&self) -> bool {
         self.bytes.has_ended()

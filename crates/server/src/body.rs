@@ -8,7 +8,7 @@ use hyper::body::{Body as _, Incoming};
 use tokio::time::timeout;
 
 use crate::error_response::Rejection;
-use crate::limits::Limits;
+use crate::limits::{LAST_WORDS, Limits};
 
 /// The type of a body that is JSON.
 const JSON: &str = "application/json";
@@ -48,6 +48,7 @@ pub(crate) async fn read_any(
 ) -> Result<Bytes, Rejection> {
     if let Some(encoding) = headers.get(TRANSFER_ENCODING).filter(|encoding| !is_chunked(encoding)) {
         let encoding = String::from_utf8_lossy(encoding.as_bytes()).into_owned();
+        discard_refused(headers, body, limits).await;
         return Err(Rejection::Encoded { header: "Transfer-Encoding", encoding });
     }
     // Most requests of most methods have none, and a limit in time costs something.
@@ -82,8 +83,19 @@ async fn read(mut body: Incoming, limits: &Limits) -> Result<Bytes, Rejection> {
 /// that waits for a go-ahead gets its answer instead.
 pub(crate) async fn discard_refused(headers: &HeaderMap, body: Incoming, limits: &Limits) {
     if !body.is_end_stream() && !headers.contains_key(EXPECT) {
-        // Whoever takes longer is answered all the same.
-        let _late = timeout(limits.body_time, discard(body, limits.discarded_bytes)).await;
+        // Whoever takes longer, or is silent, is answered all the same.
+        let _late = timeout(limits.body_time, discard_what_comes(body, limits.discarded_bytes)).await;
+    }
+}
+
+/// Reads until there is silence, without keeping anything.
+async fn discard_what_comes(mut body: Incoming, most: usize) {
+    let mut discarded = 0;
+    while discarded < most {
+        match timeout(LAST_WORDS, body.frame()).await {
+            Ok(Some(Ok(frame))) => discarded += frame.data_ref().map_or(0, Bytes::len),
+            Ok(Some(Err(_)) | None) | Err(_) => return,
+        }
     }
 }
 

@@ -304,12 +304,8 @@ impl Writer {
                 (Some(Err(_)), None) => {}
                 (None, None) => actions.push(Action::End(Ending::Complete)),
             }
-            let mut due = std::mem::take(&mut actions).into_iter();
-            while let Some(action) = due.next() {
-                if let Some(mut finish) = self.act(action).await? {
-                    if finish == Finish::ServerStops {
-                        finish = self.stop(due.collect(), pipeline.as_mut()).await?;
-                    }
+            for action in actions.drain(..) {
+                if let Some(finish) = self.act(action).await? {
                     self.tell(pipeline.as_ref());
                     return Ok(finish);
                 }
@@ -319,28 +315,6 @@ impl Writer {
                 return Ok(Finish::Broken(ending));
             }
         }
-    }
-
-    /// Ends a body because the server goes down. In a stream there is room for last words, behind what was due anyway, now
-    /// without waits; they go the way of all bytes. Anything else just breaks off.
-    async fn stop(&mut self, mut due: Vec<Action>, pipeline: Option<&mut Pipeline>) -> Result<Finish, Gone> {
-        let (Framing::Chunked, Some(end)) = (self.framing, &self.last_words) else {
-            return Ok(Finish::ServerStops);
-        };
-        let words = event_stream::last_words(end);
-        match pipeline {
-            Some(pipeline) => pipeline.end_with(words, &mut due),
-            None => due.extend(words.into_iter().map(Action::Write)),
-        }
-        for action in due.into_iter().filter(|action| !matches!(action, Action::Wait(_))) {
-            match self.act(action).await? {
-                None => {}
-                Some(Finish::Planned(Ending::Complete)) => break,
-                Some(other) => return Ok(other),
-            }
-        }
-        self.put(LAST_CHUNK).await?;
-        Ok(Finish::ServerStops)
     }
 
     /// How an answer ends whose source ended with this error.
@@ -415,7 +389,7 @@ impl Writer {
         }
     }
 
-    async fn end(self, finish: Finish) -> Result<Fate, Gone> {
+    async fn end(mut self, finish: Finish) -> Result<Fate, Gone> {
         match finish {
             Finish::Planned(ending) => self.end_with(ending, Ended::Fault).await,
             // Without chunks or a length, a mere close would be a good end.
@@ -425,6 +399,13 @@ impl Writer {
             Finish::Broken(ending) => self.end_with(ending, Ended::BrokenOff).await,
             Finish::ServerStops => {
                 self.observation.end(Ended::ServerStopped);
+                // In a stream there is room for last words; anything else just breaks off.
+                if let (Framing::Chunked, Some(end)) = (self.framing, &self.last_words) {
+                    for event in event_stream::last_words(end) {
+                        self.put(&chunk(&event)).await?;
+                    }
+                    self.put(LAST_CHUNK).await?;
+                }
                 self.responder.close().await;
                 Ok(Fate::Closed)
             }

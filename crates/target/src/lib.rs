@@ -323,16 +323,23 @@ fn covered(text: &str, places: &[Range<usize>]) -> String {
     covered + text.get(at..).unwrap_or_default()
 }
 
-/// What a message may quote of what was given as a URL: neither a user's name and password nor a query, where keys stand.
+/// What a message may quote of what was given as a URL: no user's name and password, no query and no fragment, where keys
+/// stand.
 fn quotable(given: &str) -> String {
-    let (address, query) = given.split_at(given.find('?').unwrap_or(given.len()));
-    let host = address.rfind('@').unwrap_or(0);
-    let user = address[..host].find("://").map_or(0, |scheme_end| scheme_end + "://".len());
-    let [before_host, behind] = [(host, "…"), (query.len(), "?…")].map(|(left_out, mark)| match left_out {
-        0 => "",
-        _ => mark,
-    });
-    format!("{}{before_host}{}{behind}", &address[..user], &address[host..])
+    let end = given.find(['?', '#']).unwrap_or(given.len());
+    let (address, behind) = given.split_at(end);
+    let scheme = address.find("://").map_or(0, |scheme_end| scheme_end + "://".len());
+    match (address.rfind('@').filter(|at| *at >= scheme), behind.contains('@')) {
+        // It may be within a password.
+        (_, true) => format!("{}…", &address[..scheme]),
+        (Some(at), false) => format!("{}…{}{}", &address[..scheme], &address[at..], mark(behind)),
+        (None, false) => format!("{address}{}", mark(behind)),
+    }
+}
+
+/// That something was left out.
+fn mark(left_out: &str) -> &'static str {
+    if left_out.is_empty() { "" } else { "…" }
 }
 
 /// IPv6 addresses without brackets.
@@ -434,8 +441,10 @@ mod tests {
     fn what_is_secret_in_a_base_url_is_not_told() {
         for (given, told) in [
             ("https://user:hush@host/v1", "https://…@host/v1"),
-            ("user:hush@host/v1?api_key=hush", "…@host/v1?…"),
-            ("http://host/v1?api_key=hush@more", "http://host/v1?…"),
+            ("user:hush@host/v1?api_key=hush", "…@host/v1…"),
+            ("http://host/v1?api_key=hush@more", "http://…"),
+            ("http://user:hu?sh@host/v1", "http://…"),
+            ("http://host/v1#token=hush", "http://host/v1…"),
             ("ftp://host/@v1", "ftp://…@v1"),
         ] {
             let error = Target::parse(given, None, Vec::new()).unwrap_err().to_string();

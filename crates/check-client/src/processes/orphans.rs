@@ -11,10 +11,8 @@ use rustix::process::{Pid, WaitOptions, getpid, set_child_subreaper, waitpid};
 
 use super::kill;
 
-/// How long they are looked for, over and over: one that forks while it is looked for is found the next time. That takes
-/// less than half a second also on a machine with other work, and is worth waiting for where it takes more: such a one
-/// has a processor to itself for as long as it lives.
-const LONGEST_HUNT: Duration = Duration::from_secs(10);
+/// How long they are looked for, over and over: one that forks while it is looked for is found the next time.
+const LONGEST_HUNT: Duration = Duration::from_secs(2);
 
 /// From here on whoever loses its parent becomes a child of this process.
 pub(super) fn adopt() {

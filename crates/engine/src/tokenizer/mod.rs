@@ -14,7 +14,7 @@ mod pre_tokenizer;
 use std::ops::Range;
 
 use ahash::AHashMap;
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use tokenizers::Model as _;
 use tokenizers::models::bpe::BPE;
 
@@ -247,7 +247,10 @@ impl Defined {
     /// Spellings, none of them empty, and their tokens.
     fn new(tokens: &[(&str, TokenId)]) -> Result<Defined, TokenizerError> {
         let (spellings, ids): (Vec<&str>, Vec<TokenId>) = tokens.iter().copied().unzip();
-        let finder = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(spellings);
+        let mut builder = AhoCorasick::builder();
+        // Its memory stays in proportion to the spellings, however long they are.
+        builder.kind(Some(AhoCorasickKind::ContiguousNFA)).match_kind(MatchKind::LeftmostLongest);
+        let finder = builder.build(spellings);
         let finder = finder.map_err(|error| TokenizerError::Damaged { problem: error.to_string() })?;
         Ok(Defined { finder, ids })
     }

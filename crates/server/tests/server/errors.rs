@@ -212,6 +212,9 @@ async fn a_refusal_for_another_reason_is_not_lost_behind_a_large_body() {
     // A client that waits for a go-ahead gets the answer instead.
     let waiting = post("").replace("content-length: 0", "content-length: 1001\r\nexpect: 100-continue");
     assert_eq!(closed.exchange(&waiting).await.status, 401);
+    // One that says nothing more is answered without what it has promised.
+    let silent = post("whole").replace("content-length: 5", "content-length: 6");
+    assert_eq!(closed.exchange(&silent).await.status, 401);
 }
 
 #[tokio::test]

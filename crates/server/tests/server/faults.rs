@@ -320,30 +320,6 @@ async fn a_server_that_stops_does_not_wait_for_a_stall() {
 }
 
 #[tokio::test]
-async fn a_server_that_stops_ends_a_stream_behind_a_whole_event() {
-    let options = ServeOptions {
-        drain: Duration::ZERO,
-        ..with("drip = { bytes = 4, every = \"1h\" }, line_ends = \"crlf\"")
-    };
-    let server = Running::start(options).await;
-    let mut connection = connect(&server).await;
-    connection.send(request("stream", "").as_bytes()).await.unwrap();
-    let mut reading = connection.begin_answer(BodyExpected::Yes);
-    while reading.so_far().chunks.is_empty() {
-        timeout(BOUND, reading.next_read()).await.unwrap().unwrap();
-    }
-    let stopped = server.stop();
-    while timeout(BOUND, reading.next_read()).await.unwrap().is_some() {}
-    let answer = reading.finish();
-    let error = "data: {\"error\":{\"message\":\"The server is going down.\",\"type\":\"server_error\",\
-                 \"param\":null,\"code\":\"server_stopping\"}}\n\n";
-    assert_eq!(body(&answer), [A, error, DONE].concat().replace('\n', "\r\n"));
-    assert_eq!(answer.received.ending, Ending::Complete { by: Framing::Chunks });
-    assert!(chunks(&answer).iter().all(|chunk| chunk.len() <= 4));
-    assert_eq!(outcome(stopped).await, ServeOutcome::CutOff { connections: 1 });
-}
-
-#[tokio::test]
 async fn what_is_too_long_for_a_wrong_length_goes_on_without_it() {
     let server = Running::start(with("length.more = 10")).await;
     let answer = one_answer(&server, &request("long frames", "")).await;
