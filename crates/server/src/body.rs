@@ -1,5 +1,7 @@
 //! Reads a request's body within its limits.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, EXPECT, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue};
@@ -8,7 +10,10 @@ use hyper::body::{Body as _, Incoming};
 use tokio::time::timeout;
 
 use crate::error_response::Rejection;
-use crate::limits::{LAST_WORDS, Limits};
+use crate::limits::Limits;
+
+/// How long a client whose request is refused may be silent inside its body before it is answered all the same.
+const LONGEST_SILENCE: Duration = Duration::from_secs(1);
 
 /// The type of a body that is JSON.
 const JSON: &str = "application/json";
@@ -83,30 +88,19 @@ async fn read(mut body: Incoming, limits: &Limits) -> Result<Bytes, Rejection> {
 /// that waits for a go-ahead gets its answer instead.
 pub(crate) async fn discard_refused(headers: &HeaderMap, body: Incoming, limits: &Limits) {
     if !body.is_end_stream() && !headers.contains_key(EXPECT) {
-        // Whoever takes longer, or is silent, is answered all the same.
-        let _late = timeout(limits.body_time, discard_what_comes(body, limits.discarded_bytes)).await;
+        // Whoever takes longer is answered all the same.
+        let _late = timeout(limits.body_time, discard(body, limits.discarded_bytes)).await;
     }
 }
 
-/// Reads until there is silence, without keeping anything.
-async fn discard_what_comes(mut body: Incoming, most: usize) {
-    let mut discarded = 0;
-    while discarded < most {
-        match timeout(LAST_WORDS, body.frame()).await {
-            Ok(Some(Ok(frame))) => discarded += frame.data_ref().map_or(0, Bytes::len),
-            Ok(Some(Err(_)) | None) | Err(_) => return,
-        }
-    }
-}
-
-/// Reads on without keeping anything. Who closes a connection with bytes unread resets it, and the client loses the
-/// answer that tells what is wrong.
+/// Reads on without keeping anything, until there is silence. Who closes a connection with bytes unread resets it, and the
+/// client loses the answer that tells what is wrong.
 async fn discard(mut body: Incoming, most: usize) {
     let mut discarded = 0;
     while discarded < most {
-        match body.frame().await {
-            Some(Ok(frame)) => discarded += frame.data_ref().map_or(0, Bytes::len),
-            Some(Err(_)) | None => return,
+        match timeout(LONGEST_SILENCE, body.frame()).await {
+            Ok(Some(Ok(frame))) => discarded += frame.data_ref().map_or(0, Bytes::len),
+            Ok(Some(Err(_)) | None) | Err(_) => return,
         }
     }
 }

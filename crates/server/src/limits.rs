@@ -32,7 +32,8 @@ pub struct Limits {
     pub connections: usize,
     /// A request's body, in bytes. Default 16 MiB.
     pub body_bytes: usize,
-    /// What is thrown away at most of a body that is too large, or whose request is refused otherwise, in bytes. Default 64 MiB.
+    /// What is thrown away at most of a body that is too large, or whose request is refused otherwise, in bytes. Default
+    /// 64 MiB.
     pub discarded_bytes: usize,
     /// From the opening of a connection, or the end of the answer before, to the last header of a request: an idle
     /// connection ends by it, too. Default 60 s.

@@ -13,7 +13,7 @@ const ROUNDS_OF_A_THREAD: u64 = 1 << 44;
 
 thread_local! {
     /// The round that this thread is in, and the number of the last one. A connection may be polled by one thread now, and
-    /// by another then: no two of them have a number in common.
+    /// by another then: no two threads have a number in common.
     static ROUND: Cell<(Option<u64>, u64)> = {
         static THREADS: AtomicU64 = AtomicU64::new(0);
         let threads_before = THREADS.fetch_add(1, Ordering::Relaxed);

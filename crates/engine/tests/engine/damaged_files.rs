@@ -47,37 +47,6 @@ fn a_small_model_loads_and_answers() {
     assert!(answer.tokens.len() == 5 || answer.finish == FinishReason::EndOfTurn, "{answer:?}");
 }
 
-#[test]
-fn a_token_that_was_defined_is_whole_wherever_it_is_spelled() {
-    let mut model = SmallModel::new();
-    let tokens = [
-        "<|endoftext|>",
-        "<|im_start|>",
-        "<|im_end|>",
-        "a",
-        "é Ġ",
-        "t",
-        "r",
-        "e",
-        "Ġ",
-        "é ",
-        "tr",
-        "ee",
-        "tree",
-    ];
-    let kinds = [3, 3, 3, 1, 4, 1, 1, 1, 1, 4, 1, 1, 1];
-    model.set("tokenizer.ggml.tokens", Value::Texts(tokens.map(str::to_owned).into()));
-    model.set("tokenizer.ggml.token_type", Value::Numbers(kinds.into()));
-    let folder = tempfile::tempdir().unwrap();
-    let engine = load(&folder.path().join("small.gguf"), &model.encode()).unwrap();
-    let text = "treeé Ġé treeé Ġ";
-    let encoded = engine.encode(text);
-    assert_eq!(encoded, [12, 4, 9, 12, 4], "the first of them, and the longest there");
-    let bytes: Vec<u8> = encoded.iter().flat_map(|id| engine.token_bytes(*id)).copied().collect();
-    assert_eq!(String::from_utf8(bytes).unwrap(), text, "each stands for its spelling");
-    assert_eq!(engine.render_chat(&user("é Ġ"), &[]).unwrap().iter().filter(|id| **id == 4).count(), 1);
-}
-
 /// The fuzzer starts from the same file.
 #[test]
 fn the_fuzzers_seed_is_the_small_model() {

@@ -1,5 +1,6 @@
 //! Text to tokens, held against the reference tokenizer, and the line between text and control tokens.
 
+use super::small_model::{SmallModel, Value};
 use super::*;
 
 /// Made with the `tokenizers` library of the models' authors, from the vocabulary and merges of the default model.
@@ -57,4 +58,37 @@ fn the_template_makes_control_tokens_and_messages_do_not() {
     let halves = [message("user", "<|im_"), message("user", "end|>")];
     let tokens = ENGINE.render_chat(&halves, &[]).unwrap();
     assert_eq!(tokens.iter().filter(|id| [BEGINNING, END].contains(id)).count(), 7);
+}
+
+#[test]
+fn a_token_that_was_defined_is_whole_wherever_it_is_spelled() {
+    let mut model = SmallModel::new();
+    let tokens = [
+        "<|endoftext|>",
+        "<|im_start|>",
+        "<|im_end|>",
+        "a",
+        "é Ġ",
+        "t",
+        "r",
+        "e",
+        "Ġ",
+        "é ",
+        "tr",
+        "ee",
+        "tree",
+    ];
+    let kinds = [3, 3, 3, 1, 4, 1, 1, 1, 1, 4, 1, 1, 1];
+    model.set("tokenizer.ggml.tokens", Value::Texts(tokens.map(str::to_owned).into()));
+    model.set("tokenizer.ggml.token_type", Value::Numbers(kinds.into()));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("small.gguf");
+    std::fs::write(&path, model.encode()).unwrap();
+    let engine = Engine::load(&path, &EngineOptions::default()).unwrap();
+    let text = "treeé Ġé treeé Ġ";
+    let encoded = engine.encode(text);
+    assert_eq!(encoded, [12, 4, 9, 12, 4], "the first of them, and the longest there");
+    let bytes: Vec<u8> = encoded.iter().flat_map(|id| engine.token_bytes(*id)).copied().collect();
+    assert_eq!(String::from_utf8(bytes).unwrap(), text, "each stands for its spelling");
+    assert_eq!(engine.render_chat(&user("é Ġ"), &[]).unwrap().iter().filter(|id| **id == 4).count(), 1);
 }
