@@ -61,20 +61,30 @@ pub enum NoAccount {
     },
 }
 
-/// Exceptions of languages and of their JSON parsers, which no SDK can mean to be its own: where an account does not say
-/// whether its error is typed, these are not.
+/// Exceptions of languages, of their JSON parsers and HTTP libraries, which no SDK can mean to be its own: where an
+/// account does not say whether its error is typed, these are not, whatever module stands in front of them.
 const FOREIGN: &[&str] = &[
     "AssertionError",
     "AttributeError",
     "BaseException",
+    "BrokenPipeError",
+    "ChunkedEncodingError",
+    "ConnectionAbortedError",
+    "ConnectionResetError",
+    "ContentDecodingError",
+    "EOFError",
     "Error",
     "Exception",
+    "IncompleteRead",
     "IndexError",
     "JSONDecodeError",
     "KeyError",
+    "OSError",
+    "ProtocolError",
     "RangeError",
     "RecursionError",
     "ReferenceError",
+    "RemoteProtocolError",
     "RuntimeError",
     "SyntaxError",
     "TypeError",
@@ -135,17 +145,27 @@ impl Call {
 
 impl AccountError {
     fn from_value(error: &Value) -> Result<AccountError, NoAccount> {
-        if let Value::String(message) = error {
-            return Ok(AccountError { kind: String::new(), message: message.clone(), typed: true });
+        match error {
+            Value::Object(_) => {}
+            Value::String(message) if !message.is_empty() => {
+                return Ok(AccountError { kind: String::new(), message: message.clone(), typed: true });
+            }
+            // An empty word, false or 0 may be no error to whoever wrote it, or one.
+            _ => return Err(NoAccount::Member { member: "error", expected: "an object or null" }),
         }
         let kind = text(error, "type")?.unwrap_or_default();
         let typed = match member(error, "typed") {
             Some(Value::Bool(typed)) => *typed,
-            None => !FOREIGN.contains(&kind.as_str()),
+            None => !FOREIGN.contains(&bare(&kind)),
             Some(_) => return Err(NoAccount::Member { member: "error.typed", expected: "true or false" }),
         };
         Ok(AccountError { typed, message: text(error, "message")?.unwrap_or_default(), kind })
     }
+}
+
+/// The name of an exception without its module: `json.decoder.JSONDecodeError`, `std::io::Error`.
+fn bare(kind: &str) -> &str {
+    kind.rsplit(['.', ':', '/']).next().unwrap_or(kind)
 }
 
 /// A member that is there, and not null.
@@ -194,6 +214,9 @@ mod tests {
             (b"[]", "what it printed on stdout is no JSON object"),
             (b"{\"text\": 1}", "member `text` of its account is not a string"),
             (b"{\"tool_calls\": {}}", "member `tool_calls` of its account is not an array"),
+            (b"{\"error\": false}", "member `error` of its account is not an object or null"),
+            (b"{\"error\": \"\"}", "member `error` of its account is not an object or null"),
+            (b"{\"error\": []}", "member `error` of its account is not an object or null"),
             (b"{\"error\": {\"typed\": 1}}", "member `error.typed` of its account is not true or false"),
         ] {
             assert_eq!(Account::read(stdout).unwrap_err().to_string(), reason);
@@ -205,6 +228,9 @@ mod tests {
         for (stdout, typed) in [
             (&br#"{"error": {"type": "APIError"}}"#[..], true),
             (br#"{"error": {"type": "JSONDecodeError"}}"#, false),
+            (br#"{"error": {"type": "json.decoder.JSONDecodeError"}}"#, false),
+            (br#"{"error": {"type": "builtins.ConnectionResetError"}}"#, false),
+            (br#"{"error": {"type": "openai.APIError"}}"#, true),
             (br#"{"error": {"type": "JSONDecodeError", "typed": true}}"#, true),
             (br#"{"error": {"type": "APIError", "typed": false}}"#, false),
             (br#"{"error": "the stream broke off"}"#, true),
@@ -212,6 +238,7 @@ mod tests {
             assert_eq!(Account::read(stdout).unwrap().error.unwrap().typed, typed);
         }
     }
+
     /// An account with every member, in every place one value of each kind.
     fn accounts() -> Vec<Value> {
         let whole = json!({

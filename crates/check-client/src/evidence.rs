@@ -4,6 +4,7 @@
 
 use std::time::Instant;
 
+use interference_cassette::{is_secret, query_without_secrets};
 use interference_report::{Direction, Exchange, WireEntry, abridged, milliseconds};
 use interference_wire::{Ending, Request, Step, Written, escaped};
 
@@ -20,9 +21,6 @@ const SHOWN_BYTES: usize = 2 << 10;
 /// Bytes of the client's stdout and stderr that are shown.
 const SHOWN_OUTPUT: usize = 8 << 10;
 
-/// Fields of a request whose values are nobody's business; the key that the exam gives out is no secret.
-const SECRET_FIELDS: [&str; 5] = ["authorization", "proxy-authorization", "api-key", "x-api-key", "cookie"];
-
 /// A request of the client's, and the answer to it.
 #[derive(Debug)]
 pub struct Attempt {
@@ -33,6 +31,8 @@ pub struct Attempt {
     /// When the request had been read.
     pub(crate) came_at: Instant,
     pub(crate) steps: Vec<Step>,
+    /// What all of it takes in memory.
+    pub(crate) bytes: usize,
     /// The writes that the system took.
     pub(crate) writes: Vec<Written>,
     /// When the client was seen to go before the answer was over.
@@ -110,20 +110,33 @@ fn exchange(attempt: &Attempt, command: &str) -> Exchange {
     Exchange { title, curl: command.to_owned(), wire }
 }
 
-/// A request as it came, but for what may be somebody's own key: clients that are no command are set up by hand.
+/// A request as it came, but for what may be somebody's own key, in a header or in the query: clients that are no command
+/// are set up by hand. The key that the exam gives out is no secret.
 fn without_secrets(request: &Request) -> Vec<u8> {
     let mut raw = request.received.raw.clone();
     let Some(head) = &request.head else { return raw };
     // From the last to the first, so that what is cut out moves none that comes later.
     for field in head.fields.0.iter().rev() {
-        let is_secret = SECRET_FIELDS.iter().any(|name| field.name.eq_ignore_ascii_case(name.as_bytes()));
+        let is_secret = is_secret(&String::from_utf8_lossy(&field.name));
         let ours = field.value.strip_prefix(b"Bearer ").unwrap_or(&field.value) == KEY.as_bytes();
         let behind_name = field.offset + field.name.len();
         let Some(rest) = raw.get(behind_name..).filter(|_| is_secret && !ours) else { continue };
         let len = rest.iter().position(|byte| *byte == b'\r' || *byte == b'\n').unwrap_or(rest.len());
         raw.splice(behind_name..behind_name + len, *b": [left out]");
     }
+    let line = head.raw.start + head.method.len();
+    if let Some(query) = head.target.iter().position(|byte| *byte == b'?')
+        && let Some(at) = raw.get(line..).and_then(|rest| find(rest, &head.target))
+    {
+        let (start, end) = (line + at + query + 1, line + at + head.target.len());
+        let query = query_without_secrets(&String::from_utf8_lossy(&raw[start..end]));
+        raw.splice(start..end, query.into_bytes());
+    }
     raw
+}
+
+fn find(text: &[u8], part: &[u8]) -> Option<usize> {
+    text.windows(part.len()).position(|window| window == part)
 }
 
 /// A line for each write; in the middle of many, one that counts those left out.

@@ -18,14 +18,18 @@ use crate::answer::whole;
 use crate::case::{Case, Turn};
 use crate::evidence::Attempt;
 
-/// Connections at once; further ones are closed.
+/// Connections at once; further ones wait until one that lies idle has made room.
 const MOST_CONNECTIONS: usize = 64;
 /// Requests of a case that are answered and kept; further ones find the connection closed.
 pub(crate) const MOST_ATTEMPTS: usize = 32;
 /// What is read of a request, in bytes.
 pub(crate) const LONGEST_REQUEST: usize = 1 << 20;
 /// How long a connection may lie without a request.
-pub(crate) const LONGEST_IDLE: Duration = Duration::from_secs(300);
+const LONGEST_IDLE: Duration = Duration::from_secs(300);
+/// And how long a request may take that has begun.
+const LONGEST_READING: Duration = Duration::from_secs(600);
+/// How long a new one may take for its first, whoever else wants its place.
+const FIRST_REQUEST: Duration = Duration::from_secs(5);
 
 /// What the examiner has served of one case.
 #[derive(Debug)]
@@ -202,7 +206,7 @@ impl Examiner {
         let (stop, mut stopped) = tokio::sync::watch::channel(false);
         let records: Arc<[Arc<Record>]> = records.into();
         let stop_of_all = async move { drop(stopped.changed().await) };
-        let attend = move |stream| attend(stream, Arc::clone(&records));
+        let attend = move |stream, usher| attend(stream, usher, Arc::clone(&records));
         let accepting = tokio::spawn(accept(listener, stop_of_all, attend));
         Ok(Examiner { address, accepting, stop })
     }
@@ -227,22 +231,42 @@ impl Drop for Examiner {
     }
 }
 
+/// Finds places for connections: when the last one is taken, the one that has lain idle for longest is to leave.
+#[derive(Debug, Default)]
+pub(crate) struct Usher(Notify);
+
+impl Usher {
+    /// Waits until a connection brings something, as a new one or after an answer; false where it is to be closed instead.
+    pub(crate) async fn seats(&self, responder: &Responder, is_new: bool) -> bool {
+        let in_peace = if is_new { FIRST_REQUEST } else { Duration::ZERO };
+        if tokio::time::timeout(in_peace, responder.readable()).await.is_ok() {
+            return true;
+        }
+        tokio::select! {
+            biased;
+            brought = tokio::time::timeout(LONGEST_IDLE, responder.readable()) => brought.is_ok(),
+            () = self.0.notified() => false,
+        }
+    }
+}
+
 /// Has every connection attended to until `stop`, and then waits until those that are open are over.
 pub(crate) async fn accept<A: Future<Output = ()> + Send + 'static>(
     listener: TcpListener,
     stop: impl Future<Output = ()>,
-    attend: impl Fn(TcpStream) -> A,
+    attend: impl Fn(TcpStream, Arc<Usher>) -> A,
 ) {
     let mut stop = std::pin::pin!(stop);
-    let mut connections = JoinSet::new();
+    let (mut connections, usher) = (JoinSet::new(), Arc::new(Usher::default()));
     loop {
         tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) if connections.len() < MOST_CONNECTIONS => {
-                    connections.spawn(attend(stream));
+            accepted = listener.accept(), if connections.len() < MOST_CONNECTIONS => {
+                // One that was gone before it was taken is none.
+                let Ok((stream, _)) = accepted else { continue };
+                connections.spawn(attend(stream, Arc::clone(&usher)));
+                if connections.len() == MOST_CONNECTIONS {
+                    usher.0.notify_one();
                 }
-                // One too many, or one that was gone before it was taken.
-                Ok(_) | Err(_) => {}
             },
             Some(_) = connections.join_next() => {}
             () = &mut stop => break,
@@ -253,10 +277,12 @@ pub(crate) async fn accept<A: Future<Output = ()> + Send + 'static>(
 }
 
 /// One connection, request after request.
-async fn attend(stream: TcpStream, records: Arc<[Arc<Record>]>) {
+async fn attend(stream: TcpStream, usher: Arc<Usher>, records: Arc<[Arc<Record>]>) {
     let mut responder = Responder::new(stream);
-    loop {
-        let request = responder.read_request(&limits()).await;
+    let mut is_new = true;
+    while usher.seats(&responder, is_new).await {
+        is_new = false;
+        let request = responder.read_request(&limits(LONGEST_REQUEST)).await;
         if request.received.raw.is_empty() {
             return;
         }
@@ -292,13 +318,14 @@ pub(crate) async fn answer(
     let (asked, came_at) = (Asked::of(&request), Instant::now());
     let ticket = record.admit(asked)?;
     let steps = dress(record.steps(asked, &ticket).await);
-    let (kept, writes) = (steps.clone(), Vec::new());
+    let (kept, writes, bytes) = (steps.clone(), Vec::new(), bytes_of(&request, &steps));
     let number = record.begin(&ticket, |number| Attempt {
         number,
         asked,
         request,
         came_at,
         steps: kept,
+        bytes,
         writes,
         left_at: None,
     });
@@ -311,6 +338,25 @@ pub(crate) async fn answer(
     };
     record.end(&ticket, number, writes, left_at);
     open.filter(|_| asked != Asked::Broken)
+}
+
+/// What a request and its answer take in memory, the writes that are still to come with them. A step may write the same
+/// bytes as the one before, which are there once.
+fn bytes_of(request: &Request, steps: &[Step]) -> usize {
+    let mut last = std::ptr::null();
+    let written = steps.iter().map(|step| match step {
+        Step::Write(bytes) if bytes.as_ptr() != last => {
+            last = bytes.as_ptr();
+            bytes.len()
+        }
+        _ => 0,
+    });
+    let written: usize = written.sum();
+    let received = &request.received;
+    received.raw.len()
+        + received.body.len()
+        + written
+        + steps.len() * (size_of::<Step>() + size_of::<Written>())
 }
 
 /// Whether a request's path begins with this slug.
@@ -338,10 +384,10 @@ fn lost() -> Vec<u8> {
         .collect()
 }
 
-fn limits() -> Limits {
-    let read =
-        ReadLimits { body_bytes: LONGEST_REQUEST, raw_bytes: 2 * LONGEST_REQUEST, ..ReadLimits::default() };
-    let time = TimeLimits { first_byte: LONGEST_IDLE, total: 2 * LONGEST_IDLE, ..TimeLimits::default() };
+/// What is read of a request with a body of so many bytes at most, and for how long.
+pub(crate) fn limits(body_bytes: usize) -> Limits {
+    let read = ReadLimits { body_bytes, raw_bytes: 2 * body_bytes, ..ReadLimits::default() };
+    let time = TimeLimits { total: LONGEST_READING, ..TimeLimits::default() };
     Limits { read, time }
 }
 

@@ -19,10 +19,10 @@ use std::time::Duration;
 
 use interference_catalogue::Selection;
 use interference_report::{CaseVerdict, Finding, Verdicts};
-use interference_wire::{Ending, Limits, ReadLimits, Request, Responder, TimeLimits};
+use interference_wire::{Ending, Request, Responder};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::examiner::{LONGEST_IDLE, LONGEST_REQUEST, Record, accept, answer};
+use crate::examiner::{LONGEST_REQUEST, Record, Usher, accept, answer, limits};
 use cross_origin::{Opened, preflight};
 use desk::Desk;
 use hosts::Hosts;
@@ -88,9 +88,9 @@ impl Listening {
         let hosts = Hosts::of(listener.local_addr().ok());
         let hall = Arc::new(Hall { hosts, desk: Desk::new(Room::new(self, capacity)) });
         let attended = Arc::clone(&hall);
-        let accepting = accept(listener, std::future::pending(), move |stream| {
+        let accepting = accept(listener, std::future::pending(), move |stream, usher| {
             let hall = Arc::clone(&attended);
-            async move { hall.attend(stream).await }
+            async move { hall.attend(stream, &usher).await }
         });
         tokio::select! {
             () = accepting => {}
@@ -116,10 +116,12 @@ enum Way {
 
 impl Hall {
     /// One connection, request after request.
-    async fn attend(&self, stream: TcpStream) {
+    async fn attend(&self, stream: TcpStream, usher: &Usher) {
         let mut responder = Responder::new(stream);
-        loop {
-            let request = responder.read_request(&limits()).await;
+        let mut is_new = true;
+        while usher.seats(&responder, is_new).await {
+            is_new = false;
+            let request = responder.read_request(&limits(READ_ON)).await;
             if !request.received.ending.is_complete() {
                 return refuse(responder, &request).await;
             }
@@ -177,12 +179,6 @@ async fn refuse(responder: Responder, request: &Request) {
         _ => return,
     };
     problem.reply().send_last(responder).await;
-}
-
-fn limits() -> Limits {
-    let read = ReadLimits { body_bytes: READ_ON, raw_bytes: 2 * READ_ON, ..ReadLimits::default() };
-    let time = TimeLimits { first_byte: LONGEST_IDLE, total: 2 * LONGEST_IDLE, ..TimeLimits::default() };
-    Limits { read, time }
 }
 
 #[cfg(test)]
@@ -281,6 +277,36 @@ mod tests {
             assert_eq!(ask(address, "GET", &models_of("fourth"), 0).await.0, 200);
         });
         assert_eq!(names.await, ["third", "fourth"]);
+    }
+
+    #[tokio::test]
+    async fn answers_that_wait_for_a_report_take_of_the_room_too() {
+        let capacity = Capacity { kept_bytes: 3 << 20, ..Capacity::default() };
+        let place = "/as/large/sizes.line-2mb/v1/chat/completions";
+        let names = names_after(capacity, |address| async move {
+            for status in [200, 200, 429] {
+                assert_eq!(ask(address, "POST", place, 0).await.0, status);
+            }
+        });
+        assert_eq!(names.await, ["large"]);
+    }
+
+    #[tokio::test]
+    async fn connections_that_lie_idle_make_room_for_others() {
+        let names = names_after(Capacity::default(), |address| async move {
+            let mut idle = Vec::new();
+            for client in 0..100 {
+                let mut stream = TcpStream::connect(address).await.unwrap();
+                let request = format!("GET {} HTTP/1.1\r\nHost: localhost\r\n\r\n", models_of("one"));
+                stream.write_all(request.as_bytes()).await.unwrap();
+                assert_ne!(stream.read(&mut [0; 4096]).await.unwrap(), 0, "client {client}");
+                idle.push(stream);
+                if client % 25 == 0 {
+                    assert_eq!(ask(address, "DELETE", "/as/one/stream.ordinary/report", 0).await.0, 204);
+                }
+            }
+        });
+        assert_eq!(names.await, ["one"]);
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use interference_wire::{
     Answer, BodyExpected, ConnectError, Connection, Ending, Limits, ReadLimits, TimeLimits,
@@ -163,7 +163,7 @@ impl Asker {
                 return exchange;
             }
             tries += 1;
-            tokio::time::sleep(retry_after(&exchange)).await;
+            tokio::time::sleep(wait_when_busy(&exchange)).await;
         }
     }
 
@@ -295,9 +295,26 @@ impl Asker {
 }
 
 /// What the server asks for, within bounds.
-fn retry_after(exchange: &Exchange) -> Duration {
-    let seconds = exchange.header("retry-after").and_then(|value| value.trim().parse().ok());
-    seconds.map_or(RETRY_AFTER, Duration::from_secs).min(LONGEST_RETRY_AFTER)
+fn wait_when_busy(exchange: &Exchange) -> Duration {
+    let asked = retry_after(|name| exchange.header(name), SystemTime::now());
+    asked.unwrap_or(RETRY_AFTER).min(LONGEST_RETRY_AFTER)
+}
+
+/// How long to stay away: `retry-after-ms`, as SDKs read it first, else `Retry-After` in seconds or as a date (RFC 9110
+/// section 10.2.3). What is past is no time at all.
+fn retry_after(header: impl Fn(&str) -> Option<String>, now: SystemTime) -> Option<Duration> {
+    let milliseconds = header("retry-after-ms").and_then(|value| value.trim().parse::<f64>().ok());
+    if let Some(Ok(wait)) = milliseconds.map(|value| Duration::try_from_secs_f64(value / 1e3)) {
+        return Some(wait);
+    }
+    let value = header("retry-after")?;
+    match value.trim().parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => {
+            let until = httpdate::parse_http_date(value.trim()).ok()?;
+            Some(until.duration_since(now).unwrap_or_default())
+        }
+    }
 }
 
 /// What a thread that panicked has left is as good as before: every lock here guards single steps.
@@ -311,6 +328,26 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+
+    #[test]
+    fn a_busy_server_says_when_to_come_back_in_three_forms() {
+        let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+        let read = |headers: &[(&str, &str)]| {
+            let value = |name: &str| headers.iter().find(|header| header.0 == name);
+            retry_after(|name| value(name).map(|header| header.1.to_owned()), now)
+        };
+        assert_eq!(read(&[("retry-after", " 2 ")]), Some(Duration::from_secs(2)));
+        assert_eq!(
+            read(&[("retry-after-ms", "250"), ("retry-after", "1")]),
+            Some(Duration::from_millis(250))
+        );
+        assert_eq!(read(&[("retry-after", "Sun, 06 Nov 1994 08:49:40 GMT")]), Some(Duration::from_secs(3)));
+        assert_eq!(read(&[("retry-after", "Sun, 06 Nov 1994 08:49:00 GMT")]), Some(Duration::ZERO));
+        assert_eq!(read(&[("retry-after-ms", "-1"), ("retry-after", "1")]), Some(Duration::from_secs(1)));
+        for nothing in [("retry-after", "soon"), ("retry-after", "-1"), ("retry-after-ms", "NaN")] {
+            assert_eq!(read(&[nothing]), None, "{nothing:?}");
+        }
+    }
 
     /// Bodies without an end, on every connection.
     async fn endless_server() -> String {

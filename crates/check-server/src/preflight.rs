@@ -169,62 +169,72 @@ async fn find_model(
     knowledge: &mut Knowledge,
     candidates: &[String],
 ) -> Result<(), PreflightError> {
-    let mut first_refusal = None;
+    let mut refusals = Vec::new();
     for model in candidates {
         let before = knowledge.clone();
         model.clone_into(&mut knowledge.model);
-        match find_parameters(asker, knowledge).await? {
+        match find_parameters(asker, knowledge).await {
             Ok(()) => {
                 knowledge.plain = Ok(());
                 return Ok(());
             }
             Err(refusal) => {
                 *knowledge = before;
-                first_refusal.get_or_insert(refusal);
+                refusals.push(refusal);
             }
         }
     }
-    knowledge.plain = Err(first_refusal.unwrap_or_else(|| "no model to ask".to_owned()));
+    // A gateway may lack the key of one model's provider only.
+    if let Some(Refusal::Locked(seen)) = refusals.first()
+        && refusals.iter().all(|refusal| matches!(refusal, Refusal::Locked(_)))
+    {
+        return Err(PreflightError::Locked { seen: seen.clone() });
+    }
+    let first = refusals.into_iter().next().map(Refusal::told);
+    knowledge.plain = Err(first.unwrap_or_else(|| "no model to ask".to_owned()));
     Ok(())
 }
 
+/// Why a model gave no chat.
+enum Refusal {
+    /// 401.
+    Locked(String),
+    /// Whatever else.
+    Other(String),
+}
+
+impl Refusal {
+    fn told(self) -> String {
+        match self {
+            Refusal::Locked(seen) | Refusal::Other(seen) => seen,
+        }
+    }
+}
+
 /// Asks for a plain chat, and leaves out what is refused, until an answer comes or nothing is left to leave out.
-async fn find_parameters(
-    asker: &Asker,
-    knowledge: &mut Knowledge,
-) -> Result<Result<(), String>, PreflightError> {
+async fn find_parameters(asker: &Asker, knowledge: &mut Knowledge) -> Result<(), Refusal> {
     let mut refusal = String::new();
     for _ in 0..MOST_REFUSALS {
         let question = ordinary(knowledge).question();
         let exchange = asker.ask_once(question).await;
-        let status = match exchange.status() {
-            Ok(status) => status,
-            Err(objection) => return Ok(Err(objection.seen)),
-        };
+        let status = exchange.status().map_err(|objection| Refusal::Other(objection.seen))?;
         match status {
             200..=299 => {
-                return Ok(match exchange.json() {
-                    Ok(answer) => {
-                        notice_reasoning(knowledge, &answer);
-                        Ok(())
-                    }
-                    Err(objection) => Err(objection.seen),
-                });
+                let answer = exchange.json().map_err(|objection| Refusal::Other(objection.seen))?;
+                notice_reasoning(knowledge, &answer);
+                return Ok(());
             }
-            401 => {
-                let seen = asker.target().blackened(&exchange.told_refusal(status));
-                return Err(PreflightError::Locked { seen });
-            }
+            401 => return Err(Refusal::Locked(asker.target().blackened(&exchange.told_refusal(status)))),
             400 | 422 => {
                 refusal = exchange.told_refusal(status);
                 if !leave_out(knowledge, &exchange) {
-                    return Ok(Err(refusal));
+                    break;
                 }
             }
-            _ => return Ok(Err(exchange.told_refusal(status))),
+            _ => return Err(Refusal::Other(exchange.told_refusal(status))),
         }
     }
-    Ok(Err(refusal))
+    Err(Refusal::Other(refusal))
 }
 
 fn one_token(knowledge: &Knowledge) -> Chat<'_> {

@@ -45,9 +45,14 @@ pub(crate) fn streamed_with_usage(trial: &Trial) -> Chat<'_> {
         .with("stream_options", json!({"include_usage": true}))
 }
 
-/// A streamed chat that ends at its first token.
+/// The ordinary streamed chat, ended at its first token.
 pub(crate) fn cut_short(trial: &Trial) -> Chat<'_> {
-    streamed(trial).titled("a streamed chat of one token").limit(1)
+    shortened(streamed(trial))
+}
+
+/// A streamed chat, ended at its first token.
+pub(crate) fn shortened(chat: Chat<'_>) -> Chat<'_> {
+    chat.titled("a streamed chat of one token").limit(1)
 }
 
 /// A streamed chat with two choices.

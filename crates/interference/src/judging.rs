@@ -17,6 +17,7 @@ use interference_report::{
 };
 
 use crate::failure::{Failure, TEST_FAILED, TOOL_FAILED, WRONG_USAGE, may_colour};
+use crate::stdout::Stdout;
 
 /// What both judges take.
 #[derive(Debug, Clone, clap::Args)]
@@ -28,7 +29,7 @@ pub(crate) struct JudgingArguments {
     #[arg(long, value_name = "PATTERN")]
     skip: Vec<String>,
     /// Print the cases, what they rest on and what they do, and run none
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["baseline", "reports"])]
     pub(crate) list: bool,
     /// Print the document of verdicts as JSON
     #[arg(long)]
@@ -72,6 +73,7 @@ enum Evidence {
 pub(crate) struct Telling {
     arguments: JudgingArguments,
     outputs: Vec<Output>,
+    stdout: Stdout,
     baseline: Option<Baseline>,
     began: SystemTime,
 }
@@ -114,7 +116,7 @@ impl JudgingArguments {
     /// Opens what the verdicts will be told with.
     ///
     /// # Errors
-    /// A report cannot be made of one run, or the baseline cannot be read or names unknown cases.
+    /// A report cannot be made of one run, two are to go to stdout, or the baseline cannot be read or names unknown cases.
     pub(crate) fn telling<'a, C: Named + 'a>(
         &self,
         cases: impl IntoIterator<Item = &'a C>,
@@ -123,19 +125,21 @@ impl JudgingArguments {
         for output in &outputs {
             output.format.accept(1)?;
         }
+        let stdout = Stdout::of(&outputs, self.json)?;
         let known: Vec<&str> = cases.into_iter().map(Named::slug).collect();
         let baseline = self.baseline.as_deref().map(|path| Baseline::read(path, &known)).transpose()?;
-        Ok(Telling { arguments: self.clone(), outputs, baseline, began: SystemTime::now() })
+        Ok(Telling { arguments: self.clone(), outputs, stdout, baseline, began: SystemTime::now() })
     }
 }
 
 impl Telling {
-    /// Writes the reports, prints the verdicts, and fails if they do.
+    /// Writes the reports, prints the verdicts, and fails if they do, or as `unfit` has it: why what was judged could not
+    /// be looked at as it should.
     ///
     /// # Errors
-    /// What was judged is broken, the judge failed, or something cannot be written.
-    pub(crate) fn tell(self, found: Found) -> anyhow::Result<()> {
-        self.tell_all(&[self.document(found)])
+    /// What was judged is broken, nothing could be judged, the judge failed, or something cannot be written.
+    pub(crate) fn tell(self, found: Found, unfit: Option<Failure>) -> anyhow::Result<()> {
+        self.write(&[self.document(found)], unfit)
     }
 
     /// The same with the documents of several targets. A report that tells of one is written for each, and its file
@@ -144,6 +148,10 @@ impl Telling {
     /// # Errors
     /// Those of [`Telling::tell`].
     pub(crate) fn tell_all(&self, documents: &[Verdicts]) -> anyhow::Result<()> {
+        self.write(documents, None)
+    }
+
+    fn write(&self, documents: &[Verdicts], unfit: Option<Failure>) -> anyhow::Result<()> {
         // Whatever cannot be written, the rest is.
         let mut written = Ok(());
         for output in &self.outputs {
@@ -157,11 +165,14 @@ impl Telling {
                 written = written.and(output.write(std::slice::from_ref(document)));
             }
         }
-        for document in documents {
-            print(document, self.arguments.json)?;
-        }
+        let printed = match self.stdout {
+            Stdout::Own => documents.iter().try_for_each(|document| print(document, self.arguments.json)),
+            Stdout::Report => Ok(()),
+        };
         written?;
-        conclude(documents)
+        // That nobody reads to the end, as in `| head -1`, makes nothing sound.
+        conclude(documents, unfit)?;
+        printed
     }
 
     /// The document around verdicts, with what the baseline says of them.
@@ -203,7 +214,7 @@ fn print(verdicts: &Verdicts, as_json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn conclude(documents: &[Verdicts]) -> anyhow::Result<()> {
+fn conclude(documents: &[Verdicts], unfit: Option<Failure>) -> anyhow::Result<()> {
     let errors: usize = documents.iter().map(|verdicts| verdicts.summary.harness_error).sum();
     if errors > 0 {
         let message = format!("{errors} cases could not be judged by a fault of this program");
@@ -218,7 +229,21 @@ fn conclude(documents: &[Verdicts]) -> anyhow::Result<()> {
         let hint = "each failure names the command that repeats it";
         return Err(Failure::new(TEST_FAILED, unsound.join("; "), hint).into());
     }
+    if let Some(failure) = unfit {
+        return Err(failure.into());
+    }
+    if documents.iter().all(|verdicts| is_without_verdict(&verdicts.summary)) {
+        let called: Vec<&str> = documents.iter().map(Verdicts::called).collect();
+        let message = format!("nothing could be judged of {}", called.join(", "));
+        let hint = "each case tells what stood in its way; `--evidence all` shows what came";
+        return Err(Failure::new(TOOL_FAILED, message, hint).into());
+    }
     Ok(())
+}
+
+/// Where no case has come to a verdict, and some were to, that nothing is broken says nothing.
+fn is_without_verdict(summary: &Summary) -> bool {
+    summary.inconclusive > 0 && summary.pass + summary.fail + summary.non_strict == 0
 }
 
 /// Where the report about one of several targets goes: `check.html` becomes `check-NAME.html`. stdout stays stdout.

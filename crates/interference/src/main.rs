@@ -13,6 +13,7 @@ mod local_server;
 mod log;
 mod reaching;
 mod settings;
+mod stdout;
 mod talk;
 
 use std::process::ExitCode;

@@ -78,12 +78,17 @@ impl Output {
 }
 
 impl<F> Output<F> {
+    /// Whether it goes to stdout.
+    pub fn is_to_stdout(&self) -> bool {
+        self.path == Path::new("-")
+    }
+
     /// Puts a text where the report goes.
     ///
     /// # Errors
     /// [`ReportError::Write`] and [`ReportError::Stdout`].
     pub(crate) fn put(&self, text: &str) -> Result<(), ReportError> {
-        if self.path == Path::new("-") {
+        if self.is_to_stdout() {
             let mut stdout = io::stdout().lock();
             let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
             return written.map_err(|source| ReportError::Stdout { source });

@@ -122,6 +122,17 @@ impl Responder {
         self.remember(gone)
     }
 
+    /// Resolves when there is something to read: bytes, or the end of them.
+    ///
+    /// # Cancellation
+    /// Nothing is consumed, and nothing is lost when the future is dropped.
+    pub async fn readable(&self) {
+        if self.carried.is_empty() {
+            // What is wrong with the connection is told by the read that comes next.
+            let _ = self.stream.peek(&mut [0]).await;
+        }
+    }
+
     /// Sends FIN; reading stays possible.
     ///
     /// # Errors

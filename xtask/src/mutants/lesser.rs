@@ -15,6 +15,20 @@ pub(super) const LESSER: &[Mutant] = &[
             *told = not_found();
         }
     }),
+    Mutant::new("nothing-kept", "responses are not kept, whatever is asked for, and say so", &[]).tell(
+        |asked, told| {
+            if asked.path.starts_with("/v1/responses/") {
+                *told = not_found();
+            } else if asked.is_for("/responses") {
+                told.edit(not_stored);
+                told.edit_events(|_, value| {
+                    if let Some(response) = value.get_mut("response") {
+                        not_stored(response);
+                    }
+                });
+            }
+        },
+    ),
     Mutant::new("reasoning-model", "max_tokens, temperature and n are refused, as reasoning models do", &[])
         .tell(|asked, told| {
             refuse(asked, told, "max_tokens", |_| true);
@@ -58,6 +72,12 @@ fn uncounted(body: &mut Value) {
     if let Some(completion) = body.pointer("/usage/completion_tokens").and_then(Value::as_u64) {
         body["usage"]["prompt_tokens"] = json!(10);
         body["usage"]["total_tokens"] = json!(10 + completion);
+    }
+}
+
+fn not_stored(response: &mut Value) {
+    if let Some(store) = response.get_mut("store") {
+        *store = json!(false);
     }
 }
 

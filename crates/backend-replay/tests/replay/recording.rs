@@ -174,6 +174,38 @@ async fn a_client_that_goes_first_is_told_from_one_that_had_everything() {
     assert_eq!(end_after(0, without_body).await, (End::Complete, 0));
 }
 
+/// Clients of streams go at the end that a stream says, and the connection's end may come later.
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_has_said_its_end_is_whole() {
+    fn stream(pieces: &[&'static str]) -> Reply {
+        let pieces: Vec<_> = pieces.iter().map(|piece| (0, *piece)).collect();
+        let headers = headers(&[("content-type", "text/event-stream; charset=utf-8")]);
+        let frames = ReplyBody::Frames(crate::asking::frames(&pieces, None));
+        Reply { headers, ..Reply::new(StatusCode::OK, frames) }
+    }
+    fn chat() -> Reply {
+        stream(&["data: {}\n\ndata: [DO", "NE]\n\n", ": bye\n\n"])
+    }
+    fn response() -> Reply {
+        stream(&[
+            "event: response.created\r\ndata: {}\r\n\r\nevent: response.completed\r\ndata: {}\r\n\r\n",
+            "",
+        ])
+    }
+    fn undone() -> Reply {
+        stream(&["data: \"[DONE]\"\n\n", "data: [DONE]\n", "\n"])
+    }
+    fn no_stream() -> Reply {
+        Reply { headers: headers(&[("content-type", "text/plain")]), ..chat() }
+    }
+    assert_eq!(end_after(1, chat).await, (End::Abandoned, 1));
+    assert_eq!(end_after(2, chat).await, (End::Complete, 2));
+    assert_eq!(end_after(1, response).await, (End::Complete, 1));
+    assert_eq!(end_after(1, undone).await, (End::Abandoned, 1));
+    assert_eq!(end_after(2, undone).await, (End::Abandoned, 2));
+    assert_eq!(end_after(2, no_stream).await, (End::Abandoned, 2));
+}
+
 #[test]
 fn an_answer_that_outlives_its_runtime_is_recorded_all_the_same() {
     let place = tempfile::tempdir().unwrap();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use interference_catalogue::Clause;
 use interference_report::Level;
 use interference_wire::Step;
+use serde_json::Value;
 
 use super::{BEFORE, Group, INCOMPLETE, WHOLE_OR_TYPED_ERROR, poem_or_typed_error, survived};
 use crate::answer::{CHUNKED, open_stream, stream, whole};
@@ -148,11 +149,17 @@ fn cut_once(turn: Turn) -> Vec<Step> {
 /// The whole ordinary answer, or a typed error; and whoever asks again asks the same.
 fn same_question(seen: &Seen) -> Outcome {
     let mut bodies = seen.chats().map(|chat| chat.request.received.body.as_slice());
-    let first = bodies.next();
-    if bodies.any(|body| Some(body) != first) {
+    let first = bodies.next().unwrap_or_default();
+    if bodies.any(|body| !is_the_same(body, first)) {
         return Err(Objection::broken(Harm::Retry, "it asked again with another body than at first"));
     }
     poem_or_typed_error(seen)
+}
+
+/// The same bytes, or the same JSON: members may stand in another order.
+fn is_the_same(body: &[u8], other: &[u8]) -> bool {
+    let json = |body| serde_json::from_slice::<Value>(body).ok();
+    body == other || json(body).is_some_and(|value| json(other) == Some(value))
 }
 
 fn waited(seen: &Seen, least: Duration) -> Outcome {

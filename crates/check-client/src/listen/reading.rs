@@ -37,6 +37,14 @@ pub(super) fn served(attempt: &Attempt) -> Option<Account> {
     let packed = answer.head.is_some_and(|head| head.fields.lists("content-encoding", "gzip"));
     let body = if packed { unpacked(&answer.received.body) } else { answer.received.body };
     let mut account = Account::default();
+    // A whole answer that is one object is no stream.
+    if let Ok(completion) = serde_json::from_slice::<Value>(&body) {
+        let choice = &completion["choices"][0];
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        account.text = text(&choice["message"]["content"]).unwrap_or_default();
+        account.finish_reason = text(&choice["finish_reason"]);
+        return Some(account);
+    }
     for data in events(&String::from_utf8_lossy(&body)) {
         if data == "[DONE]" {
             break;

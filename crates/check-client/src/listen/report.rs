@@ -173,7 +173,17 @@ impl<'a> Report<'a> {
             seen.account()?;
             return Err(Objection::broken(Harm::Hang, "it did not end"));
         }
+        let text_was_seen = matches!(self.said, Said::Saw(Sight::Whole | Sight::Part));
+        if text_was_seen && attempts.iter().filter_map(served).all(|answer| answer.text.is_empty()) {
+            return Err(Objection::broken(Harm::Invention, "a text, and the answer has none"));
+        }
         match judged(case, &seen) {
+            // Nobody has said what the error says, and what of the text stands beside it.
+            Err(lost) if self.said == Said::Saw(Sight::Error) && lost.harm() == Some(Harm::SilentLoss) => {
+                let seen =
+                    "an error, and this case is about its words, or the text beside it: report an account";
+                Err(Objection::inconclusive(seen))
+            }
             // Which part they saw, nobody has said.
             Err(lost) if self.said == Said::Saw(Sight::Part) && lost.harm() == Some(Harm::SilentLoss) => {
                 Err(Objection::broken(Harm::SilentLoss, "a part of the text, and no error"))
@@ -212,6 +222,7 @@ mod tests {
             request: parser.finish(ConnectionEnd::Abandoned),
             came_at: now,
             steps: (case.answer)(turn),
+            bytes: 0,
             writes: Vec::new(),
             left_at: None,
         }
@@ -236,6 +247,34 @@ mod tests {
             ] {
                 assert_eq!(passes(saw).unwrap_err().harm(), Some(harm), "{}", case.slug);
             }
+        }
+    }
+
+    /// Whoever sees what the answer has, has seen it whole, whatever the answer looks like.
+    #[test]
+    fn who_sees_the_text_of_a_sound_answer_whole_is_sound() {
+        let case = cases().find(|case| case.slug == "types.json-completion").unwrap();
+        assert_eq!(outcome(case, r#"{"saw": "whole"}"#).map(drop), Ok(()));
+        let lost = outcome(case, r#"{"saw": "part"}"#).unwrap_err();
+        assert_eq!(lost.harm(), Some(Harm::SilentLoss));
+    }
+
+    #[test]
+    fn who_sees_a_text_where_there_is_none_has_been_told_what_was_not_said() {
+        let case = cases().find(|case| case.slug == "chunks.reasoning-only").unwrap();
+        assert!(outcome(case, r#"{"saw": "nothing"}"#).is_ok());
+        for saw in ["whole", "part"] {
+            let objection = outcome(case, &format!(r#"{{"saw": "{saw}"}}"#)).unwrap_err();
+            assert_eq!(objection.harm(), Some(Harm::Invention));
+        }
+    }
+
+    #[test]
+    fn what_stands_in_an_error_a_person_has_not_told() {
+        for slug in ["errors.message-kept", "ends.text-kept"] {
+            let case = cases().find(|case| case.slug == slug).unwrap();
+            let objection = outcome(case, r#"{"saw": "error"}"#).unwrap_err();
+            assert_eq!(objection.harm(), None, "{slug}: {}", objection.seen);
         }
     }
 

@@ -21,7 +21,7 @@ use crate::judge::findings;
 
 /// Clients at once.
 const MOST_CLIENTS: usize = 64;
-/// Bytes of requests that wait for a report, of all clients.
+/// Bytes of requests that wait for a report, with their answers, of all clients.
 const MOST_KEPT: usize = 256 << 20;
 /// How long a report waits for answers that are still under way: a client that is done lets go of them, as a rule.
 const SETTLING: Duration = Duration::from_secs(2);
@@ -31,7 +31,7 @@ const SETTLING: Duration = Duration::from_secs(2);
 pub(super) struct Capacity {
     /// Clients at once.
     pub(super) clients: usize,
-    /// Bytes of requests that wait for a report: past them no further one is taken.
+    /// Bytes of requests that wait for a report, with their answers: past them no further one is taken.
     pub(super) kept_bytes: usize,
 }
 
@@ -285,11 +285,13 @@ impl Room {
     }
 
     fn kept_bytes(&self) -> usize {
-        let bytes =
-            |attempt: &Attempt| attempt.request.received.raw.len() + attempt.request.received.body.len();
         let of_seat = |seat: &Arc<Seat>| -> usize {
             let records = seat.sittings.iter().map(|sitting| &sitting.record);
-            records.map(|record| record.look(|attempts| attempts.iter().map(bytes).sum::<usize>())).sum()
+            records
+                .map(|record| {
+                    record.look(|attempts| attempts.iter().map(|attempt| attempt.bytes).sum::<usize>())
+                })
+                .sum()
         };
         self.seats().iter().map(of_seat).sum()
     }

@@ -336,9 +336,7 @@ fn joined(answer: &ChatAnswer, choice: &Choice) -> Result<usize, Objection> {
         }
         bytes.extend(further);
     }
-    // White space at the ends, which some servers take off, is no character lost to anybody.
-    let content = whole_text(&choice.content).as_bytes().trim_ascii();
-    if [&bytes, &told_bytes].iter().all(|bytes| whole_characters(bytes).trim_ascii() != content) {
+    if [&bytes, &told_bytes].iter().all(|bytes| !is_text_of(&choice.content, bytes)) {
         return Err(answer.broken(format!(
             "the bytes join into {}, the content is {}",
             excerpt(&bytes, TOLD_CHARACTERS),
@@ -346,6 +344,19 @@ fn joined(answer: &ChatAnswer, choice: &Choice) -> Result<usize, Objection> {
         )));
     }
     Ok(entries.len())
+}
+
+/// Whether these bytes are the content. White space at the ends, which some servers take off, is no character lost to
+/// anybody, and what is no character stands in a text as whatever a server writes for it, or as nothing.
+fn is_text_of(content: &str, bytes: &[u8]) -> bool {
+    let whole = whole_characters(bytes);
+    match std::str::from_utf8(whole) {
+        Ok(text) => text.as_bytes().trim_ascii() == whole_text(content).as_bytes().trim_ascii(),
+        Err(_) => {
+            let characters = |text: &str| text.replace(char::REPLACEMENT_CHARACTER, "");
+            characters(&String::from_utf8_lossy(whole)).trim_ascii() == characters(content).trim_ascii()
+        }
+    }
 }
 
 /// Without the beginning of a character that a limit has cut.
@@ -417,6 +428,28 @@ mod tests {
         let mut entry = token(logprob);
         entry["top_logprobs"] = others.iter().map(|other| token(*other)).collect();
         entry
+    }
+
+    #[test]
+    fn bytes_that_are_no_character_stand_in_a_text_as_anything() {
+        for (content, bytes) in [
+            ("a tree ", b"a tree".as_slice()),
+            ("a\u{fffd}", b"a\xf0\x9f"),
+            ("a", b"a\xf0\x9f"),
+            ("a\u{fffd}b", b"a\xf0\x9fb"),
+            ("a\u{fffd}\u{fffd}b", b"a\xf0\x9fb"),
+            ("ab", b"a\xffb"),
+        ] {
+            assert!(is_text_of(content, bytes), "{content:?}");
+        }
+        for (content, bytes) in [
+            ("a\u{fffd}b", "aäb".as_bytes()),
+            ("a\u{fffd}äb", "aäb".as_bytes()),
+            ("a\u{fffd}c", b"a\xf0\x9fb"),
+            ("a", b"a\xffb"),
+        ] {
+            assert!(!is_text_of(content, bytes), "{content:?}");
+        }
     }
 
     #[test]

@@ -224,11 +224,6 @@ async fn unknown(trial: &Trial) -> Outcome {
         }
         _ => return Err(Objection::broken(told).expected("status 404").about(&exchange)),
     }
-    let flaw = match must_be_json(&exchange) {
-        Ok(body) => Schema::Error.check(&body).map_err(|flaw| flaw.about(&exchange)),
-        Err(objection) => Err(objection),
-    };
-    let Err(flaw) = flaw else { return held(told) };
     // Where no model can be asked for, nobody has looked for this one.
     for name in names(trial).iter().take(1) {
         let known = trial.ask(Question::get(path_of(name))).await;
@@ -240,7 +235,9 @@ async fn unknown(trial: &Trial) -> Outcome {
             .about(&known));
         }
     }
-    Err(flaw)
+    let body = must_be_json(&exchange)?;
+    Schema::Error.check(&body).map_err(|flaw| flaw.about(&exchange))?;
+    held(told)
 }
 
 /// All but what a segment of a path may have as it is: RFC 3986 section 3.3.

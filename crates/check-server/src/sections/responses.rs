@@ -210,9 +210,9 @@ pub(super) const SECTION: Section = Section {
                 "CreateResponse.store",
                 "Whether to store the generated model response for later retrieval via API.",
             )],
-            trigger: "A plain and a streamed response with store: false, and a GET of each.",
+            trigger: "A plain and a streamed response with store: false, one with store: true, and a GET of each.",
             company: Company::Others,
-            cost: Cost::new(4, 2 * LEAST_LIMIT),
+            cost: Cost::new(6, 3 * LEAST_LIMIT),
             judge: |trial| Box::pin(kept::store_false(trial)),
         },
         Case {

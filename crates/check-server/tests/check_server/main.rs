@@ -78,6 +78,47 @@ async fn answer(mut responder: Responder, bytes: &'static [u8]) {
     }
 }
 
+/// A plain chat, whoever is asked.
+const CHAT: &str = r#"{"id":"a","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"A tree."},"finish_reason":"stop"}]}"#;
+
+/// An answer of JSON, whole.
+fn json(status: &str, body: &str) -> String {
+    format!(
+        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// An error of a server that knows its form.
+fn refusal(status: &str, message: &str) -> String {
+    let error = format!(
+        r#"{{"error":{{"message":"{message}","type":"invalid_request_error","param":null,"code":null}}}}"#
+    );
+    json(status, &error)
+}
+
+/// Judges a server that answers each request, by its first line and its body, in this way, by one case.
+async fn judge_answers(
+    case: &str,
+    answer: impl Fn(&str, &str) -> String + Send + Sync + 'static,
+) -> Result<Verdict, PreflightError> {
+    let answer = Arc::new(answer);
+    let serve = move |mut responder: Responder| {
+        let answer = Arc::clone(&answer);
+        async move {
+            let request = responder.read_request(&Limits::default()).await;
+            let line = request.head.map(|head| [head.method.as_slice(), &head.target].join(&b' '));
+            let line = String::from_utf8(line.unwrap_or_default()).unwrap();
+            let body = String::from_utf8_lossy(&request.received.body).into_owned();
+            if responder.write(answer(&line, &body).as_bytes()).await.is_ok() {
+                responder.close().await;
+            }
+        }
+    };
+    let selection = Selection { only: vec![Pattern::new(case)], ..Selection::default() };
+    Ok(judge_by(selection, serve).await?[0])
+}
+
 /// Writes these bytes again and again until the client goes.
 async fn endless(mut responder: Responder, head: &'static [u8], again: Vec<u8>, pause: Duration) {
     drop(responder.read_request(&Limits::default()).await);
@@ -165,7 +206,6 @@ async fn a_body_that_drips() {
 /// What clients have left keeps a server busy for longer than it may be silent else: that is no server that is down.
 #[tokio::test]
 async fn a_server_that_is_busy_for_a_while_is_well_in_the_end() {
-    const BODY: &str = r#"{"id":"a","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"A tree."},"finish_reason":"stop"}]}"#;
     let busy_for = Arc::new(AtomicU32::new(2));
     let serve = move |mut responder: Responder| {
         let busy_for = Arc::clone(&busy_for);
@@ -181,13 +221,102 @@ async fn a_server_that_is_busy_for_a_while_is_well_in_the_end() {
                     return;
                 }
             }
-            let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length:";
-            let answer = format!("{head} {}\r\n\r\n{BODY}", BODY.len());
-            if responder.write(answer.as_bytes()).await.is_ok() {
+            if responder.write(json("200 OK", CHAT).as_bytes()).await.is_ok() {
                 responder.close().await;
             }
         }
     };
     let selection = Selection { only: vec![Pattern::new("life.healthy-after")], ..Selection::default() };
+    assert_eq!(judge_by(selection, serve).await.unwrap(), [Verdict::Pass]);
+}
+
+/// A gateway may have no key for the provider of the first model that it lists.
+#[tokio::test]
+async fn a_model_that_is_locked_is_not_the_only_one() {
+    let answer = |models: &'static str| {
+        move |line: &str, body: &str| match line {
+            "GET /v1/models" => json("200 OK", models),
+            _ if body.contains("\"open\"") => json("200 OK", CHAT),
+            _ => refusal("401 Unauthorized", "no key for this provider"),
+        }
+    };
+    let both = answer(r#"{"object":"list","data":[{"id":"locked"},{"id":"open"}]}"#);
+    assert_eq!(judge_answers("life.healthy-after", both).await.unwrap(), Verdict::Pass);
+    let all = answer(r#"{"object":"list","data":[{"id":"locked"},{"id":"closed"}]}"#);
+    let error = judge_answers("life.healthy-after", all).await.unwrap_err();
+    assert!(matches!(error, PreflightError::Locked { .. }), "{error}");
+}
+
+/// A 404 of the router says nothing about a model, however well it is formed.
+#[tokio::test]
+async fn a_server_that_looks_for_no_model_has_not_missed_an_unknown_one() {
+    let answer = |retrieves: bool| {
+        move |line: &str, _: &str| match line {
+            "GET /v1/models" => json("200 OK", r#"{"object":"list","data":[{"id":"m"}]}"#),
+            "GET /v1/models/m" if retrieves => json("200 OK", r#"{"id":"m"}"#),
+            _ if line.starts_with("GET") => refusal("404 Not Found", "not found"),
+            _ => json("200 OK", CHAT),
+        }
+    };
+    assert_eq!(judge_answers("models.unknown", answer(true)).await.unwrap(), Verdict::Pass);
+    assert_eq!(judge_answers("models.unknown", answer(false)).await.unwrap(), Verdict::Unsupported);
+}
+
+#[tokio::test]
+async fn a_server_that_keeps_nothing_has_not_obeyed_store_false() {
+    const RESPONSE: &str = r#"{"id":"resp_KEPT","object":"response","status":"completed","output":[]}"#;
+    let answer = |keeps: bool| {
+        move |line: &str, body: &str| match line {
+            "GET /v1/responses/resp_kept" if keeps => json("200 OK", RESPONSE),
+            _ if line.starts_with("GET") => refusal("404 Not Found", "not found"),
+            "POST /v1/responses" => {
+                let kept = if body.contains("\"store\":true") { "kept" } else { "gone" };
+                json("200 OK", &RESPONSE.replace("KEPT", kept))
+            }
+            _ => json("200 OK", CHAT),
+        }
+    };
+    assert_eq!(judge_answers("responses.store-false", answer(true)).await.unwrap(), Verdict::Pass);
+    assert_eq!(judge_answers("responses.store-false", answer(false)).await.unwrap(), Verdict::Unsupported);
+}
+
+/// A template may need long for tools; what is read for longer is not held back.
+#[tokio::test]
+async fn a_prompt_of_tools_that_takes_its_time_is_no_buffer() {
+    const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n";
+    let serve = |mut responder: Responder| async move {
+        let request = responder.read_request(&Limits::default()).await;
+        let body = String::from_utf8_lossy(&request.received.body).into_owned();
+        let began = tokio::time::Instant::now();
+        let reading = if body.contains("\"tools\"") { SILENCE * 3 / 4 } else { Duration::ZERO };
+        let pieces: u32 = if body.contains("\"max_tokens\":1,") { 1 } else { 48 };
+        if !body.contains("\"stream\":true") {
+            if responder.write(json("200 OK", CHAT).as_bytes()).await.is_ok() {
+                responder.close().await;
+            }
+            return;
+        }
+        let chunk = |delta: &str, reason: &str| {
+            format!(
+                "data: {{\"id\":\"a\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\
+                 \"choices\":[{{\"index\":0,\"delta\":{delta},\"finish_reason\":{reason}}}]}}\n\n"
+            )
+        };
+        let mut written = responder.write(HEAD).await;
+        for piece in 0..pieces {
+            let at = began + reading + piece / 6 * Duration::from_millis(4);
+            if written.is_ok() {
+                written = responder.wait_until(at).await;
+            }
+            if written.is_ok() {
+                written = responder.write(chunk(r#"{"content":"a"}"#, "null").as_bytes()).await;
+            }
+        }
+        let end = chunk("{}", "\"stop\"") + "data: [DONE]\n\n";
+        if written.is_ok() && responder.write(end.as_bytes()).await.is_ok() {
+            responder.close().await;
+        }
+    };
+    let selection = Selection { only: vec![Pattern::new("sse.incremental")], ..Selection::default() };
     assert_eq!(judge_by(selection, serve).await.unwrap(), [Verdict::Pass]);
 }

@@ -68,13 +68,13 @@ pub(crate) fn run(arguments: CheckArguments) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let judgement = runtime.block_on(judgement(&judge))?;
     let unjudged = unjudged(&judgement);
-    telling.tell(Found {
+    let found = Found {
         command: judge.repeat,
         target: judgement.base_url,
         findings: judgement.findings,
         cases: judgement.cases,
-    })?;
-    unjudged.map_or(Ok(()), |failure| Err(failure.into()))
+    };
+    telling.tell(found, unjudged)
 }
 
 /// Where no chat is answered, that nothing is broken says little: cases that wanted to look at one were not judged. The

@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use interference_cassette::{REDACTED, is_secret};
 use interference_catalogue::{Named, Selection};
 use interference_check_client::{Case, Exam, ExamError, Judgement, Program, cases};
 
@@ -24,6 +25,9 @@ use crate::talk::say;
 /// Of `--timeout`, in seconds.
 const DEFAULT_TIMEOUT: &str = "2";
 
+/// Of `--limit`, in seconds.
+const DEFAULT_LIMIT: &str = "30";
+
 /// What `interference check-client` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CheckClientArguments {
@@ -31,7 +35,7 @@ pub(crate) struct CheckClientArguments {
     #[arg(last = true, value_name = "COMMAND", required_unless_present_any = ["list", "listen"])]
     command: Vec<OsString>,
     /// Run no command, but serve every case here, with a page, and judge what clients report of themselves
-    #[arg(long, value_name = "ADDR:PORT", conflicts_with_all = ["command", "name"], value_parser = listen::address)]
+    #[arg(long, value_name = "ADDR:PORT", conflicts_with_all = ["command", "name", "jobs", "limit"], value_parser = listen::address)]
     listen: Option<SocketAddr>,
     #[command(flatten)]
     judging: JudgingArguments,
@@ -43,7 +47,7 @@ pub(crate) struct CheckClientArguments {
     timeout: Duration,
     /// Seconds that one run of the command may take before it is killed; one that starts slowly gets some more, and all but
     /// the first get twice the time-out and some seconds at least
-    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = settings::seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = DEFAULT_LIMIT, value_parser = settings::seconds)]
     limit: Duration,
 }
 
@@ -59,25 +63,24 @@ pub(crate) fn run(arguments: &CheckClientArguments) -> anyhow::Result<()> {
     }
     let telling = judging.telling(cases())?;
     if let Some(address) = arguments.listen {
-        return listen::run(address, selection, arguments.timeout, telling);
+        return listen::run(address, selection, arguments, telling);
     }
-    let words: Vec<String> =
-        arguments.command.iter().map(|word| shell_word(&word.to_string_lossy())).collect();
-    let exam = exam(arguments, selection, &words.join(" "));
+    let words = told_command(&arguments.command);
+    let exam = exam(arguments, selection, &words);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let judgement = runtime.block_on(judgement(&exam))?;
-    telling.tell(Found {
+    let found = Found {
         command: format!("{} {}", exam.repeat.0, exam.repeat.1),
-        target: words.join(" "),
+        target: words,
         findings: judgement.findings,
         cases: judgement.cases,
-    })?;
-    judgement.unfit.map_or(Ok(()), |reason| Err(unfit(&reason).into()))
+    };
+    telling.tell(found, judgement.unfit.as_deref().map(unfit))
 }
 
 fn exam(arguments: &CheckClientArguments, selection: Selection, words: &str) -> Exam {
     let mut words_of_command = arguments.command.iter().cloned();
-    let repeat = repeat(arguments.timeout);
+    let repeat = repeat(arguments);
     Exam {
         program: Program {
             command: words_of_command.next().unwrap_or_default(),
@@ -92,11 +95,46 @@ fn exam(arguments: &CheckClientArguments, selection: Selection, words: &str) -> 
     }
 }
 
-/// The words of a command that gives clients this time-out.
-fn repeat(timeout: Duration) -> String {
+/// The client's command as reports have it: as a shell takes it, without the values of options and variables whose names
+/// tell of secrets. Where a secret is to be found is none.
+fn told_command(command: &[OsString]) -> String {
+    let mut words = Vec::new();
+    let mut is_value_of_secret = false;
+    for word in command {
+        let word = word.to_string_lossy();
+        let is_option = word.starts_with('-');
+        let told = match word.split_once('=') {
+            _ if is_value_of_secret && !is_option => without_secret(&word).to_owned(),
+            Some((name, value)) if is_name(name) && is_secret(name) => {
+                format!("{name}={}", without_secret(value))
+            }
+            _ => word.to_string(),
+        };
+        is_value_of_secret = is_option && !word.contains('=') && is_secret(&word);
+        words.push(shell_word(&told));
+    }
+    words.join(" ")
+}
+
+/// Whether this is the name of an option or of a variable, and not the beginning of a program's text.
+fn is_name(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+}
+
+fn without_secret(value: &str) -> &str {
+    let is_place = ["env:", "file:", "$", "@"].iter().any(|place| value.starts_with(place));
+    if is_place { value } else { REDACTED }
+}
+
+/// The words of a command that gives clients the same time.
+fn repeat(arguments: &CheckClientArguments) -> String {
     let mut words = "interference check-client".to_owned();
-    if settings::seconds(DEFAULT_TIMEOUT) != Ok(timeout) {
-        words.push_str(&format!(" --timeout {}", timeout.as_secs_f64()));
+    for (name, default, given) in
+        [("--timeout", DEFAULT_TIMEOUT, arguments.timeout), ("--limit", DEFAULT_LIMIT, arguments.limit)]
+    {
+        if settings::seconds(default) != Ok(given) {
+            words.push_str(&format!(" {name} {}", given.as_secs_f64()));
+        }
     }
     words
 }
@@ -153,5 +191,24 @@ fn listed(case: &'static Case) -> Listed {
         requirement: case.requirement,
         clauses: case.clauses,
         more: vec![("served", case.served.into()), ("sound", case.sound.into())],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_told_without_what_is_secret() {
+        for (command, told) in [
+            (&["python3", "a.py", "--api-key", "sk-live-1"][..], "python3 a.py --api-key '[redacted]'"),
+            (&["a", "--token=t1", "--max-tokens", "9"], "a '--token=[redacted]' --max-tokens 9"),
+            (&["env", "OPENAI_API_KEY=sk-1", "a"], "env 'OPENAI_API_KEY=[redacted]' a"),
+            (&["a", "--api-key", "env:KEY", "--password", "--json"], "a --api-key env:KEY --password --json"),
+            (&["python3", "-c", "key = 'a'; x=1"], "python3 -c 'key = '\\''a'\\''; x=1'"),
+        ] {
+            let command: Vec<OsString> = command.iter().map(OsString::from).collect();
+            assert_eq!(told_command(&command), told);
+        }
     }
 }

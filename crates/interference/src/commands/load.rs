@@ -29,6 +29,7 @@ use self::interruption::Interruption;
 use crate::failure::{Failure, INTERRUPTED, TEST_FAILED, WRONG_USAGE, may_colour};
 use crate::reaching::ReachingArguments;
 use crate::settings;
+use crate::stdout::Stdout;
 
 /// What `interference load` takes.
 #[derive(Debug, clap::Args)]
@@ -263,7 +264,9 @@ fn endpoint(given: &str) -> Result<Endpoint, String> {
 /// # Errors
 /// An objective was missed, the server cannot be reached, or the command line asks for what cannot be.
 pub(crate) fn run(arguments: LoadArguments) -> anyhow::Result<()> {
-    let outputs = arguments.reports.iter().map(|report| report.parse()).collect::<Result<Vec<_>, _>>()?;
+    let outputs: Vec<Output<Format>> =
+        arguments.reports.iter().map(|report| report.parse()).collect::<Result<_, _>>()?;
+    let stdout = Stdout::of(&outputs, arguments.json)?;
     let objectives = objectives(&arguments.slo)?;
     once::check_pattern(&arguments)?;
     series::check(&arguments)?;
@@ -275,7 +278,16 @@ pub(crate) fn run(arguments: LoadArguments) -> anyhow::Result<()> {
     } else {
         once::alone(&arguments, &objectives, &interruption)?
     };
-    tell(&arguments, &outputs, &report, &interruption)
+    // Whatever cannot be written, the rest is: a run is not made again so soon.
+    let written = outputs.iter().map(|output| output.write(&report)).fold(Ok(()), Result::and);
+    let printed = match stdout {
+        Stdout::Own => print(&report, arguments.json),
+        Stdout::Report => Ok(()),
+    };
+    written?;
+    // That nobody reads to the end, as in `| head -1`, makes nothing good.
+    conclude(&arguments, &report, &interruption)?;
+    printed
 }
 
 fn objectives(given: &[String]) -> Result<Vec<Objective>, Failure> {
@@ -287,23 +299,23 @@ fn objectives(given: &[String]) -> Result<Vec<Objective>, Failure> {
     given.iter().map(read).collect()
 }
 
-fn tell(
-    arguments: &LoadArguments,
-    outputs: &[Output<Format>],
-    report: &LoadReport,
-    interruption: &Interruption,
-) -> anyhow::Result<()> {
-    // Whatever cannot be written, the rest is: a run is not made again so soon.
-    let written = outputs.iter().map(|output| output.write(report)).fold(Ok(()), Result::and);
+fn print(report: &LoadReport, as_json: bool) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
-    if arguments.json {
+    if as_json {
         write!(stdout, "{}", report.to_json()?)?;
     } else {
         let style = if may_colour(&stdout) { Style::Coloured } else { Style::Plain };
         write!(stdout, "{}", terminal::render(report, style))?;
     }
     stdout.flush()?;
-    written?;
+    Ok(())
+}
+
+fn conclude(
+    arguments: &LoadArguments,
+    report: &LoadReport,
+    interruption: &Interruption,
+) -> anyhow::Result<()> {
     if interruption.is_there() {
         let hint = "what is told is what had come by then";
         return Err(Failure::new(INTERRUPTED, "interrupted", hint).into());

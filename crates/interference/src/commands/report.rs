@@ -3,13 +3,14 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use interference_report::load::comparison::{self, Conclusion};
+use interference_report::load::comparison::{self, Comparison, Conclusion};
 use interference_report::load::{self, LoadReport};
 use interference_report::merge::{self, Documents};
 use interference_report::terminal::Style;
-use interference_report::{Form, Output, ReportError};
+use interference_report::{Form, Format, Output, ReportError};
 
 use crate::failure::{Failure, TEST_FAILED, WRONG_USAGE, may_colour};
+use crate::stdout::Stdout;
 use crate::talk;
 
 /// What `interference report` takes.
@@ -65,14 +66,17 @@ pub(crate) fn run(arguments: &ReportArguments) -> anyhow::Result<()> {
     }
 }
 
-fn outputs<F: Form>(reports: &[String]) -> Result<Vec<Output<F>>, ReportError> {
-    reports.iter().map(|report| report.parse()).collect()
+/// Where reports go, and whose stdout is.
+fn outputs<F: Form>(reports: &[String], json: bool) -> anyhow::Result<(Vec<Output<F>>, Stdout)> {
+    let outputs = reports.iter().map(|report| report.parse()).collect::<Result<Vec<Output<F>>, _>>()?;
+    let stdout = Stdout::of(&outputs, json)?;
+    Ok((outputs, stdout))
 }
 
 fn merge_files(MergeArguments { files, reports }: &MergeArguments) -> anyhow::Result<()> {
     match merge::read(files)? {
         Documents::Verdicts(documents) => {
-            let outputs: Vec<Output> = outputs(reports)?;
+            let (outputs, _) = outputs::<Format>(reports, false)?;
             for output in &outputs {
                 output.format.accept(documents.len())?;
             }
@@ -80,7 +84,7 @@ fn merge_files(MergeArguments { files, reports }: &MergeArguments) -> anyhow::Re
             outputs.iter().map(|output| output.write(&documents)).fold(Ok(()), Result::and)?;
         }
         Documents::Load(documents) => {
-            let outputs: Vec<Output<load::Format>> = outputs(reports)?;
+            let (outputs, _) = outputs::<load::Format>(reports, false)?;
             let whole = LoadReport::merge(documents).map_err(|source| ReportError::Merge { source })?;
             for note in &whole.notes {
                 talk::say(note);
@@ -92,15 +96,28 @@ fn merge_files(MergeArguments { files, reports }: &MergeArguments) -> anyhow::Re
 }
 
 fn compare(CompareArguments { a, b, json, reports }: &CompareArguments) -> anyhow::Result<()> {
-    let outputs: Vec<Output<comparison::Format>> = outputs(reports)?;
+    let (outputs, stdout) = outputs::<comparison::Format>(reports, *json)?;
     let comparison = comparison::compare(&merge::read_load(a)?, &merge::read_load(b)?);
     let written = outputs.iter().map(|output| output.write(&comparison)).fold(Ok(()), Result::and);
+    let printed = match stdout {
+        Stdout::Own => print(&comparison, *json),
+        Stdout::Report => Ok(()),
+    };
+    written?;
+    conclude(comparison)?;
+    printed
+}
+
+fn print(comparison: &Comparison, as_json: bool) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
     let style = if may_colour(&stdout) { Style::Coloured } else { Style::Plain };
-    let text = if *json { comparison.to_json()? } else { comparison::terminal::render(&comparison, style) };
+    let text = if as_json { comparison.to_json()? } else { comparison::terminal::render(comparison, style) };
     stdout.write_all(text.as_bytes())?;
     stdout.flush()?;
-    written?;
+    Ok(())
+}
+
+fn conclude(comparison: Comparison) -> anyhow::Result<()> {
     match comparison.conclusion {
         Conclusion::NotComparable => {
             let hint =

@@ -152,6 +152,53 @@ fn a_server_that_answers_no_chat_is_not_called_well() {
 }
 
 #[test]
+fn a_run_without_a_single_verdict_is_not_called_well() {
+    let bench = Bench::take();
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("word.toml");
+    fs::write(&script, "[[rule]]\nanswer.text = \"Oak.\"\n").unwrap();
+    let server = bench.serve_with(&["--script", script.to_str().unwrap()], &[]);
+    server.until_said("ready");
+    // Of a word it cannot be told whether its pieces were held back.
+    let arguments = ["check", &server.base_url(), "--only", "sse.incremental"];
+    let finished = bench.run(&arguments);
+    let told = finished.failed_with(3);
+    let error = format!("error: nothing could be judged of {}\n", server.base_url());
+    assert!(told.contains(&error), "{told}");
+    let finished = bench.run(&[&arguments[..], &["--only", "sse.utf8"]].concat());
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+}
+
+#[test]
+fn stdout_has_one_document() {
+    let bench = Bench::take();
+    let folder = tempfile::tempdir().unwrap();
+    let server = scripted(&bench, &folder, &["--faults", "done = \"omit\""]);
+    let check = ["check", &server.base_url(), "--only", "sse.done-once"];
+    let with = |arguments: &[&str]| bench.run(&[&check[..], arguments].concat());
+    let finished = with(&["--report", "junit=-"]);
+    assert!(finished.failed_with(1).contains("1 MUST broken"), "{finished:#?}");
+    let xml = finished.stdout.trim_end();
+    assert!(xml.starts_with("<?xml") && xml.ends_with("</testsuites>"), "{xml}");
+    for arguments in
+        [["--report", "junit=-", "--json"].as_slice(), &["--report", "junit=-", "--report", "html=-"]]
+    {
+        let finished = with(arguments);
+        let told = finished.failed_with(2);
+        assert!(told.contains("error: two documents cannot both go to stdout\n"), "{told}");
+    }
+    // Who reads none of it is still told by the exit code what has come of it.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    assert_eq!(bench.command(&check).stdout(writer).status().unwrap().code(), Some(1));
+    for arguments in [["--report", "junit=a.xml"], ["--baseline", "a.txt"]] {
+        let finished = bench.run(&[&["check", "--list"], &arguments[..]].concat());
+        assert_eq!(finished.code, Some(2), "{finished:#?}");
+        assert!(finished.stderr.contains("cannot be used with"), "{finished:#?}");
+    }
+}
+
+#[test]
 fn the_catalogue_is_listed_with_its_costs() {
     let bench = Bench::take();
     let text = bench.run(&["check", "--list", "--only", "sse"]).succeeded();

@@ -70,9 +70,8 @@ pub(super) async fn previous_id(trial: &Trial) -> Outcome {
 }
 
 pub(super) async fn retrieve(trial: &Trial) -> Outcome {
-    let exchange = trial.ask(stored(trial, "a response to be retrieved", "Name a tree.")).await;
-    let told = response_of(&exchange)?;
-    let got = trial.ask(Question::get(kept_path(&id_of(&told)?)).titled("the response, retrieved")).await;
+    let told = response_of(&trial.ask(to_be_retrieved(trial)).await)?;
+    let got = trial.ask(retrieval(&told)?).await;
     retrievable(&told, &got)?;
     let kept = got.json().map_err(|objection| Objection::broken(objection.seen).about(&got))?;
     for member in ["id", "object", "status"] {
@@ -132,6 +131,13 @@ pub(super) async fn store_false(trial: &Trial) -> Outcome {
             Found::Refused(refusal) => refusals.push(refusal),
         }
     }
+    // Where nothing is kept at all, nobody has looked for these.
+    let stored = response_of(&trial.ask(to_be_retrieved(trial)).await)?;
+    let got = trial.ask(retrieval(&stored)?).await;
+    if let Found::Refused(refusal) = found(&got)? {
+        let seen = format!("a response with store: true is not found either: {refusal}");
+        return Err(Objection::unsupported(seen).about(&got));
+    }
     held(refusals.join("; "))
 }
 
@@ -176,6 +182,14 @@ pub(super) async fn input_items(trial: &Trial) -> Outcome {
         return Err(broken(seen));
     }
     held(format!("the text is among {} items", items.len()))
+}
+
+fn to_be_retrieved(trial: &Trial) -> ResponseRequest {
+    stored(trial, "a response to be retrieved", "Name a tree.")
+}
+
+fn retrieval(told: &Value) -> Result<Question, Objection> {
+    Ok(Question::get(kept_path(&id_of(told)?)).titled("the response, retrieved"))
 }
 
 fn stored(trial: &Trial, title: &str, prompt: &str) -> ResponseRequest {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::case::{Objection, ObjectionKind, Outcome, held};
+use crate::chat::Chat;
 use crate::chat_stream::{ChatStream, Chunk};
 use crate::exchange::Exchange;
 use crate::question::Question;
@@ -26,12 +27,11 @@ const SHORTEST_MAKING: Duration = Duration::from_millis(100);
 const LEAST_SPREAD: f64 = 0.2;
 
 pub(super) async fn incremental(trial: &Trial) -> Outcome {
-    let outcome = Spread::judge(trial, &samples::streamed(trial).question()).await;
+    let outcome = Spread::judge(trial, &samples::streamed(trial)).await;
     // Some servers wait for the whole answer as soon as a tool might be called.
     let offered = samples::streamed(trial)
         .titled("a streamed chat with a tool that nothing calls for")
-        .with("tools", json!([samples::weather_tool()]))
-        .question();
+        .with("tools", json!([samples::weather_tool()]));
     match Spread::judge(trial, &offered).await {
         Err(objection) if objection.kind == ObjectionKind::Broken => Err(objection),
         _ => outcome,
@@ -39,28 +39,31 @@ pub(super) async fn incremental(trial: &Trial) -> Outcome {
 }
 
 pub(super) async fn no_hidden_buffering(trial: &Trial) -> Outcome {
-    let question = samples::streamed(trial)
+    let chat = samples::streamed(trial);
+    let question = chat
+        .clone()
         .titled("a streamed chat that accepts gzip")
         .question()
         .header("Accept-Encoding", "gzip, deflate, br");
-    let mut outcome = buffered(trial, &question).await;
+    let mut outcome = buffered(trial, &chat, &question).await;
     for _ in 1..TIMES_TO_MEASURE {
         if outcome.is_ok() {
             break;
         }
-        outcome = buffered(trial, &question).await;
+        outcome = buffered(trial, &chat, &question).await;
     }
     outcome
 }
 
-async fn buffered(trial: &Trial, question: &Question) -> Outcome {
+/// `question` is the chat, asked for in a way of its own.
+async fn buffered(trial: &Trial, chat: &Chat<'_>, question: &Question) -> Outcome {
     let exchange = trial.ask_anew(question.clone()).await;
     exchange.accepted()?;
     match exchange.header("content-encoding").filter(|coding| coding != "identity") {
-        None => Spread::of(&exchange, prompt_time(trial).await?)?.outcome(),
+        None => Spread::of(&exchange, prompt_time(trial, chat).await?)?.outcome(),
         Some(coding) => {
-            let pieces = trial.stream(samples::streamed(trial)).await?.choices_of(0).filter(has_text).count();
-            compressed(&exchange, &coding, pieces, prompt_time(trial).await?)
+            let pieces = trial.stream(chat.clone()).await?.choices_of(0).filter(has_text).count();
+            compressed(&exchange, &coding, pieces, prompt_time(trial, chat).await?)
         }
     }
 }
@@ -101,9 +104,9 @@ struct Spread {
 
 impl Spread {
     /// Asks for the answer, after one of a single token has told how long the prompt takes.
-    async fn measure(trial: &Trial, question: Question) -> Result<Spread, Objection> {
-        let prompt = prompt_time(trial).await?;
-        Spread::of(&trial.ask_anew(question).await, prompt)
+    async fn measure(trial: &Trial, chat: &Chat<'_>) -> Result<Spread, Objection> {
+        let prompt = prompt_time(trial, chat).await?;
+        Spread::of(&trial.ask_anew(chat.clone()).await, prompt)
     }
 
     fn of(exchange: &Arc<Exchange>, prompt: Duration) -> Result<Spread, Objection> {
@@ -120,13 +123,13 @@ impl Spread {
     }
 
     /// Measures until it does not look like a buffer any more; a server that was busy for a while does so once.
-    async fn judge(trial: &Trial, question: &Question) -> Outcome {
-        let mut outcome = Spread::measure(trial, question.clone()).await?.outcome();
+    async fn judge(trial: &Trial, chat: &Chat<'_>) -> Outcome {
+        let mut outcome = Spread::measure(trial, chat).await?.outcome();
         for _ in 1..TIMES_TO_MEASURE {
             if outcome.is_ok() {
                 break;
             }
-            outcome = Spread::measure(trial, question.clone()).await?.outcome();
+            outcome = Spread::measure(trial, chat).await?.outcome();
         }
         outcome
     }
@@ -165,9 +168,9 @@ fn has_text((_, choice): &(&Chunk, &Value)) -> bool {
     places.iter().filter_map(|place| choice.pointer(place)?.as_str()).any(|text| !text.is_empty())
 }
 
-/// How long the server needs for the prompt and one token.
-async fn prompt_time(trial: &Trial) -> Result<Duration, Objection> {
-    let exchange = trial.ask_anew(samples::cut_short(trial)).await;
+/// How long the server needs for the prompt of a chat, tools and all, and one token.
+async fn prompt_time(trial: &Trial, chat: &Chat<'_>) -> Result<Duration, Objection> {
+    let exchange = trial.ask_anew(samples::shortened(chat.clone())).await;
     exchange.accepted()?;
     Ok(exchange.duration().unwrap_or_default())
 }

@@ -5,14 +5,13 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use interference_catalogue::Selection;
 use interference_check_client::{Audience, Column, Listening};
-use interference_report::{CaseVerdict, Verdicts};
+use interference_report::{CaseVerdict, Verdict, Verdicts};
 use tokio::net::TcpListener;
 
-use super::repeat;
+use super::{CheckClientArguments, repeat};
 use crate::failure::{Failure, TOOL_FAILED};
 use crate::interrupt::{asked_to_end, end_at_ctrl_c};
 use crate::judging::{Found, Telling};
@@ -37,19 +36,19 @@ pub(super) fn address(given: &str) -> Result<SocketAddr, String> {
 pub(super) fn run(
     address: SocketAddr,
     selection: Selection,
-    timeout: Duration,
+    arguments: &CheckClientArguments,
     telling: Telling,
 ) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let telling = Arc::new(telling);
-    let documents = runtime.block_on(documents(address, selection, timeout, &telling))?;
+    let documents = runtime.block_on(documents(address, selection, arguments, &telling))?;
     telling.tell_all(&documents)
 }
 
 async fn documents(
     address: SocketAddr,
     selection: Selection,
-    timeout: Duration,
+    arguments: &CheckClientArguments,
     telling: &Arc<Telling>,
 ) -> anyhow::Result<Vec<Verdicts>> {
     let listener = TcpListener::bind(address).await.map_err(|error| {
@@ -57,9 +56,14 @@ async fn documents(
         Failure::new(TOOL_FAILED, format!("cannot listen at {address}: {error}"), hint)
     })?;
     let address = listener.local_addr()?;
-    let command = format!("{} --listen {address}", repeat(timeout));
+    let command = format!("{} --listen {address}", repeat(arguments));
     let audience = Arc::new(Desk { telling: Arc::clone(telling), command: command.clone() });
-    let listening = Listening { selection, timeout, repeat: command, audience: Arc::clone(&audience) as _ };
+    let listening = Listening {
+        selection,
+        timeout: arguments.timeout,
+        repeat: command,
+        audience: Arc::clone(&audience) as _,
+    };
     let terminated = asked_to_end()?;
     say(&format!("listening on http://{address}"));
     if !address.ip().to_canonical().is_loopback() {
@@ -72,12 +76,17 @@ async fn documents(
             () = terminated => {}
         }
     };
-    let columns = listening.serve(listener, until).await;
+    let mut columns = listening.serve(listener, until).await;
     // Once more, and nothing is told.
     end_at_ctrl_c()?;
     if columns.is_empty() {
         let hint = "point a client at the base URL of a case, as the page has it";
         return Err(Failure::new(TOOL_FAILED, "no client has come: nothing was judged", hint).into());
+    }
+    if !arguments.judging.evidence_of_all() {
+        // The page has shown it all the same.
+        let cases = columns.iter_mut().flat_map(|column| &mut column.cases);
+        cases.filter(|case| case.verdict == Verdict::Pass).for_each(|case| case.evidence.clear());
     }
     Ok(columns.into_iter().map(|column| audience.document(column)).collect())
 }

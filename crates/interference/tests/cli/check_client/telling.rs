@@ -74,7 +74,7 @@ fn wrong_usage_is_told_before_a_client_runs() {
 #[test]
 fn a_person_reads_what_is_broken_and_how_to_see_it_again() {
     let bench = Bench::take();
-    let finished = careless(&bench, &["--timeout", "0.5"]);
+    let finished = careless(&bench, &["--timeout", "0.5", "--limit", "20"]);
     assert_eq!(
         finished.failed_with(1).lines().collect::<Vec<_>>(),
         [
@@ -90,7 +90,7 @@ fn a_person_reads_what_is_broken_and_how_to_see_it_again() {
         "user agent probe/1 · accepts encodings identity · stream true · stream_options none\n",
         "FAIL  framing.no-space\n",
         "     seen   silent loss: the text is \"\", not \"An oak stands",
-        "   repeat   interference check-client --timeout 0.5 --only framing.no-space -- python3 -I -S -c $'",
+        "   repeat   interference check-client --timeout 0.5 --limit 20 --only framing.no-space -- python3 -I -S -c $'",
         "Good practice that is not kept, which `--level should` counts:\n  ~ stream.finish-reason  silent loss: ",
     ] {
         assert!(finished.stdout.contains(part), "no {part:?} in {}", finished.stdout);
