@@ -54,8 +54,9 @@ impl ScriptFile {
         let name = self.file_name();
         let bytes = match look(&self.path) {
             Look::Bytes(bytes) => bytes,
-            Look::Gone => return Err(unreadable(&name, "there is no such file".to_owned())),
-            Look::Unreadable(reason) => return Err(unreadable(&name, reason)),
+            // Where nothing is found, where it was looked for tells why.
+            Look::Gone => return Err(unreadable(&self.place(), "there is no such file".to_owned())),
+            Look::Unreadable(reason) => return Err(unreadable(&self.place(), reason)),
         };
         parse(&bytes, &name)
     }
@@ -91,10 +92,11 @@ impl ScriptFile {
     }
 
     fn file_name(&self) -> String {
-        match self.path.file_name() {
-            Some(name) => name.to_string_lossy().into_owned(),
-            None => self.path.to_string_lossy().into_owned(),
-        }
+        self.path.file_name().map_or_else(|| self.place(), |name| name.to_string_lossy().into_owned())
+    }
+
+    fn place(&self) -> String {
+        self.path.to_string_lossy().into_owned()
     }
 }
 
@@ -300,7 +302,7 @@ mod tests {
         let missing = ScriptFile::new(directory.path().join("no.toml"));
         assert_eq!(
             missing.load().unwrap_err().to_string(),
-            "no.toml: the script cannot be read: there is no such file"
+            format!("{}: the script cannot be read: there is no such file", missing.path.display())
         );
         let file = ScriptFile::new(directory.path().join("a.toml"));
         std::fs::write(&file.path, b"a = \"\xff\"").unwrap();

@@ -67,7 +67,8 @@ impl<'a> Seen<'a> {
                 RunEnd::Exited(status) if !status.success() => format!(" ({status})"),
                 _ => String::new(),
             });
-            Objection::broken(Harm::NoAccount, format!("{reason}{ended}"))
+            let last_words = self.run.and_then(last_words).unwrap_or_default();
+            Objection::broken(Harm::NoAccount, format!("{reason}{ended}{last_words}"))
         })?;
         if self.chats().next().is_none() {
             let other = self.attempts.first().map_or("it asked for nothing".to_owned(), asked_instead);
@@ -136,6 +137,15 @@ impl<'a> Seen<'a> {
         let left_at: Option<Instant> = last.left_at.or(self.run.map(|run| run.ended_at));
         Some(left_at?.saturating_duration_since(last.last_write_at()))
     }
+}
+
+/// The last line that a command has written on stderr, where languages tell why they could not go on.
+fn last_words(run: &Run) -> Option<String> {
+    let lines = run.stderr.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    let last = lines.rev().find(|line| !line.is_empty())?;
+    let line = String::from_utf8_lossy(last);
+    let line: String = line.chars().take(2 * SHOWN_CHARACTERS).collect();
+    Some(format!("; its stderr ends with {}", shown(&line)))
 }
 
 /// In a few words, how a sound account reads.

@@ -199,10 +199,15 @@ fn standing(status: u16) -> Standing {
     }
 }
 
+/// A character between double quotes, of which none stands for itself.
+fn shown(character: char) -> String {
+    if character == '\'' { "'".to_owned() } else { character.escape_debug().to_string() }
+}
+
 /// The beginning of bytes in quotes, for people; what is no printable text is escaped.
 pub(crate) fn excerpt(bytes: &[u8], characters: usize) -> String {
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(characters * 4)]);
-    let shown: String = text.chars().take(characters).flat_map(char::escape_debug).collect();
+    let shown: String = text.chars().take(characters).map(shown).collect();
     let more = if text.chars().count() > characters || bytes.len() > characters * 4 { "…" } else { "" };
     format!("\"{shown}{more}\"")
 }

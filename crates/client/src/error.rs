@@ -243,6 +243,12 @@ impl ApiError {
     fn hint(&self) -> Option<String> {
         match &self.retry_after {
             Some(retry_after) => Some(format!("The server says when to try again: `{retry_after}`.")),
+            // A server that found the endpoint, and not the model, says so; what else it names is nothing of ours.
+            None if self.status == StatusCode::NOT_FOUND
+                && self.code.as_ref().is_some_and(|code| !code.contains("model")) =>
+            {
+                Some("The server's message says what it did not find.".to_owned())
+            }
             None => hint_for_status(self.status).map(str::to_owned),
         }
     }

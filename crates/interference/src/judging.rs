@@ -6,18 +6,17 @@
 pub(crate) mod listing;
 pub(crate) mod progress;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use interference_catalogue::{Named, Pattern, Selection};
-use interference_report::terminal::{self, Style};
+use interference_report::terminal;
 use interference_report::{
     Baseline, CaseVerdict, FORMAT, Finding, Level, Output, Summary, Tool, Verdicts, json,
 };
 
-use crate::failure::{Failure, TEST_FAILED, TOOL_FAILED, WRONG_USAGE, may_colour};
-use crate::stdout::Stdout;
+use crate::failure::{Failure, TEST_FAILED, TOOL_FAILED, WRONG_USAGE};
+use crate::stdout::{self, Stdout};
 
 /// What both judges take.
 #[derive(Debug, Clone, clap::Args)]
@@ -204,14 +203,9 @@ impl Telling {
 }
 
 fn print(verdicts: &Verdicts, as_json: bool) -> anyhow::Result<()> {
-    let mut stdout = std::io::stdout().lock();
-    if as_json {
-        writeln!(stdout, "{}", json::render(verdicts)?)?;
-        return Ok(());
-    }
-    let style = if may_colour(&stdout) { Style::Coloured } else { Style::Plain };
-    write!(stdout, "{}", terminal::render(verdicts, style))?;
-    Ok(())
+    let text =
+        if as_json { json::render(verdicts)? + "\n" } else { terminal::render(verdicts, stdout::style()) };
+    Ok(stdout::print(&text)?)
 }
 
 fn conclude(documents: &[Verdicts], unfit: Option<Failure>) -> anyhow::Result<()> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use interference_backend::Backend;
 use interference_backend_local::{LocalBackend, LocalOptions};
-use interference_engine::{Engine, EngineOptions, EngineStatistics, LoadError};
+use interference_engine::{Engine, EngineOptions, EngineStatistics, LoadError, LoadErrorKind};
 use interference_model_store::{ModelDirectory, ModelEntry, default_model, ensure, find};
 use interference_server::{BindError, ListenAddresses, ServeOptions, ServeOutcome, Server};
 
@@ -74,6 +74,9 @@ pub(crate) fn unknown_model(name: &str) -> Failure {
 /// The error for a file that cannot be run: the user's is replaced by another, our own is fetched anew.
 fn not_loaded(model: &LocalModel, error: &LoadError) -> Failure {
     let hint = match model {
+        _ if matches!(error.kind, LoadErrorKind::Threads(_)) => {
+            "the system gives no more threads or memory: `--threads` asks for fewer".to_owned()
+        }
         LocalModel::File(_) if error.kind.is_unsupported() => {
             "serve this model with a program that runs it, and talk to that: `interference chat --base-url URL`"
                 .to_owned()

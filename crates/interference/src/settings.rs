@@ -16,6 +16,8 @@ pub(crate) const DEFAULT_BASE_URL: &str = "http://127.0.0.1:1337/v1";
 /// Chooses the form of the kernels: `portable`, `avx2` or `avx512`. It changes no answer.
 const KERNELS_VARIABLE: &str = "INTERFERENCE_KERNELS";
 
+/// Threads, jobs or streams, at most.
+const MOST: usize = 1_024;
 /// A bound in time, at most.
 const LONGEST_TIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// Keys that open a server, at most.
@@ -36,6 +38,24 @@ pub(crate) fn bytes(given: &str) -> Result<usize, String> {
     bytes
         .filter(|bytes| *bytes > 0)
         .ok_or_else(|| "expected a number of bytes, such as 16MiB or 1000000".to_owned())
+}
+
+/// A number of threads, jobs or streams: at least one, and no more than a machine has use for.
+///
+/// # Errors
+/// It is anything else.
+pub(crate) fn count(given: &str) -> Result<NonZeroUsize, String> {
+    let count = given.parse().ok().filter(|count: &NonZeroUsize| count.get() <= MOST);
+    count.ok_or_else(|| format!("expected a number from 1 to {MOST}"))
+}
+
+/// A number that a request can carry: JSON has neither infinity nor what is no number.
+///
+/// # Errors
+/// It is anything else.
+pub(crate) fn finite(given: &str) -> Result<f32, String> {
+    let number = given.parse().ok().filter(|number: &f32| number.is_finite());
+    number.ok_or_else(|| "expected a number, such as 0.7".to_owned())
 }
 
 /// A time in seconds, with or without a fraction, of at least a millisecond and at most a year.
@@ -155,6 +175,10 @@ pub(crate) fn api_key(given: &str) -> anyhow::Result<SecretString> {
 /// # Errors
 /// When the file cannot be read, or the plan is wrong.
 pub(crate) fn fault_plan(given: &str) -> anyhow::Result<Plan> {
+    if given.trim().is_empty() {
+        let hint = "a plan is a line such as `--faults 'cut.after_events=5'`, or a file; `none` is no fault";
+        return Err(Failure::new(WRONG_USAGE, "the plan of faults is empty", hint).into());
+    }
     let is_line = given.contains('=') || given.trim() == "none";
     let path = given.strip_prefix('@').or_else(|| (!is_line).then_some(given));
     let (text, place) = match path {
@@ -226,6 +250,19 @@ mod tests {
         assert_eq!(seconds_or_none("0"), Ok(Duration::ZERO));
         for text in ["", "0", "-1", "NaN", "inf", "1e300", "soon", "31536001"] {
             assert!(seconds(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn counts_and_numbers_are_what_can_be() {
+        assert_eq!(count("1").map(NonZeroUsize::get), Ok(1));
+        assert_eq!(count("1024").map(NonZeroUsize::get), Ok(1_024));
+        for text in ["0", "-1", "1025", "9999999", "99999999999999999999", "two", ""] {
+            assert_eq!(count(text).unwrap_err(), "expected a number from 1 to 1024", "{text}");
+        }
+        assert_eq!((finite("0.5"), finite("-1")), (Ok(0.5), Ok(-1.0)));
+        for text in ["NaN", "inf", "-infinity", "1e99", "warm", ""] {
+            assert!(finite(text).is_err(), "{text}");
         }
     }
 

@@ -1,10 +1,15 @@
-//! Who has stdout: what a command prints of its run, or one report.
+//! stdout: who has it, what a command prints of its run or one report, and how it looks there.
 //!
 //! Two documents one behind the other are none, so that a command line that asks for two of them is wrong.
 
-use interference_report::Output;
+use std::io::Write;
+use std::path::Path;
 
-use crate::failure::{Failure, WRONG_USAGE};
+use console::Term;
+use interference_report::terminal::Style;
+use interference_report::{Output, ReportError};
+
+use crate::failure::{Failure, WRONG_USAGE, may_colour};
 
 /// What stands on stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,8 +24,21 @@ impl Stdout {
     /// Whose it is, of what a command line asks for.
     ///
     /// # Errors
-    /// Two documents are to stand there.
+    /// Two documents are to stand there, or in one file, or one in a place that is no file.
     pub(crate) fn of<F>(outputs: &[Output<F>], json: bool) -> Result<Stdout, Failure> {
+        let mut files: Vec<&Path> = Vec::new();
+        for output in outputs.iter().filter(|output| !output.is_to_stdout()) {
+            let place = output.path.display();
+            if output.path.is_dir() {
+                let message = format!("{place} is a folder, and no report can be written there");
+                return Err(Failure::new(WRONG_USAGE, message, "name a file in it"));
+            }
+            if files.contains(&output.path.as_path()) {
+                let message = format!("two reports cannot both go to {place}");
+                return Err(Failure::new(WRONG_USAGE, message, "give each a file of its own"));
+            }
+            files.push(&output.path);
+        }
         let reports = outputs.iter().filter(|output| output.is_to_stdout()).count();
         match reports + usize::from(json) {
             0 | 1 if reports == 0 => Ok(Stdout::Own),
@@ -31,6 +49,26 @@ impl Stdout {
                 Err(Failure::new(WRONG_USAGE, message, hint))
             }
         }
+    }
+}
+
+/// Prints a text.
+///
+/// # Errors
+/// stdout takes nothing more.
+pub(crate) fn print(text: &str) -> Result<(), ReportError> {
+    let mut stdout = std::io::stdout().lock();
+    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    written.map_err(|source| ReportError::Stdout { source })
+}
+
+/// How a view looks there.
+pub(crate) fn style() -> Style {
+    let terminal = Term::stdout();
+    let style = if may_colour(&std::io::stdout()) { Style::COLOURED } else { Style::PLAIN };
+    match terminal.size_checked() {
+        Some((_, columns)) => style.within(columns.into()),
+        None => style,
     }
 }
 
@@ -51,5 +89,7 @@ mod tests {
         assert_eq!(of(&["html=a.html", "junit=-"], false), Some(Stdout::Report));
         assert_eq!(of(&["junit=-"], true), None);
         assert_eq!(of(&["junit=-", "html=-"], false), None);
+        assert_eq!(of(&["html=a.html", "junit=a.html"], false), None);
+        assert_eq!(of(&["html=/"], false), None);
     }
 }

@@ -22,3 +22,12 @@ pub(crate) fn say(message: &str) {
         drop(writeln!(std::io::stderr().lock(), "{message}"));
     }
 }
+
+/// So many of what this noun names, in words: `1 case`, `2 cases`, `2 entries`.
+pub(crate) fn counted(count: usize, noun: &str) -> String {
+    match (count, noun.strip_suffix('y')) {
+        (1, _) => format!("1 {noun}"),
+        (_, Some(stem)) => format!("{count} {stem}ies"),
+        (_, None) => format!("{count} {noun}s"),
+    }
+}

@@ -60,7 +60,7 @@ impl Format {
             Format::MatrixMd => Ok(matrix::markdown(documents)),
             Format::Baseline => Ok(baseline::render(one()?)),
             Format::Text => {
-                let views = documents.iter().map(|verdicts| terminal::render(verdicts, Style::Plain));
+                let views = documents.iter().map(|verdicts| terminal::render(verdicts, Style::PLAIN));
                 Ok(views.collect::<Vec<_>>().join("\n"))
             }
         }
@@ -119,7 +119,8 @@ fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    let mut file = new_file(folder)?;
+    // Its own words tell the name of the file beside the place, which nobody knows.
+    let mut file = new_file(folder).map_err(|error| error.kind())?;
     file.write_all(text)?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())

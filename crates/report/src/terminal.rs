@@ -1,7 +1,7 @@
 //! What a person reads at the end of a run, in ten seconds.
 //!
 //! Owns the order: target, failures, what could not be judged, sections, and the sentence that says it all last, where
-//! the eye rests. Lines fit [`WIDTH`] columns; commands alone are never broken, so that they can be copied. Refuses to
+//! the eye rests. Lines fit the columns of the style, [`WIDTH`] at most, as far as tables do; commands alone are never broken, so that they can be copied. Refuses to
 //! know whether there is a terminal: the caller chooses the [`Style`].
 
 mod failures;
@@ -45,7 +45,7 @@ pub fn progress_line(case: &CaseVerdict, style: Style) -> String {
         Verdict::Pass => case.slug.clone(),
         _ => format!("{}  {}", case.slug, one_line(&case.seen)),
     };
-    let text = fitted(&one_line(&text), WIDTH.saturating_sub(columns(&start)));
+    let text = fitted(&one_line(&text), style.columns().saturating_sub(columns(&start)));
     format!("{}{text}", style.paint(&start, Ink::of(verdict)))
 }
 

@@ -64,10 +64,13 @@ impl Target {
         headers: Vec<(String, String)>,
     ) -> Result<Target, TargetError> {
         let wrong = |reason: &str| TargetError::NotAUrl { given: quotable(given), reason: reason.to_owned() };
-        let url = Url::parse(given).map_err(|error| wrong(&error.to_string()))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(wrong("it begins with neither http:// nor https://"));
-        }
+        let url = match Url::parse(given) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") => url,
+            Err(error) if error != url::ParseError::RelativeUrlWithoutBase => {
+                return Err(wrong(&error.to_string()));
+            }
+            _ => return Err(wrong("it begins with neither http:// nor https://")),
+        };
         if url.query().is_some() || url.fragment().is_some() {
             return Err(wrong("it has a query or a fragment"));
         }
@@ -90,12 +93,8 @@ impl Target {
     /// # Errors
     /// [`TargetError::Certificates`]
     pub fn trust(mut self, authorities: Option<&std::path::Path>) -> Result<Target, TargetError> {
-        if self.url.scheme() != "https" {
-            return Ok(self);
-        }
         let failed = |reason: String| TargetError::Certificates { reason };
         let mut roots = rustls::RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         if let Some(path) = authorities {
             let certificates =
                 CertificateDer::pem_file_iter(path).map_err(|error| failed(error.to_string()))?;
@@ -103,7 +102,14 @@ impl Target {
                 let certificate = certificate.map_err(|error| failed(error.to_string()))?;
                 roots.add(certificate).map_err(|error| failed(error.to_string()))?;
             }
+            if roots.is_empty() {
+                return Err(failed(format!("{} has none", path.display())));
+            }
         }
+        if self.url.scheme() != "https" {
+            return Ok(self);
+        }
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         if roots.is_empty() {
             return Err(failed("this system has none".to_owned()));
         }
@@ -430,7 +436,7 @@ mod tests {
             ("http://", "empty host"),
             ("http://localhost/v1?x=1", "query"),
             ("http://user@localhost/v1", "user's name"),
-            ("/v1", "relative URL"),
+            ("/v1", "neither http:// nor https://"),
         ] {
             let error = Target::parse(given, None, Vec::new()).unwrap_err().to_string();
             assert!(error.contains(reason), "{given}: {error}");

@@ -4,7 +4,6 @@
 //! does not list children, those that have shed the variable stay.
 
 use std::fs;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, WaitOptions, getpid, set_child_subreaper, waitpid};
@@ -13,6 +12,9 @@ use super::kill;
 
 /// How long they are looked for, over and over: one that forks while it is looked for is found the next time.
 const LONGEST_HUNT: Duration = Duration::from_secs(2);
+
+/// Descendants that are looked at in one look.
+const MOST_DESCENDANTS: usize = 1 << 16;
 
 /// From here on whoever loses its parent becomes a child of this process.
 pub(super) fn adopt() {
@@ -33,25 +35,26 @@ pub(super) fn end(mark: &str, heads: &[Pid]) {
 
 /// Reaps children that have ended, heads aside.
 pub(super) fn bury(heads: &[Pid]) {
-    for child in children().into_iter().filter(|child| !heads.contains(child)) {
+    for child in children(heads) {
         let _ = waitpid(Some(child), WaitOptions::NOHANG);
     }
 }
 
-/// Kills such children, heads aside, until there are none; says whether there were any.
+/// Kills such descendants, heads and theirs aside, until there are none; says whether there were any.
 ///
-/// Those that fork and end over and over are hunted down, generation after generation: the children of one that was
-/// killed are our children at the next look, which must come sooner than the next fork. So the dead are reaped at once,
-/// for the list to stay short.
+/// Those that fork and end over and over are hunted down, generation after generation. One whose parent still ends is no
+/// child of ours yet, and is the one that forks next: so the youngest of a line is killed first, as long as it has not
+/// forked. The dead are reaped at once, for the list to stay short.
 fn pursue(heads: &[Pid], until: Instant, is_prey: impl Fn(Pid) -> bool) -> bool {
     let mut found = false;
     loop {
         let mut found_now = false;
-        for child in children().into_iter().filter(|child| !heads.contains(child)) {
-            if is_prey(child) {
-                kill(child, heads);
-                found_now = true;
-            }
+        let children = children(heads);
+        for process in with_descendants(&children).into_iter().rev().filter(|process| is_prey(*process)) {
+            kill(process, heads);
+            found_now = true;
+        }
+        for child in children {
             let _ = waitpid(Some(child), WaitOptions::NOHANG);
         }
         found |= found_now;
@@ -59,6 +62,19 @@ fn pursue(heads: &[Pid], until: Instant, is_prey: impl Fn(Pid) -> bool) -> bool 
             return found;
         }
     }
+}
+
+/// These processes, and behind them all that descend from them, parents before their children.
+fn with_descendants(processes: &[Pid]) -> Vec<Pid> {
+    let mut all = processes.to_vec();
+    let mut looked_at = 0;
+    while let Some(process) = all.get(looked_at).copied()
+        && all.len() < MOST_DESCENDANTS
+    {
+        all.extend(children_of(&format!("/proc/{}/task", process.as_raw_nonzero())));
+        looked_at += 1;
+    }
+    all
 }
 
 /// Kills those that are found among all processes, each before the next is looked at; says whether there were any.
@@ -79,15 +95,18 @@ fn is_marked(process: Pid, mark: &str) -> bool {
     environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
 }
 
-/// The children of this process, those included that have ended and were not reaped.
-fn children() -> Vec<Pid> {
-    let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-    threads.flat_map(|thread| children_of(&thread.path())).collect()
+/// The children of this process, heads aside, those included that have ended and were not reaped.
+fn children(heads: &[Pid]) -> Vec<Pid> {
+    let mut children = children_of("/proc/self/task");
+    children.retain(|child| !heads.contains(child));
+    children
 }
 
-fn children_of(thread: &Path) -> Vec<Pid> {
-    let children = fs::read_to_string(thread.join("children")).unwrap_or_default();
-    children.split_whitespace().filter_map(pid).collect()
+/// The children of a process, by the folder of its threads.
+fn children_of(threads: &str) -> Vec<Pid> {
+    let threads = fs::read_dir(threads).into_iter().flatten().flatten();
+    let listed = threads.map(|thread| fs::read_to_string(thread.path().join("children")).unwrap_or_default());
+    listed.flat_map(|listed| listed.split_whitespace().filter_map(pid).collect::<Vec<_>>()).collect()
 }
 
 fn pid(text: &str) -> Option<Pid> {

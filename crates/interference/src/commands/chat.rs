@@ -23,6 +23,7 @@ use tools::Tools;
 
 /// What `interference chat` takes.
 #[derive(Debug, clap::Args)]
+#[command(allow_negative_numbers = true)]
 pub(crate) struct ChatArguments {
     /// What to say; `-` or a pipe: read from stdin. Without it, on a terminal, a conversation begins
     prompt: Option<String>,
@@ -42,10 +43,10 @@ pub(crate) struct ChatArguments {
     #[arg(long)]
     no_stream: bool,
     /// Randomness, 0 to 2; 0 takes the likeliest token
-    #[arg(long, value_name = "T")]
+    #[arg(long, value_name = "T", value_parser = settings::finite)]
     temperature: Option<f32>,
     /// Draw from the likeliest tokens that hold this share of the probability
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", value_parser = settings::finite)]
     top_p: Option<f32>,
     /// The longest answer, in tokens
     #[arg(long, value_name = "N")]
@@ -69,7 +70,7 @@ pub(crate) struct ChatArguments {
     #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = settings::seconds)]
     timeout: Duration,
     /// Threads that compute, when the server runs in this process
-    #[arg(long, value_name = "N", env = "INTERFERENCE_THREADS")]
+    #[arg(long, value_name = "N", env = "INTERFERENCE_THREADS", value_parser = settings::count)]
     threads: Option<NonZeroUsize>,
 }
 

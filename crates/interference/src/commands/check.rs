@@ -11,14 +11,13 @@ use interference_catalogue::{Named, Selection};
 use interference_check_server::{Case, Company, Judge, Judgement, PreflightError, Wishes, cases, cost};
 use interference_report::{CaseVerdict, Verdict};
 
-use crate::failure::{Failure, TOOL_FAILED};
-use crate::interrupt::end_at_ctrl_c;
+use crate::failure::{Failure, INTERRUPTED, TOOL_FAILED};
 use crate::judging::listing::{self, Listed};
 use crate::judging::progress::Progress;
 use crate::judging::{Found, JudgingArguments, shell_word};
 use crate::reaching::{ReachingArguments, without_connection};
 use crate::settings;
-use crate::talk::say;
+use crate::talk::{counted, say};
 
 /// Of `--timeout`, in seconds.
 const DEFAULT_TIMEOUT: &str = "30";
@@ -28,6 +27,7 @@ const WITHOUT_CHATS: [&str; 4] = ["models", "embeddings", "completions", "respon
 
 /// What `interference check` takes.
 #[derive(Debug, clap::Args)]
+#[command(allow_negative_numbers = true)]
 pub(crate) struct CheckArguments {
     /// The server, as SDKs take it: it ends in /v1 as a rule. Without a path, /v1 is tried first
     #[arg(value_name = "BASE_URL", required_unless_present = "list")]
@@ -41,7 +41,7 @@ pub(crate) struct CheckArguments {
     #[command(flatten)]
     reaching: ReachingArguments,
     /// Cases side by side
-    #[arg(long, value_name = "N", default_value = "4")]
+    #[arg(long, value_name = "N", default_value = "4", value_parser = settings::count)]
     jobs: NonZeroUsize,
     /// Seconds that the server may be silent
     #[arg(long, value_name = "SECONDS", default_value = DEFAULT_TIMEOUT, value_parser = settings::seconds)]
@@ -100,8 +100,8 @@ fn list(selection: &Selection, as_json: bool) -> anyhow::Result<()> {
         return listing::print_json(&cases, vec![("requests", requests.into()), ("tokens", tokens.into())]);
     }
     let sum = format!(
-        "{} cases: at most {requests} requests and {tokens} tokens of answers, less where cases share an answer",
-        cases.len()
+        "{}: at most {requests} requests and {tokens} tokens of answers, less where cases share an answer",
+        counted(cases.len(), "case")
     );
     listing::print_lines(&cases, &sum)
 }
@@ -157,18 +157,24 @@ fn repeat(arguments: &CheckArguments, base_url: &str) -> String {
 }
 
 async fn judgement(judge: &Judge) -> anyhow::Result<Judgement> {
-    end_at_ctrl_c()?;
     let (cases, (requests, tokens)) = (judge.selection.judged(cases()), cost(&judge.selection));
-    let progress = Progress::new(cases.len(), "finding out what the server is");
     say(&format!(
-        "{} cases on {}: at most {requests} requests and {tokens} tokens of answers, {} at a time",
-        cases.len(),
+        "{} on {}: at most {requests} requests and {tokens} tokens of answers, {} at a time",
+        counted(cases.len(), "case"),
         judge.target.base_url(),
         judge.jobs
     ));
-    let outcome =
-        judge.run(|findings| progress.found(findings, "model"), |verdict| progress.done(verdict)).await;
+    let progress = Progress::new(cases.len(), "finding out what the server is");
+    let judging = judge.run(|findings| progress.found(findings, "model"), |verdict| progress.done(verdict));
+    let outcome = tokio::select! {
+        outcome = judging => Some(outcome),
+        _ = tokio::signal::ctrl_c() => None,
+    };
     progress.finish();
+    let Some(outcome) = outcome else {
+        let message = "interrupted: no verdicts are told, and no report is written";
+        return Err(Failure::new(INTERRUPTED, message, "run it again").into());
+    };
     Ok(outcome.map_err(|error| cannot_be_judged(&error))?)
 }
 

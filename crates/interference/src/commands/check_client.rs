@@ -20,7 +20,7 @@ use crate::judging::listing::{self, Listed};
 use crate::judging::progress::Progress;
 use crate::judging::{Found, JudgingArguments, shell_word};
 use crate::settings;
-use crate::talk::say;
+use crate::talk::{counted, say};
 
 /// Of `--timeout`, in seconds.
 const DEFAULT_TIMEOUT: &str = "2";
@@ -30,6 +30,7 @@ const DEFAULT_LIMIT: &str = "30";
 
 /// What `interference check-client` takes.
 #[derive(Debug, clap::Args)]
+#[command(allow_negative_numbers = true)]
 pub(crate) struct CheckClientArguments {
     /// The client, run once for each case: it asks once, and prints one JSON object of what it got
     #[arg(last = true, value_name = "COMMAND", required_unless_present_any = ["list", "listen"])]
@@ -40,7 +41,7 @@ pub(crate) struct CheckClientArguments {
     #[command(flatten)]
     judging: JudgingArguments,
     /// Runs of the command side by side
-    #[arg(long, value_name = "N", default_value = "4")]
+    #[arg(long, value_name = "N", default_value = "4", value_parser = settings::count)]
     jobs: NonZeroUsize,
     /// Seconds that the client is told to wait for the next byte (INTERFERENCE_TIMEOUT_MS)
     #[arg(long, value_name = "SECONDS", default_value = DEFAULT_TIMEOUT, value_parser = settings::seconds)]
@@ -141,18 +142,19 @@ fn repeat(arguments: &CheckClientArguments) -> String {
 
 async fn judgement(exam: &Exam) -> anyhow::Result<Judgement> {
     let cases = exam.selection.judged(cases());
+    say(&format!("{}, {} of the client at a time", counted(cases.len(), "case"), counted(exam.jobs, "run")));
     let progress = Progress::new(cases.len(), "an ordinary stream first");
-    say(&format!("{} cases, {} runs of the client at a time", cases.len(), exam.jobs));
     let judging =
         exam.run(|findings| progress.found(findings, "user agent"), |verdict| progress.done(verdict));
     // Dropped at a signal, it ends all that it has started; a process that just ended would leave it behind.
+    let asked_to_end = asked_to_end()?;
     let outcome = tokio::select! {
-        outcome = judging => outcome,
-        _ = tokio::signal::ctrl_c() => return Err(interrupted().into()),
-        () = asked_to_end()? => return Err(interrupted().into()),
+        outcome = judging => Some(outcome),
+        _ = tokio::signal::ctrl_c() => None,
+        () = asked_to_end => None,
     };
     progress.finish();
-    Ok(outcome.map_err(|error| cannot_be_examined(&error))?)
+    Ok(outcome.ok_or_else(interrupted)?.map_err(|error| cannot_be_examined(&error))?)
 }
 
 fn interrupted() -> Failure {
@@ -180,7 +182,7 @@ fn list(selection: &Selection, as_json: bool) -> anyhow::Result<()> {
     if as_json {
         return listing::print_json(&cases, Vec::new());
     }
-    listing::print_lines(&cases, &format!("{} cases, a run of the client for each", cases.len()))
+    listing::print_lines(&cases, &format!("{}, a run of the client for each", counted(cases.len(), "case")))
 }
 
 fn listed(case: &'static Case) -> Listed {

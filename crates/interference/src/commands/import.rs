@@ -8,7 +8,7 @@ use interference_cassette::{Cassette, Folder, Redaction};
 use interference_import::{Extent, Format, Imported, LONGEST_SOURCE, LeftOut, Made, Source, import};
 
 use crate::failure::{Failure, TEST_FAILED, TOOL_FAILED, WRONG_USAGE};
-use crate::talk::say;
+use crate::talk::{counted, say};
 
 /// What `interference import` takes.
 #[derive(Debug, clap::Args)]
@@ -75,7 +75,9 @@ fn read(path: &Path) -> Result<Source, Failure> {
 
 /// What is there already may have been edited since.
 fn write_script(path: &Path, text: &str) -> Result<(), Failure> {
-    let written = File::create_new(path).and_then(|mut file| file.write_all(text.as_bytes()));
+    let folder = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+    let file = folder.and_then(|()| File::create_new(path));
+    let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
     written.map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => Failure::new(
             WRONG_USAGE,
@@ -85,7 +87,7 @@ fn write_script(path: &Path, text: &str) -> Result<(), Failure> {
         _ => Failure::new(
             TOOL_FAILED,
             format!("{} cannot be written: {error}", path.display()),
-            "name a file in a folder that is there, and may be written to",
+            "name a file in a folder that may be written to",
         ),
     })
 }
@@ -113,13 +115,4 @@ fn summary(left_out: &[LeftOut]) -> String {
     }
     let (entries, parts) = (counted(entries, "entry"), counted(parts, "part"));
     format!("left out: {entries} as a whole, and of others {parts}; changed: {}", counted(changed, "part"))
-}
-
-/// `1 rule`, `2 rules`.
-fn counted(count: usize, noun: &str) -> String {
-    match (count, noun.strip_suffix('y')) {
-        (1, _) => format!("1 {noun}"),
-        (_, Some(stem)) => format!("{count} {stem}ies"),
-        (_, None) => format!("{count} {noun}s"),
-    }
 }

@@ -14,7 +14,6 @@ mod sockets;
 #[cfg(test)]
 mod written;
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -22,17 +21,18 @@ use interference_faults::{Plan, PlanError};
 use interference_load::schedule::{Process, Profile, Speed};
 use interference_load::work::{Extra, Length};
 use interference_load::{Endpoint, schedule, work};
+use interference_report::Output;
 use interference_report::load::{Format, LoadReport, Objective, Shard, terminal};
-use interference_report::{Output, terminal::Style};
 
 use self::interruption::Interruption;
-use crate::failure::{Failure, INTERRUPTED, TEST_FAILED, WRONG_USAGE, may_colour};
+use crate::failure::{Failure, INTERRUPTED, TEST_FAILED, WRONG_USAGE};
 use crate::reaching::ReachingArguments;
 use crate::settings;
-use crate::stdout::Stdout;
+use crate::stdout::{self, Stdout};
 
 /// What `interference load` takes.
 #[derive(Debug, clap::Args)]
+#[command(allow_negative_numbers = true)]
 pub(crate) struct LoadArguments {
     /// The server, as SDKs take it: it ends in /v1 as a rule. With `--fault-rates` it may be left out: then a server of
     /// this program's own is measured
@@ -266,7 +266,7 @@ fn endpoint(given: &str) -> Result<Endpoint, String> {
 pub(crate) fn run(arguments: LoadArguments) -> anyhow::Result<()> {
     let outputs: Vec<Output<Format>> =
         arguments.reports.iter().map(|report| report.parse()).collect::<Result<_, _>>()?;
-    let stdout = Stdout::of(&outputs, arguments.json)?;
+    let owner = Stdout::of(&outputs, arguments.json)?;
     let objectives = objectives(&arguments.slo)?;
     once::check_pattern(&arguments)?;
     series::check(&arguments)?;
@@ -280,7 +280,7 @@ pub(crate) fn run(arguments: LoadArguments) -> anyhow::Result<()> {
     };
     // Whatever cannot be written, the rest is: a run is not made again so soon.
     let written = outputs.iter().map(|output| output.write(&report)).fold(Ok(()), Result::and);
-    let printed = match stdout {
+    let printed = match owner {
         Stdout::Own => print(&report, arguments.json),
         Stdout::Report => Ok(()),
     };
@@ -300,15 +300,8 @@ fn objectives(given: &[String]) -> Result<Vec<Objective>, Failure> {
 }
 
 fn print(report: &LoadReport, as_json: bool) -> anyhow::Result<()> {
-    let mut stdout = std::io::stdout().lock();
-    if as_json {
-        write!(stdout, "{}", report.to_json()?)?;
-    } else {
-        let style = if may_colour(&stdout) { Style::Coloured } else { Style::Plain };
-        write!(stdout, "{}", terminal::render(report, style))?;
-    }
-    stdout.flush()?;
-    Ok(())
+    let text = if as_json { report.to_json()? } else { terminal::render(report, stdout::style()) };
+    Ok(stdout::print(&text)?)
 }
 
 fn conclude(

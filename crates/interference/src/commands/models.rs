@@ -1,9 +1,10 @@
 //! `interference models`: the models that have a name here, and the names that clients may use for them.
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 
 use interference_model_store::{MODELS, ModelDirectory, default_model};
+
+use crate::stdout;
 
 /// What `interference models` takes.
 #[derive(Debug, clap::Args)]
@@ -29,17 +30,11 @@ struct ListedModel<'a> {
 /// Prints the catalogue on stdout. `aliases` are the names that reach the default model.
 ///
 /// # Errors
-/// `NoCacheDirectory` of the model store, or what stdout said.
+/// `NoCacheDirectory` of the model store, or stdout takes nothing.
 pub(crate) fn run(arguments: &ModelsArguments, aliases: &[&str]) -> anyhow::Result<()> {
     let models = list(&ModelDirectory::from_environment()?, aliases);
-    let mut stdout = io::stdout().lock();
-    if arguments.json {
-        serde_json::to_writer_pretty(&mut stdout, &models).map_err(io::Error::from)?;
-        writeln!(stdout)?;
-    } else {
-        write_text(&models, &mut stdout)?;
-    }
-    Ok(())
+    let text = if arguments.json { serde_json::to_string_pretty(&models)? + "\n" } else { text(&models) };
+    Ok(stdout::print(&text)?)
 }
 
 fn list<'a>(directory: &ModelDirectory, aliases: &'a [&'a str]) -> Vec<ListedModel<'a>> {
@@ -56,20 +51,21 @@ fn list<'a>(directory: &ModelDirectory, aliases: &'a [&'a str]) -> Vec<ListedMod
     listed.collect()
 }
 
-fn write_text(models: &[ListedModel<'_>], output: &mut impl Write) -> io::Result<()> {
+fn text(models: &[ListedModel<'_>]) -> String {
+    let mut lines = Vec::new();
     for model in models {
         let size = indicatif::DecimalBytes(model.size_bytes);
-        writeln!(output, "{}  {size}  {}", model.name, model.licence)?;
+        lines.push(format!("{}  {size}  {}", model.name, model.licence));
         if model.cached {
-            writeln!(output, "  file: {}", model.path.display())?;
+            lines.push(format!("  file: {}", model.path.display()));
         } else {
-            writeln!(output, "  not fetched yet; `interference pull {}` fetches it", model.name)?;
+            lines.push(format!("  not fetched yet; `interference pull {}` fetches it", model.name));
         }
         if !model.aliases.is_empty() {
-            writeln!(output, "  also answers to: {}", model.aliases.join(", "))?;
+            lines.push(format!("  also answers to: {}", model.aliases.join(", ")));
         }
     }
-    Ok(())
+    lines.join("\n") + "\n"
 }
 
 #[cfg(test)]
@@ -79,10 +75,8 @@ mod tests {
     #[test]
     fn the_default_model_is_listed_with_its_aliases() {
         let models = list(&ModelDirectory::new("/nowhere"), &["gpt-3.5-turbo", "gpt-4*"]);
-        let mut text = Vec::new();
-        write_text(&models, &mut text).unwrap();
         assert_eq!(
-            String::from_utf8(text).unwrap(),
+            text(&models),
             "smollm2-135m-instruct  98.36 MB  Apache-2.0\n  \
              not fetched yet; `interference pull smollm2-135m-instruct` fetches it\n  \
              also answers to: gpt-3.5-turbo, gpt-4*\n"

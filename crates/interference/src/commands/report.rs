@@ -1,16 +1,14 @@
 //! `interference report`: reports of runs that were made before, from their documents.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use interference_report::load::comparison::{self, Comparison, Conclusion};
 use interference_report::load::{self, LoadReport};
 use interference_report::merge::{self, Documents};
-use interference_report::terminal::Style;
 use interference_report::{Form, Format, Output, ReportError};
 
-use crate::failure::{Failure, TEST_FAILED, WRONG_USAGE, may_colour};
-use crate::stdout::Stdout;
+use crate::failure::{Failure, TEST_FAILED, WRONG_USAGE};
+use crate::stdout::{self, Stdout};
 use crate::talk;
 
 /// What `interference report` takes.
@@ -69,8 +67,8 @@ pub(crate) fn run(arguments: &ReportArguments) -> anyhow::Result<()> {
 /// Where reports go, and whose stdout is.
 fn outputs<F: Form>(reports: &[String], json: bool) -> anyhow::Result<(Vec<Output<F>>, Stdout)> {
     let outputs = reports.iter().map(|report| report.parse()).collect::<Result<Vec<Output<F>>, _>>()?;
-    let stdout = Stdout::of(&outputs, json)?;
-    Ok((outputs, stdout))
+    let owner = Stdout::of(&outputs, json)?;
+    Ok((outputs, owner))
 }
 
 fn merge_files(MergeArguments { files, reports }: &MergeArguments) -> anyhow::Result<()> {
@@ -96,10 +94,10 @@ fn merge_files(MergeArguments { files, reports }: &MergeArguments) -> anyhow::Re
 }
 
 fn compare(CompareArguments { a, b, json, reports }: &CompareArguments) -> anyhow::Result<()> {
-    let (outputs, stdout) = outputs::<comparison::Format>(reports, *json)?;
+    let (outputs, owner) = outputs::<comparison::Format>(reports, *json)?;
     let comparison = comparison::compare(&merge::read_load(a)?, &merge::read_load(b)?);
     let written = outputs.iter().map(|output| output.write(&comparison)).fold(Ok(()), Result::and);
-    let printed = match stdout {
+    let printed = match owner {
         Stdout::Own => print(&comparison, *json),
         Stdout::Report => Ok(()),
     };
@@ -109,12 +107,12 @@ fn compare(CompareArguments { a, b, json, reports }: &CompareArguments) -> anyho
 }
 
 fn print(comparison: &Comparison, as_json: bool) -> anyhow::Result<()> {
-    let mut stdout = std::io::stdout().lock();
-    let style = if may_colour(&stdout) { Style::Coloured } else { Style::Plain };
-    let text = if as_json { comparison.to_json()? } else { comparison::terminal::render(comparison, style) };
-    stdout.write_all(text.as_bytes())?;
-    stdout.flush()?;
-    Ok(())
+    let text = if as_json {
+        comparison.to_json()?
+    } else {
+        comparison::terminal::render(comparison, stdout::style())
+    };
+    Ok(stdout::print(&text)?)
 }
 
 fn conclude(comparison: Comparison) -> anyhow::Result<()> {

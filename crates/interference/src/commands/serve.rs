@@ -39,6 +39,7 @@ use state::{ResponsesFront, StateArguments};
 
 /// What `interference serve` takes.
 #[derive(Debug, clap::Args)]
+#[command(allow_negative_numbers = true)]
 pub(crate) struct ServeArguments {
     /// Where to listen; `localhost` is 127.0.0.1 and ::1, port 0 a free one
     #[arg(long, value_name = "ADDR:PORT", default_value_t = format!("localhost:{}", settings::DEFAULT_PORT))]
@@ -74,7 +75,7 @@ pub(crate) struct ServeArguments {
     #[arg(long)]
     any_model: bool,
     /// A host that requests may name in their Host header, beside this machine's own names (repeatable)
-    #[arg(long, value_name = "HOST")]
+    #[arg(long, value_name = "HOST", value_parser = host)]
     allow_host: Vec<String>,
     /// An origin whose pages may use the server from a browser, such as `http://localhost:3000`, or `*` (repeatable)
     #[arg(long, value_name = "ORIGIN")]
@@ -87,10 +88,10 @@ pub(crate) struct ServeArguments {
     #[arg(long, value_name = "N", env = "INTERFERENCE_QUEUE")]
     queue: Option<usize>,
     /// Requests that run at the same time [default: 32]
-    #[arg(long, value_name = "N", env = "INTERFERENCE_STREAMS")]
+    #[arg(long, value_name = "N", env = "INTERFERENCE_STREAMS", value_parser = settings::count)]
     streams: Option<NonZeroUsize>,
     /// Threads that compute; by default one for each processor
-    #[arg(long, value_name = "N", env = "INTERFERENCE_THREADS")]
+    #[arg(long, value_name = "N", env = "INTERFERENCE_THREADS", value_parser = settings::count)]
     threads: Option<NonZeroUsize>,
     #[command(flatten)]
     bounds: BoundArguments,
@@ -296,6 +297,15 @@ fn serve_options(arguments: &ServeArguments) -> anyhow::Result<ServeOptions> {
         limits: bounds.limits(),
         lanes: defaults.lanes,
     })
+}
+
+/// A host as a Host header has it, perhaps with a port (RFC 9110, section 7.2).
+fn host(given: &str) -> Result<String, String> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
+    if given.is_empty() || given.contains("//") || !given.bytes().all(fits) {
+        return Err("expected a host, such as test.example or test.example:8080".to_owned());
+    }
+    Ok(given.to_owned())
 }
 
 fn not_bound(error: BindError) -> Failure {

@@ -1,10 +1,10 @@
 //! `--list`: a catalogue, as lines or as JSON.
 
-use std::io::{self, Write};
-
 use interference_catalogue::Clause;
 use interference_report::Level;
 use serde_json::{Map, Value, json};
+
+use crate::stdout;
 
 /// A case as it is listed.
 pub(crate) struct Listed {
@@ -22,17 +22,16 @@ pub(crate) struct Listed {
 /// # Errors
 /// stdout takes nothing.
 pub(crate) fn print_lines(cases: &[Listed], sum: &str) -> anyhow::Result<()> {
-    let mut stdout = io::stdout().lock();
+    let mut lines = String::new();
     let mut section = "";
     for case in cases {
         if case.section != section {
             section = case.section;
-            writeln!(stdout, "{section}")?;
+            lines.push_str(&format!("{section}\n"));
         }
-        writeln!(stdout, "  {:<32} {:<6} {}", case.slug, case.level.word(), case.requirement)?;
+        lines.push_str(&format!("  {:<32} {:<6} {}\n", case.slug, case.level.word(), case.requirement));
     }
-    writeln!(stdout, "{sum}")?;
-    Ok(())
+    Ok(stdout::print(&format!("{lines}{sum}\n"))?)
 }
 
 /// Prints cases as one JSON object, which has these members besides.
@@ -43,10 +42,7 @@ pub(crate) fn print_json(cases: &[Listed], members: Vec<(&str, Value)>) -> anyho
     let mut document: Map<String, Value> =
         members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     document.insert("cases".to_owned(), cases.iter().map(one).collect());
-    let mut stdout = io::stdout().lock();
-    serde_json::to_writer_pretty(&mut stdout, &document)?;
-    writeln!(stdout)?;
-    Ok(())
+    Ok(stdout::print(&format!("{:#}\n", Value::Object(document)))?)
 }
 
 fn one(case: &Listed) -> Value {

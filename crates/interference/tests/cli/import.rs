@@ -131,7 +131,8 @@ fn what_cannot_be_done_has_a_code() {
         "fixtures.json is a file of aimock, and recording.yaml one of vcr; import each format by itself",
     );
     failed(&["good.json", "--into", "there.toml"], 2, "there.toml is there already");
-    failed(&["good.json", "--into", "no/where.toml"], 3, "no/where.toml cannot be written: ");
+    failed(&["good.json", "--into", "there.toml/a.toml"], 3, "there.toml/a.toml cannot be written: ");
+    run_in(&bench, folder.path(), &["good.json", "--into", "new/folder/a.toml"]).succeeded();
     failed(&["recording.yaml", "--into", "there.toml"], 3, "");
     let unknown = run_in(&bench, folder.path(), &["good.json", "--into", "a.toml", "--format", "ruby"]);
     assert_eq!(unknown.code, Some(2));

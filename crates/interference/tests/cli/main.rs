@@ -25,6 +25,7 @@ mod check_client_page;
 mod check_pages;
 mod choices;
 mod clients;
+mod command_lines;
 mod completions;
 mod crowd;
 mod disconnect;

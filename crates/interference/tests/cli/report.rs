@@ -159,9 +159,14 @@ fn what_is_wrong_is_told_before_anything_is_written() {
     let finished = run_in(&bench, folder.path(), &["report", "merge", "none.json", "--report", "text=-"]);
     assert!(finished.failed_with(2).starts_with("error: none.json cannot be read: "));
     let finished = run_in(&bench, folder.path(), &["report", "merge", "one.json", "--report", "text=."]);
-    assert!(finished.failed_with(3).starts_with("error: . cannot be written: "));
+    assert!(
+        finished.failed_with(2).starts_with("error: . is a folder, and no report can be written there\n")
+    );
+    let full = ["report", "merge", "one.json", "--report", "text=/dev/full"];
+    let finished = run_in(&bench, folder.path(), &full);
+    assert!(finished.failed_with(3).starts_with("error: /dev/full cannot be written: "));
     // What cannot be written keeps nothing else from being told.
-    let both = ["report", "merge", "one.json", "--report", "text=.", "--report", "json=beside.json"];
+    let both = [&full[..], &["--report", "json=beside.json"]].concat();
     assert_eq!(run_in(&bench, folder.path(), &both).code, Some(3));
     assert!(folder.path().join("beside.json").exists());
     assert_eq!(run_in(&bench, folder.path(), &["report", "merge", "one.json"]).code, Some(2));
@@ -198,8 +203,8 @@ fn a_run_that_is_worse_beyond_noise_fails() {
     let better: Value =
         serde_json::from_str(&compare(&["after.json", "before.json", "--json"]).succeeded()).unwrap();
     assert_eq!(better["conclusion"], json!("better"));
-    let unwritable = compare(&["before.json", "run.json", "--report", "html=."]);
-    assert!(unwritable.failed_with(3).starts_with("error: . cannot be written: "));
+    let unwritable = compare(&["before.json", "run.json", "--report", "html=/dev/full"]);
+    assert!(unwritable.failed_with(3).starts_with("error: /dev/full cannot be written: "));
     assert_eq!(unwritable.stdout, text);
     let said = compare(&["before.json", "one.json"]).failed_with(2).to_owned();
     assert!(said.contains("one.json is no document of load"), "{said}");

@@ -45,7 +45,7 @@ impl Format {
             Format::Json => report.to_json(),
             Format::Csv => Ok(csv::render(report)),
             Format::Html => html::render(report),
-            Format::Text => Ok(terminal::render(report, Style::Plain)),
+            Format::Text => Ok(terminal::render(report, Style::PLAIN)),
         }
     }
 }

@@ -32,7 +32,7 @@ pub fn render(report: &LoadReport, style: Style) -> String {
     tables::series(&mut page, report);
     page.gap();
     let ink = if report.met() && report.certified() { Ink::Good } else { Ink::Bad };
-    for line in crate::wrapping::wrapped(&sentences::conclusion(report), crate::terminal::WIDTH) {
+    for line in crate::wrapping::wrapped(&sentences::conclusion(report), style.columns()) {
         page.line(&style.paint(&line, ink));
     }
     page.into_text()

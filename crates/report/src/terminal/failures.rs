@@ -1,7 +1,7 @@
 //! What has failed, with all that is needed to look into it; and what could not be judged, with the reason.
 
 use super::style::Ink;
-use super::{LABEL, Page, WIDTH};
+use super::{LABEL, Page};
 use crate::verdicts::{CaseVerdict, Verdict, Verdicts};
 use crate::visible::{one_line, shortened};
 use crate::wrapping::{columns, fitted, wrapped};
@@ -70,11 +70,12 @@ fn in_brief_under(page: &mut Page, title: &str, cases: &[&CaseVerdict]) {
 
 /// A line for each: the slugs in one column, what was seen in another.
 fn in_brief(page: &mut Page, cases: &[&CaseVerdict]) {
-    let widest = cases.iter().map(|case| columns(&one_line(&case.slug))).max().unwrap_or(0).min(WIDTH / 2);
+    let width = page.style.columns();
+    let widest = cases.iter().map(|case| columns(&one_line(&case.slug))).max().unwrap_or(0).min(width / 2);
     for case in cases {
         let slug = fitted(&one_line(&case.slug), widest);
         let padding = " ".repeat(widest - columns(&slug));
-        let seen = fitted(&one_line(&case.seen), WIDTH - widest - 6);
+        let seen = fitted(&one_line(&case.seen), width - widest - 6);
         let symbol = page.style.paint(&case.verdict.symbol().to_string(), Ink::of(case.verdict));
         page.line(format!("  {symbol} {slug}{padding}  {seen}").trim_end());
     }
@@ -87,7 +88,7 @@ fn stale(page: &mut Page, slugs: &[String]) {
     page.gap();
     page.line("Stale in the baseline: these hold now, so their lines are to be removed:");
     for slug in slugs {
-        page.line(&fitted(&format!("  {}", one_line(slug)), WIDTH));
+        page.line(&fitted(&format!("  {}", one_line(slug)), page.style.columns()));
     }
 }
 
@@ -108,7 +109,7 @@ fn by_reason(page: &mut Page, verdict: Verdict, cases: &[&CaseVerdict]) {
     for (reason, slugs) in reasons {
         let reason = shortened(reason, LONGEST_TEXT / 3).into_owned();
         let text = one_line(&format!("{}: {reason}", slugs.join(", ")));
-        for (index, line) in wrapped(&text, WIDTH - LABEL).iter().enumerate() {
+        for (index, line) in wrapped(&text, page.style.columns() - LABEL).iter().enumerate() {
             page.line(&format!("{}{line}", if index == 0 { "  " } else { "      " }));
         }
     }

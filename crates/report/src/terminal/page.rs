@@ -1,6 +1,5 @@
 //! Lines of a view, of bounded width: words in one column, and what they say in another.
 
-use super::WIDTH;
 use super::style::{Ink, Style};
 use crate::visible::visible;
 use crate::wrapping::wrapped;
@@ -41,7 +40,7 @@ impl Page {
     /// A word and what it says, which hangs beside it.
     pub(crate) fn labelled(&mut self, label: &str, text: &str, ink: Ink) {
         let mut label = label;
-        for line in wrapped(&visible(text), WIDTH - LABEL) {
+        for line in wrapped(&visible(text), self.style.columns() - LABEL) {
             let start = self.style.paint(&format!("{label:>9}"), Ink::Faint);
             let line = format!("{start}   {}", self.style.paint(&line, ink));
             self.line(line.trim_end());

@@ -1,16 +1,17 @@
 //! Colours of a terminal, or none.
 
+use super::WIDTH;
 use crate::verdicts::Verdict;
 
-/// Whether a view has colours. Whoever prints it asks `NO_COLOR`, and whether there is a terminal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Style {
-    /// Text alone.
-    #[default]
-    Plain,
-    /// With the colours of the terminal's own palette.
-    Coloured,
+/// Whether a view has colours, and how wide it is. Whoever prints it asks `NO_COLOR`, and the terminal, if there is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Style {
+    coloured: bool,
+    columns: usize,
 }
+
+/// Columns that a view needs at least: in fewer, nothing stands beside anything else.
+const LEAST_COLUMNS: usize = 60;
 
 /// How a piece of text stands out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,13 +52,27 @@ impl Ink {
 }
 
 impl Style {
+    /// Text alone, of [`WIDTH`] columns.
+    pub const PLAIN: Style = Style { coloured: false, columns: WIDTH };
+    /// With the colours of the terminal's own palette.
+    pub const COLOURED: Style = Style { coloured: true, columns: WIDTH };
+
+    /// The same on a terminal of so many columns; no wider than before.
+    #[must_use]
+    pub fn within(self, columns: usize) -> Style {
+        Style { columns: columns.clamp(LEAST_COLUMNS, WIDTH), ..self }
+    }
+
+    /// Columns of a line, commands and tables aside.
+    pub(crate) fn columns(self) -> usize {
+        self.columns
+    }
+
     /// The text in this ink; it must not have escape sequences of its own.
     pub(crate) fn paint(self, text: &str, ink: Ink) -> String {
-        match self {
-            Style::Coloured if ink != Ink::Plain && !text.trim().is_empty() => {
-                format!("\x1b[{}m{text}\x1b[0m", ink.parameters())
-            }
-            _ => text.to_owned(),
+        if !self.coloured || ink == Ink::Plain || text.trim().is_empty() {
+            return text.to_owned();
         }
+        format!("\x1b[{}m{text}\x1b[0m", ink.parameters())
     }
 }

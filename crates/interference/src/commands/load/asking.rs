@@ -93,6 +93,7 @@ pub(super) async fn ask(
             cassettes.left_out().iter().for_each(|reason| say(&format!("left out: {reason}")));
             notes.extend(match cassettes.left_out().len() {
                 0 => None,
+                1 => Some("1 cassette was left out".to_owned()),
                 many => Some(format!("{many} cassettes were left out")),
             });
             Arc::new(cassettes)

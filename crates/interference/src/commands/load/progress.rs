@@ -6,6 +6,7 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use console::Term;
 use indicatif::{ProgressBar, ProgressStyle};
 use interference_load::{Live, Run};
 use interference_report::load::Histogram;
@@ -16,7 +17,11 @@ use crate::talk::is_quiet;
 const LOOKING: Duration = Duration::from_millis(500);
 /// The percentiles are of so many looks.
 const REMEMBERED: usize = 10;
-const LINE: &str = "[{bar:24}] {wide_msg}";
+/// With a bar where there is room for it beside the figures.
+const WIDE_LINE: &str = "[{bar:24}] {wide_msg}";
+const LINE: &str = "{wide_msg}";
+/// Columns of a wide terminal.
+const WIDE: u16 = 110;
 
 /// A view of a run that goes on.
 pub(super) struct Watching {
@@ -54,7 +59,9 @@ impl Watching {
 }
 
 fn bar(lasts: Duration) -> ProgressBar {
-    let style = ProgressStyle::with_template(LINE).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let columns = Term::stderr().size_checked().map(|(_, columns)| columns);
+    let line = if columns.is_none_or(|columns| columns >= WIDE) { WIDE_LINE } else { LINE };
+    let style = ProgressStyle::with_template(line).unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX)).with_style(style)
 }
 
@@ -88,7 +95,7 @@ impl View {
         let since = Instant::now().saturating_duration_since(self.start);
         self.bar.set_position(u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
         self.bar.set_message(format!(
-            "{:.0} of {:.0} s · {rate:.1} answers/s · {} in flight · {} sound, {} failed · first content {} / {} ms (p50 / p99)",
+            "{:.0} of {:.0} s · {rate:.1}/s · {} in flight · {} sound, {} failed · p50 {}, p99 {} ms",
             since.min(self.lasts).as_secs_f64(),
             self.lasts.as_secs_f64(),
             now.in_flight,

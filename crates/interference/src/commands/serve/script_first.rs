@@ -9,7 +9,7 @@ use interference_backend_script::{Report, ScriptBackend, ScriptFile, ScriptOptio
 
 use super::models;
 use crate::failure::{Failure, WRONG_USAGE};
-use crate::talk::say;
+use crate::talk::{counted, say};
 
 /// A script that was loaded, and its file.
 pub(super) struct Scripted {
@@ -34,7 +34,7 @@ impl Scripted {
 
     /// For the line that says what is served.
     pub(super) fn summary(&self) -> String {
-        format!("{}, {}", self.file.path.display(), counted(self.backend.script().rule_count()))
+        format!("{}, {}", self.file.path.display(), counted(self.backend.script().rule_count(), "rule"))
     }
 
     /// The script alone.
@@ -51,7 +51,7 @@ impl Scripted {
     pub(super) async fn watch(&self) -> Infallible {
         let name = self.file.path.display();
         let tell = |report| match report {
-            Report::Reloaded { rules } => say(&format!("read again: {name}, {}", counted(rules))),
+            Report::Reloaded { rules } => say(&format!("read again: {name}, {}", counted(rules, "rule"))),
             Report::Vanished => tell_problem(&format!("{name} is gone")),
             Report::BackAgain => say(&format!("{name} is back")),
             Report::Broken(error) => tell_problem(&error.to_string()),
@@ -61,10 +61,6 @@ impl Scripted {
         tell_problem(&format!("{name} is not watched any more: looking at it met a bug"));
         std::future::pending().await
     }
-}
-
-fn counted(rules: usize) -> String {
-    format!("{rules} {}", if rules == 1 { "rule" } else { "rules" })
 }
 
 /// What is wrong with the file now; it goes on with what it had.

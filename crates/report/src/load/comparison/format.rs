@@ -40,7 +40,7 @@ impl Format {
         match self {
             Format::Json => comparison.to_json(),
             Format::Html => html::render(comparison),
-            Format::Text => Ok(terminal::render(comparison, Style::Plain)),
+            Format::Text => Ok(terminal::render(comparison, Style::PLAIN)),
         }
     }
 }

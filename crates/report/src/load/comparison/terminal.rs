@@ -2,7 +2,7 @@
 
 use super::{Change, ComparedFigure, Comparison, Conclusion, HEADLINES, Side, Verdict};
 use crate::load::number::amount;
-use crate::terminal::{Ink, Page, Style, WIDTH};
+use crate::terminal::{Ink, Page, Style};
 use crate::visible::shortened;
 use crate::wrapping::wrapped;
 
@@ -30,7 +30,7 @@ pub fn render(comparison: &Comparison, style: Style) -> String {
         Conclusion::Worse | Conclusion::Mixed => Ink::Bad,
         Conclusion::Different | Conclusion::NotComparable => Ink::Doubtful,
     };
-    for line in wrapped(&comparison.summary, WIDTH) {
+    for line in wrapped(&comparison.summary, style.columns()) {
         page.line(&style.paint(&line, ink));
     }
     page.into_text()

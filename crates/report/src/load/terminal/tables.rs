@@ -7,7 +7,7 @@ use crate::load::figure::{Figure, Statistic};
 use crate::load::measure::Measure;
 use crate::load::number::{amount, exact, grouped, in_words, percent, unit};
 use crate::load::sentences;
-use crate::terminal::{Ink, Page, WIDTH};
+use crate::terminal::{Ink, Page};
 use crate::visible::one_line;
 use crate::wrapping::{columns, fitted};
 
@@ -51,7 +51,7 @@ pub(super) fn errors(page: &mut Page, report: &LoadReport) {
     page.gap();
     page.line(&page.style.paint("errors, whose latencies count nowhere", Ink::Faint));
     for (kind, count) in errors.iter().take(MOST_ROWS) {
-        let line = fitted(&format!("{:>NUMBER$}  {}", grouped(*count), one_line(kind)), WIDTH);
+        let line = fitted(&format!("{:>NUMBER$}  {}", grouped(*count), one_line(kind)), page.style.columns());
         page.line(&page.style.paint(&line, Ink::Bad));
     }
     more(page, errors.len(), "kinds");
@@ -64,8 +64,13 @@ pub(super) fn objectives(page: &mut Page, report: &LoadReport) {
     }
     page.gap();
     page.line(&page.style.paint("objectives", Ink::Faint));
-    let widest =
-        report.slo.iter().map(|slo| columns(&one_line(&slo.expression))).max().unwrap_or(0).min(WIDTH / 2);
+    let widest = report
+        .slo
+        .iter()
+        .map(|slo| columns(&one_line(&slo.expression)))
+        .max()
+        .unwrap_or(0)
+        .min(page.style.columns() / 2);
     for slo in report.slo.iter().take(MOST_ROWS) {
         let (mark, ink) = if slo.met { ("✓", Ink::Good) } else { ("✗", Ink::Bad) };
         let value = slo.value.map_or_else(|| "nothing was measured".to_owned(), exact);

@@ -190,8 +190,8 @@ fn a_comparison_is_told_in_a_screen() {
     let slower =
         Traffic { first_content_ms: traffic.first_content_ms * 1.2, failing: 0.0, ..traffic.clone() };
     let comparison = compare(&run(1, &traffic), &run(2, &slower));
-    insta::assert_snapshot!(comparison::terminal::render(&comparison, Style::Plain));
-    let coloured = comparison::terminal::render(&comparison, Style::Coloured);
+    insta::assert_snapshot!(comparison::terminal::render(&comparison, Style::PLAIN));
+    let coloured = comparison::terminal::render(&comparison, Style::COLOURED);
     assert!(coloured.contains("\x1b[1;31m  worse\x1b[0m"), "{coloured}");
     let back: Comparison = serde_json::from_str(&comparison.to_json().unwrap()).unwrap();
     assert_eq!(back, comparison);

@@ -9,24 +9,24 @@ use crate::sample::HOSTILE;
 
 #[test]
 fn a_run_with_everything() {
-    insta::assert_snapshot!(terminal::render(&sample::rich(), Style::Plain));
+    insta::assert_snapshot!(terminal::render(&sample::rich(), Style::PLAIN));
 }
 
 #[test]
 fn a_sound_run_is_short() {
     let traffic = Traffic { first_content_ms: 80.0, failing: 0.0, ..Traffic::default() };
-    insta::assert_snapshot!(terminal::render(&sample::report(&traffic), Style::Plain));
+    insta::assert_snapshot!(terminal::render(&sample::report(&traffic), Style::PLAIN));
 }
 
 #[test]
 fn colours_change_nothing_but_the_colour() {
-    let coloured = terminal::render(&sample::rich(), Style::Coloured);
+    let coloured = terminal::render(&sample::rich(), Style::COLOURED);
     assert!(coloured.contains("\x1b[1;31mNOT CERTIFIED"), "{coloured}");
     let mut uncoloured = coloured;
     for parameters in ["0", "1", "2", "32", "33", "1;31", "1;35"] {
         uncoloured = uncoloured.replace(&format!("\x1b[{parameters}m"), "");
     }
-    assert_eq!(uncoloured, terminal::render(&sample::rich(), Style::Plain));
+    assert_eq!(uncoloured, terminal::render(&sample::rich(), Style::PLAIN));
 }
 
 /// The sample, in which every text that may come from outside is a hostile one.
@@ -54,7 +54,7 @@ fn lines_fit_and_carry_nothing_out() {
     empty.measurements = Measurements::default();
     empty.certificates.clear();
     for report in [sample::rich(), hostile(), empty] {
-        for line in terminal::render(&report, Style::Plain).lines() {
+        for line in terminal::render(&report, Style::PLAIN).lines() {
             let columns: usize = line.chars().filter_map(UnicodeWidthChar::width).sum();
             assert!(columns <= WIDTH, "{line}");
             assert!(
