@@ -25,9 +25,15 @@ pub(crate) struct Draws(ChaCha8Rng);
 impl Draws {
     /// The draws for the thing of this number.
     pub(crate) fn of(seed: u64, purpose: Purpose, number: u64) -> Draws {
+        Draws::of_run(0, seed, purpose, number)
+    }
+
+    /// The same in a further run of a series, counted from 0.
+    pub(crate) fn of_run(run: u32, seed: u64, purpose: Purpose, number: u64) -> Draws {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());
         key[8] = purpose as u8;
+        key[9..13].copy_from_slice(&run.to_le_bytes());
         let mut generator = ChaCha8Rng::from_seed(key);
         generator.set_stream(number);
         Draws(generator)

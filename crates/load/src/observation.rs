@@ -58,10 +58,11 @@ impl Observation {
     }
 
     /// From the scheduled to the sent time, without what connecting took: a server that is slow to shake hands has made nobody
-    /// late.
+    /// late. What was sent anew was sent before that connecting.
     fn lateness(&self) -> Option<Duration> {
         let waited = self.since(Basis::Scheduled, self.sent)?;
-        Some(waited.saturating_sub(self.connect.unwrap_or_default()))
+        let connecting = self.connect.filter(|_| !self.reconnected);
+        Some(waited.saturating_sub(connecting.unwrap_or_default()))
     }
 
     /// The time of a measure; none where it did not happen, and for those that are no single time.

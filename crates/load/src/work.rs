@@ -19,6 +19,7 @@ mod token_scale;
 mod words;
 
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use body::MOST_MEMBERS;
@@ -49,15 +50,57 @@ pub trait Work: Send + Sync {
     /// The requests of one arrival.
     fn conversation(&self, arrival: u64) -> Box<dyn Conversation>;
 
+    /// Those of one arrival in a run of a series, counted from 0: what is made up is another in each, since a server may
+    /// remember what it was asked before.
+    fn conversation_of(&self, run: u32, arrival: u64) -> Box<dyn Conversation> {
+        let _ = run;
+        self.conversation(arrival)
+    }
+
     /// What is asked, in words: `synthetic prompts of 512 tokens, answers of at most 128`.
     fn describe(&self) -> String;
 
     /// The endpoints that are asked, each once.
     fn endpoints(&self) -> Vec<Endpoint>;
 
+    /// How long a user waits before the next conversation; within one, each request says it.
+    fn think_time(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// When the arrivals come, ascending from the start, for work that was recorded; none for work that is made up.
     fn times(&self) -> Option<&[Duration]> {
         None
+    }
+}
+
+/// The work of a series in one of its runs.
+pub struct OfRun {
+    /// What all runs ask.
+    pub work: Arc<dyn Work>,
+    /// Counted from 0.
+    pub run: u32,
+}
+
+impl Work for OfRun {
+    fn conversation(&self, arrival: u64) -> Box<dyn Conversation> {
+        self.work.conversation_of(self.run, arrival)
+    }
+
+    fn describe(&self) -> String {
+        self.work.describe()
+    }
+
+    fn endpoints(&self) -> Vec<Endpoint> {
+        self.work.endpoints()
+    }
+
+    fn think_time(&self) -> Duration {
+        self.work.think_time()
+    }
+
+    fn times(&self) -> Option<&[Duration]> {
+        self.work.times()
     }
 }
 

@@ -173,10 +173,13 @@ impl<T: Tally> Worker<T> {
                 if !self.comes(number, until) {
                     return;
                 }
+                let pause = self.common.work.think_time();
                 while let Some(arrival) = self.next_arrival(number, of) {
                     if self.converse(arrival, Instant::now()).await == Talk::Refused {
                         tokio::time::sleep(AFTER_REFUSAL).await;
                     }
+                    // Once nothing more is to be sent, the next arrival tells so.
+                    let _ = self.thinks((Instant::now() + pause).min(until), pause).await;
                 }
             }
         }

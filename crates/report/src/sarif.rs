@@ -36,10 +36,15 @@ fn run(verdicts: &Verdicts) -> Value {
             "version": visible(&verdicts.tool.version),
             "rules": cases.map(rule).collect::<Vec<_>>(),
         }},
-        "automationDetails": { "id": visible(&format!("interference/{}", verdicts.called())) },
+        "automationDetails": { "id": category(verdicts) },
         "invocations": [invocation(verdicts)],
         "results": results.collect::<Vec<_>>(),
     })
+}
+
+/// What tells runs of one target from those of another: all before the last slash (SARIF 2.1.0, section 3.17.3).
+fn category(verdicts: &Verdicts) -> String {
+    format!("interference/{}/", visible(verdicts.called()))
 }
 
 fn rule(case: &CaseVerdict) -> Value {

@@ -90,6 +90,11 @@ impl RequestFile {
         self.requests.iter().any(|asked| matches!(asked, Asked::Measured(_)))
     }
 
+    /// Whether it has bodies, which are sent as they are.
+    pub fn has_bodies(&self) -> bool {
+        self.requests.iter().any(|asked| matches!(asked, Asked::Recorded(_)))
+    }
+
     /// Whether its requests have times.
     pub fn has_times(&self) -> bool {
         self.times.is_some()
@@ -133,9 +138,13 @@ enum Sent {
 
 impl Work for Requests {
     fn conversation(&self, arrival: u64) -> Box<dyn Conversation> {
+        self.conversation_of(0, arrival)
+    }
+
+    fn conversation_of(&self, run: u32, arrival: u64) -> Box<dyn Conversation> {
         match &self.requests[(arrival % self.requests.len() as u64) as usize] {
             Sent::Recorded(recorded) => recorded.conversation(),
-            Sent::Measured(measured, scale) => measured.conversation(*scale, self.seed, arrival),
+            Sent::Measured(measured, scale) => measured.conversation(*scale, run, self.seed, arrival),
         }
     }
 

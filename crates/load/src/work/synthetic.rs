@@ -121,8 +121,12 @@ fn check(prompts: &Prompts, endpoint: Endpoint) -> Result<(), WorkError> {
 
 impl Work for Synthetic {
     fn conversation(&self, arrival: u64) -> Box<dyn Conversation> {
+        self.conversation_of(0, arrival)
+    }
+
+    fn conversation_of(&self, run: u32, arrival: u64) -> Box<dyn Conversation> {
         let recipe = Arc::clone(&self.0);
-        let draws = Draws::of(recipe.seed, Purpose::Prompt, arrival);
+        let draws = Draws::of_run(run, recipe.seed, Purpose::Prompt, arrival);
         Box::new(MadeUpConversation { recipe, draws, messages: Vec::new(), turn: 0 })
     }
 
@@ -144,10 +148,15 @@ impl Work for Synthetic {
         if prompts.turns > 1 {
             words += &format!(", in conversations of {} turns", prompts.turns);
         }
-        if prompts.turns > 1 && !prompts.think_time.is_zero() {
-            words += &format!(" with {} between", humantime::format_duration(prompts.think_time));
+        if !prompts.think_time.is_zero() {
+            let of = if prompts.turns > 1 { "" } else { ", users" };
+            words += &format!("{of} with {} between", humantime::format_duration(prompts.think_time));
         }
         words
+    }
+
+    fn think_time(&self) -> Duration {
+        self.0.prompts.think_time
     }
 
     fn endpoints(&self) -> Vec<Endpoint> {

@@ -247,7 +247,12 @@ fn told(measure: Measure, statistic: Statistic, histogram: &Histogram) -> Option
         Statistic::Max => histogram.max(),
         quantile => histogram.quantile(quantile.quantile()?),
     };
-    Some(in_unit(measure, value? as f64))
+    let value = match measure.unit() {
+        Unit::Time => value?,
+        // A limit that was kept must not be told as one that was passed.
+        Unit::Count => histogram.least_like(value?),
+    };
+    Some(in_unit(measure, value as f64))
 }
 
 /// A value of a histogram as documents tell it.
@@ -261,4 +266,19 @@ pub(super) fn in_unit(measure: Measure, value: f64) -> f64 {
 /// To thousandths.
 fn rounded(value: f64) -> f64 {
     (value * 1e3).round() / 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_of_tokens_is_not_told_as_more() {
+        let mut tokens = Histogram::new();
+        tokens.record(4_096);
+        assert_eq!(tokens.max(), Some(4_099), "it is kept to three digits");
+        for statistic in [Statistic::Min, Statistic::P50, Statistic::P99, Statistic::Max] {
+            assert_eq!(told(Measure::CompletionTokens, statistic, &tokens), Some(4_096.0), "{statistic:?}");
+        }
+    }
 }

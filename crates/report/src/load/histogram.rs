@@ -85,6 +85,11 @@ impl Histogram {
         (!self.is_empty()).then(|| self.0.min())
     }
 
+    /// The lowest value that is kept as this one is, to three digits.
+    pub fn least_like(&self, value: u64) -> u64 {
+        self.0.lowest_equivalent(value)
+    }
+
     /// How many values are at most this, to the precision of the histogram.
     pub fn count_at_most(&self, value: u64) -> u64 {
         self.0.count_between(0, value.min(HIGHEST))

@@ -63,6 +63,23 @@ fn form(arguments: &LoadArguments) -> Form {
 /// What is told of requests that are not sent when they say.
 const TIMES_ASIDE: &str = "the requests have times of their own, which play no role beside --rate, --concurrency or --sweep: they are sent in turn";
 
+/// What is told of flags that change no body that was recorded; only its model and `--body` do.
+fn without_effect(asking: &Asking) -> Option<String> {
+    let given = [
+        ("--max-tokens", asking.max_tokens.is_some()),
+        ("--max-completion-tokens", asking.max_completion_tokens),
+        ("--ignore-eos", asking.ignore_eos),
+        ("--no-stream", asking.no_stream),
+    ];
+    let given: Vec<&str> = given.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect();
+    let plays = if given.len() == 1 { "plays" } else { "play" };
+    let told = || {
+        let names = given.join(", ");
+        format!("{names} {plays} no role in bodies that were recorded: `--body` puts members into them")
+    };
+    (!given.is_empty()).then(told)
+}
+
 /// Makes the work, and looks at the server.
 ///
 /// # Errors
@@ -82,6 +99,9 @@ pub(super) async fn ask(
                 notes.push(TIMES_ASIDE.to_owned());
                 file = file.in_turn();
             }
+            if file.has_bodies() {
+                notes.extend(without_effect(&arguments.asking));
+            }
             let scale = match file.needs_scale() {
                 true => Some(scale(&form, seed, target, time, &mut notes).await?),
                 false => None,
@@ -89,6 +109,7 @@ pub(super) async fn ask(
             Arc::new(file.work(scale, seed).map_err(wrong_work)?)
         }
         (None, Some(folder)) => {
+            notes.extend(without_effect(&arguments.asking));
             let cassettes = Cassettes::read(folder, &form).map_err(wrong_work)?;
             cassettes.left_out().iter().for_each(|reason| say(&format!("left out: {reason}")));
             notes.extend(match cassettes.left_out().len() {
@@ -103,8 +124,10 @@ pub(super) async fn ask(
             Arc::new(Synthetic::new(&form, prompts(&arguments.asking), scale, seed).map_err(wrong_work)?)
         }
     };
+    // One of many recorded requests may have been refused when it was recorded, too.
+    let is_made_up = arguments.asking.requests.is_none() && arguments.asking.cassettes.is_none();
     let look = match first(&*work) {
-        Some(first) => sound(&first, target, time).await?,
+        Some(first) => sound(&first, target, time, is_made_up).await?,
         None => Err(None),
     };
     if let Err(why) = &look {
@@ -180,7 +203,7 @@ async fn scale(
     let mut probes = Vec::new();
     for words in TokenScale::probe_words() {
         let ask = probe(form, words, seed).map_err(wrong_work)?;
-        let answer = sound(&ask, target, time).await?;
+        let answer = sound(&ask, target, time, true).await?;
         let usage = answer.ok().and_then(|answer| answer.heard.usage);
         probes.extend(usage.map(|usage| (words, usage.prompt_tokens)));
     }
@@ -194,7 +217,7 @@ async fn scale(
 }
 
 /// A sound answer, if one comes in some tries; else what became of the last. Where the base URL has no path, the API is
-/// looked for.
+/// looked for. `all_alike`: whatever the server says to this request it says to all.
 ///
 /// # Errors
 /// There is no connection, or the server refuses the request for a reason that every further one has too.
@@ -202,6 +225,7 @@ async fn sound(
     ask: &Ask,
     target: &mut Target,
     time: TimeLimits,
+    all_alike: bool,
 ) -> Result<Result<Observation, Option<String>>, Failure> {
     if target.is_bare() {
         let below = target.with_base_path("/v1");
@@ -216,7 +240,9 @@ async fn sound(
         match answer.outcome {
             Ok(()) => return Ok(Ok(answer)),
             Err(failure) => {
-                refuse_what_cannot_be(failure, &answer, ask, target)?;
+                if all_alike || !matches!(failure, Kind::Status(_)) {
+                    refuse_what_cannot_be(failure, &answer, ask, target)?;
+                }
                 last = Some(told(failure, &answer));
             }
         }

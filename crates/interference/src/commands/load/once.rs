@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::Context;
 use humantime::format_duration;
 use interference_load::schedule::{Arrival, Profile, Schedule, ScheduleError, Speed, WHOLE};
+use interference_load::work::OfRun;
 use interference_load::{Counting, Level, Live, Measured, Reuse, Run, level_of, measure};
 use interference_report::Tool;
 use interference_report::load::{Bounds, Certificate, FORMAT, LoadReport, Objective, Plan};
@@ -62,7 +63,15 @@ pub(super) fn check_pattern(arguments: &LoadArguments) -> Result<(), Failure> {
     let LoadArguments { arrivals, asking, .. } = arguments;
     let is_said = arrivals.rate.is_some() || arrivals.concurrency.is_some() || arrivals.sweep;
     let is_recorded = asking.requests.is_some() || asking.cassettes.is_some();
-    if is_said || is_recorded { Ok(()) } else { Err(no_pattern()) }
+    if !is_said && !is_recorded {
+        return Err(no_pattern());
+    }
+    if !asking.think_time.is_zero() && asking.turns == 1 && arrivals.concurrency.is_none() {
+        let message = "--think-time is between the requests of a user, and each arrival here is one request";
+        let hint = "`--turns N` has conversations, `--concurrency N` users";
+        return Err(Failure::new(WRONG_USAGE, message, hint));
+    }
+    Ok(())
 }
 
 fn nothing_to_send(rate: &Profile, duration: Duration) -> Failure {
@@ -172,7 +181,8 @@ impl<'a> Session<'a> {
             (Some(at), Some(_)) => Some(at + self.lasts(pattern) * number),
             (at, _) => at.filter(|_| number == 0),
         };
-        Session { start_at, ..self }
+        let work = Arc::new(OfRun { work: Arc::clone(&self.asked.work), run: number });
+        Session { start_at, asked: Asked { work, ..self.asked }, ..self }
     }
 
     /// Whether the server takes plans of faults from a header that this one is like.
@@ -226,10 +236,14 @@ impl<'a> Session<'a> {
             Pattern::Open(rate) => one(rate.peak() * share),
             Pattern::Closed(users) => one(1.0).with_streams((users.peak() * share).max(1.0)),
             Pattern::Trace(times) => {
-                let busiest = times.iter().enumerate().map(|(first, time)| {
-                    times[first..].partition_point(|other| *other < *time + Duration::from_secs(1))
-                });
-                one(busiest.max().unwrap_or(1) as f64 * self.speed().factor() * share)
+                let second = Duration::from_secs(1).mul_f64(self.speed().factor());
+                let busiest = times
+                    .iter()
+                    .enumerate()
+                    .map(|(first, time)| times[first..].partition_point(|other| *other < *time + second));
+                let level = one(busiest.max().unwrap_or(1) as f64 * share);
+                // However long answers take, there are no more than there are requests.
+                level.with_streams(level.streams.min((times.len() as f64 * share).max(1.0)))
             }
         }
     }

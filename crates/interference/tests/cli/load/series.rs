@@ -104,6 +104,15 @@ fn a_search_passes_over_rates_that_send_nothing() {
 }
 
 #[test]
+fn a_series_without_faults_and_without_a_sound_answer_fails() {
+    let bench = Bench::take();
+    let loaded = Loaded::new(&bench, BUSY, &["--faults", "http.status = 500"]);
+    let finished =
+        loaded.run(&["--rate", "20", "--duration", "200ms", "--no-certificate", "--fault-rates", "0"]);
+    assert!(finished.failed_with(1).contains("error: no sound answer to any of "), "{finished:#?}");
+}
+
+#[test]
 fn a_server_that_takes_no_faults_is_told_before_the_run() {
     let bench = Bench::take();
     let faults = ["--rate", "20", "--duration", "200ms", "--no-certificate", "--fault-rates", "0,0.5,1"];

@@ -55,6 +55,8 @@ fn what_is_wrong_with_a_command_line_is_told() {
         (&["--rate", "1", "--report", "pdf=a"], "there is no format `pdf`"),
         (&["--rate", "1", "--plant-stall", "0s"], "expected at least a millisecond"),
         (&["--sweep", "--slo", "failed<=0", "--shard", "0/2"], "`--sweep` has no shards"),
+        (&["--rate", "1", "--think-time", "1s"], "--think-time is between the requests of a user"),
+        (&["--requests", "a.jsonl", "--think-time", "1s"], "cannot be used with"),
         (&["--rate", "1", "--fault-rates", "2"], "expected a number from 0 to 1"),
     ] {
         let finished = bench.run(&[&["load", "http://127.0.0.1:9/v1", "-m", "any"], arguments].concat());

@@ -1,5 +1,7 @@
 //! What is asked.
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 
 use super::{ANY, Loaded, good, number};
@@ -47,6 +49,64 @@ fn conversations_go_on() {
     let further: Vec<_> = last.iter().filter(|body| body["messages"][2].is_object()).collect();
     assert_eq!(further.len(), 10);
     assert!(further.iter().all(|body| body["messages"][1]["content"] == "An oak in the wind."));
+}
+
+#[test]
+fn users_think_between_conversations() {
+    let bench = Bench::take();
+    let loaded = Loaded::new(&bench, ANY, &[]);
+    let patient = ["--concurrency", "1", "--duration", "300ms", "--think-time", "1m"];
+    let document = loaded.measured(&patient);
+    assert_eq!(good(&document), 1, "the second would come after the run");
+    assert!(document["plan"]["work"].as_str().unwrap().contains(", users with 1m between"), "{document:#}");
+}
+
+#[test]
+fn no_run_of_a_series_repeats_a_prompt() {
+    let bench = Bench::take();
+    let loaded = Loaded::new(&bench, ANY, &["--allow-faults"]);
+    loaded.measured(&[&["--fault-rates", "0,0,0"], &BRIEF[..]].concat());
+    let bodies = bodies(&loaded, 30);
+    let prompts: HashSet<String> = bodies.iter().map(|body| body["messages"].to_string()).collect();
+    assert_eq!(prompts.len(), 30);
+}
+
+/// One line of many may have been refused when it was recorded, too.
+#[test]
+fn a_request_of_a_file_that_is_refused_is_one_of_many() {
+    let bench = Bench::take();
+    let loaded = Loaded::new(&bench, "models = [\"oak\"]\n[[rule]]\nanswer.text = \"An oak.\"\n", &[]);
+    let body =
+        |model: &str| json!({"model": model, "messages": [{"role": "user", "content": "Hi."}]}).to_string();
+    for models in [["oak", "elm"], ["elm", "oak"]] {
+        let file = loaded.file("requests.jsonl", &models.map(body).join("\n"));
+        let base_url = loaded.server.base_url();
+        let arguments = ["load", &base_url, "--requests", &file, "--json", "--no-certificate", "--no-stream"];
+        let finished = bench.run(&[&arguments[..], &BRIEF].concat());
+        let document = super::document(&finished);
+        assert_eq!(document["errors"], json!({"status_404": 5}), "{models:?}: {document:#}");
+        let notes = document["notes"].to_string();
+        assert!(notes.contains("--no-stream plays no role in bodies that were recorded"), "{notes}");
+    }
+}
+
+/// A trace that is played at another speed comes to no more streams and chunks than it has requests.
+#[test]
+fn the_level_of_a_trace_is_that_of_its_requests() {
+    let bench = Bench::take();
+    let loaded = Loaded::new(&bench, ANY, &[]);
+    let line = |at: u32| {
+        let body = json!({"model": "any", "stream": true, "messages": [{"role": "user", "content": "Hi."}]});
+        json!({"body": body, "at_ms": 2 * at}).to_string()
+    };
+    let file = loaded.file("trace.jsonl", &(0..50).map(line).collect::<Vec<_>>().join("\n"));
+    let finished = loaded.run(&["--requests", &file, "--speed", "1000x"]);
+    let said = finished.stderr.lines().find(|line| line.contains("measures itself before")).unwrap();
+    let number = |behind: &str| -> f64 {
+        let rest = said.split(behind).nth(1).unwrap().trim_start();
+        rest.split(' ').next().unwrap().parse().unwrap()
+    };
+    assert!(number("with") <= 50.0 && number("and") <= 250.0, "{said}");
 }
 
 #[test]

@@ -84,7 +84,13 @@ impl Measured {
     }
 
     /// A request of its length: its blocks, and words of its own behind them where they are too short.
-    pub(super) fn conversation(&self, scale: TokenScale, seed: u64, arrival: u64) -> Box<dyn Conversation> {
+    pub(super) fn conversation(
+        &self,
+        scale: TokenScale,
+        run: u32,
+        seed: u64,
+        arrival: u64,
+    ) -> Box<dyn Conversation> {
         let mut text = String::new();
         let mut left = scale.words_of_prompt(self.input_length);
         for block in &self.blocks {
@@ -92,7 +98,7 @@ impl Measured {
             add_words(&mut text, &mut Draws::of(seed, Purpose::SharedText, *block), words);
             left -= words;
         }
-        add_words(&mut text, &mut Draws::of(seed, Purpose::Prompt, arrival), left);
+        add_words(&mut text, &mut Draws::of_run(run, seed, Purpose::Prompt, arrival), left);
         single(Ask {
             endpoint: self.form.endpoint,
             pause: Duration::ZERO,

@@ -52,7 +52,8 @@ pub(crate) fn curves(histograms: &BTreeMap<Measure, Histogram>) -> Option<Chart>
         let end = self::nines(histogram);
         let points = (0..=POINTS).map(|point| {
             let nines = end * f64::from(point) / f64::from(POINTS);
-            let quantile = 1.0 - 10_f64.powf(-nines);
+            // The last point is the greatest value, which a share of the others never comes to.
+            let quantile = if point == POINTS { 1.0 } else { 1.0 - 10_f64.powf(-nines) };
             Some((x.place(nines), y.place(in_unit(*measure, histogram.quantile(quantile)? as f64))))
         });
         Line { name: in_words(*measure), ink, path: path(points), marks: Vec::new() }

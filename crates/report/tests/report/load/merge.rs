@@ -159,6 +159,11 @@ fn what_does_not_belong_together_is_refused_with_what_to_do() {
         .contains("`started_at`")
     );
     let mut shards = sample::shards(&Traffic { requests: 5, ..Traffic::default() }, 2);
+    shards.iter_mut().for_each(|shard| shard.plan.start_at = None);
+    shards[0].started_at = "2026-11-26T09:30:00.075Z".to_owned();
+    shards[1].started_at = "2026-11-26T09:30:00.900Z".to_owned();
+    assert!(LoadReport::merge(shards).is_ok(), "the same second");
+    let mut shards = sample::shards(&Traffic { requests: 5, ..Traffic::default() }, 2);
     shards[1].started_at = "2026-11-26T09:30:01Z".to_owned();
     assert_eq!(
         LoadReport::merge(shards).unwrap().started_at,
