@@ -75,20 +75,24 @@ fn read(path: &Path) -> Result<Source, Failure> {
 
 /// What is there already may have been edited since.
 fn write_script(path: &Path, text: &str) -> Result<(), Failure> {
-    let folder = path.parent().map_or(Ok(()), std::fs::create_dir_all);
-    let file = folder.and_then(|()| File::create_new(path));
-    let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
+    let cannot = |error: io::Error| {
+        Failure::new(
+            TOOL_FAILED,
+            format!("{} cannot be written: {error}", path.display()),
+            "name a file in a folder that may be written to",
+        )
+    };
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(cannot)?;
+    }
+    let written = File::create_new(path).and_then(|mut file| file.write_all(text.as_bytes()));
     written.map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => Failure::new(
             WRONG_USAGE,
             format!("{} is there already", path.display()),
             "name another file, or remove this one; fixtures become one script, not a folder",
         ),
-        _ => Failure::new(
-            TOOL_FAILED,
-            format!("{} cannot be written: {error}", path.display()),
-            "name a file in a folder that may be written to",
-        ),
+        _ => cannot(error),
     })
 }
 

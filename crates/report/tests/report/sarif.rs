@@ -34,7 +34,7 @@ fn several_runs_are_told_apart() {
     other.target_name = None;
     let log = log(&sarif::render(&[sample::rich(), other]).unwrap());
     let ids = [0, 1].map(|run| log["runs"][run]["automationDetails"]["id"].clone());
-    assert_eq!(ids, ["interference/example-server 2.4", "interference/http://localhost:8080/v1"]);
+    assert_eq!(ids, ["interference/example-server 2.4/", "interference/http://localhost:8080/v1/"]);
 }
 
 proptest! {
