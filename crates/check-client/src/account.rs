@@ -62,7 +62,7 @@ pub enum NoAccount {
 }
 
 /// Exceptions of languages, of their JSON parsers and HTTP libraries, which no SDK can mean to be its own: where an
-/// account does not say whether its error is typed, these are not, whatever module stands in front of them.
+/// account does not say whether its error is typed, these are not, in whatever module they stand.
 const FOREIGN: &[&str] = &[
     "AssertionError",
     "AttributeError",
@@ -80,7 +80,6 @@ const FOREIGN: &[&str] = &[
     "JSONDecodeError",
     "KeyError",
     "OSError",
-    "ProtocolError",
     "RangeError",
     "RecursionError",
     "ReferenceError",
@@ -93,6 +92,9 @@ const FOREIGN: &[&str] = &[
     "UnicodeError",
     "ValueError",
 ];
+
+/// What languages call theirs, and clients, too.
+const COMMON: &[&str] = &["Error", "Exception"];
 
 impl Account {
     /// Reads what a command printed: the whole of it is the object, or its last line is, where something else chatters.
@@ -156,16 +158,18 @@ impl AccountError {
         let kind = text(error, "type")?.unwrap_or_default();
         let typed = match member(error, "typed") {
             Some(Value::Bool(typed)) => *typed,
-            None => !FOREIGN.contains(&bare(&kind)),
+            None => !is_foreign(&kind),
             Some(_) => return Err(NoAccount::Member { member: "error.typed", expected: "true or false" }),
         };
         Ok(AccountError { typed, message: text(error, "message")?.unwrap_or_default(), kind })
     }
 }
 
-/// The name of an exception without its module: `json.decoder.JSONDecodeError`, `std::io::Error`.
-fn bare(kind: &str) -> &str {
-    kind.rsplit(['.', ':', '/']).next().unwrap_or(kind)
+/// Whether an exception is not the client's own by its name, which may have its module in front, as in
+/// `json.decoder.JSONDecodeError`. In a module of their own, many clients call theirs [`COMMON`].
+fn is_foreign(kind: &str) -> bool {
+    let bare = kind.rsplit(['.', ':', '/']).next().unwrap_or(kind);
+    FOREIGN.contains(&kind) || FOREIGN.contains(&bare) && !COMMON.contains(&bare)
 }
 
 /// A member that is there, and not null.
@@ -231,6 +235,8 @@ mod tests {
             (br#"{"error": {"type": "json.decoder.JSONDecodeError"}}"#, false),
             (br#"{"error": {"type": "builtins.ConnectionResetError"}}"#, false),
             (br#"{"error": {"type": "openai.APIError"}}"#, true),
+            (br#"{"error": {"type": "genai::Error"}}"#, true),
+            (br#"{"error": {"type": "Error"}}"#, false),
             (br#"{"error": {"type": "JSONDecodeError", "typed": true}}"#, true),
             (br#"{"error": {"type": "APIError", "typed": false}}"#, false),
             (br#"{"error": "the stream broke off"}"#, true),

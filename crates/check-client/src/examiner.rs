@@ -6,6 +6,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -231,9 +232,13 @@ impl Drop for Examiner {
     }
 }
 
-/// Finds places for connections: when the last one is taken, the one that has lain idle for longest is to leave.
+/// Finds places for connections: where all are taken, the one that has lain idle for longest is to leave.
 #[derive(Debug, Default)]
-pub(crate) struct Usher(Notify);
+pub(crate) struct Usher {
+    /// Whether somebody waits for a place.
+    is_wanted: AtomicBool,
+    asked: Notify,
+}
 
 impl Usher {
     /// Waits until a connection brings something, as a new one or after an answer; false where it is to be closed instead.
@@ -242,11 +247,28 @@ impl Usher {
         if tokio::time::timeout(in_peace, responder.readable()).await.is_ok() {
             return true;
         }
+        let leaves = async {
+            loop {
+                self.asked.notified().await;
+                if self.is_wanted.swap(false, Ordering::Relaxed) {
+                    return;
+                }
+            }
+        };
         tokio::select! {
             biased;
             brought = tokio::time::timeout(LONGEST_IDLE, responder.readable()) => brought.is_ok(),
-            () = self.0.notified() => false,
+            () = leaves => false,
         }
+    }
+
+    fn ask_for_a_place(&self) {
+        self.is_wanted.store(true, Ordering::Relaxed);
+        self.asked.notify_one();
+    }
+
+    fn has_found_one(&self) {
+        self.is_wanted.store(false, Ordering::Relaxed);
     }
 }
 
@@ -258,17 +280,24 @@ pub(crate) async fn accept<A: Future<Output = ()> + Send + 'static>(
 ) {
     let mut stop = std::pin::pin!(stop);
     let (mut connections, usher) = (JoinSet::new(), Arc::new(Usher::default()));
+    let mut waiting = None;
     loop {
         tokio::select! {
-            accepted = listener.accept(), if connections.len() < MOST_CONNECTIONS => {
-                // One that was gone before it was taken is none.
-                let Ok((stream, _)) = accepted else { continue };
-                connections.spawn(attend(stream, Arc::clone(&usher)));
-                if connections.len() == MOST_CONNECTIONS {
-                    usher.0.notify_one();
+            accepted = listener.accept(), if waiting.is_none() => match accepted {
+                Ok((stream, _)) if connections.len() < MOST_CONNECTIONS => {
+                    connections.spawn(attend(stream, Arc::clone(&usher)));
                 }
+                Ok((stream, _)) => {
+                    waiting = Some(stream);
+                    usher.ask_for_a_place();
+                }
+                // One that was gone before it was taken.
+                Err(_) => {}
             },
-            Some(_) = connections.join_next() => {}
+            Some(_) = connections.join_next() => if let Some(stream) = waiting.take() {
+                usher.has_found_one();
+                connections.spawn(attend(stream, Arc::clone(&usher)));
+            },
             () = &mut stop => break,
         }
     }

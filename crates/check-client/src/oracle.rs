@@ -5,6 +5,8 @@
 
 use std::time::{Duration, Instant};
 
+use interference_cassette::query_without_secrets;
+
 use crate::account::{Account, NoAccount};
 use crate::case::{Harm, Objection};
 use crate::evidence::{Attempt, told_break};
@@ -207,6 +209,10 @@ fn asked_instead(attempt: &Attempt) -> String {
     match &attempt.request.head {
         Some(head) if attempt.asked != Asked::Broken => {
             let [method, target] = [&head.method, &head.target].map(|word| String::from_utf8_lossy(word));
+            let target = match target.split_once('?') {
+                Some((path, query)) => format!("{path}?{}", query_without_secrets(query)),
+                None => target.into_owned(),
+            };
             format!("it asked for {} instead", shown(&format!("{method} {target}")))
         }
         _ => told_break(&attempt.request.received.ending).to_owned(),

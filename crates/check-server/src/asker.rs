@@ -301,7 +301,7 @@ fn wait_when_busy(exchange: &Exchange) -> Duration {
 }
 
 /// How long to stay away: `retry-after-ms`, as SDKs read it first, else `Retry-After` in seconds or as a date (RFC 9110
-/// section 10.2.3). What is past is no time at all.
+/// section 10.2.3), which the server's own clock (`Date`) tells how far away it is; one that is past says nothing.
 fn retry_after(header: impl Fn(&str) -> Option<String>, now: SystemTime) -> Option<Duration> {
     let milliseconds = header("retry-after-ms").and_then(|value| value.trim().parse::<f64>().ok());
     if let Some(Ok(wait)) = milliseconds.map(|value| Duration::try_from_secs_f64(value / 1e3)) {
@@ -311,8 +311,9 @@ fn retry_after(header: impl Fn(&str) -> Option<String>, now: SystemTime) -> Opti
     match value.trim().parse() {
         Ok(seconds) => Some(Duration::from_secs(seconds)),
         Err(_) => {
-            let until = httpdate::parse_http_date(value.trim()).ok()?;
-            Some(until.duration_since(now).unwrap_or_default())
+            let date = |value: &str| httpdate::parse_http_date(value.trim()).ok();
+            let now = header("date").and_then(|value| date(&value)).unwrap_or(now);
+            date(&value)?.duration_since(now).ok()
         }
     }
 }
@@ -342,7 +343,10 @@ mod tests {
             Some(Duration::from_millis(250))
         );
         assert_eq!(read(&[("retry-after", "Sun, 06 Nov 1994 08:49:40 GMT")]), Some(Duration::from_secs(3)));
-        assert_eq!(read(&[("retry-after", "Sun, 06 Nov 1994 08:49:00 GMT")]), Some(Duration::ZERO));
+        let slow =
+            [("date", "Sun, 06 Nov 1994 08:49:00 GMT"), ("retry-after", "Sun, 06 Nov 1994 08:49:02 GMT")];
+        assert_eq!(read(&slow), Some(Duration::from_secs(2)), "the server's clock is behind");
+        assert_eq!(read(&[("retry-after", "Sun, 06 Nov 1994 08:49:00 GMT")]), None);
         assert_eq!(read(&[("retry-after-ms", "-1"), ("retry-after", "1")]), Some(Duration::from_secs(1)));
         for nothing in [("retry-after", "soon"), ("retry-after", "-1"), ("retry-after-ms", "NaN")] {
             assert_eq!(read(&[nothing]), None, "{nothing:?}");

@@ -199,7 +199,7 @@ fn standing(status: u16) -> Standing {
     }
 }
 
-/// A character between double quotes, of which none stands for itself.
+/// A character as it stands between double quotes: as Rust escapes it, but for the apostrophe, which ends nothing there.
 fn shown(character: char) -> String {
     if character == '\'' { "'".to_owned() } else { character.escape_debug().to_string() }
 }

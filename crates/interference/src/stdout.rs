@@ -33,16 +33,17 @@ impl Stdout {
                 let message = format!("{place} is a folder, and no report can be written there");
                 return Err(Failure::new(WRONG_USAGE, message, "name a file in it"));
             }
-            if files.contains(&output.path.as_path()) {
+            // What is no regular file, such as `/dev/null`, takes several.
+            if files.contains(&output.path.as_path()) && (output.path.is_file() || !output.path.exists()) {
                 let message = format!("two reports cannot both go to {place}");
                 return Err(Failure::new(WRONG_USAGE, message, "give each a file of its own"));
             }
             files.push(&output.path);
         }
         let reports = outputs.iter().filter(|output| output.is_to_stdout()).count();
-        match reports + usize::from(json) {
-            0 | 1 if reports == 0 => Ok(Stdout::Own),
-            1 => Ok(Stdout::Report),
+        match (reports, json) {
+            (0, _) => Ok(Stdout::Own),
+            (1, false) => Ok(Stdout::Report),
             _ => {
                 let message = "two documents cannot both go to stdout";
                 let hint = "give all but one a file: `--report FORMAT=FILE`";

@@ -178,8 +178,10 @@ impl<T: Tally> Worker<T> {
                     if self.converse(arrival, Instant::now()).await == Talk::Refused {
                         tokio::time::sleep(AFTER_REFUSAL).await;
                     }
-                    // Once nothing more is to be sent, the next arrival tells so.
-                    let _ = self.thinks((Instant::now() + pause).min(until), pause).await;
+                    // Whoever has to go does not think for longer, and the next arrival tells so.
+                    if let Some(until) = self.stays_until(number) {
+                        let _ = self.thinks((Instant::now() + pause).min(until), pause).await;
+                    }
                 }
             }
         }
@@ -191,6 +193,11 @@ impl<T: Tally> Worker<T> {
         let mut users = self.users();
         let user = users.entry(number).or_insert(User { next_arrival: number, until: None });
         user.until.replace(until).is_none()
+    }
+
+    /// How long a user stays, who may have come again meanwhile.
+    fn stays_until(&self, number: u64) -> Option<Instant> {
+        self.users().get(&number)?.until
     }
 
     /// The number of a user's next arrival, of so many users: no two are the same, so that none asks what was asked before.

@@ -119,11 +119,17 @@ fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    // Its own words tell the name of the file beside the place, which nobody knows.
-    let mut file = new_file(folder).map_err(|error| error.kind())?;
+    let mut file = new_file(folder).map_err(|error| bare(&error))?;
     file.write_all(text)?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
+}
+
+/// What the system said, without the name of the file beside the place, which nobody knows.
+fn bare(error: &io::Error) -> io::Error {
+    let cause = error.get_ref().and_then(|error| error.source()).and_then(|cause| cause.downcast_ref());
+    let code = cause.and_then(io::Error::raw_os_error);
+    code.map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
 }
 
 /// Readable for others as far as the umask says, unlike a temporary file: a report is for others.

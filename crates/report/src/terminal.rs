@@ -1,8 +1,8 @@
 //! What a person reads at the end of a run, in ten seconds.
 //!
 //! Owns the order: target, failures, what could not be judged, sections, and the sentence that says it all last, where
-//! the eye rests. Lines fit the columns of the style, [`WIDTH`] at most, as far as tables do; commands alone are never broken, so that they can be copied. Refuses to
-//! know whether there is a terminal: the caller chooses the [`Style`].
+//! the eye rests. Lines fit the columns of the style, [`WIDTH`] at most, as far as tables do; commands alone are never
+//! broken, so that they can be copied. Refuses to know whether there is a terminal: the caller chooses the [`Style`].
 
 mod failures;
 mod page;

@@ -117,6 +117,8 @@ impl FaultedAnswer {
             responder: Responder::new(stream),
             // Until a head says otherwise.
             framing: Framing::Close,
+            tail: Tail::default(),
+            is_packed: false,
             due: Instant::now(),
             // Requests that were read ahead are lost with the library's buffer.
             closes: more_is_read || request.closes(),
@@ -150,6 +152,10 @@ impl FaultedAnswer {
 struct Writer {
     responder: Responder,
     framing: Framing,
+    /// The end of the body so far, by which a whole event is known from a half one.
+    tail: Tail,
+    /// Whether the body has a coding, behind which nothing can be read.
+    is_packed: bool,
     /// When the next bytes are due: waits are laid behind one another, so that a late timer makes nothing else late.
     due: Instant,
     closes: bool,
@@ -162,6 +168,26 @@ struct Writer {
     when_broken: WhenBroken,
     closing: Closing,
     write_time: Duration,
+}
+
+/// The last bytes of a body.
+#[derive(Debug, Default)]
+struct Tail(Vec<u8>);
+
+impl Tail {
+    fn push(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(&bytes[bytes.len().saturating_sub(Tail::LONGEST)..]);
+        self.0.drain(..self.0.len().saturating_sub(Tail::LONGEST));
+    }
+
+    /// Whether a blank line has ended the last event, or none has begun (WHATWG HTML, section 9.2.6).
+    fn is_between_events(&self) -> bool {
+        self.0.is_empty()
+            || ["\n\n", "\r\r", "\r\n\r\n"].iter().any(|blank| self.0.ends_with(blank.as_bytes()))
+    }
+
+    /// Bytes of the longest blank line, with the end of the line before.
+    const LONGEST: usize = 4;
 }
 
 impl Writer {
@@ -255,6 +281,7 @@ impl Writer {
         if self.closes {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
+        self.is_packed = headers.contains_key(CONTENT_ENCODING);
         self.observation.head(status, &headers, None);
         self.put(&raw_answer::head(status, &headers)).await
     }
@@ -358,6 +385,7 @@ impl Writer {
                     return Ok(None);
                 }
                 self.observation.sent(&bytes);
+                self.tail.push(&bytes);
                 match self.framing {
                     Framing::NoBody => {}
                     // An empty chunk would be the last one.
@@ -399,8 +427,12 @@ impl Writer {
             Finish::Broken(ending) => self.end_with(ending, Ended::BrokenOff).await,
             Finish::ServerStops => {
                 self.observation.end(Ended::ServerStopped);
-                // In a stream there is room for last words; anything else just breaks off.
-                if let (Framing::Chunked, Some(end)) = (self.framing, &self.last_words) {
+                // In a stream there is room for last words; anything else just breaks off, and so does what is packed, or
+                // stands in the middle of an event.
+                if let (Framing::Chunked, Some(end)) = (self.framing, &self.last_words)
+                    && !self.is_packed
+                    && self.tail.is_between_events()
+                {
                     for event in event_stream::last_words(end) {
                         self.put(&chunk(&event)).await?;
                     }

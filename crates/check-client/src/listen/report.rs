@@ -174,10 +174,15 @@ impl<'a> Report<'a> {
             return Err(Objection::broken(Harm::Hang, "it did not end"));
         }
         let text_was_seen = matches!(self.said, Said::Saw(Sight::Whole | Sight::Part));
-        if text_was_seen && attempts.iter().filter_map(served).all(|answer| answer.text.is_empty()) {
-            return Err(Objection::broken(Harm::Invention, "a text, and the answer has none"));
-        }
         match judged(case, &seen) {
+            // It may be what the model thought, shown as what it is or as the answer.
+            Ok(_)
+                if text_was_seen
+                    && attempts.iter().filter_map(served).all(|answer| answer.text.is_empty()) =>
+            {
+                let seen = "a text was seen, and the answer has none: report an account";
+                Err(Objection::inconclusive(seen))
+            }
             // Nobody has said what the error says, and what of the text stands beside it.
             Err(lost) if self.said == Said::Saw(Sight::Error) && lost.harm() == Some(Harm::SilentLoss) => {
                 let seen =
@@ -260,12 +265,12 @@ mod tests {
     }
 
     #[test]
-    fn who_sees_a_text_where_there_is_none_has_been_told_what_was_not_said() {
+    fn who_sees_a_text_where_there_is_none_is_asked_for_more() {
         let case = cases().find(|case| case.slug == "chunks.reasoning-only").unwrap();
         assert!(outcome(case, r#"{"saw": "nothing"}"#).is_ok());
         for saw in ["whole", "part"] {
             let objection = outcome(case, &format!(r#"{{"saw": "{saw}"}}"#)).unwrap_err();
-            assert_eq!(objection.harm(), Some(Harm::Invention));
+            assert_eq!(objection.harm(), None, "{}", objection.seen);
         }
     }
 

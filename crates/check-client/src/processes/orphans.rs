@@ -50,9 +50,16 @@ fn pursue(heads: &[Pid], until: Instant, is_prey: impl Fn(Pid) -> bool) -> bool 
     loop {
         let mut found_now = false;
         let children = children(heads);
-        for process in with_descendants(&children).into_iter().rev().filter(|process| is_prey(*process)) {
-            kill(process, heads);
-            found_now = true;
+        let all = with_descendants(&children);
+        for process in all.iter().rev().copied().filter(|process| is_prey(*process)) {
+            // One that was reaped meanwhile may have left its number to a stranger.
+            if parent(process).is_some_and(|parent| parent == getpid() || all.contains(&parent)) {
+                kill(process, heads);
+                found_now = true;
+            }
+            if Instant::now() >= until {
+                break;
+            }
         }
         for child in children {
             let _ = waitpid(Some(child), WaitOptions::NOHANG);
@@ -93,6 +100,13 @@ fn end_marked(mark: &str, heads: &[Pid]) -> bool {
 fn is_marked(process: Pid, mark: &str) -> bool {
     let environment = fs::read(format!("/proc/{process}/environ")).unwrap_or_default();
     environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
+}
+
+/// The parent of a process, by the fourth field of its `stat` (proc(5)).
+fn parent(process: Pid) -> Option<Pid> {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", process.as_raw_nonzero())).ok()?;
+    // The second is the name of its program in parentheses, which may have any character.
+    stat.rsplit_once(") ")?.1.split(' ').nth(1).and_then(pid)
 }
 
 /// The children of this process, heads aside, those included that have ended and were not reaped.

@@ -4,6 +4,8 @@
 //! that of `judging` and `report`.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -11,7 +13,8 @@ use interference_catalogue::{Named, Selection};
 use interference_check_server::{Case, Company, Judge, Judgement, PreflightError, Wishes, cases, cost};
 use interference_report::{CaseVerdict, Verdict};
 
-use crate::failure::{Failure, INTERRUPTED, TOOL_FAILED};
+use crate::failure::{self, Failure, INTERRUPTED, TOOL_FAILED};
+use crate::interrupt::end_at_ctrl_c_after;
 use crate::judging::listing::{self, Listed};
 use crate::judging::progress::Progress;
 use crate::judging::{Found, JudgingArguments, shell_word};
@@ -165,16 +168,19 @@ async fn judgement(judge: &Judge) -> anyhow::Result<Judgement> {
         judge.jobs
     ));
     let progress = Progress::new(cases.len(), "finding out what the server is");
-    let judging = judge.run(|findings| progress.found(findings, "model"), |verdict| progress.done(verdict));
-    let outcome = tokio::select! {
-        outcome = judging => Some(outcome),
-        _ = tokio::signal::ctrl_c() => None,
-    };
+    let is_judged = Arc::new(AtomicBool::new(false));
+    let (shown, told) = (progress.clone(), Arc::clone(&is_judged));
+    end_at_ctrl_c_after(async move {
+        shown.finish();
+        if !told.load(Ordering::Relaxed) {
+            let message = "interrupted: no verdicts are told, and no report is written";
+            failure::report(&Failure::new(INTERRUPTED, message, "run it again").into());
+        }
+    })?;
+    let outcome =
+        judge.run(|findings| progress.found(findings, "model"), |verdict| progress.done(verdict)).await;
+    is_judged.store(true, Ordering::Relaxed);
     progress.finish();
-    let Some(outcome) = outcome else {
-        let message = "interrupted: no verdicts are told, and no report is written";
-        return Err(Failure::new(INTERRUPTED, message, "run it again").into());
-    };
     Ok(outcome.map_err(|error| cannot_be_judged(&error))?)
 }
 

@@ -10,12 +10,12 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use interference_cassette::{REDACTED, is_secret};
+use interference_cassette::{REDACTED, is_secret, query_without_secrets};
 use interference_catalogue::{Named, Selection};
 use interference_check_client::{Case, Exam, ExamError, Judgement, Program, cases};
 
 use crate::failure::{Failure, INTERRUPTED, TEST_FAILED, TOOL_FAILED};
-use crate::interrupt::asked_to_end;
+use crate::interrupt::{asked_to_end, end_at_ctrl_c};
 use crate::judging::listing::{self, Listed};
 use crate::judging::progress::Progress;
 use crate::judging::{Found, JudgingArguments, shell_word};
@@ -96,20 +96,18 @@ fn exam(arguments: &CheckClientArguments, selection: Selection, words: &str) -> 
     }
 }
 
-/// The client's command as reports have it: as a shell takes it, without the values of options and variables whose names
-/// tell of secrets. Where a secret is to be found is none.
+/// The client's command as reports have it: as a shell takes it, without the values of options, variables, headers and
+/// parameters of addresses whose names tell of secrets. Where a secret is to be found is none.
 fn told_command(command: &[OsString]) -> String {
     let mut words = Vec::new();
     let mut is_value_of_secret = false;
     for word in command {
         let word = word.to_string_lossy();
         let is_option = word.starts_with('-');
-        let told = match word.split_once('=') {
-            _ if is_value_of_secret && !is_option => without_secret(&word).to_owned(),
-            Some((name, value)) if is_name(name) && is_secret(name) => {
-                format!("{name}={}", without_secret(value))
-            }
-            _ => word.to_string(),
+        let told = if is_value_of_secret && !is_option {
+            without_secret(&word).to_owned()
+        } else {
+            told_word(&word)
         };
         is_value_of_secret = is_option && !word.contains('=') && is_secret(&word);
         words.push(shell_word(&told));
@@ -117,7 +115,22 @@ fn told_command(command: &[OsString]) -> String {
     words.join(" ")
 }
 
-/// Whether this is the name of an option or of a variable, and not the beginning of a program's text.
+/// `NAME=VALUE`, `Name: value`, an address with a query, or anything else.
+fn told_word(word: &str) -> String {
+    if let Some((name, value)) = word.split_once('=').filter(|(name, _)| is_name(name)) {
+        let value = if is_secret(name) { without_secret(value).to_owned() } else { told_word(value) };
+        return format!("{name}={value}");
+    }
+    if let Some((name, value)) = word.split_once(": ").filter(|(name, _)| is_name(name) && is_secret(name)) {
+        return format!("{name}: {}", without_secret(value));
+    }
+    match word.split_once('?').filter(|_| word.contains("://")) {
+        Some((address, query)) => format!("{address}?{}", query_without_secrets(query)),
+        None => word.to_owned(),
+    }
+}
+
+/// Whether this is the name of an option, a variable or a header, and not the beginning of a program's text.
 fn is_name(name: &str) -> bool {
     name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
@@ -154,6 +167,8 @@ async fn judgement(exam: &Exam) -> anyhow::Result<Judgement> {
         () = asked_to_end => None,
     };
     progress.finish();
+    // Once more, and nothing is told.
+    end_at_ctrl_c()?;
     Ok(outcome.ok_or_else(interrupted)?.map_err(|error| cannot_be_examined(&error))?)
 }
 
@@ -205,6 +220,9 @@ mod tests {
         for (command, told) in [
             (&["python3", "a.py", "--api-key", "sk-live-1"][..], "python3 a.py --api-key '[redacted]'"),
             (&["a", "--token=t1", "--max-tokens", "9"], "a '--token=[redacted]' --max-tokens 9"),
+            (&["curl", "-H", "Authorization: Bearer sk-1"], "curl -H 'Authorization: [redacted]'"),
+            (&["a", "--header=x-api-key: sk-1"], "a '--header=x-api-key: [redacted]'"),
+            (&["curl", "http://h/v1?key=k&n=1"], "curl 'http://h/v1?key=[redacted]&n=1'"),
             (&["env", "OPENAI_API_KEY=sk-1", "a"], "env 'OPENAI_API_KEY=[redacted]' a"),
             (&["a", "--api-key", "env:KEY", "--password", "--json"], "a --api-key env:KEY --password --json"),
             (&["python3", "-c", "key = 'a'; x=1"], "python3 -c 'key = '\\''a'\\''; x=1'"),

@@ -10,7 +10,7 @@ use crate::talk::{is_quiet, say};
 const BAR: &str = "[{bar:30}] {pos}/{len} {msg}";
 
 /// The progress of a run.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Progress {
     /// Only on a terminal.
     bar: Option<ProgressBar>,

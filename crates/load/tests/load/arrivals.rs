@@ -38,16 +38,23 @@ fn a_slow_worker_is_not_slow_in_silence() {
 
 /// Keeps the numbers of the arrivals for which it was asked.
 #[derive(Default)]
-struct Numbered(Mutex<Vec<u64>>);
+struct Numbered {
+    asked: Mutex<Vec<u64>>,
+    think_time: Duration,
+}
 
 impl Work for Numbered {
     fn conversation(&self, arrival: u64) -> Box<dyn Conversation> {
-        self.0.lock().unwrap().push(arrival);
+        self.asked.lock().unwrap().push(arrival);
         questions(1).conversation(arrival)
     }
 
     fn describe(&self) -> String {
         "numbers".to_owned()
+    }
+
+    fn think_time(&self) -> Duration {
+        self.think_time
     }
 
     fn endpoints(&self) -> Vec<Endpoint> {
@@ -63,7 +70,7 @@ fn a_user_who_comes_again_goes_on() {
     let schedule = Schedule::Users { users: vec![user(0), user(2)], of: 3 };
     let work = Arc::new(Numbered::default());
     measured(&run(&server.url, schedule, work.clone()), &[]);
-    let mut asked = work.0.lock().unwrap().clone();
+    let mut asked = work.asked.lock().unwrap().clone();
     asked.sort_unstable();
     for user in [0, 2] {
         let own: Vec<u64> = asked.iter().copied().filter(|arrival| arrival % 3 == user).collect();
@@ -71,6 +78,19 @@ fn a_user_who_comes_again_goes_on() {
         assert!(own.len() > 2 && own == expected, "{asked:?}");
     }
     assert!(asked.iter().all(|arrival| arrival % 3 != 1), "{asked:?}");
+}
+
+/// Also one who is there again before the last answer of the time before has come.
+#[test]
+fn a_user_thinks_before_the_next_conversation() {
+    let millis = Duration::from_millis;
+    let server = Server::start(move |_, _| [vec![Step::Wait(millis(100))], sound()].concat());
+    let user = User { number: 0, present: vec![millis(0)..millis(50), millis(60)..millis(900)] };
+    let work = Arc::new(Numbered { think_time: Duration::from_secs(60), ..Numbered::default() });
+    let run = run(&server.url, Schedule::Users { users: vec![user], of: 1 }, work.clone());
+    measured(&run, &[]);
+    assert_eq!(*work.asked.lock().unwrap(), [0]);
+    assert!(run.start.elapsed() < crate::LONG, "nobody thinks beyond the end");
 }
 
 #[test]

@@ -13,6 +13,8 @@ use super::measurements::Measurements;
 use super::series::{Point, Sums};
 use super::slo::{Objective, ObjectiveError};
 
+/// As much of a time as tells its second.
+const SECOND: &str = "2026-01-31T23:59:59";
 /// Missing shards that are named.
 const MOST_NAMED: usize = 10;
 
@@ -247,8 +249,6 @@ fn changes(report: &LoadReport) -> Vec<f64> {
 }
 
 /// How the note about missing shards begins.
-/// As much of a time as tells its second.
-const SECOND: &str = "2026-01-31T23:59:59";
 const MISSING: &str = "not all of the run is here";
 
 fn missing(report: &LoadReport) -> Option<String> {

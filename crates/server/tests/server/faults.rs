@@ -319,6 +319,30 @@ async fn a_server_that_stops_does_not_wait_for_a_stall() {
     assert_eq!(outcome(stopped).await, ServeOutcome::CutOff { connections: 1 });
 }
 
+/// Behind half an event, or half a coding, nobody could read them.
+#[tokio::test]
+async fn a_server_that_stops_puts_no_last_words_where_they_cannot_be_read() {
+    for plan in [
+        "drip = { bytes = 3, every = \"1h\" }",
+        "http.gzip = true, stall = { after_events = 1, time = \"1h\" }",
+    ] {
+        let server = Running::start(ServeOptions { drain: Duration::ZERO, ..with(plan) }).await;
+        let mut connection = connect(&server).await;
+        connection.send(request("stream", "").as_bytes()).await.unwrap();
+        let mut reading = connection.begin_answer(BodyExpected::Yes);
+        while reading.so_far().chunks.is_empty() {
+            timeout(BOUND, reading.next_read()).await.unwrap().unwrap();
+        }
+        let before = reading.so_far().body.len();
+        let stopped = server.stop();
+        while timeout(BOUND, reading.next_read()).await.unwrap().is_some() {}
+        let answer = reading.finish();
+        assert_eq!(answer.received.body.len(), before, "{plan}: {}", answer.wire_log());
+        assert!(matches!(answer.received.ending, Ending::Cut(_)), "{plan}: {}", answer.wire_log());
+        assert_eq!(outcome(stopped).await, ServeOutcome::CutOff { connections: 1 });
+    }
+}
+
 #[tokio::test]
 async fn what_is_too_long_for_a_wrong_length_goes_on_without_it() {
     let server = Running::start(with("length.more = 10")).await;

@@ -230,7 +230,9 @@ async fn sound(
     if target.is_bare() {
         let below = target.with_base_path("/v1");
         let answer = ask_once(&below, ask, time).await;
-        if answer.outcome != Err(Kind::Status(404)) {
+        // Where a request is not to be had in either place, that says nothing of the place.
+        let not_found = Err(Kind::Status(404));
+        if answer.outcome != not_found || ask_once(target, ask, time).await.outcome == not_found {
             *target = below;
         }
     }
@@ -240,7 +242,7 @@ async fn sound(
         match answer.outcome {
             Ok(()) => return Ok(Ok(answer)),
             Err(failure) => {
-                if all_alike || !matches!(failure, Kind::Status(_)) {
+                if all_alike || !matches!(failure, Kind::Status(400 | 404 | 422)) {
                     refuse_what_cannot_be(failure, &answer, ask, target)?;
                 }
                 last = Some(told(failure, &answer));

@@ -38,8 +38,10 @@ impl Watching {
         let (live, start) = (Arc::clone(&run.live), run.start);
         let (stop, stopped) = channel();
         let view = std::thread::spawn(move || {
-            let bar = bar(lasts);
-            let mut view = View { live, bar, start, lasts, before: (Instant::now(), 0), recent: Vec::new() };
+            let wide = Term::stderr().size_checked().is_none_or(|(_, columns)| columns >= WIDE);
+            let bar = bar(lasts, wide);
+            let before = (Instant::now(), 0);
+            let mut view = View { live, bar, wide, start, lasts, before, recent: Vec::new() };
             while stopped.recv_timeout(LOOKING) == Err(RecvTimeoutError::Timeout) {
                 view.look();
             }
@@ -58,9 +60,8 @@ impl Watching {
     }
 }
 
-fn bar(lasts: Duration) -> ProgressBar {
-    let columns = Term::stderr().size_checked().map(|(_, columns)| columns);
-    let line = if columns.is_none_or(|columns| columns >= WIDE) { WIDE_LINE } else { LINE };
+fn bar(lasts: Duration, wide: bool) -> ProgressBar {
+    let line = if wide { WIDE_LINE } else { LINE };
     let style = ProgressStyle::with_template(line).unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX)).with_style(style)
 }
@@ -68,6 +69,8 @@ fn bar(lasts: Duration) -> ProgressBar {
 struct View {
     live: Arc<Live>,
     bar: ProgressBar,
+    /// Whether there is room for more words.
+    wide: bool,
     start: Instant,
     lasts: Duration,
     /// When it looked before, and how many had ended.
@@ -95,12 +98,13 @@ impl View {
         let since = Instant::now().saturating_duration_since(self.start);
         self.bar.set_position(u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
         self.bar.set_message(format!(
-            "{:.0} of {:.0} s · {rate:.1}/s · {} in flight · {} sound, {} failed · p50 {}, p99 {} ms",
+            "{:.0} of {:.0} s · {rate:.1}/s · {} in flight · {} sound, {} failed · {}p50 {}, p99 {} ms",
             since.min(self.lasts).as_secs_f64(),
             self.lasts.as_secs_f64(),
             now.in_flight,
             now.completed,
             now.errors,
+            if self.wide { "first content " } else { "" },
             told(0.5),
             told(0.99),
         ));
