@@ -65,15 +65,15 @@ impl<'de> Visitor<'de> for Reader<'_> {
     }
 
     fn visit_i64<E: Error>(self, number: i64) -> Result<Node, E> {
-        self.node(Value::Number(number.into()), 0)
+        self.node(Value::Number(number.into(), None), 0)
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<Node, E> {
-        self.node(Value::Number(number.into()), 0)
+        self.node(Value::Number(number.into(), None), 0)
     }
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<Node, E> {
-        self.node(Number::from_f64(number).map_or(Value::Null, Value::Number), 0)
+        self.node(Number::from_f64(number).map_or(Value::Null, |number| Value::Number(number, None)), 0)
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Node, E> {

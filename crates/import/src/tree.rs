@@ -30,7 +30,8 @@ pub(crate) type Member = (String, Node);
 pub(crate) enum Value {
     Null,
     Switch(bool),
-    Number(Number),
+    /// With its letters, where they are others than JSON has for it.
+    Number(Number, Option<Box<str>>),
     Text(String),
     /// Of YAML's `!!binary`.
     Bytes(Vec<u8>),
@@ -44,7 +45,7 @@ impl Value {
     /// The number, if it is one that is not negative.
     pub(crate) fn as_amount(&self) -> Option<f64> {
         match self {
-            Value::Number(number) => number.as_f64().filter(|amount| amount.is_finite() && *amount >= 0.0),
+            Value::Number(number, _) => number.as_f64().filter(|amount| amount.is_finite() && *amount >= 0.0),
             _ => None,
         }
     }
@@ -56,7 +57,7 @@ impl Node {
         match &self.value {
             Value::Null | Value::Undecoded(_) => serde_json::Value::Null,
             Value::Switch(switch) => (*switch).into(),
-            Value::Number(number) => number.clone().into(),
+            Value::Number(number, _) => number.clone().into(),
             Value::Text(text) => text.as_str().into(),
             Value::Bytes(bytes) => String::from_utf8_lossy(bytes).into(),
             Value::List(list) => list.iter().map(Node::to_json).collect(),
@@ -86,7 +87,7 @@ impl Node {
         match self.value {
             Value::Null => "nothing",
             Value::Switch(_) => "true or false",
-            Value::Number(_) => "a number",
+            Value::Number(..) => "a number",
             Value::Text(_) => "a text",
             Value::Bytes(_) => "bytes",
             Value::Undecoded(_) => "`!!binary` that is no base64",
@@ -190,7 +191,7 @@ impl Members {
     /// Takes a whole number out.
     pub(crate) fn whole(&mut self, name: &str) -> Result<Option<i64>, Unfit> {
         self.typed(name, "a whole number", |value| match value {
-            Value::Number(number) => number.as_i64(),
+            Value::Number(number, _) => number.as_i64(),
             _ => None,
         })
     }

@@ -153,6 +153,8 @@ fn headers(members: &mut Members, notes: &mut Notes<'_>) -> Result<HeaderMap, Un
             let bytes = match value.value {
                 Value::Text(text) => text.into_bytes(),
                 Value::Bytes(bytes) => bytes,
+                // What was written down was a text: PyYAML leaves out quotes where another YAML sees a number.
+                Value::Number(_, Some(letters)) => letters.into_string().into_bytes(),
                 _ => value.to_json().to_string().into_bytes(),
             };
             match (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(&bytes)) {

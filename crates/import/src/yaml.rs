@@ -175,7 +175,8 @@ impl Builder {
 fn name(node: Node, span: &Span) -> Result<String, YamlError> {
     match node.value {
         Value::Text(text) => Ok(text),
-        Value::Number(number) => Ok(number.to_string()),
+        Value::Number(_, Some(letters)) => Ok(letters.into()),
+        Value::Number(number, None) => Ok(number.to_string()),
         Value::Switch(switch) => Ok(switch.to_string()),
         Value::Null => Ok("null".to_owned()),
         _ => Err(YamlError::at(span, "a key must be a text")),
@@ -210,7 +211,13 @@ fn plain(text: &str) -> Value {
         "false" | "False" | "FALSE" => return Value::Switch(false),
         _ => {}
     }
-    number(text).map_or_else(|| Value::Text(text.to_owned()), Value::Number)
+    match number(text) {
+        Some(number) => {
+            let letters = (number.to_string() != text).then(|| text.into());
+            Value::Number(number, letters)
+        }
+        None => Value::Text(text.to_owned()),
+    }
 }
 
 fn number(text: &str) -> Option<Number> {

@@ -117,6 +117,7 @@ impl FaultedAnswer {
             responder: Responder::new(stream),
             // Until a head says otherwise.
             framing: Framing::Close,
+            is_begun: false,
             tail: Tail::default(),
             is_packed: false,
             due: Instant::now(),
@@ -152,6 +153,8 @@ impl FaultedAnswer {
 struct Writer {
     responder: Responder,
     framing: Framing,
+    /// Whether the head is written.
+    is_begun: bool,
     /// The end of the body so far, by which a whole event is known from a half one.
     tail: Tail,
     /// Whether the body has a coding, behind which nothing can be read.
@@ -281,7 +284,7 @@ impl Writer {
         if self.closes {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        self.is_packed = headers.contains_key(CONTENT_ENCODING);
+        (self.is_begun, self.is_packed) = (true, headers.contains_key(CONTENT_ENCODING));
         self.observation.head(status, &headers, None);
         self.put(&raw_answer::head(status, &headers)).await
     }
@@ -429,14 +432,26 @@ impl Writer {
                 self.observation.end(Ended::ServerStopped);
                 // In a stream there is room for last words; anything else just breaks off, and so does what is packed, or
                 // stands in the middle of an event.
-                if let (Framing::Chunked, Some(end)) = (self.framing, &self.last_words)
-                    && !self.is_packed
-                    && self.tail.is_between_events()
-                {
-                    for event in event_stream::last_words(end) {
-                        self.put(&chunk(&event)).await?;
+                let is_readable = self.is_begun && !self.is_packed && self.tail.is_between_events();
+                let words = self.last_words.as_ref().filter(|_| is_readable).map(event_stream::last_words);
+                match (self.framing, words) {
+                    (Framing::Chunked, Some(words)) => {
+                        for event in words {
+                            self.put(&chunk(&event)).await?;
+                        }
+                        self.put(LAST_CHUNK).await?;
                     }
-                    self.put(LAST_CHUNK).await?;
+                    (Framing::Close, Some(words)) => {
+                        for event in words {
+                            self.put(&event).await?;
+                        }
+                    }
+                    // Without chunks or a length, a mere close would be a good end.
+                    (Framing::Close, None) if self.is_begun => {
+                        self.responder.reset();
+                        return Ok(Fate::Closed);
+                    }
+                    _ => {}
                 }
                 self.responder.close().await;
                 Ok(Fate::Closed)

@@ -40,6 +40,23 @@ fn reads(cassette: &Cassette) -> Vec<&str> {
     answer(cassette).reads.iter().map(|read| std::str::from_utf8(&read.bytes).unwrap()).collect()
 }
 
+/// PyYAML writes texts without quotes that a newer YAML has for numbers.
+#[test]
+fn headers_keep_their_letters() {
+    let (cassettes, told) = from(
+        "interactions:\n- request: {method: GET, uri: 'https://a/v1/models'}\n  response:\n    \
+         body: {string: '{}'}\n    headers:\n      X-Build: [12345e67]\n      X-Mode: 0o17\n      X-Count: [7]\n    \
+         status: {code: 200, message: OK}\n",
+    );
+    let headers = &answer(&cassettes[0]).headers;
+    let header = |name: &str| headers[name].to_str().unwrap();
+    assert_eq!(
+        (header("x-build"), header("x-mode"), header("x-count")),
+        ("12345e67", "0o17", "7"),
+        "{told:?}"
+    );
+}
+
 #[test]
 fn an_interaction_is_a_cassette() {
     let (cassettes, told) = from(

@@ -16,6 +16,7 @@ fn values_that_cannot_be_are_refused_with_those_that_can() {
         (&["chat", "hi", "--seed", "-5"], "invalid value '-5' for '--seed <N>'"),
         (&["load", "http://localhost:9", "--rate", "-5"], "invalid value '-5' for '--rate <"),
         (&["serve", "--allow-host", "http://x/"], "expected a host, such as test.example"),
+        (&["serve", "--listen", "127.0.0.1:0", "--state", "/tmp"], "error: /tmp is a folder, and no file of"),
         (&["serve", "--faults", " "], "error: the plan of faults is empty"),
         (&["serve", "--script", "a/b/none.toml"], "error: a/b/none.toml: the script cannot be read: "),
         (&["check", "localhost"], "`localhost` is no base URL: it begins with neither http:// nor https://"),

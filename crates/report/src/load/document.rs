@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::bounded::{self, MOST_NOTES, MOST_OBJECTIVES, MOST_SHARDS};
 use super::certificate::Certificate;
 use super::figure::{Figure, RunFigure, Statistic};
-use super::histogram::Histogram;
+use super::histogram::{Histogram, least_like};
 use super::measure::{Measure, Unit};
 use super::measurements::Measurements;
 use super::series::Series;
@@ -250,7 +250,7 @@ fn told(measure: Measure, statistic: Statistic, histogram: &Histogram) -> Option
     let value = match measure.unit() {
         Unit::Time => value?,
         // A limit that was kept must not be told as one that was passed.
-        Unit::Count => histogram.least_like(value?),
+        Unit::Count => least_like(value?),
     };
     Some(in_unit(measure, value as f64))
 }

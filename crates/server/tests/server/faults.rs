@@ -319,6 +319,31 @@ async fn a_server_that_stops_does_not_wait_for_a_stall() {
     assert_eq!(outcome(stopped).await, ServeOutcome::CutOff { connections: 1 });
 }
 
+/// Without chunks a mere close would be a good end: there it is the words that tell.
+#[tokio::test]
+async fn a_server_that_stops_tells_clients_of_http_1_0_so() {
+    for (plan, is_told) in [
+        ("stall = { after_events = 1, time = \"1h\" }", true),
+        ("drip = { bytes = 3, every = \"1h\" }", false),
+    ] {
+        let server = Running::start(ServeOptions { drain: Duration::ZERO, ..with(plan) }).await;
+        let mut connection = connect(&server).await;
+        let old = request("stream", "").replace("HTTP/1.1", "HTTP/1.0");
+        connection.send(old.as_bytes()).await.unwrap();
+        let mut reading = connection.begin_answer(BodyExpected::Yes);
+        while reading.so_far().body.is_empty() {
+            timeout(BOUND, reading.next_read()).await.unwrap().unwrap();
+        }
+        let stopped = server.stop();
+        while timeout(BOUND, reading.next_read()).await.unwrap().is_some() {}
+        let answer = reading.finish();
+        let told = answer.received.body.ends_with(DONE.as_bytes());
+        let was_reset = matches!(answer.received.ending, Ending::Reset(_));
+        assert_eq!((told, was_reset), (is_told, !is_told), "{plan}: {}", answer.wire_log());
+        assert_eq!(outcome(stopped).await, ServeOutcome::CutOff { connections: 1 });
+    }
+}
+
 /// Behind half an event, or half a coding, nobody could read them.
 #[tokio::test]
 async fn a_server_that_stops_puts_no_last_words_where_they_cannot_be_read() {

@@ -44,6 +44,10 @@ impl ResponsesFront {
             count: arguments.state_max_count.unwrap_or(usual.count),
             ..usual
         };
+        if let Some(folder) = arguments.state.as_deref().filter(|path| path.is_dir()) {
+            let message = format!("{} is a folder, and no file of responses", folder.display());
+            return Err(Failure::new(WRONG_USAGE, message, "name a file in it").into());
+        }
         let state = match &arguments.state {
             Some(path) => State::in_file(path, limits).await,
             None => State::in_memory(limits).await,
