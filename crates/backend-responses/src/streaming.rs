@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::stream;
 use interference_api_types::openai::identity::Identity;
+use interference_api_types::openai::responses_reply::LAST_EVENTS;
 use interference_backend::{EventStream, LastWords};
 use interference_sse::Event;
 
 use crate::chat_answer::{Broken, ChatAnswer};
 use crate::create::Keeper;
 use crate::refusals::not_saved_message;
-use crate::telling::{ENDS, Telling};
+use crate::telling::Telling;
 
 /// The events of one response, and their end for whoever breaks the stream off.
 pub(crate) fn events(
@@ -44,7 +45,7 @@ impl Shared {
 
 impl LastWords for Shared {
     fn is_end(&self, event: &Event) -> bool {
-        matches!(event, Event::Data { name: Some(name), .. } if ENDS.contains(&name.as_str()))
+        matches!(event, Event::Data { name: Some(name), .. } if LAST_EVENTS.contains(&name.as_str()))
     }
 
     /// What was told and not yet passed on comes first. Where the end was passed on already, it is told again: whoever

@@ -6,9 +6,9 @@
 use std::collections::VecDeque;
 
 use interference_api_types::openai::responses_reply::{
-    EventNumbers, IncompleteDetails, IncompleteReason, InputTokensDetails, ItemTold, OutputItem, OutputPart,
-    OutputTokensDetails, PartTold, ResponseFailure, ResponseObject, ResponseStatus, ResponseUsage, TextTold,
-    WholeTold,
+    EventNumbers, IncompleteDetails, IncompleteReason, InputTokensDetails, ItemTold, LAST_EVENTS, OutputItem,
+    OutputPart, OutputTokensDetails, PartTold, ResponseFailure, ResponseObject, ResponseStatus,
+    ResponseUsage, TextTold, WholeTold,
 };
 use interference_sse::Event;
 use serde_json::Value;
@@ -18,9 +18,6 @@ use crate::response_ids::ResponseIds;
 
 /// How long the texts of an answer are together at most, in bytes: 16 MiB, as a request.
 const LONGEST_ANSWER: usize = 16 * 1024 * 1024;
-
-/// The events that end a stream.
-pub(crate) const ENDS: [&str; 3] = ["response.completed", "response.incomplete", "response.failed"];
 
 /// An answer that is being told.
 #[derive(Debug)]
@@ -171,9 +168,9 @@ impl Telling {
     /// Tells the end, after [`Telling::close`] or [`Telling::fail`].
     pub(crate) fn end(&mut self) {
         let kind = match self.response.status {
-            ResponseStatus::Completed => ENDS[0],
-            ResponseStatus::Incomplete => ENDS[1],
-            ResponseStatus::Failed | ResponseStatus::InProgress => ENDS[2],
+            ResponseStatus::Completed => LAST_EVENTS[0],
+            ResponseStatus::Incomplete => LAST_EVENTS[1],
+            ResponseStatus::Failed | ResponseStatus::InProgress => LAST_EVENTS[2],
         };
         self.stage = Stage::Ended;
         let event = named(kind, self.numbers.event(kind, &WholeTold { response: &self.response }));

@@ -1,4 +1,4 @@
-//! stdout: who has it, what a command prints of its run or one report, and how it looks there.
+//! stdout, and the files of reports: who has stdout, what is printed there, and how it looks.
 //!
 //! Two documents one behind the other are none, so that a command line that asks for two of them is wrong.
 
@@ -26,20 +26,7 @@ impl Stdout {
     /// # Errors
     /// Two documents are to stand there, or in one file, or one in a place that is no file.
     pub(crate) fn of<F>(outputs: &[Output<F>], json: bool) -> Result<Stdout, Failure> {
-        let mut files: Vec<&Path> = Vec::new();
-        for output in outputs.iter().filter(|output| !output.is_to_stdout()) {
-            let place = output.path.display();
-            if output.path.is_dir() {
-                let message = format!("{place} is a folder, and no report can be written there");
-                return Err(Failure::new(WRONG_USAGE, message, "name a file in it"));
-            }
-            // What is no regular file, such as `/dev/null`, takes several.
-            if files.contains(&output.path.as_path()) && (output.path.is_file() || !output.path.exists()) {
-                let message = format!("two reports cannot both go to {place}");
-                return Err(Failure::new(WRONG_USAGE, message, "give each a file of its own"));
-            }
-            files.push(&output.path);
-        }
+        check_files(outputs)?;
         let reports = outputs.iter().filter(|output| output.is_to_stdout()).count();
         match (reports, json) {
             (0, _) => Ok(Stdout::Own),
@@ -51,6 +38,28 @@ impl Stdout {
             }
         }
     }
+}
+
+/// Whether each report has a file of its own.
+///
+/// # Errors
+/// Two have one, or a place is a folder.
+fn check_files<F>(outputs: &[Output<F>]) -> Result<(), Failure> {
+    let mut files: Vec<&Path> = Vec::new();
+    for output in outputs.iter().filter(|output| !output.is_to_stdout()) {
+        let place = output.path.display();
+        if output.path.is_dir() {
+            let message = format!("{place} is a folder, and no report can be written there");
+            return Err(Failure::new(WRONG_USAGE, message, "name a file in it"));
+        }
+        // What is no regular file, such as `/dev/null`, takes several.
+        if files.contains(&output.path.as_path()) && (output.path.is_file() || !output.path.exists()) {
+            let message = format!("two reports cannot both go to {place}");
+            return Err(Failure::new(WRONG_USAGE, message, "give each a file of its own"));
+        }
+        files.push(&output.path);
+    }
+    Ok(())
 }
 
 /// Prints a text.

@@ -12,7 +12,9 @@ use futures::{StreamExt, stream};
 use http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, DATE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use interference_backend::{StreamEnd, WhenBroken, content_length};
-use interference_faults::{Action, AnswerFaults, COLLECTED_BYTES_MAX, Ending, LengthFault, Pipeline};
+use interference_faults::{
+    Action, AnswerFaults, COLLECTED_BYTES_MAX, Dialect, Ending, LengthFault, Pipeline,
+};
 use interference_wire::{Gone, LAST_CHUNK, Responder, chunk};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -23,6 +25,7 @@ use crate::event_stream;
 use crate::framing::{Framing, RequestTraits};
 use crate::journal::Ended;
 use crate::limits::Deadline;
+use crate::mending::Mending;
 use crate::observation::OwnedObservation;
 use crate::raw_answer;
 
@@ -33,6 +36,8 @@ pub(crate) struct FaultedAnswer {
     pub(crate) body: Body,
     /// How the body ends if the server ends it while a plan has it wait; where there are none, it breaks off.
     pub(crate) last_words: Option<StreamEnd>,
+    /// In which its events are.
+    pub(crate) dialect: Dialect,
     /// What becomes of the body if its source breaks off.
     pub(crate) when_broken: WhenBroken,
     /// Without any, all goes out as it comes.
@@ -104,6 +109,7 @@ impl FaultedAnswer {
             headers,
             body,
             last_words,
+            dialect,
             when_broken,
             faults,
             request,
@@ -118,7 +124,7 @@ impl FaultedAnswer {
             // Until a head says otherwise.
             framing: Framing::Close,
             is_begun: false,
-            tail: Tail::default(),
+            reading: Mending::new(dialect),
             is_packed: false,
             due: Instant::now(),
             // Requests that were read ahead are lost with the library's buffer.
@@ -155,8 +161,8 @@ struct Writer {
     framing: Framing,
     /// Whether the head is written.
     is_begun: bool,
-    /// The end of the body so far, by which a whole event is known from a half one.
-    tail: Tail,
+    /// The body so far, as a stream that may have to be ended.
+    reading: Mending,
     /// Whether the body has a coding, behind which nothing can be read.
     is_packed: bool,
     /// When the next bytes are due: waits are laid behind one another, so that a late timer makes nothing else late.
@@ -171,26 +177,6 @@ struct Writer {
     when_broken: WhenBroken,
     closing: Closing,
     write_time: Duration,
-}
-
-/// The last bytes of a body.
-#[derive(Debug, Default)]
-struct Tail(Vec<u8>);
-
-impl Tail {
-    fn push(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(&bytes[bytes.len().saturating_sub(Tail::LONGEST)..]);
-        self.0.drain(..self.0.len().saturating_sub(Tail::LONGEST));
-    }
-
-    /// Whether a blank line has ended the last event, or none has begun (WHATWG HTML, section 9.2.6).
-    fn is_between_events(&self) -> bool {
-        self.0.is_empty()
-            || ["\n\n", "\r\r", "\r\n\r\n"].iter().any(|blank| self.0.ends_with(blank.as_bytes()))
-    }
-
-    /// Bytes of the longest blank line, with the end of the line before.
-    const LONGEST: usize = 4;
 }
 
 impl Writer {
@@ -388,7 +374,9 @@ impl Writer {
                     return Ok(None);
                 }
                 self.observation.sent(&bytes);
-                self.tail.push(&bytes);
+                if self.last_words.is_some() {
+                    self.reading.read(&bytes);
+                }
                 match self.framing {
                     Framing::NoBody => {}
                     // An empty chunk would be the last one.
@@ -432,8 +420,11 @@ impl Writer {
                 self.observation.end(Ended::ServerStopped);
                 // In a stream there is room for last words; anything else just breaks off, and so does what is packed, or
                 // stands in the middle of an event.
-                let is_readable = self.is_begun && !self.is_packed && self.tail.is_between_events();
-                let words = self.last_words.as_ref().filter(|_| is_readable).map(event_stream::last_words);
+                let is_readable = self.is_begun && !self.is_packed && self.reading.is_between_events();
+                let words = self.last_words.as_ref().filter(|_| is_readable).map(|end| {
+                    // Where only a wait was left, all is said.
+                    if self.reading.has_ended() { Vec::new() } else { event_stream::last_words(end) }
+                });
                 match (self.framing, words) {
                     (Framing::Chunked, Some(words)) => {
                         for event in words {

@@ -5,6 +5,7 @@
 //! lines and nothing else. It refuses to know why a stream ends.
 
 use bytes::Bytes;
+use interference_api_types::openai::responses_reply::LAST_EVENTS;
 use interference_faults::Dialect;
 use interference_sse::{Event, encode};
 use memchr::memchr2;
@@ -21,8 +22,8 @@ const LINE_BYTES: usize = 40;
 /// The longest beginning of a character that is not all of it.
 const OPEN_CHARACTER_BYTES: usize = 3;
 
-/// The names of the events that end a stream of the Responses API.
-const LAST_EVENTS: [&[u8]; 4] = [b"response.completed", b"response.incomplete", b"response.failed", b"error"];
+/// The name of the event that ends a stream of the Responses API beside [`LAST_EVENTS`].
+const ERROR_EVENT: &str = "error";
 
 /// A reading of one stream, up to where it stands.
 #[derive(Debug)]
@@ -97,6 +98,11 @@ impl Mending {
         self.after_carriage_return = *last == b'\r';
     }
 
+    /// Whether the stream stands where another event may begin: nothing is open.
+    pub(crate) fn is_between_events(&self) -> bool {
+        self.line_length == 0 && !self.open.has_lines
+    }
+
     /// Whether the stream's own end has passed: nothing is to follow it.
     pub(crate) fn has_ended(&self) -> bool {
         self.has_ended
@@ -134,7 +140,7 @@ impl Mending {
             }
             Dialect::Responses => {
                 let data = error_event_data(&message, code, self.events);
-                encode(&Event::Data { name: Some("error".to_owned()), data }, out);
+                encode(&Event::Data { name: Some(ERROR_EVENT.to_owned()), data }, out);
             }
         }
     }
@@ -171,7 +177,8 @@ impl Mending {
             let is_done = self.open.data == Data::None && is_known(value, DONE.as_bytes());
             self.open.data = if is_done { Data::Done } else { Data::Other };
         } else if let Some(value) = field_value(line, b"event") {
-            self.open.is_last_by_name = LAST_EVENTS.iter().any(|name| is_known(value, name));
+            self.open.is_last_by_name =
+                LAST_EVENTS.iter().chain([&ERROR_EVENT]).any(|name| is_known(value, name.as_bytes()));
         }
     }
 

@@ -10,6 +10,9 @@ use super::chat_completions::{PromptCacheRetention, Verbosity};
 use super::metadata::Labels;
 use super::responses::{ReasoningOptions, ResponseTool, TextFormat};
 
+/// The events that end a stream: that the response is completed, incomplete or failed.
+pub const LAST_EVENTS: [&str; 3] = ["response.completed", "response.incomplete", "response.failed"];
+
 /// A response, as it is answered, kept and told in events. What the request asked for is repeated in it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ResponseObject {

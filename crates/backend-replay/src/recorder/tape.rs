@@ -7,21 +7,20 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use interference_backend::{UpstreamFailure, content_length};
+use http::header::CONTENT_ENCODING;
+use http::{HeaderMap, Method, StatusCode};
+use interference_api_types::openai::responses_reply::LAST_EVENTS;
+use interference_backend::{UpstreamFailure, content_length, is_event_stream};
 use interference_cassette::{
     Cassette, End, FailureKind, MOST_READS, Outcome, Read, RecordedAnswer, RecordedFailure, RecordedRequest,
 };
+use interference_sse::{DEFAULT_BYTES_MAX, Decoded, Decoder};
 use tokio::time::Instant;
 
 use super::desk::{Desk, Room};
 
 /// Why an answer is not recorded that is beyond a bound.
 pub(super) const NO_ROOM: &str = "it takes more memory, or has more pieces, than a recording may";
-
-/// The events that end the stream of a response.
-const LAST_EVENTS: [&str; 3] = ["response.completed", "response.incomplete", "response.failed"];
 
 /// A request that was passed on.
 pub(super) struct Sent {
@@ -154,25 +153,29 @@ impl Draft {
         let RecordedAnswer { status, headers, reads, .. } = &self.answer;
         !has_body(&self.request.method, *status)
             || content_length(headers) == Some(self.body_bytes)
-            || is_stream(headers) && has_said_its_end(reads)
+            || is_readable(headers) && has_said_its_end(reads)
     }
 }
 
-/// Whether an answer is a stream of events that can be read.
-fn is_stream(headers: &HeaderMap) -> bool {
-    let is_events = |kind: &HeaderValue| kind.as_bytes().trim_ascii_start().starts_with(b"text/event-stream");
-    headers.get(CONTENT_TYPE).is_some_and(is_events) && !headers.contains_key(CONTENT_ENCODING)
+/// Whether an answer is a stream of events without a coding.
+fn is_readable(headers: &HeaderMap) -> bool {
+    is_event_stream(headers) && !headers.contains_key(CONTENT_ENCODING)
 }
 
-/// Whether the last event of a stream is whole, and is the end that the API gives it: `[DONE]`, or of a response that it
-/// is completed, incomplete or failed.
+/// Whether the last event of a stream is the end that the API gives it: `[DONE]`, or of a response that it is completed,
+/// incomplete or failed.
 fn has_said_its_end(reads: &[Read]) -> bool {
-    let body: Vec<u8> = reads.iter().flat_map(|read| read.bytes.iter().copied()).collect();
-    let body = String::from_utf8_lossy(&body).replace("\r\n", "\n").replace('\r', "\n");
-    let Some(whole) = body.strip_suffix("\n\n") else { return false };
-    let last = whole.rsplit("\n\n").next().unwrap_or_default();
-    let field = |name: &str| last.lines().find_map(|line| line.strip_prefix(name)).map(str::trim_start);
-    field("data:") == Some("[DONE]") || field("event:").is_some_and(|event| LAST_EVENTS.contains(&event))
+    let mut decoder = Decoder::new(DEFAULT_BYTES_MAX);
+    let mut last = None;
+    for read in reads {
+        let mut bytes = read.bytes.as_ref();
+        while let Ok(Some(event)) = decoder.decode(&mut bytes) {
+            last = Some(event);
+        }
+    }
+    last.is_some_and(|Decoded { name, data }| {
+        data == "[DONE]" || name.is_some_and(|name| LAST_EVENTS.contains(&name.as_str()))
+    })
 }
 
 /// Whether an answer has a body, be it an empty one: RFC 9110, section 6.4.1.

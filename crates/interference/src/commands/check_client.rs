@@ -4,13 +4,13 @@
 //! `check-client`'s business, how it is told that of `judging` and `report`.
 
 mod listen;
+mod told_command;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use interference_cassette::{REDACTED, is_secret, query_without_secrets};
 use interference_catalogue::{Named, Selection};
 use interference_check_client::{Case, Exam, ExamError, Judgement, Program, cases};
 
@@ -18,9 +18,10 @@ use crate::failure::{Failure, INTERRUPTED, TEST_FAILED, TOOL_FAILED};
 use crate::interrupt::{asked_to_end, end_at_ctrl_c};
 use crate::judging::listing::{self, Listed};
 use crate::judging::progress::Progress;
-use crate::judging::{Found, JudgingArguments, shell_word};
+use crate::judging::{Found, JudgingArguments};
 use crate::settings;
 use crate::talk::{counted, say};
+use told_command::told_command;
 
 /// Of `--timeout`, in seconds.
 const DEFAULT_TIMEOUT: &str = "2";
@@ -96,50 +97,6 @@ fn exam(arguments: &CheckClientArguments, selection: Selection, words: &str) -> 
     }
 }
 
-/// The client's command as reports have it: as a shell takes it, without the values of options, variables, headers and
-/// parameters of addresses whose names tell of secrets. Where a secret is to be found is none.
-fn told_command(command: &[OsString]) -> String {
-    let mut words = Vec::new();
-    let mut is_value_of_secret = false;
-    for word in command {
-        let word = word.to_string_lossy();
-        let is_option = word.starts_with('-');
-        let told = if is_value_of_secret && !is_option {
-            without_secret(&word).to_owned()
-        } else {
-            told_word(&word)
-        };
-        is_value_of_secret = is_option && !word.contains('=') && is_secret(&word);
-        words.push(shell_word(&told));
-    }
-    words.join(" ")
-}
-
-/// `NAME=VALUE`, `Name: value`, an address with a query, or anything else.
-fn told_word(word: &str) -> String {
-    if let Some((name, value)) = word.split_once('=').filter(|(name, _)| is_name(name)) {
-        let value = if is_secret(name) { without_secret(value).to_owned() } else { told_word(value) };
-        return format!("{name}={value}");
-    }
-    if let Some((name, value)) = word.split_once(": ").filter(|(name, _)| is_name(name) && is_secret(name)) {
-        return format!("{name}: {}", without_secret(value));
-    }
-    match word.split_once('?').filter(|_| word.contains("://")) {
-        Some((address, query)) => format!("{address}?{}", query_without_secrets(query)),
-        None => word.to_owned(),
-    }
-}
-
-/// Whether this is the name of an option, a variable or a header, and not the beginning of a program's text.
-fn is_name(name: &str) -> bool {
-    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
-}
-
-fn without_secret(value: &str) -> &str {
-    let is_place = ["env:", "file:", "$", "@"].iter().any(|place| value.starts_with(place));
-    if is_place { value } else { REDACTED }
-}
-
 /// The words of a command that gives clients the same time.
 fn repeat(arguments: &CheckClientArguments) -> String {
     let mut words = "interference check-client".to_owned();
@@ -208,27 +165,5 @@ fn listed(case: &'static Case) -> Listed {
         requirement: case.requirement,
         clauses: case.clauses,
         more: vec![("served", case.served.into()), ("sound", case.sound.into())],
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_command_is_told_without_what_is_secret() {
-        for (command, told) in [
-            (&["python3", "a.py", "--api-key", "sk-live-1"][..], "python3 a.py --api-key '[redacted]'"),
-            (&["a", "--token=t1", "--max-tokens", "9"], "a '--token=[redacted]' --max-tokens 9"),
-            (&["curl", "-H", "Authorization: Bearer sk-1"], "curl -H 'Authorization: [redacted]'"),
-            (&["a", "--header=x-api-key: sk-1"], "a '--header=x-api-key: [redacted]'"),
-            (&["curl", "http://h/v1?key=k&n=1"], "curl 'http://h/v1?key=[redacted]&n=1'"),
-            (&["env", "OPENAI_API_KEY=sk-1", "a"], "env 'OPENAI_API_KEY=[redacted]' a"),
-            (&["a", "--api-key", "env:KEY", "--password", "--json"], "a --api-key env:KEY --password --json"),
-            (&["python3", "-c", "key = 'a'; x=1"], "python3 -c 'key = '\\''a'\\''; x=1'"),
-        ] {
-            let command: Vec<OsString> = command.iter().map(OsString::from).collect();
-            assert_eq!(told_command(&command), told);
-        }
     }
 }

@@ -140,6 +140,7 @@ impl<'shared> Outgoing<'shared> {
             headers,
             body,
             last_words: has_last_words.then_some(reply.end),
+            dialect: self.dialect,
             when_broken: reply.when_broken,
             faults,
             request: self.request,

@@ -319,6 +319,23 @@ async fn a_server_that_stops_does_not_wait_for_a_stall() {
     assert_eq!(outcome(stopped).await, ServeOutcome::CutOff { connections: 1 });
 }
 
+#[tokio::test]
+async fn a_server_that_stops_adds_nothing_to_a_stream_that_has_said_its_end() {
+    let options =
+        ServeOptions { drain: Duration::ZERO, ..with("stall = { after_events = 3, time = \"1h\" }") };
+    let server = Running::start(options).await;
+    let mut connection = connect(&server).await;
+    connection.send(request("stream", "").as_bytes()).await.unwrap();
+    let mut reading = connection.begin_answer(BodyExpected::Yes);
+    while !reading.so_far().body.ends_with(DONE.as_bytes()) {
+        timeout(BOUND, reading.next_read()).await.unwrap().unwrap();
+    }
+    let stopped = server.stop();
+    while timeout(BOUND, reading.next_read()).await.unwrap().is_some() {}
+    assert_eq!(chunks(&reading.finish()), [A, B, DONE, ""]);
+    assert_eq!(outcome(stopped).await, ServeOutcome::CutOff { connections: 1 });
+}
+
 /// Without chunks a mere close would be a good end: there it is the words that tell.
 #[tokio::test]
 async fn a_server_that_stops_tells_clients_of_http_1_0_so() {
